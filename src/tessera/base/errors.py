@@ -1,0 +1,14 @@
+"""The errors that a user meets: one line that says what was received and what was expected."""
+
+from __future__ import annotations
+
+
+class TesseraError(Exception):
+    """Base of every error that this package raises on purpose; its text is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class InputError(TesseraError, ValueError):
+    """What was given does not fit: a file, an array, an area, a name, an option."""

@@ -1,0 +1,90 @@
+"""Files that are either whole or not there, whatever happens to the process that writes them."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from _typeshed import ReadableBuffer as Buffer
+
+
+def sha256_hex(data: Buffer) -> str:
+    """SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: Path, data: Buffer) -> None:
+    """Write `data` to `path` so that a reader finds the old file or the new one, never a part.
+
+    Raises
+    ------
+    OSError
+        The disk is full or the folder cannot be written; `path` is then as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def read_json(path: Path, *, what: str, limit: int = 64 * 1024 * 1024) -> dict[str, Any]:
+    """Read a JSON object of at most `limit` bytes.
+
+    Raises
+    ------
+    InputError
+        The file is missing, larger than `limit`, or not a JSON object.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise InputError(f"{what} {path} has {size} bytes; at most {limit} are read")
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{what} not found: {path}") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{what} {path} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{what} {path} holds a JSON {type(value).__name__}; expected an object")
+    return value
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path` among the processes of this machine; the lock dies with its holder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

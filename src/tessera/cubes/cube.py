@@ -1,0 +1,150 @@
+"""PixelCube: a year of Sentinel-1 and Sentinel-2 observations of every pixel of one grid."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tessera.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from tessera.geo import Grid
+
+S2_BANDS = ("B04", "B02", "B03", "B08", "B8A", "B05", "B06", "B07", "B11", "B12")
+"""Sentinel-2 band order of every published checkpoint: red blue green nir nir08 red-edge 1 to 3 swir16 swir22."""
+S1_BANDS = ("VV", "VH")
+"""Sentinel-1 band order of every published checkpoint."""
+
+
+class ArrayLike(Protocol):
+    """A numpy array, or an array on disk that reads what it is sliced by."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+def parse_bands(bands: Sequence[str], expected: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """Check a band order.
+
+    Raises
+    ------
+    InputError
+        Another number of bands or another order; order is meaning here, and no reader can see it in the numbers.
+    """
+    given = tuple(str(band) for band in bands)
+    if given != expected:
+        reason = "in another order" if sorted(given) == sorted(expected) else f"{len(given)} bands"
+        raise InputError(f"{what} bands {' '.join(given)} ({reason}); expected {' '.join(expected)}")
+    return given
+
+
+@dataclass(frozen=True)
+class PixelCube:
+    """A year of observations on one grid. Arrays may lie on disk: `load` and `window` read them.
+
+    Attributes
+    ----------
+    s2 : (T, H, W, 10) uint16, surface reflectance x 10000 without offset, bands in the order of `S2_BANDS`
+    s2_mask : (T, H, W) uint8, 1 = clear
+    s2_doy : (T,) int16, day of year 1 to 366
+    s1_asc, s1_desc : (T', H, W, 2) int16, (20 * log10(power) + 50) * 200, VV and VH; both 0 = missing
+    s1_asc_doy, s1_desc_doy : (T',) int16, day of year
+    grid : CRS and transform; None where unknown (a d-pixel folder has none)
+    provenance : plain values: year, source, dates, counts
+    """
+
+    s2: ArrayLike
+    s2_mask: ArrayLike
+    s2_doy: NDArray[np.int16]
+    s1_asc: ArrayLike
+    s1_asc_doy: NDArray[np.int16]
+    s1_desc: ArrayLike
+    s1_desc_doy: NDArray[np.int16]
+    grid: Grid | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    s2_bands: tuple[str, ...] = S2_BANDS
+    s1_bands: tuple[str, ...] = S1_BANDS
+
+    def __post_init__(self) -> None:
+        parse_bands(self.s2_bands, S2_BANDS, "Sentinel-2")
+        parse_bands(self.s1_bands, S1_BANDS, "Sentinel-1")
+        height, width = self.shape
+        _check_array("s2", self.s2, np.uint16, (None, height, width, len(S2_BANDS)))
+        _check_array("s2_mask", self.s2_mask, np.uint8, (self.s2.shape[0], height, width))
+        for name, doy, stack in (
+            ("s2", self.s2_doy, self.s2),
+            ("s1_asc", self.s1_asc_doy, self.s1_asc),
+            ("s1_desc", self.s1_desc_doy, self.s1_desc),
+        ):
+            if name != "s2":
+                _check_array(name, stack, np.int16, (None, height, width, len(S1_BANDS)))
+            _check_array(f"{name}_doy", doy, np.int16, (stack.shape[0],))
+            if doy.size and not (int(doy.min()) >= 1 and int(doy.max()) <= 366):
+                raise InputError(f"{name}_doy from {doy.min()} to {doy.max()}; expected days of the year, 1 to 366")
+        if self.grid is not None and (self.grid.height, self.grid.width) != (height, width):
+            raise InputError(f"grid of {self.grid.height} x {self.grid.width} for a cube of {height} x {width} pixels")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        if len(self.s2.shape) != 4:
+            raise InputError(f"s2 of shape {tuple(self.s2.shape)}; expected (T, H, W, 10)")
+        return int(self.s2.shape[1]), int(self.s2.shape[2])
+
+    @property
+    def year(self) -> int | None:
+        """The year that its provenance names."""
+        value = self.provenance.get("year")
+        return int(value) if isinstance(value, (int, str)) and str(value).isdigit() else None
+
+    def window(self, row0: int, row1: int, col0: int = 0, col1: int | None = None) -> PixelCube:
+        """Read rows row0 to row1 and columns col0 to col1 (exclusive) into memory."""
+        col1 = self.shape[1] if col1 is None else col1
+        box = (slice(None), slice(row0, row1), slice(col0, col1))
+        grid = None if self.grid is None else self.grid.crop(row0, row1, col0, col1)
+        return replace(
+            self,
+            s2=np.asarray(self.s2[box]),
+            s2_mask=np.asarray(self.s2_mask[box]),
+            s1_asc=np.asarray(self.s1_asc[box]),
+            s1_desc=np.asarray(self.s1_desc[box]),
+            grid=grid,
+        )
+
+    def load(self) -> PixelCube:
+        """Read everything into memory."""
+        return self.window(0, self.shape[0])
+
+    def row_blocks(self, rows: int) -> Iterator[tuple[int, int]]:
+        """Start and stop of blocks of at most `rows` rows."""
+        for start in range(0, self.shape[0], rows):
+            yield start, min(start + rows, self.shape[0])
+
+    def digest(self, rows: int = 128) -> str:
+        """SHA-256 of every observation, day and grid: two cubes of one digest give the same embeddings."""
+        total = hashlib.sha256(repr((self.shape, self.grid, self.s2_bands, self.s1_bands)).encode())
+        for doy in (self.s2_doy, self.s1_asc_doy, self.s1_desc_doy):
+            total.update(np.ascontiguousarray(doy, dtype="<i2").tobytes())
+        for start, stop in self.row_blocks(rows):
+            block = self.window(start, stop)
+            for part in (block.s2, block.s2_mask, block.s1_asc, block.s1_desc):
+                total.update(np.ascontiguousarray(part).data)
+        return total.hexdigest()
+
+
+def _check_array(name: str, array: ArrayLike, dtype: Any, shape: tuple[int | None, ...]) -> None:
+    given = tuple(array.shape)
+    fits = len(given) == len(shape) and all(want is None or got == want for got, want in zip(given, shape, strict=True))
+    if not fits or np.dtype(array.dtype) != np.dtype(dtype):
+        wanted = ", ".join("T" if size is None else str(size) for size in shape)
+        raise InputError(f"{name} is {array.dtype} {given}; expected {np.dtype(dtype).name} ({wanted})")

@@ -1,0 +1,6 @@
+"""Embeddings: int8 codes with one scale a pixel, the observations behind them, and the one test of validity."""
+
+from .codes import dequantise, is_valid, parse_scales, quantise
+from .embeddings import STREAMS, Embeddings, ModelIdentity
+
+__all__ = ["STREAMS", "Embeddings", "ModelIdentity", "dequantise", "is_valid", "parse_scales", "quantise"]

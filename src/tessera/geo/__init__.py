@@ -1,0 +1,33 @@
+"""Where things are: the lattice and its cells, UTM zones, tile names, areas of interest, points and vector files."""
+
+from .area import Area, ZonePart, parse_area
+from .grid import Grid
+from .lattice import CELL_SIZE, PIXEL_SIZE, Cell, Window, parse_cell
+from .points import parse_points, points_in_zones
+from .tiles import Tile, parse_tile, tiles_of
+from .vector import VectorTable, read_vector
+from .zones import from_lonlat, parse_zone, to_lonlat, zone_crs, zones_of
+
+__all__ = [
+    "CELL_SIZE",
+    "PIXEL_SIZE",
+    "Area",
+    "Cell",
+    "Grid",
+    "Tile",
+    "VectorTable",
+    "Window",
+    "ZonePart",
+    "from_lonlat",
+    "parse_area",
+    "parse_cell",
+    "parse_points",
+    "parse_tile",
+    "parse_zone",
+    "points_in_zones",
+    "read_vector",
+    "tiles_of",
+    "to_lonlat",
+    "zone_crs",
+    "zones_of",
+]

@@ -1,0 +1,232 @@
+"""Areas of interest: a bbox, GeoJSON, a vector file, a tile name or a cell name, cut into UTM zones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError
+
+from .lattice import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_cell
+from .tiles import parse_tile
+from .vector import read_vector
+from .zones import LAT_MAX, LAT_MIN, from_lonlat, to_lonlat
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+_DENSIFY_DEGREES = 0.01
+"""Longest edge before projection: a straight edge in degrees then bends by less than a pixel within a zone."""
+_TOLERANCE = 1e-6
+"""Pixels; rounding of a projection must not add a row."""
+
+
+@dataclass(frozen=True)
+class ZonePart:
+    """The part of an area in one zone.
+
+    Attributes
+    ----------
+    zone : UTM zone
+    geometry : polygon or multipolygon, metres of the zone's CRS
+    """
+
+    zone: int
+    geometry: BaseGeometry
+
+    @property
+    def window(self) -> Window:
+        """The smallest lattice window that holds it."""
+        left, bottom, right, top = (value / PIXEL_SIZE for value in self.geometry.bounds)
+        west, east = math.floor(left + _TOLERANCE), math.ceil(right - _TOLERANCE)
+        south, north = math.floor(bottom + _TOLERANCE), math.ceil(top - _TOLERANCE)
+        west, east = max(west, WEST), min(max(east, west + 1), EAST)
+        south, north = max(south, SOUTH), min(max(north, south + 1), NORTH)
+        return Window(self.zone, west, north, east - west, north - south)
+
+    def mask(self, window: Window) -> NDArray[np.bool_]:
+        """Which pixels of `window` have their centre inside: (height, width) bool."""
+        import shapely
+
+        x = (np.arange(window.west, window.east) + 0.5) * PIXEL_SIZE
+        y = (np.arange(window.north - 1, window.south - 1, -1) + 0.5) * PIXEL_SIZE
+        shapely.prepare(self.geometry)
+        xx, yy = np.meshgrid(x, y)
+        return np.asarray(shapely.contains_xy(self.geometry, xx, yy), dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class Area:
+    """An area of interest.
+
+    Attributes
+    ----------
+    geometry : polygon or multipolygon in degrees (EPSG:4326), cut at the date line
+    name : what to call it in a message
+    cell_window : the exact window, where the area was named by a cell
+    """
+
+    geometry: BaseGeometry
+    name: str
+    cell_window: Window | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north), degrees; -180 and 180 where it crosses the date line."""
+        west, south, east, north = self.geometry.bounds
+        return float(west), float(south), float(east), float(north)
+
+    def parts(self) -> list[ZonePart]:
+        """The area cut into UTM zones, from west to east; a zone that it only touches is left out."""
+        import shapely
+
+        if self.cell_window is not None:
+            return [ZonePart(self.cell_window.zone, shapely.box(*self.cell_window.bounds))]
+        found = []
+        for zone in range(1, 61):
+            strip = shapely.box(6 * zone - 186, LAT_MIN, 6 * zone - 180, LAT_MAX)
+            if not shapely.intersects(self.geometry, strip):
+                continue
+            piece = shapely.intersection(self.geometry, strip)
+            if piece.area <= 0:
+                continue
+            dense = shapely.segmentize(piece, _DENSIFY_DEGREES)
+
+            def project(points: NDArray[np.float64], zone: int = zone) -> NDArray[np.float64]:
+                return np.column_stack(from_lonlat(points[:, 0], points[:, 1], zone))
+
+            found.append(ZonePart(zone, shapely.make_valid(shapely.transform(dense, project))))
+        return found
+
+    @property
+    def zones(self) -> tuple[int, ...]:
+        """The UTM zones that it lies in."""
+        return tuple(part.zone for part in self.parts())
+
+
+def parse_area(area: object) -> Area:
+    """Read an area of interest.
+
+    Parameters
+    ----------
+    area : (west, south, east, north) in degrees, also as text "w,s,e,n" (west > east crosses the date line); GeoJSON as
+        a mapping; a shapely polygon in degrees; a GeoDataFrame; the path of a vector file; the name of a published
+        tile ("grid_5.05_50.65") or of a cell ("utm31_e64_n548"); an Area
+
+    Raises
+    ------
+    InputError
+        It is none of these, has no area, or reaches beyond 80 S or 84 N.
+    """
+    if isinstance(area, Area):
+        return area
+    if isinstance(area, str):
+        named = _named(area)
+        if named is not None:
+            return named
+    if isinstance(area, (list, tuple)) or (isinstance(area, np.ndarray) and area.ndim == 1):
+        return _bbox(area)
+    if hasattr(area, "geom_type"):
+        return _polygons([area], "the geometry given")
+    table = read_vector(area)
+    return _polygons(list(table.geometries), table.source)
+
+
+def _named(text: str) -> Area | None:
+    import shapely
+
+    name = text.strip()
+    if name.startswith("grid_") and not Path(name).exists():
+        return _finish(shapely.box(*parse_tile(name).bounds), name)
+    if name.startswith("utm") and not Path(name).exists():
+        window = parse_cell(name).window
+        left, bottom, right, top = window.bounds
+        ring = shapely.segmentize(shapely.box(left, bottom, right, top), 1000.0)
+        degrees = shapely.transform(ring, lambda p: np.column_stack(to_lonlat(p[:, 0], p[:, 1], window.zone)))
+        return Area(degrees, name, window)
+    if "," in name and not Path(name).exists():
+        return _bbox(name.split(","))
+    return None
+
+
+def _bbox(values: Any) -> Area:
+    import shapely
+
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        raise InputError(f"bbox {values!r}; expected four numbers: west, south, east, north in degrees") from None
+    if len(numbers) != 4 or not all(math.isfinite(value) for value in numbers):
+        raise InputError(f"bbox {values!r}; expected four finite numbers: west, south, east, north in degrees")
+    west, south, east, north = numbers
+    name = f"bbox {west:g},{south:g},{east:g},{north:g}"
+    if abs(west) > 180 or abs(east) > 180:
+        raise InputError(f"{name}: longitudes go from -180 to 180; west > east crosses the date line")
+    if south >= north:
+        raise InputError(f"{name}: south is not below north; expected west, south, east, north in degrees")
+    if west == east:
+        raise InputError(f"{name}: no width; expected west, south, east, north in degrees")
+    if west < east:
+        return _finish(shapely.box(west, south, east, north), name)
+    sides = [
+        shapely.box(*side) for side in ((west, south, 180, north), (-180, south, east, north)) if side[0] < side[2]
+    ]
+    return _finish(shapely.union_all(sides), name)
+
+
+def _polygons(geometries: list[Any], name: str) -> Area:
+    import shapely
+
+    found: list[BaseGeometry] = []
+    for geometry in geometries:
+        for part in shapely.get_parts(geometry):
+            if part.geom_type == "Polygon":
+                found.append(_cut_at_date_line(part))
+            elif part.geom_type == "MultiPolygon":
+                found.extend(_cut_at_date_line(polygon) for polygon in part.geoms)
+    if not found:
+        raise InputError(f"{name} has no polygon; expected an area of interest")
+    return _finish(shapely.union_all([shapely.make_valid(polygon) for polygon in found]), name)
+
+
+def _unwrap(ring: Any) -> NDArray[np.float64]:
+    points = np.array(ring.coords)[:, :2]
+    steps = np.diff(points[:, 0])
+    turns = np.where((np.abs(steps) > 180) & (np.abs(steps) < 360), -360 * np.sign(steps), 0.0)
+    points[1:, 0] += np.cumsum(turns)
+    return points
+
+
+def _cut_at_date_line(polygon: Any) -> BaseGeometry:
+    """A polygon drawn straight over the date line (its edges jump by more than 180 degrees), cut there."""
+    import shapely
+    import shapely.affinity
+
+    outer = _unwrap(polygon.exterior)
+    if outer[:, 0].min() >= -180 and outer[:, 0].max() <= 180:
+        return polygon  # type: ignore[no-any-return]
+    whole = shapely.make_valid(shapely.Polygon(outer, [_unwrap(ring) for ring in polygon.interiors]))
+    pieces = []
+    for turn in (-360, 0, 360):
+        moved = shapely.affinity.translate(whole, xoff=turn)
+        piece = shapely.intersection(moved, shapely.box(-180, -90, 180, 90))
+        if piece.area > 0:
+            pieces.append(piece)
+    return shapely.union_all(pieces)
+
+
+def _finish(geometry: BaseGeometry, name: str) -> Area:
+    if geometry.is_empty or not geometry.area > 0:
+        raise InputError(f"{name} has no area; expected a polygon")
+    west, south, east, north = geometry.bounds
+    if south < LAT_MIN or north > LAT_MAX:
+        reached = f"{north:g} N" if north > LAT_MAX else f"{-south:g} S"
+        raise InputError(f"{name} reaches {reached}, beyond UTM; expected latitudes from 80 S to 84 N")
+    if west < -180 or east > 180:
+        raise InputError(f"{name} spans longitudes {west:g} to {east:g}; expected degrees from -180 to 180")
+    return Area(geometry, name)

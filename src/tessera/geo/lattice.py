@@ -1,0 +1,194 @@
+"""The lattice: every zone's 10 m pixels, and the cells of 1024 x 1024 pixels that are the unit of work.
+
+Pixels are counted from the zone's origin: a pixel (px, py) covers eastings 10*px to 10*px + 10 and northings 10*py to
+10*py + 10, both half-open, so that a point belongs to exactly one pixel. A cell (e, n) holds pixels 1024*e to
+1024*e + 1023 and 1024*n to 1024*n + 1023. Arrays run from north to south: their row 0 is the northernmost pixel row.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tessera.base import InputError
+
+from .grid import Grid
+from .zones import parse_zone, zone_crs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PIXEL_SIZE = 10
+"""Side of a pixel, metres (Sentinel-2's finest bands)."""
+CELL_SIZE = 1024
+"""Side of a cell, pixels; 10.24 km."""
+CELL_EAST = range(15, 83)
+"""Cell columns of the lattice: eastings 153,600 to 849,920 m hold every zone's 6 degrees at the equator."""
+CELL_NORTH = range(-868, 912)
+"""Cell rows of the lattice: northings -8,888,320 to 9,338,880 m hold 80 S to 84 N."""
+
+WEST = CELL_EAST.start * CELL_SIZE
+EAST = CELL_EAST.stop * CELL_SIZE
+SOUTH = CELL_NORTH.start * CELL_SIZE
+NORTH = CELL_NORTH.stop * CELL_SIZE
+"""Edges of the lattice in pixels from the zone's origin."""
+
+_NAME = re.compile(r"utm(\d{2})_e(\d{1,3})_n(-?\d{1,4})")
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """A square of 1024 x 1024 pixels.
+
+    Attributes
+    ----------
+    zone : UTM zone, 1 to 60
+    east, north : south-west corner in metres / 10,240 (15 to 82; -868 to 911)
+    """
+
+    zone: int
+    east: int
+    north: int
+
+    def __post_init__(self) -> None:
+        parse_zone(self.zone)
+        if self.east not in CELL_EAST or self.north not in CELL_NORTH:
+            raise InputError(
+                f"cell e{self.east} n{self.north} is off the lattice; expected e15 to e82 and n-868 to n911"
+            )
+
+    @property
+    def name(self) -> str:
+        """Its name, such as "utm31_e64_n548": signed metres / 10,240, never an array row."""
+        return f"utm{self.zone:02d}_e{self.east}_n{self.north}"
+
+    @property
+    def window(self) -> Window:
+        """Its pixels."""
+        return Window(self.zone, self.east * CELL_SIZE, (self.north + 1) * CELL_SIZE, CELL_SIZE, CELL_SIZE)
+
+
+def parse_cell(name: str) -> Cell:
+    """The cell of a name such as "utm31_e64_n548" or "utm31_e64_n-12".
+
+    Raises
+    ------
+    InputError
+        The name has another form, or the cell is off the lattice.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(f"cell name {name!r}; expected the form utm31_e64_n548")
+    return Cell(*(int(part) for part in match.groups()))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of a zone's lattice, in pixels from the zone's origin.
+
+    Attributes
+    ----------
+    zone : UTM zone, 1 to 60
+    west : px of the first column
+    north : py above the first row (the first row is the pixel row north - 1)
+    width, height : pixels
+    """
+
+    zone: int
+    west: int
+    north: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        parse_zone(self.zone)
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"window of {self.width} x {self.height} pixels; expected at least 1 x 1")
+        if self.west < WEST or self.east > EAST or self.south < SOUTH or self.north > NORTH:
+            raise InputError(
+                f"eastings {self.west * PIXEL_SIZE} to {self.east * PIXEL_SIZE} m, northings {self.south * PIXEL_SIZE} "
+                f"to {self.north * PIXEL_SIZE} m of zone {self.zone} leave the lattice; expected {WEST * PIXEL_SIZE} to "
+                f"{EAST * PIXEL_SIZE} m and {SOUTH * PIXEL_SIZE} to {NORTH * PIXEL_SIZE} m"
+            )
+
+    @property
+    def east(self) -> int:
+        """px behind the last column."""
+        return self.west + self.width
+
+    @property
+    def south(self) -> int:
+        """py of the last row."""
+        return self.north - self.height
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top), metres of the zone's CRS."""
+        return (
+            float(self.west * PIXEL_SIZE),
+            float(self.south * PIXEL_SIZE),
+            float(self.east * PIXEL_SIZE),
+            float(self.north * PIXEL_SIZE),
+        )
+
+    @property
+    def grid(self) -> Grid:
+        """The same pixels with CRS and transform."""
+        transform = (
+            float(PIXEL_SIZE),
+            0.0,
+            float(self.west * PIXEL_SIZE),
+            0.0,
+            -float(PIXEL_SIZE),
+            float(self.north * PIXEL_SIZE),
+        )
+        return Grid(zone_crs(self.zone), transform, self.height, self.width)
+
+    @classmethod
+    def of_grid(cls, grid: Grid | None) -> Window:
+        """The lattice window of a grid.
+
+        Raises
+        ------
+        InputError
+            There is no grid, its CRS is no UTM zone, its pixels are not 10 m squares on the lattice, or it leaves it.
+        """
+        if grid is None:
+            raise InputError("no CRS and no transform; expected a grid on a UTM zone's 10 m lattice")
+        code = grid.crs.upper().removeprefix("EPSG:")
+        if not (code.isdigit() and 32601 <= int(code) <= 32660):
+            raise InputError(f"CRS {grid.crs[:60]}; expected a UTM zone, EPSG:32601 to EPSG:32660, as the lattice has")
+        a, b, c, d, e, f = grid.transform
+        if (a, b, d, e) != (PIXEL_SIZE, 0.0, 0.0, -PIXEL_SIZE):
+            raise InputError(f"transform {grid.transform}; expected north-up pixels of 10 m")
+        west, north = c / PIXEL_SIZE, f / PIXEL_SIZE
+        if not (west.is_integer() and north.is_integer()):
+            raise InputError(f"upper left corner {c}, {f}; expected multiples of 10 m, as the lattice has")
+        return cls(int(code) - 32600, int(west), int(north), grid.width, grid.height)
+
+    def intersection(self, other: Window) -> Window | None:
+        """The pixels in both windows, None where there are none."""
+        if self.zone != other.zone:
+            return None
+        west, east = max(self.west, other.west), min(self.east, other.east)
+        south, north = max(self.south, other.south), min(self.north, other.north)
+        if west >= east or south >= north:
+            return None
+        return Window(self.zone, west, north, east - west, north - south)
+
+    def slices_in(self, outer: Window) -> tuple[slice, slice]:
+        """Rows and columns of this window in an array that covers `outer`."""
+        row, col = outer.north - self.north, self.west - outer.west
+        return slice(row, row + self.height), slice(col, col + self.width)
+
+    def cells(self) -> Iterator[Cell]:
+        """The cells that it touches, from north to south, then from west to east."""
+        for north in range((self.north - 1) // CELL_SIZE, self.south // CELL_SIZE - 1, -1):
+            for east in range(self.west // CELL_SIZE, (self.east - 1) // CELL_SIZE + 1):
+                yield Cell(self.zone, east, north)

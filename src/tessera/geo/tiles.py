@@ -1,0 +1,63 @@
+"""Names of the published 0.1 degree tiles; here they are an import and export format, and a way to name an area."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from tessera.base import InputError
+
+_NAME = re.compile(r"grid_(-?\d{1,3}\.\d{2})_(-?\d{1,2}\.\d{2})")
+
+
+@dataclass(frozen=True, order=True)
+class Tile:
+    """A tile of 0.1 x 0.1 degrees; lon10 and lat10 are its south-west corner in tenths of a degree."""
+
+    lon10: int
+    lat10: int
+
+    @property
+    def name(self) -> str:
+        """Its published name, from its centre: "grid_-0.05_51.55"."""
+        return f"grid_{self.lon10 / 10 + 0.05:.2f}_{self.lat10 / 10 + 0.05:.2f}"
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north), degrees."""
+        return self.lon10 / 10, self.lat10 / 10, (self.lon10 + 1) / 10, (self.lat10 + 1) / 10
+
+
+def parse_tile(name: str) -> Tile:
+    """The tile of a published name.
+
+    Raises
+    ------
+    InputError
+        The name has another form, or its centre is no tile's centre.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(f"tile name {name!r}; expected the form grid_-0.05_51.55")
+    hundredths = [round(float(part) * 100) for part in match.groups()]
+    if any((value - 5) % 10 for value in hundredths) or abs(hundredths[0]) > 18000 or abs(hundredths[1]) > 9000:
+        raise InputError(f"tile name {name!r}; expected a centre at an odd 0.05 degree within the globe")
+    return Tile((hundredths[0] - 5) // 10, (hundredths[1] - 5) // 10)
+
+
+def tiles_of(west: float, south: float, east: float, north: float) -> list[Tile]:
+    """The tiles that a box of degrees touches, from south to north, then from west to east."""
+
+    def index(value: float) -> int:
+        # whole microdegrees: 0.1 has no exact float, and a corner of a tile must fall into that tile
+        return math.floor(round(value * 1e6) / 1e5)
+
+    def last(value: float) -> int:
+        return math.ceil(round(value * 1e6) / 1e5) - 1
+
+    return [
+        Tile(lon10, lat10)
+        for lat10 in range(index(south), max(last(north), index(south)) + 1)
+        for lon10 in range(index(west), max(last(east), index(west)) + 1)
+    ]
