@@ -79,12 +79,18 @@ def read_json(path: Path, *, what: str, limit: int = 64 * 1024 * 1024) -> dict[s
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path` among the processes of this machine; the lock dies with its holder."""
+def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on `path` among the processes of this machine; the lock dies with its holder.
+
+    Raises
+    ------
+    BlockingIOError
+        Somebody else holds it and `wait` is False.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(handle)

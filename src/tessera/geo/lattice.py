@@ -34,7 +34,7 @@ SOUTH = CELL_NORTH.start * CELL_SIZE
 NORTH = CELL_NORTH.stop * CELL_SIZE
 """Edges of the lattice in pixels from the zone's origin."""
 
-_NAME = re.compile(r"utm(\d{2})_e(\d{1,3})_n(-?\d{1,4})")
+_NAME = re.compile(r"utm(\d{2})_e(\d{1,5})_n(-?\d{1,6})")
 
 
 @dataclass(frozen=True, order=True)
@@ -44,18 +44,25 @@ class Cell:
     Attributes
     ----------
     zone : UTM zone, 1 to 60
-    east, north : south-west corner in metres / 10,240 (15 to 82; -868 to 911)
+    east, north : south-west corner in metres / 10,240 (15 to 82; -868 to 911), or in sides of another `size`
+    size : side in pixels, a divisor of 1024; other sides than 1024 serve small stores in tests
     """
 
     zone: int
     east: int
     north: int
+    size: int = CELL_SIZE
 
     def __post_init__(self) -> None:
         parse_zone(self.zone)
-        if self.east not in CELL_EAST or self.north not in CELL_NORTH:
+        if self.size < 1 or CELL_SIZE % self.size:
+            raise InputError(f"cell of {self.size} pixels; expected a divisor of {CELL_SIZE}")
+        east = range(WEST // self.size, EAST // self.size)
+        north = range(SOUTH // self.size, NORTH // self.size)
+        if self.east not in east or self.north not in north:
             raise InputError(
-                f"cell e{self.east} n{self.north} is off the lattice; expected e15 to e82 and n-868 to n911"
+                f"cell e{self.east} n{self.north} is off the lattice; expected e{east[0]} to e{east[-1]} and "
+                f"n{north[0]} to n{north[-1]}"
             )
 
     @property
@@ -66,10 +73,11 @@ class Cell:
     @property
     def window(self) -> Window:
         """Its pixels."""
-        return Window(self.zone, self.east * CELL_SIZE, (self.north + 1) * CELL_SIZE, CELL_SIZE, CELL_SIZE)
+        size = self.size
+        return Window(self.zone, self.east * size, (self.north + 1) * size, size, size)
 
 
-def parse_cell(name: str) -> Cell:
+def parse_cell(name: str, size: int = CELL_SIZE) -> Cell:
     """The cell of a name such as "utm31_e64_n548" or "utm31_e64_n-12".
 
     Raises
@@ -80,7 +88,8 @@ def parse_cell(name: str) -> Cell:
     match = _NAME.fullmatch(name)
     if match is None:
         raise InputError(f"cell name {name!r}; expected the form utm31_e64_n548")
-    return Cell(*(int(part) for part in match.groups()))
+    zone, east, north = (int(part) for part in match.groups())
+    return Cell(zone, east, north, size)
 
 
 @dataclass(frozen=True)
@@ -108,8 +117,9 @@ class Window:
         if self.west < WEST or self.east > EAST or self.south < SOUTH or self.north > NORTH:
             raise InputError(
                 f"eastings {self.west * PIXEL_SIZE} to {self.east * PIXEL_SIZE} m, northings {self.south * PIXEL_SIZE} "
-                f"to {self.north * PIXEL_SIZE} m of zone {self.zone} leave the lattice; expected {WEST * PIXEL_SIZE} to "
-                f"{EAST * PIXEL_SIZE} m and {SOUTH * PIXEL_SIZE} to {NORTH * PIXEL_SIZE} m"
+                f"to {self.north * PIXEL_SIZE} m of zone {self.zone} leave the lattice; "
+                f"expected {WEST * PIXEL_SIZE} to {EAST * PIXEL_SIZE} m and {SOUTH * PIXEL_SIZE} to "
+                f"{NORTH * PIXEL_SIZE} m"
             )
 
     @property
@@ -187,8 +197,8 @@ class Window:
         row, col = outer.north - self.north, self.west - outer.west
         return slice(row, row + self.height), slice(col, col + self.width)
 
-    def cells(self) -> Iterator[Cell]:
+    def cells(self, size: int = CELL_SIZE) -> Iterator[Cell]:
         """The cells that it touches, from north to south, then from west to east."""
-        for north in range((self.north - 1) // CELL_SIZE, self.south // CELL_SIZE - 1, -1):
-            for east in range(self.west // CELL_SIZE, (self.east - 1) // CELL_SIZE + 1):
-                yield Cell(self.zone, east, north)
+        for north in range((self.north - 1) // size, self.south // size - 1, -1):
+            for east in range(self.west // size, (self.east - 1) // size + 1):
+                yield Cell(self.zone, east, north, size)

@@ -1,0 +1,33 @@
+"""What can go wrong with a stored object, told apart by what helps."""
+
+from __future__ import annotations
+
+from tessera.base import TesseraError
+
+
+class NetError(TesseraError):
+    """Base of the taxonomy; each text names the object."""
+
+
+class LoadError(NetError):
+    """The server is busy or the line broke: try again later, more slowly."""
+
+
+class CredentialError(NetError):
+    """The server asks for other credentials: renew them."""
+
+
+class MissingError(NetError):
+    """There is no such object: often simply no data."""
+
+
+class CorruptError(NetError):
+    """The bytes are not what was written: take another copy, or write it again."""
+
+
+class OversizeError(NetError):
+    """The answer is larger than what may be read: ask for less."""
+
+
+class PermanentError(NetError):
+    """Trying again will not help."""

@@ -1,0 +1,6 @@
+"""Years of embeddings at a path or URL: layout, writer, reader."""
+
+from .layout import ArraySpec, Layout
+from .store import Store, create_store, open_store
+
+__all__ = ["ArraySpec", "Layout", "Store", "create_store", "open_store"]

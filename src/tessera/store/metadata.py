@@ -1,0 +1,318 @@
+"""The documents of a store: tessera.json for our readers, Zarr v3 metadata for everyone's.
+
+The attributes follow the `geoemb:` convention of the published stores.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera._version import __version__
+from tessera.base import InputError
+from tessera.embeddings import STREAMS, ModelIdentity
+from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
+
+from .layout import COLS, COUNTS, ROWS, SCALES, ArraySpec, Layout, zone_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+FORMAT = "tessera-store"
+VERSION = 1
+DOCUMENT = "tessera.json"
+DOCUMENT_LIMIT = 4096
+"""Bytes of tessera.json: one small request opens a store."""
+_GEOEMB = {
+    "uuid": "61c12cc5-0e28-4056-999a-480cf3fb7e4c",
+    "name": "geoemb:",
+    "description": "Geospatial embeddings",
+}
+_TIME_CHUNK = 64
+"""Years a chunk of the time axis: it never needs a second one."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What tessera.json says.
+
+    Attributes
+    ----------
+    model : whose embeddings it holds
+    layout : its geometry
+    years : in order of arrival, the time axis
+    zones : UTM zones that have arrays
+    """
+
+    model: ModelIdentity
+    layout: Layout
+    years: tuple[int, ...]
+    zones: tuple[int, ...]
+
+    def encode(self) -> bytes:
+        """The bytes of tessera.json."""
+        value = {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": self.model.to_json(),
+            "layout": self.layout.to_json(),
+            "years": list(self.years),
+            "zones": "all" if self.zones == tuple(range(1, 61)) else list(self.zones),
+            "arrays": {
+                spec.name: {"axis": spec.axis, "bands": spec.bands, "dtype": spec.dtype} for spec in self.layout.arrays
+            },
+        }
+        data = json.dumps(value, indent=1).encode()
+        if len(data) > DOCUMENT_LIMIT:
+            raise InputError(f"{DOCUMENT} would have {len(data)} bytes; at most {DOCUMENT_LIMIT} are allowed")
+        return data
+
+    @classmethod
+    def decode(cls, data: bytes, where: str) -> Header:
+        """Read tessera.json.
+
+        Raises
+        ------
+        InputError
+            No JSON, another format or version, or a value that does not fit.
+        """
+        try:
+            value = json.loads(data)
+            given = value.get("format"), value.get("version")
+            if given != (FORMAT, VERSION):
+                raise InputError(f"{where} has format {given[0]!r} {given[1]!r}; expected {FORMAT!r} {VERSION}")
+            years = tuple(parse_year(year) for year in value["years"])
+            zones = value["zones"]
+            header = cls(
+                ModelIdentity.from_json(value["model"]),
+                Layout.from_json(value["layout"]),
+                years,
+                tuple(range(1, 61)) if zones == "all" else tuple(parse_zone(zone) for zone in zones),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{where} is no {DOCUMENT}: {error!r}") from None
+        if len(set(years)) != len(years) or len(years) > _TIME_CHUNK:
+            raise InputError(f"{where} lists the years {years}; expected each once and at most {_TIME_CHUNK}")
+        if header.model.dims != header.layout.dims:
+            raise InputError(f"{where}: a model of {header.model.dims} dims in a store of {header.layout.dims}")
+        return header
+
+
+def parse_year(year: object) -> int:
+    """Check a year, 1972 to 2200.
+
+    Raises
+    ------
+    InputError
+        It is no whole number in that range.
+    """
+    if isinstance(year, (int, np.integer)) and not isinstance(year, bool) and 1972 <= int(year) <= 2200:
+        return int(year)
+    raise InputError(f"year {year!r}; expected a whole number from 1972 to 2200")
+
+
+def documents(header: Header) -> Iterator[tuple[str, bytes]]:
+    """Key and bytes of every metadata document and coordinate chunk; the root's consolidated zarr.json comes last."""
+    consolidated: dict[str, Any] = {}
+    chunks = _coordinate_chunks(header.layout)
+    for zone in header.zones:
+        group = zone_name(zone)
+        yield f"{group}/time/c/0", _blosc(_years_chunk(header.years))
+        for name, chunk in chunks.items():
+            yield f"{group}/{name}/c/0", chunk
+        nodes = _zone_nodes(header, zone)
+        consolidated.update(nodes)
+        for path, node in nodes.items():
+            yield f"{path}/zarr.json", _dump(node)
+    yield DOCUMENT, header.encode()
+    yield "zarr.json", _dump(_root(header, consolidated))
+
+
+def year_documents(header: Header) -> Iterator[tuple[str, bytes]]:
+    """What a new year changes, in the order in which it must appear: time, arrays, tessera.json, root."""
+    static = {f"{name}/c/0" for name in _coordinate_chunks(header.layout)}
+    later: list[tuple[str, bytes]] = []
+    for key, data in documents(header):
+        inside = key.partition("/")[2]
+        if inside.startswith("time/"):
+            yield key, data
+        elif inside not in static:
+            later.append((key, data))
+    yield from later
+
+
+def _dump(node: dict[str, Any]) -> bytes:
+    return json.dumps(node, separators=(",", ":")).encode()
+
+
+def _group(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def _root(header: Header, consolidated: dict[str, Any]) -> dict[str, Any]:
+    layout, model = header.layout, header.model
+    attributes: dict[str, Any] = {
+        "zarr_conventions": [_GEOEMB],
+        "geoemb:type": "pixel",
+        "geoemb:dimensions": layout.dims,
+        "geoemb:model": f"urn:tessera:model:{model.name}:{model.sha256}",
+        "geoemb:source_data": ["sentinel-2-l2a", "sentinel-1-rtc"],
+        "geoemb:data_type": "int8",
+        "geoemb:gsd": float(PIXEL_SIZE),
+        "geoemb:spatial_layout": "utm_zones",
+        "geoemb:build_version": __version__,
+        "geoemb:landmask": False,
+        "geoemb:quantization": {
+            "method": "per_pixel_scale",
+            "original_dtype": "float32",
+            "quantized_dtype": "int8",
+            "scale": {"type": "array", "array_name": SCALES.name, "nodata": "+inf"},
+        },
+        "geotessera:mask_source": "source_nodata",
+        "tessera:inner_order": "C",
+        "tessera:years": list(header.years),
+    }
+    if layout.prefixes:
+        attributes["geoemb:depths"] = [
+            {"dimensions": spec.bands, "array": spec.name} for spec in (*layout.prefix_arrays, layout.codes)
+        ]
+    node = _group(attributes)
+    node["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": consolidated}
+    return node
+
+
+def _zone_nodes(header: Header, zone: int) -> dict[str, Any]:
+    layout, years = header.layout, len(header.years)
+    group = zone_name(zone)
+    west, south, east, north = (float(edge * PIXEL_SIZE) for edge in (WEST, SOUTH, EAST, NORTH))
+    size = float(PIXEL_SIZE)
+    nodes: dict[str, Any] = {
+        group: _group(
+            {
+                "proj:code": zone_crs(zone),
+                "spatial:dimensions": ["y", "x"],
+                "spatial:transform": [size, 0.0, west, 0.0, -size, north],
+                "spatial:transform_type": "affine",
+                "spatial:bbox": [west, south, east, north],
+                "spatial:shape": [ROWS, COLS],
+                "spatial:registration": "pixel",
+            }
+        )
+    }
+    for spec in layout.arrays:
+        nodes[f"{group}/{spec.name}"] = _sharded(spec, layout, years)
+    nodes[f"{group}/time"] = _plain("time", years, _TIME_CHUNK, "int32")
+    for name, values in _coordinates(layout).items():
+        nodes[f"{group}/{name}"] = _plain(name, len(values), len(values), str(values.dtype))
+    return nodes
+
+
+def _sharded(spec: ArraySpec, layout: Layout, years: int) -> dict[str, Any]:
+    bands = () if spec.axis is None else (spec.bands,)
+    itemsize = np.dtype(spec.dtype).itemsize
+    codecs: list[dict[str, Any]] = [
+        {"name": "bytes", **({"configuration": {"endian": "little"}} if itemsize > 1 else {})},
+        {"name": "crc32c"},
+    ]
+    if spec.axis is not None:
+        codecs.insert(0, {"name": "transpose", "configuration": {"order": [0, 2, 3, 1]}})
+    node = _array(
+        shape=layout.shape(spec, years),
+        chunks=(1, *bands, layout.shard, layout.shard),
+        dtype=spec.dtype,
+        fill="Infinity" if np.isinf(spec.fill) else int(spec.fill),
+        dims=spec.dims,
+        codecs=[
+            {
+                "name": "sharding_indexed",
+                "configuration": {
+                    "chunk_shape": [1, *bands, layout.chunk, layout.chunk],
+                    "codecs": codecs,
+                    "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+                    "index_location": "start",
+                },
+            }
+        ],
+    )
+    if spec == COUNTS:
+        node["attributes"] = {"streams": list(STREAMS)}
+    return node
+
+
+def _plain(name: str, length: int, chunk: int, dtype: str) -> dict[str, Any]:
+    size = np.dtype(dtype).itemsize
+    return _array(
+        shape=(length,),
+        chunks=(chunk,),
+        dtype=dtype,
+        fill=0 if dtype.startswith("int") else 0.0,
+        dims=(name,),
+        codecs=[
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {
+                "name": "blosc",
+                "configuration": {
+                    "typesize": size,
+                    "cname": "zstd",
+                    "clevel": 9,
+                    "shuffle": "bitshuffle",
+                    "blocksize": 0,
+                },
+            },
+        ],
+    )
+
+
+def _array(
+    *,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: str,
+    fill: object,
+    dims: tuple[str, ...],
+    codecs: list[Any],
+) -> dict[str, Any]:
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(shape),
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunks)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": fill,
+        "codecs": codecs,
+        "attributes": {},
+        "dimension_names": list(dims),
+        "storage_transformers": [],
+    }
+
+
+def _coordinates(layout: Layout) -> dict[str, NDArray[Any]]:
+    x = (np.arange(WEST, EAST) + 0.5) * PIXEL_SIZE
+    y = (np.arange(NORTH - 1, SOUTH - 1, -1) + 0.5) * PIXEL_SIZE
+    bands = {str(spec.axis): np.arange(spec.bands, dtype=np.int32) for spec in (layout.codes, *layout.prefix_arrays)}
+    return {"x": x, "y": y, **bands}
+
+
+def _coordinate_chunks(layout: Layout) -> dict[str, bytes]:
+    return {name: _blosc(values) for name, values in _coordinates(layout).items()}
+
+
+def _years_chunk(years: tuple[int, ...]) -> NDArray[np.int32]:
+    chunk = np.zeros(_TIME_CHUNK, dtype=np.int32)
+    chunk[: len(years)] = years
+    return chunk
+
+
+def _blosc(values: NDArray[Any]) -> bytes:
+    from numcodecs import blosc
+
+    little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
+    return bytes(blosc.Blosc(cname="zstd", clevel=9, shuffle=blosc.BITSHUFFLE).encode(little))
