@@ -1,5 +1,70 @@
-"""tessera: Sentinel-1/2 scenes in, one vector for every 10 m pixel out, and maps from a handful of labels."""
+"""tessera: Sentinel-1/2 scenes in, one vector for every 10 m pixel out, and maps from a handful of labels.
+
+The public verbs below are imported when they are first used, so that `import tessera` costs almost nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from .base import InputError, TesseraError
+    from .cubes import PixelCube, export_dpixel, open_cube, write_cube
+    from .embeddings import Embeddings, ModelIdentity
+    from .encode import Encoder, load_encoder
+    from .geo import Window, parse_area
+    from .heads import Head, fit, load_head
+    from .scenes import build_cube, build_cubes, simulate
+    from .store import Store, create_store, open_store
+
+_HOMES = {
+    "base": ("InputError", "TesseraError"),
+    "cubes": ("PixelCube", "export_dpixel", "open_cube", "write_cube"),
+    "embeddings": ("Embeddings", "ModelIdentity"),
+    "encode": ("Encoder", "load_encoder"),
+    "geo": ("Window", "parse_area"),
+    "heads": ("Head", "fit", "load_head"),
+    "scenes": ("build_cube", "build_cubes", "simulate"),
+    "store": ("Store", "create_store", "open_store"),
+}
+_HOME = {name: room for room, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Embeddings",
+    "Encoder",
+    "Head",
+    "InputError",
+    "ModelIdentity",
+    "PixelCube",
+    "Store",
+    "TesseraError",
+    "Window",
+    "__version__",
+    "build_cube",
+    "build_cubes",
+    "create_store",
+    "export_dpixel",
+    "fit",
+    "load_encoder",
+    "load_head",
+    "open_cube",
+    "open_store",
+    "parse_area",
+    "simulate",
+    "write_cube",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tessera' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

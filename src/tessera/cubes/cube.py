@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -31,6 +32,35 @@ class ArrayLike(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]: ...
     def __getitem__(self, key: Any, /) -> Any: ...
+
+
+_STACKS = ("s2", "s2_mask", "s1_asc", "s1_desc")
+
+
+@dataclass(frozen=True)
+class _View:
+    """A rectangle of a stack, read when it is sliced by (dates, rows, columns)."""
+
+    stack: ArrayLike
+    row0: int
+    row1: int
+    col0: int
+    col1: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (int(self.stack.shape[0]), self.row1 - self.row0, self.col1 - self.col0, *self.stack.shape[3:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.stack.dtype
+
+    def __getitem__(self, key: Any, /) -> Any:
+        dates, rows, cols = (*(key if isinstance(key, tuple) else (key,)), slice(None), slice(None))[:3]
+        r0, r1, _ = rows.indices(self.row1 - self.row0)
+        c0, c1, _ = cols.indices(self.col1 - self.col0)
+        box = (dates, slice(self.row0 + r0, self.row0 + r1), slice(self.col0 + c0, self.col0 + c1))
+        return self.stack[box]
 
 
 def parse_bands(bands: Sequence[str], expected: tuple[str, ...], what: str) -> tuple[str, ...]:
@@ -125,17 +155,24 @@ class PixelCube:
         """Read everything into memory."""
         return self.window(0, self.shape[0])
 
+    def crop(self, row0: int, row1: int, col0: int, col1: int) -> PixelCube:
+        """The cube of a rectangle (ends exclusive); nothing is read yet."""
+        grid = None if self.grid is None else self.grid.crop(row0, row1, col0, col1)
+        stacks: dict[str, Any] = {name: _View(getattr(self, name), row0, row1, col0, col1) for name in _STACKS}
+        return replace(self, **stacks, grid=grid)
+
     def row_blocks(self, rows: int) -> Iterator[tuple[int, int]]:
         """Start and stop of blocks of at most `rows` rows."""
         for start in range(0, self.shape[0], rows):
             yield start, min(start + rows, self.shape[0])
 
-    def digest(self, rows: int = 128) -> str:
-        """SHA-256 of every observation, day and grid: two cubes of one digest give the same embeddings."""
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of every observation, day and grid: two cubes of one digest give the same embeddings."""
         total = hashlib.sha256(repr((self.shape, self.grid, self.s2_bands, self.s1_bands)).encode())
         for doy in (self.s2_doy, self.s1_asc_doy, self.s1_desc_doy):
             total.update(np.ascontiguousarray(doy, dtype="<i2").tobytes())
-        for start, stop in self.row_blocks(rows):
+        for start, stop in self.row_blocks(128):
             block = self.window(start, stop)
             for part in (block.s2, block.s2_mask, block.s1_asc, block.s1_desc):
                 total.update(np.ascontiguousarray(part).data)

@@ -131,7 +131,7 @@ def parse_area(area: object) -> Area:
             return named
     if isinstance(area, (list, tuple)) or (isinstance(area, np.ndarray) and area.ndim == 1):
         return _bbox(area)
-    if hasattr(area, "geom_type"):
+    if hasattr(area, "geom_type") and not hasattr(area, "to_crs"):
         return _polygons([area], "the geometry given")
     table = read_vector(area)
     return _polygons(list(table.geometries), table.source)

@@ -26,6 +26,7 @@ _LOAD_SIGNS = (
     "error sending request",
     "reset",
 )
+_RANGE_SIGNS = ("range was invalid", "range not satisfiable", " 416")
 _ATTEMPTS = {"max_retries": 4}
 
 
@@ -45,6 +46,8 @@ def _named(root: str, key: str) -> Iterator[None]:
         raise CredentialError(f"{where} is refused: {_first_line(error)}") from None
     except (BaseError, OSError, ValueError) as error:
         text = _first_line(error)
+        if any(sign in str(error).lower() for sign in _RANGE_SIGNS):
+            raise CorruptError(f"{where} is shorter than expected: {text}") from None
         if any(sign in str(error).lower() for sign in _LOAD_SIGNS):
             raise LoadError(f"{where} could not be read, try again: {text}") from None
         raise PermanentError(f"{where} could not be read: {text}") from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -294,6 +295,7 @@ def _array(
     }
 
 
+@cache
 def _coordinates(layout: Layout) -> dict[str, NDArray[Any]]:
     x = (np.arange(WEST, EAST) + 0.5) * PIXEL_SIZE
     y = (np.arange(NORTH - 1, SOUTH - 1, -1) + 0.5) * PIXEL_SIZE
@@ -301,6 +303,7 @@ def _coordinates(layout: Layout) -> dict[str, NDArray[Any]]:
     return {"x": x, "y": y, **bands}
 
 
+@cache
 def _coordinate_chunks(layout: Layout) -> dict[str, bytes]:
     return {name: _blosc(values) for name, values in _coordinates(layout).items()}
 

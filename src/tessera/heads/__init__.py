@@ -1,0 +1,31 @@
+"""Heads: from labels to maps. Labels, splits, the linear head, its metrics, maps and pictures."""
+
+from .colours import choose_colours
+from .fit import fit
+from .head import Head, load_head
+from .labels import Labels, read_labels
+from .linear import NO_DATA, LinearModel, fit_linear
+from .metrics import Scores, confusion, mean_interval, scores
+from .picture import draw_map, draw_panels, false_colour
+from .splits import make_folds, spatial_groups
+
+__all__ = [
+    "NO_DATA",
+    "Head",
+    "Labels",
+    "LinearModel",
+    "Scores",
+    "choose_colours",
+    "confusion",
+    "draw_map",
+    "draw_panels",
+    "false_colour",
+    "fit",
+    "fit_linear",
+    "load_head",
+    "make_folds",
+    "mean_interval",
+    "read_labels",
+    "scores",
+    "spatial_groups",
+]

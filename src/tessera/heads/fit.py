@@ -1,0 +1,102 @@
+"""From labels to a head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.base import InputError
+
+from ._source import parse_year
+from .colours import choose_colours
+from .head import Head
+from .labels import Labels, read_labels, sort_classes
+from .linear import fit_linear
+from .report import cross_validate
+from .splits import spatial_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._source import EmbeddingSource
+
+HEADS = ("linear",)
+SPLITS = ("spatial", "random")
+
+
+def fit(
+    store: EmbeddingSource,
+    labels: object,
+    column: str,
+    head: str = "linear",
+    split: str = "spatial",
+    *,
+    year: int | None = None,
+    dims: int | None = None,
+    seed: int = 0,
+    colours: Mapping[str, str] | None = None,
+) -> Head:
+    """Learn classes from labelled places.
+
+    The head learns from all labels; the report is a cross-validation. The split "spatial" keeps labels within the same
+    block of 320 m, and of the same polygon, in one fold; "random" does not, and says that it flatters.
+
+    Parameters
+    ----------
+    store : embeddings
+    labels : what `read_labels` reads, or `Labels`
+    column : the attribute that names the class
+    head : "linear", multinomial logistic regression on standardised vectors
+    split : "spatial" or "random"
+    year : None: the store's only year
+    dims : None: the store's; else a prefix that it holds
+    seed : deals labels to folds; the same arguments give the same head
+    colours : class -> "#rrggbb", for some or all classes
+
+    Raises
+    ------
+    InputError
+        A head, split, year or column that does not exist, labels that `read_labels` refuses, labels of fewer than two
+        classes where there is data, or a colour for no class.
+    """
+    if head not in HEADS:
+        raise InputError(f"head {head!r}; there is {', '.join(HEADS)}")
+    if split not in SPLITS:
+        raise InputError(f"split {split!r}; expected one of {', '.join(SPLITS)}")
+    year = parse_year(store, year)
+    places = labels if isinstance(labels, Labels) else read_labels(labels, column)
+    if places.column != column:
+        raise InputError(f"labels of column {places.column!r} were given for column {column!r}")
+    values = store.sample_points(places.lonlat, year, dims=dims)
+    good = np.isfinite(values).all(axis=1)
+    if not good.any():
+        raise InputError(f"none of {len(places)} labels of {places.source} has data in {year}; expected at least two")
+    x, names = np.ascontiguousarray(values[good], dtype=np.float32), places.values[good]
+    classes = sort_classes(names)
+    lost = [name for name in places.classes if name not in classes]
+    if len(classes) < 2:
+        raise InputError(
+            f"{len(names)} of {len(places)} labels of {places.source} have data in {year}, all of class "
+            f"{classes[0]!r}; expected at least two classes"
+        )
+    model = fit_linear(x, names, seed=seed, classes=classes)
+    chosen = choose_colours(classes, {name: c for name, c in (colours or {}).items() if name not in lost})
+    alone = np.arange(len(names), dtype=np.int64)
+    groups = spatial_groups(places.lonlat[good], places.groups[good]) if split == "spatial" else alone
+    metrics = cross_validate(x, names, groups, split=split, seed=seed)
+    metrics |= {"labels": len(names), "missing": places.missing, "no_data": int((~good).sum())}
+    if lost:
+        metrics["notes"].append(f"not learnt, as no label has data in {year}: {', '.join(lost)}")
+    return Head(
+        classes=model.classes,
+        weights=model.weights,
+        bias=model.bias,
+        mean=model.mean,
+        std=model.std,
+        column=column,
+        year=year,
+        model=store.model,
+        colours=chosen,
+        metrics=metrics,
+    )

@@ -1,0 +1,250 @@
+"""The map as a GeoTIFF: strip by strip, checked, and in place only when it is complete."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from tessera.base import InputError, require, sync_folder
+from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
+
+from .colours import to_rgb
+from .linear import NO_DATA
+from .picture import MAX_SIDE, draw_map
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from tessera.base import Progress
+
+    from ._source import EmbeddingSource
+    from .head import Head
+
+_BLOCK = 256
+"""Side of a tile and least side of an overview, pixels."""
+_DENSIFY_DEGREES = 0.01
+"""Longest edge before projection, as in `tessera.geo`: a straight edge in degrees then bends by less than a pixel."""
+
+
+def write_map(
+    head: Head,
+    store: EmbeddingSource,
+    area: object,
+    year: int | None,
+    out: str | Path,
+    *,
+    png: bool,
+    progress: Progress,
+) -> Path:
+    """Predict an area and write it; see `Head.map`."""
+    target = _parse_out(out)
+    if store.model.sha256 != head.model.sha256:
+        raise InputError(
+            f"the store holds embeddings of {store.model.name} ({store.model.sha256[:12]}); the head learnt from "
+            f"those of {head.model.name} ({head.model.sha256[:12]})"
+        )
+    if store.dims < head.dims:
+        raise InputError(f"the store holds {store.dims} dims; the head reads {head.dims}")
+    year = head.year if year is None else year
+    if isinstance(year, bool) or year not in store.years:
+        raise InputError(f"year {year!r}; the store holds {', '.join(map(str, store.years)) or 'none'}")
+    parsed = area if isinstance(area, Window) else parse_area(area)
+    window = store.region_grid(parsed)
+    with _staging(target) as folder:
+        staged = folder / target.name
+        counts = _write_tiff(staged, target, head, store, parsed, year, window, progress)
+        names = [f"{target.name}.aux.xml", target.name]
+        with _writing(target):
+            _write_names(folder / names[0], head)
+        if png:
+            picture = target.with_suffix(".png").name
+            _draw(folder / picture, staged, target, head, year, window, counts)
+            names.insert(0, picture)
+        with _writing(target):
+            for name in names:
+                (folder / name).replace(target.with_name(name))
+            sync_folder(target.parent)
+    return target
+
+
+def _parse_out(out: str | Path) -> Path:
+    target = Path(out)
+    if target.suffix.lower() not in (".tif", ".tiff"):
+        raise InputError(f"map {str(out)!r}; expected a path that ends in .tif")
+    if target.is_dir():
+        raise InputError(f"map {target} is a folder; expected a file")
+    return target
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn what a disk, GDAL or the operating system says into one line."""
+    errors: Any = require("rasterio.errors", extra="heads", purpose="a map")
+    driver: Any = require("rasterio._err", extra="heads", purpose="a map")
+    try:
+        yield
+    except (OSError, errors.RasterioError, driver.CPLE_BaseError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(f"cannot write the map {target}: {reason}") from None
+
+
+@contextmanager
+def _staging(target: Path) -> Iterator[Path]:
+    """A folder beside the target, on the same disk, gone afterwards whatever happens."""
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.stem}.", suffix=".part", dir=target.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_tiff(
+    path: Path,
+    out: Path,
+    head: Head,
+    store: EmbeddingSource,
+    area: Area | Window,
+    year: int,
+    window: Window,
+    progress: Progress,
+) -> NDArray[np.int64]:
+    """Write the GeoTIFF to `path` (in messages: `out`) and read it back; returns the pixels of each class (K,)."""
+    rasterio = require("rasterio", extra="heads", purpose="a map")
+    shown = _part_in(area, window)
+    grid = window.grid
+    counts = np.zeros(256, dtype=np.int64)
+    checks: list[tuple[int, int, int]] = []
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": 1,
+        "height": grid.height,
+        "width": grid.width,
+        "crs": grid.crs,
+        "transform": rasterio.Affine(*grid.transform),
+        "nodata": NO_DATA,
+        "tiled": True,
+        "blockxsize": _BLOCK,
+        "blockysize": _BLOCK,
+        "compress": "deflate",
+        "bigtiff": "if_safer",
+    }
+    with _writing(out):
+        target = rasterio.open(path, "w", **profile)
+    try:
+        with _writing(out):
+            colours = {index: (*to_rgb(colour), 255) for index, colour in enumerate(head.colours)}
+            target.write_colormap(1, {**colours, NO_DATA: (0, 0, 0, 0)})
+            target.set_band_description(1, head.column)
+            target.update_tags(
+                TESSERA_CLASSES=json.dumps(list(head.classes), ensure_ascii=False),
+                TESSERA_MODEL=head.model.name,
+                TESSERA_MODEL_SHA256=head.model.sha256,
+                TESSERA_YEAR=str(year),
+            )
+        row = 0
+        progress(0, window.height)
+        for strip in store.iter_region(area, year, dims=None if head.dims == store.dims else head.dims):
+            values = np.asarray(strip.values)
+            if values.ndim != 3 or values.shape[1] != window.width or row + len(values) > window.height:
+                raise InputError(f"a strip of shape {values.shape} at row {row} of a region of {window.shape} pixels")
+            classes = head.predict(values)
+            piece = Window(window.zone, window.west, window.north - row, window.width, len(values))
+            classes[~shown.mask(piece)] = NO_DATA
+            with _writing(out):
+                target.write(classes, 1, window=((row, row + len(values)), (0, window.width)))
+            checks.append((row, row + len(values), zlib.crc32(classes.tobytes())))
+            counts += np.bincount(classes.reshape(-1), minlength=256)
+            row += len(values)
+            progress(row, window.height)
+        if row != window.height:
+            raise InputError(f"the store returned {row} rows of a region of {window.height}")
+    except BaseException:
+        _discard(target)
+        raise
+    with _writing(out):
+        target.close()
+    if not counts[:NO_DATA].any():
+        name = "the window" if isinstance(area, Window) else area.name
+        raise InputError(f"{name} has no data in {year}; expected an area that the store covers")
+    _finish_tiff(path, out, checks)
+    return counts[: len(head.classes)]
+
+
+def _discard(target: Any) -> None:
+    errors: Any = require("rasterio.errors", extra="heads", purpose="a map")
+    driver: Any = require("rasterio._err", extra="heads", purpose="a map")
+    # the file goes away; what its driver says about the rest of it would hide the reason
+    try:
+        target.close()
+    except (OSError, errors.RasterioError, driver.CPLE_BaseError):
+        return
+
+
+def _finish_tiff(path: Path, out: Path, checks: list[tuple[int, int, int]]) -> None:
+    """Add overviews, then read every strip back: a driver may notice a full disk only on closing, and not say so."""
+    rasterio = require("rasterio", extra="heads", purpose="a map")
+    enums = require("rasterio.enums", extra="heads", purpose="a map")
+    with _writing(out):
+        with rasterio.open(path, "r+") as target:
+            longest = max(target.height, target.width)
+            levels = [2**step for step in range(1, 16) if longest > _BLOCK * 2 ** (step - 1)]
+            if levels:
+                target.build_overviews(levels, enums.Resampling.mode)
+        with rasterio.open(path) as source:
+            for first, last, check in checks:
+                back = source.read(1, window=((first, last), (0, source.width)))
+                if zlib.crc32(back.tobytes()) != check:
+                    raise InputError(f"cannot write the map {out}: rows {first} to {last} came back changed")
+
+
+def _part_in(area: Area | Window, window: Window) -> ZonePart:
+    """The area in the window's CRS, also where it lies in several zones."""
+    import shapely
+
+    if isinstance(area, Window):
+        return ZonePart(area.zone, shapely.box(*area.bounds))
+    parts = area.parts()
+    if len(parts) == 1 and parts[0].zone == window.zone:
+        return parts[0]
+
+    def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(from_lonlat(points[:, 0], points[:, 1], window.zone))
+
+    dense = shapely.segmentize(area.geometry, _DENSIFY_DEGREES)
+    return ZonePart(window.zone, shapely.make_valid(shapely.transform(dense, project)))
+
+
+def _write_names(path: Path, head: Head) -> None:
+    """The class names where GDAL and QGIS look for them, as GeoTIFF itself has no place for them."""
+    names = "".join(f"<Category>{escape(name)}</Category>" for name in head.classes)
+    body = f'<PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand>'
+    path.write_text(f"<PAMDataset>{body}</PAMDataset>\n", encoding="utf-8")
+
+
+def _draw(path: Path, tiff: Path, out: Path, head: Head, year: int, window: Window, counts: NDArray[np.int64]) -> None:
+    rasterio = require("rasterio", extra="heads", purpose="a map")
+    shrink = max(1.0, max(window.shape) / MAX_SIDE)
+    shape = tuple(max(1, round(side / shrink)) for side in window.shape)
+    with _writing(out), rasterio.open(tiff) as source:
+        classes = source.read(1, out_shape=shape)
+    shares = 100 * counts / counts.sum()
+    # a share that rounds to nothing is still on the map
+    legend = [
+        (f"{name}  {share:.0f} %" if share >= 0.5 or share == 0 else f"{name}  < 1 %", colour)
+        for name, share, colour in zip(head.classes, shares, head.colours, strict=True)
+    ]
+    title = f"{head.column}, {year}"
+    draw_map(path, classes, legend, title=title, bounds=window.bounds, crs=window.grid.crs)

@@ -1,0 +1,171 @@
+"""The report of a head: cross-validation that keeps groups together, and its table as plain text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError
+
+from .linear import fit_linear
+from .metrics import confusion, scores
+from .splits import BLOCK_METRES, make_folds, testable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_FLATTERS = (
+    "a random split tests on neighbours of what was learnt and flatters: in published comparisons its macro-F1 lies "
+    "0.11 to 0.14 above that of a split by field"
+)
+_TOTALS = ("accuracy", "balanced_accuracy", "macro_f1")
+_PER_CLASS = ("precision", "recall", "f1")
+_COUNTS = ("labels", "places", "missing", "no_data", "folds")
+
+
+def cross_validate(
+    x: NDArray[np.float32], names: NDArray[np.object_], groups: NDArray[np.int64], *, split: str, seed: int
+) -> dict[str, Any]:
+    """Fit on all folds but one, predict that one, and score all predictions together.
+
+    A class that lies in one fold only cannot be tested: its labels are learnt from but not scored, and a note says so.
+
+    Parameters
+    ----------
+    x : (N, D) float32, finite
+    names : (N,) class of each
+    groups : (N,) int64, labels that stay in one fold
+    split : "spatial" or "random", for the notes
+    seed : deals groups to folds
+
+    Returns
+    -------
+    plain values: split, folds, places (how many groups), per_class, accuracy, balanced_accuracy, macro_f1, confusion,
+    notes; scores are None where there is nothing to score
+    """
+    classes = tuple(dict.fromkeys(sorted(names)))
+    place = {name: index for index, name in enumerate(classes)}
+    y = np.array([place[name] for name in names], dtype=np.int64)
+    fold = make_folds(y, groups, seed=seed)
+    tested = testable(y, fold, len(classes))
+    notes = [_FLATTERS] if split == "random" else []
+    unit = f"block of {BLOCK_METRES} m or polygon" if split == "spatial" else "fold"
+    per_class: dict[str, dict[str, Any]] = {
+        name: {"labels": int((y == index).sum()), "tested": 0, **dict.fromkeys(_PER_CLASS)}
+        for name, index in place.items()
+    }
+    result: dict[str, Any] = {
+        "split": split,
+        "folds": 0,
+        "places": len(np.unique(groups)),
+        "per_class": per_class,
+        **dict.fromkeys(_TOTALS),
+        "confusion": None,
+        "notes": notes,
+    }
+    if tested.sum() < 2:
+        notes.append(f"not tested: fewer than two classes have labels in more than one {unit}")
+        return result
+    left_out = [name for name, index in place.items() if not tested[index]]
+    if left_out:
+        notes.append(f"learnt but not tested, as all labels lie in one {unit}: {', '.join(left_out)}")
+    predicted = np.full(len(y), -1, dtype=np.int64)
+    for number in np.unique(fold):
+        train, test = fold != number, (fold == number) & tested[y]
+        if not test.any():
+            continue
+        model = fit_linear(x[train], names[train], seed=seed)
+        predicted[test] = np.array([place[name] for name in model.classes])[model.predict(x[test])]
+    scored = predicted >= 0
+    matrix = confusion(y[scored], predicted[scored], len(classes))
+    found = scores(matrix)
+    for name, index in place.items():
+        per_class[name]["tested"] = int(found.support[index])
+        if tested[index]:
+            per_class[name].update({key: float(getattr(found, key)[index]) for key in _PER_CLASS})
+    result.update({key: getattr(found, key) for key in _TOTALS})
+    result.update(folds=len(np.unique(fold)), confusion={"classes": list(classes), "counts": matrix.tolist()})
+    return result
+
+
+def parse_metrics(value: Any, classes: Sequence[str]) -> dict[str, Any]:
+    """Check the metrics of a saved head, so that its report can be printed.
+
+    Raises
+    ------
+    InputError
+        A part is missing, of another type, or about other classes.
+    """
+    if not isinstance(value, dict):
+        raise InputError(f"metrics are a {type(value).__name__}; expected an object")
+    per_class, notes = value.get("per_class"), value.get("notes")
+    rows = list(per_class.values()) if isinstance(per_class, dict) else []
+    sound = (
+        isinstance(per_class, dict)
+        and set(per_class) == set(classes)
+        and all(isinstance(row, dict) for row in rows)
+        and all(_is_count(row.get(key)) for row in rows for key in ("labels", "tested"))
+        and all(_is_share(row.get(key)) for row in rows for key in _PER_CLASS)
+        and all(_is_share(value.get(key)) for key in _TOTALS)
+        and all(_is_count(value.get(key)) for key in _COUNTS)
+        and isinstance(value.get("split"), str)
+        and isinstance(notes, list)
+        and all(isinstance(note, str) for note in notes)
+    )
+    if not sound:
+        raise InputError(
+            "metrics are not what a head saves; expected counts, scores from 0 to 1 or null, a split, notes, and a row "
+            "for each class"
+        )
+    return value
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_share(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1)
+
+
+def format_report(heading: str, metrics: dict[str, Any], classes: Sequence[str], column: str) -> str:
+    """The report as plain text: labels, split, a row for each class, totals, notes."""
+    dropped = [
+        f"{metrics[key]} dropped, {reason}"
+        for key, reason in (("no_data", "pixel without data"), ("missing", "no value or no place"))
+        if metrics[key]
+    ]
+    spatial = metrics["split"] == "spatial"
+    kept = f", {metrics['places']} places (blocks of {BLOCK_METRES} m, whole polygons) kept whole" if spatial else ""
+    folds = f"{metrics['folds']} folds{kept}" if metrics["folds"] else "not tested"
+    width = max(len("class"), *(len(name) for name in classes))
+    lines = [
+        heading,
+        f"labels: {metrics['labels']} of column {column!r}" + "".join(f"; {text}" for text in dropped),
+        f"split: {metrics['split']}, {folds}",
+        "",
+        f"{'class':<{width}}  labels  tested  precision  recall     F1",
+    ]
+    for name in classes:
+        row = metrics["per_class"][name]
+        numbers = "  ".join(f"{_show(row[key]):>{size}}" for key, size in zip(_PER_CLASS, (9, 6, 5), strict=True))
+        lines.append(f"{name:<{width}}  {row['labels']:>6}  {row['tested']:>6}  {numbers}")
+    lines.append("")
+    lines.extend(
+        f"{label}: {_show(metrics[key])}"
+        for key, label in (
+            ("balanced_accuracy", "balanced accuracy"),
+            ("macro_f1", "macro-F1"),
+            ("accuracy", "accuracy"),
+        )
+    )
+    lines.extend(f"note: {note}" for note in metrics["notes"])
+    return "\n".join(lines)
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"

@@ -1,0 +1,90 @@
+"""Folds that keep what lies together in one fold: labels of one feature, and of one block of land."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.geo import PIXEL_SIZE, points_in_zones
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK_METRES = 320
+"""Side of a block: 32 pixels, an inner chunk of the store; neighbours within a field or a wood fall into one block."""
+MAX_FOLDS = 5
+"""Folds, as is usual; each model then learns from about four fifths of the labels."""
+
+
+def spatial_groups(lonlat: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join labels of one feature and labels of one block, also through each other.
+
+    Parameters
+    ----------
+    lonlat : (N, 2) float64, degrees
+    groups : (N,) int64, the feature of each
+
+    Returns
+    -------
+    (N,) int64, 0 to G - 1: two labels have the same number where a chain of shared features or blocks joins them
+    """
+    if len(lonlat) == 0:
+        return np.empty(0, dtype=np.int64)
+    side = BLOCK_METRES // PIXEL_SIZE
+    place = np.empty((len(lonlat), 3), dtype=np.int64)
+    for zone, index, px, py in points_in_zones(lonlat):
+        place[index] = np.column_stack([np.full(len(px), zone), px // side, py // side])
+    blocks = np.unique(place, axis=0, return_inverse=True)[1].reshape(-1)
+    features = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    joined = blocks.copy()
+    while True:
+        before = joined
+        for keys in (features, blocks):
+            least = np.full(int(keys.max()) + 1, len(lonlat), dtype=np.int64)
+            np.minimum.at(least, keys, joined)
+            joined = least[keys]
+        if np.array_equal(before, joined):
+            return np.unique(joined, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def make_folds(
+    classes: NDArray[np.int64], groups: NDArray[np.int64], *, folds: int = MAX_FOLDS, seed: int = 0
+) -> NDArray[np.int64]:
+    """Deal whole groups to folds so that each class is spread as evenly as its groups allow.
+
+    The classes with the fewest groups are dealt first, each group to the fold that has the fewest groups of that class,
+    then the fewest labels of it, then the fewest labels.
+
+    Parameters
+    ----------
+    classes : (N,) int64 from 0
+    groups : (N,) int64, any numbers
+    folds : at most this many; never more than there are groups
+    seed : breaks ties between groups
+
+    Returns
+    -------
+    (N,) int64, the fold of each label
+    """
+    names, member = np.unique(groups, return_inverse=True)
+    table = np.zeros((len(names), int(classes.max(initial=-1)) + 1), dtype=np.int64)
+    np.add.at(table, (member, classes), 1)
+    folds = max(1, min(folds, len(names)))
+    chosen = np.full(len(names), -1, dtype=np.int64)
+    dealt = np.zeros((folds, table.shape[1]), dtype=np.int64)
+    counts = np.zeros_like(dealt)
+    mixed = np.random.default_rng(seed).permutation(len(names))
+    by_size = mixed[np.argsort(-table[mixed].sum(axis=1), kind="stable")]
+    for name in np.argsort((table > 0).sum(axis=0), kind="stable"):
+        for group in by_size[(table[by_size, name] > 0) & (chosen[by_size] < 0)]:
+            fold = min(range(folds), key=lambda f: (dealt[f, name], counts[f, name], counts[f].sum(), f))
+            chosen[group] = fold
+            dealt[fold] += table[group] > 0
+            counts[fold] += table[group]
+    return chosen[member.reshape(-1)]
+
+
+def testable(classes: NDArray[np.int64], fold: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Which of `count` classes lie in two folds or more, so that a model that is tested on one has met it: (count,)."""
+    return np.array([len(np.unique(fold[classes == index])) >= 2 for index in range(count)], dtype=np.bool_)

@@ -1,0 +1,151 @@
+"""What a store holds as files that other tools open: points as tables, regions as GeoTIFF or .npy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, require, silent
+from tessera.geo import parse_points
+
+if TYPE_CHECKING:
+    from tessera.base import Progress
+
+    from .store import Store
+
+TABLE_SUFFIXES = (".csv", ".parquet")
+REGION_SUFFIXES = (".tif", ".tiff", ".npy")
+
+
+def export_points(store: Store, points: object, year: int, out: str | Path, *, dims: int | None = None) -> int:
+    """Write the vectors at points as a table: lon, lat, then a column a dimension, empty (NaN) where there is no data.
+
+    Parameters
+    ----------
+    points : as `Store.sample_points` takes them
+    out : a .csv or .parquet file; it appears whole or not at all
+
+    Returns
+    -------
+    How many of the points have data.
+
+    Raises
+    ------
+    InputError
+        Another suffix, or what `Store.sample_points` refuses.
+    """
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    target = _target(out, TABLE_SUFFIXES)
+    lonlat = parse_points(points)
+    values = store.sample_points(lonlat, year, dims)
+    columns = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
+    columns.update({f"e{band}": values[:, band] for band in range(values.shape[1])})
+    table = pa.table(columns)
+    part = _part(target)
+    try:
+        if target.suffix.lower() == ".csv":
+            csv.write_csv(table, part)
+        else:
+            parquet.write_table(table, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return int((~np.isnan(values[:, 0])).sum()) if len(values) else 0
+
+
+def export_region(
+    store: Store, area: object, year: int, out: str | Path, *, dims: int | None = None, progress: Progress = silent
+) -> tuple[int, int, int]:
+    """Write a region's vectors, strip by strip: float32, NaN = no data.
+
+    Parameters
+    ----------
+    area : as `Store.read_region` takes it
+    out : .tif (a band a dimension, tiled, compressed; needs the extra geo) or .npy (height, width, dims); it appears
+        whole or not at all
+    progress : called with rows done and their total
+
+    Returns
+    -------
+    (height, width, dims)
+
+    Raises
+    ------
+    InputError
+        Another suffix, or what `Store.read_region` refuses.
+    """
+    target = _target(out, REGION_SUFFIXES)
+    window = store.region_grid(area)
+    part = _part(target)
+    write = _write_npy if target.suffix.lower() == ".npy" else _write_tiff
+    try:
+        shape = write(store, area, year, part, dims, window, progress)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return shape
+
+
+def _target(out: str | Path, suffixes: tuple[str, ...]) -> Path:
+    target = Path(out)
+    if target.suffix.lower() not in suffixes:
+        raise InputError(f"output {target.name}; expected one of {', '.join(suffixes)}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+
+
+def _write_npy(
+    store: Store, area: object, year: int, part: Path, dims: int | None, window: Any, progress: Progress
+) -> tuple[int, int, int]:
+    kept = store.dims if dims is None else dims
+    target: Any = None
+    row = 0
+    for strip in store.iter_region(area, year, dims):
+        if target is None:
+            shape = (*window.shape, kept)
+            target = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
+        target[row : row + strip.shape[0]] = strip.values
+        row += strip.shape[0]
+        progress(row, window.height)
+    target.flush()
+    return (*window.shape, kept)
+
+
+def _write_tiff(
+    store: Store, area: object, year: int, part: Path, dims: int | None, window: Any, progress: Progress
+) -> tuple[int, int, int]:
+    rasterio = require("rasterio", extra="geo", purpose="writing a GeoTIFF")
+    kept = store.dims if dims is None else dims
+    profile = {
+        "driver": "GTiff",
+        "dtype": "float32",
+        "count": kept,
+        "height": window.height,
+        "width": window.width,
+        "crs": window.grid.crs,
+        "transform": rasterio.Affine(*window.grid.transform),
+        "nodata": float("nan"),
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+        "compress": "deflate",
+        "BIGTIFF": "IF_SAFER",
+    }
+    row = 0
+    with rasterio.open(part, "w", **profile) as target:
+        target.update_tags(TESSERA_YEAR=str(year), TESSERA_MODEL=store.model.name, TESSERA_SHA256=store.model.sha256)
+        for strip in store.iter_region(area, year, dims):
+            box = rasterio.windows.Window(0, row, window.width, strip.shape[0])
+            target.write(np.moveaxis(strip.values, -1, 0), window=box)
+            row += strip.shape[0]
+            progress(row, window.height)
+    return (*window.shape, kept)

@@ -1,0 +1,33 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+settings.register_profile("house", deadline=None, max_examples=60, derandomize=True)
+settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real pixels and reference fixtures, which lies beside the project."""
+    if not (SHARED / "fixtures").is_dir():
+        pytest.skip("the folder shared/ with real pixels and reference fixtures is not beside the project")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def checkpoints(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints in the published containers with the fixtures' weights."""
+    out = tmp_path_factory.mktemp("checkpoints")
+    names = ["v2_nano", "v2_tiny", "v1_1", "v1_0_qat", "v2_small_qk"]
+    subprocess.run([sys.executable, shared / "fixtures" / "build_checkpoints.py", out, *names], check=True)
+    return out

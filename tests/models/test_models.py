@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tessera.base import InputError
+from tessera.encode import load_encoder
+from tessera.models import (
+    PUBLISHED,
+    STUDENT_SPEC,
+    Checkpoint,
+    InputSpec,
+    bundled_path,
+    identity_of,
+    read_checkpoint,
+    resolve,
+    write_checkpoint,
+)
+from tessera.models.network import Student, StudentShape
+
+TINY = StudentShape(latent_dim=2, num_layers=1, nhead=2, dim_feedforward=8, repr_dim=16)
+SPEC = replace(STUDENT_SPEC, dims=16, prefix_dims=(8, 16))
+
+
+def tiny(seed: int = 0) -> Checkpoint:
+    torch.manual_seed(seed)
+    return Checkpoint(TINY, SPEC, dict(Student(TINY).state_dict()), "tiny")
+
+
+def published(checkpoint: Checkpoint, path: Path, **args: Any) -> Path:
+    shape = checkpoint.shape
+    known = {
+        name: getattr(shape, name) for name in ("repr_dim", "latent_dim", "num_layers", "nhead", "dim_feedforward")
+    }
+    torch.save({"args": {**known, "matryoshka_dims": "8,16", **args}, "model": checkpoint.tensors}, path)
+    return path
+
+
+def test_both_containers_hold_the_same_model(tmp_path: Path) -> None:
+    checkpoint = tiny()
+    write_checkpoint(checkpoint, tmp_path / "a.safetensors")
+    one = read_checkpoint(tmp_path / "a.safetensors")
+    other = read_checkpoint(published(checkpoint, tmp_path / "b.pt"))
+    assert one.sha256 == other.sha256 == checkpoint.sha256
+    assert one.spec == other.spec == checkpoint.spec
+    assert one.shape == other.shape == TINY
+    write_checkpoint(one, tmp_path / "c.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "c.safetensors").read_bytes()
+
+
+def test_the_identity_sees_weights_and_specification() -> None:
+    checkpoint = tiny()
+    changed = {**checkpoint.tensors, "dim_reducer.4.bias": checkpoint.tensors["dim_reducer.4.bias"] + 1e-7}
+    shifted = replace(SPEC, s1_asc=replace(SPEC.s1_asc, mean=(0.0, 0.0)))
+    seen = {checkpoint.sha256, identity_of(changed, SPEC), identity_of(checkpoint.tensors, shifted)}
+    assert len(seen) == 3
+    assert tiny().sha256 == checkpoint.sha256
+
+
+def test_the_specification_round_trips_and_refuses_nonsense() -> None:
+    assert InputSpec.from_json(STUDENT_SPEC.to_json()) == STUDENT_SPEC
+    value = STUDENT_SPEC.to_json()
+    for broken in ({**value, "s2": {"mean": [1], "std": [1]}}, {**value, "sampling": None}, {}, None, []):
+        with pytest.raises(InputError):
+            InputSpec.from_json(broken)
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return (Path.touch, (Path("evil-was-here"),))
+
+
+def test_a_pickle_with_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"args": Evil(), "model": {}}, tmp_path / "a.pt")
+    with pytest.raises(InputError, match="more than weights") as caught:
+        read_checkpoint(tmp_path / "a.pt")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "b.pt").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(InputError, match="no checkpoint"):
+        read_checkpoint(tmp_path / "b.pt")
+    assert not (tmp_path / "evil-was-here").exists()
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_a_checkpoint_of_any_shorter_length_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "pt":
+        published(tiny(), path)
+    else:
+        write_checkpoint(tiny(), path)
+    whole = path.read_bytes()
+    for length in (0, 1, 8, 9, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError) as caught:
+            read_checkpoint(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    key = "s2_backbone.attn_pool.query.weight"
+    good = tiny()
+    for change, reason in (
+        ({key: None}, "1 missing such as s2_backbone.attn_pool.query.weight"),
+        ({"projector.x": torch.zeros(1)}, "1 unknown such as projector.x"),
+        ({key: torch.zeros(2, 8)}, r"expected float32 \(1, 8\)"),
+        ({key: torch.zeros(1, 8, dtype=torch.float64)}, "float64"),
+        ({key: torch.full((1, 8), float("nan"))}, "not finite"),
+    ):
+        tensors = {name: value for name, value in {**good.tensors, **change}.items() if value is not None}
+        path = tmp_path / "a.pt"
+        torch.save(
+            {
+                "args": {"latent_dim": 2, "num_layers": 1, "nhead": 2, "dim_feedforward": 8, "repr_dim": 16},
+                "model": tensors,
+            },
+            path,
+        )
+        with pytest.raises(InputError, match=reason):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"model_state": {}}, "v1.1"),
+        ({"model_state_dict": {}}, "v1.0 or v1.1"),
+        ({"arch": {}, "encoder_state_dict": {}}, "teacher"),
+        ({"weights": {}}, "keys weights"),
+        ([1], "holds a list"),
+        ({"args": {"latent_dim": 10**9}, "model": {}}, "latent_dim 1000000000"),
+        ({"args": {"latent_dim": "x"}, "model": {}}, "latent_dim 'x'"),
+        ({"args": {"nhead": 7}, "model": {}}, "multiple"),
+        ({"args": {"enable_qk_norm": True}, "model": {}}, "QK-norm"),
+        ({"args": {"matryoshka_dims": "a"}, "model": {}}, "matryoshka_dims"),
+        ({"args": 3, "model": {}}, "no dict"),
+    ],
+)
+def test_other_containers_are_named(tmp_path: Path, content: Any, reason: str) -> None:
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=reason):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_safetensors_of_another_format_are_refused(tmp_path: Path) -> None:
+    write_checkpoint(tiny(), tmp_path / "a.safetensors")
+    data = (tmp_path / "a.safetensors").read_bytes()
+    (tmp_path / "a.safetensors").write_bytes(data.replace(b"tessera-encoder", b"another-encoder"))
+    with pytest.raises(InputError, match="another-encoder"):
+        read_checkpoint(tmp_path / "a.safetensors")
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"]["shape"] = "{}]"
+    text = json.dumps(header).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_checkpoint(tmp_path / "a.safetensors")
+
+
+def test_names(tmp_path: Path) -> None:
+    assert resolve(None) == bundled_path() == resolve("bundled-nano")
+    for name in PUBLISHED:
+        with pytest.raises(InputError, match="Hugging Face"):
+            resolve(name)
+    with pytest.raises(InputError, match="no model 'v9'; expected"):
+        resolve("v9")
+    with pytest.raises(InputError, match="source 'mpc'"):
+        load_encoder(published(tiny(), tmp_path / "a.pt"), source="mpc")
+
+
+def test_the_bundled_encoder_loads_and_is_small() -> None:
+    assert bundled_path().stat().st_size <= 5_000_000
+    encoder = load_encoder()
+    assert encoder.identity.name == "bundled-nano"
+    assert encoder.dims == 128
+
+
+def test_published_fixtures_of_other_versions_are_refused_by_name(checkpoints: Path) -> None:
+    for name, reason in (("v1_1", "v1.1"), ("v1_0_qat", "v1.0"), ("v2_small_qk", "QK-norm")):
+        with pytest.raises(InputError, match=reason):
+            load_encoder(checkpoints / f"{name}.pt")
+
+
+def test_released_sizes_have_the_published_number_of_parameters() -> None:
+    sizes = {(36, 2, 384): 1_066_402, (64, 4, 1024): 7_112_322, (110, 4, 1792): 21_031_506, (160, 4, 2560): 43_831_170}
+    for (latent, layers, width), count in sizes.items():
+        with torch.device("meta"):
+            network = Student(StudentShape(latent, layers, 4, width, 128))
+        assert sum(tensor.numel() for tensor in network.parameters()) == count

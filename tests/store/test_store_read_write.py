@@ -1,0 +1,406 @@
+from __future__ import annotations
+
+import json
+import warnings
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from store_helpers import CELL, LAYOUT, MODEL, equal, new_store, random_embeddings, serving
+
+from tessera.base import InputError
+from tessera.embeddings import Embeddings, ModelIdentity
+from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, to_lonlat
+from tessera.net import CorruptError, NetError
+from tessera.store import Layout, Store, create_store, export_points, export_region, open_store
+
+BASE = CELL.window
+ACROSS = Window(31, BASE.west + 70, BASE.north + 40, 150, 130)
+
+
+def centre_of(window: Window, row: int, col: int) -> tuple[float, float]:
+    lon, lat = to_lonlat((window.west + col + 0.5) * 10, (window.north - row - 0.5) * 10, window.zone)
+    return float(lon), float(lat)
+
+
+windows = st.builds(
+    lambda x, y, w, h: Window(31, BASE.west + x, BASE.north + y, w, h),
+    st.integers(-140, 140),
+    st.integers(-140, 140),
+    st.integers(1, 200),
+    st.integers(1, 200),
+)
+
+
+@settings(max_examples=15)
+@given(windows, st.integers(0, 99))
+def test_a_region_written_and_read_back_is_bit_identical(
+    tmp_path_factory: pytest.TempPathFactory, window: Window, seed: int
+) -> None:
+    store = new_store(tmp_path_factory.mktemp("store") / "s")
+    given_ = random_embeddings(window, seed)
+    cells = store.write(given_, 2024)
+    assert [cell.name for cell in cells] == [cell.name for cell in window.cells(128)]
+    assert equal(store.read_window(window, 2024), given_)
+    region = store.read_region(window, 2024)
+    assert np.array_equal(region.values, given_.values(), equal_nan=True)
+    around = Window(31, window.west - 9, window.north + 9, window.width + 18, window.height + 18)
+    outside = store.read_window(around, 2024).scales
+    outside[9:-9, 9:-9] = np.inf
+    assert np.isposinf(outside).all()
+
+
+def test_a_point_read_through_stock_zarr_equals_ours(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    given_ = random_embeddings(ACROSS)
+    store.write(given_, 2023)
+    store.write(random_embeddings(ACROSS, 1), 2024)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        group = zarr.open_group(tmp_path / "s", mode="r", use_consolidated=True)
+    codes: Any = group["utm31/embeddings"]
+    prefix: Any = group["utm31/embeddings_d2"]
+    scales: Any = group["utm31/scales"]
+    counts: Any = group["utm31/observation_counts"]
+    years: Any = group["utm31/time"]
+    assert years[:].tolist() == [2023, 2024]
+    row0, col0 = NORTH - ACROSS.north, ACROSS.west - WEST
+    box = (slice(row0, row0 + 130), slice(col0, col0 + 150))
+    assert np.array_equal(np.moveaxis(codes[0, :, *box], 0, -1), given_.codes)
+    assert np.array_equal(np.moveaxis(prefix[0, :, *box], 0, -1), given_.codes[..., :2])
+    assert np.array_equal(scales[0, *box], given_.scales, equal_nan=True)
+    assert np.array_equal(np.moveaxis(counts[0, :, *box], 0, -1), given_.counts)
+    for row, col in ((0, 0), (129, 149), (17, 63), (57, 58)):
+        ours = store.sample_points([centre_of(ACROSS, row, col)], 2023)[0]
+        theirs = codes[0, :, row0 + row, col0 + col].astype(np.float32) * scales[0, row0 + row, col0 + col]
+        assert np.array_equal(ours, np.where(np.isfinite(theirs), theirs, np.nan), equal_nan=True)
+
+
+def test_xarray_opens_a_zone_and_finds_a_pixel_by_its_coordinates(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    given_ = random_embeddings(ACROSS, no_data=0)
+    store.write(given_, 2024)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        data = xarray.open_zarr(tmp_path / "s", group="utm31", chunks=None, consolidated=False)
+    assert data.embeddings.dims == ("time", "band", "y", "x")
+    x, y = (ACROSS.west + 5.5) * 10, (ACROSS.north - 7.5) * 10
+    assert (data.embeddings.sel(time=2024, x=x, y=y).values == given_.codes[7, 5]).all()
+    assert float(data.scales.sel(time=2024, x=x, y=y)) == given_.scales[7, 5]
+    assert (data.x[0], data.y[0]) == (WEST * 10 + 5, NORTH * 10 - 5)
+    assert (data.sizes["x"], data.sizes["y"]) == (EAST - WEST, NORTH - SOUTH)
+
+
+def test_the_default_store_has_sixty_zones_one_small_document_and_a_consolidated_root(tmp_path: Path) -> None:
+    model = ModelIdentity("test", "ab" * 32, 128, (16, 32, 64, 128))
+    store = create_store(tmp_path / "s", 128, model)
+    assert store.zones == tuple(range(1, 61))
+    assert (tmp_path / "s" / "tessera.json").stat().st_size <= 4096
+    root = json.loads((tmp_path / "s" / "zarr.json").read_text())
+    nodes = root["consolidated_metadata"]["metadata"]
+    shard = nodes["utm60/embeddings"]["codecs"][0]["configuration"]
+    assert nodes["utm60/embeddings"]["shape"] == [0, 128, 1_822_720, 69_632]
+    assert nodes["utm60/embeddings"]["chunk_grid"]["configuration"]["chunk_shape"] == [1, 128, 1024, 1024]
+    assert shard["chunk_shape"] == [1, 128, 32, 32]
+    assert shard["index_location"] == "start"
+    assert [codec["name"] for codec in shard["codecs"]] == ["transpose", "bytes", "crc32c"]
+    assert nodes["utm01/scales"]["fill_value"] == "Infinity"
+    assert {spec.name for spec in store.layout.arrays} == {
+        "embeddings",
+        "embeddings_d16",
+        "observation_counts",
+        "scales",
+    }
+    assert root["attributes"]["geotessera:mask_source"] == "source_nodata"
+    for path, node in nodes.items():
+        assert json.loads((tmp_path / "s" / path / "zarr.json").read_text()) == node
+    assert (tmp_path / "s" / "utm31" / "y" / "c" / "0").stat().st_size < 20_000
+
+
+@settings(max_examples=12)
+@given(st.lists(st.tuples(windows, st.integers(0, 9)), min_size=2, max_size=4))
+def test_parts_merge_new_valid_pixels_win_and_no_data_never_overwrites(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[Window, int]]
+) -> None:
+    store = new_store(tmp_path_factory.mktemp("store") / "s")
+    canvas = Window(31, BASE.west - 140, BASE.north + 140, 500, 500)
+    codes = np.zeros((500, 500, 8), np.int8)
+    scales = np.full((500, 500), np.inf, np.float32)
+    counts = np.zeros((500, 500, 3), np.uint16)
+    for window, seed in parts:
+        part = random_embeddings(window, seed, 0.5)
+        store.write(part, 2024)
+        box = window.slices_in(canvas)
+        take = part.valid | (np.isnan(part.scales) & ~np.isfinite(scales[box]))
+        codes[box][part.valid] = part.codes[part.valid]
+        scales[box][take] = part.scales[take]
+        counts[box][take] = part.counts[take]
+    assert equal(store.read_window(canvas, 2024), Embeddings(codes, scales, counts, MODEL, canvas.grid))
+
+
+def test_writing_the_same_again_changes_no_byte(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+
+    def files() -> dict[str, bytes]:
+        return {str(p.relative_to(tmp_path)): p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file()}
+
+    store.write(random_embeddings(ACROSS, cube_sha256="x"), 2024)
+    before = files()
+    open_store(tmp_path / "s").write(random_embeddings(ACROSS, cube_sha256="x"), 2024)
+    assert files() == before
+    assert store.holds(ACROSS, 2024, {"cube_sha256": "x"})
+    assert not store.holds(ACROSS, 2024, {"cube_sha256": "y"})
+    assert not store.holds(replace(ACROSS, west=ACROSS.west - 1), 2024, {"cube_sha256": "x"})
+    assert not store.holds(ACROSS, 2025, {"cube_sha256": "x"})
+
+
+def test_a_new_year_moves_nothing_that_exists(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s", (31, 32))
+    store.write(random_embeddings(ACROSS), 2024)
+    shards = {p: p.stat().st_mtime_ns for p in (tmp_path / "s").rglob("*") if p.is_file() and "/c/0/0" in str(p)}
+    store.write(random_embeddings(ACROSS, 5), 2019)
+    assert store.years == open_store(tmp_path / "s").years == (2024, 2019)
+    assert {p: p.stat().st_mtime_ns for p in shards} == shards
+    assert equal(store.read_window(ACROSS, 2024), random_embeddings(ACROSS))
+    assert equal(store.read_window(ACROSS, 2019), random_embeddings(ACROSS, 5))
+
+
+def test_points_come_back_in_their_order_with_prefixes_and_verified(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    given_ = random_embeddings(ACROSS)
+    store.write(given_, 2024)
+    rng = np.random.default_rng(1)
+    rows, cols = rng.integers(0, 130, 200), rng.integers(0, 150, 200)
+    points = np.array([centre_of(ACROSS, int(row), int(col)) for row, col in zip(rows, cols, strict=True)])
+    wanted = given_.values()[rows, cols]
+    for verify in (False, True):
+        found = store.sample_points(points, 2024, verify=verify)
+        assert np.array_equal(found, wanted, equal_nan=True)
+    assert np.array_equal(store.sample_points(points, 2024, dims=2), wanted[:, :2], equal_nan=True)
+    far = store.sample_points([(5.0, 10.0), centre_of(ACROSS, 0, 0), (-70.0, 10.0)], 2024)
+    assert np.isnan(far[[0, 2]]).all()
+    assert store.sample_points([], 2024).shape == (0, 8)
+
+
+def test_a_region_over_two_zones_takes_each_pixel_from_its_own(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s", (31, 32))
+    area = (5.995, 50.5, 6.005, 50.505)
+    from tessera.geo import parse_area
+
+    for seed, part in enumerate(parse_area(area).parts()):
+        store.write(random_embeddings(part.window, seed, 0), 2024)
+    region = store.read_region(area, 2024)
+    grid = store.region_grid(area)
+    assert region.attrs["crs"] in ("EPSG:32631", "EPSG:32632")
+    rows, cols = np.meshgrid(range(0, grid.height, 5), range(0, grid.width, 5), indexing="ij")
+    points = np.array([centre_of(grid, int(r), int(c)) for r, c in zip(rows.flat, cols.flat, strict=True)])
+    inside = (points[:, 0] > area[0]) & (points[:, 0] < area[2]) & (points[:, 1] > area[1]) & (points[:, 1] < area[3])
+    found = region.values[rows.flatten(), cols.flatten()]
+    assert inside.sum() > 50
+    assert {True, False} == {bool(lon < 6) for lon in points[inside, 0]}
+    assert np.array_equal(found[inside], store.sample_points(points[inside], 2024))
+    strips = np.concatenate([strip.values for strip in store.iter_region(area, 2024, rows=7)])
+    assert np.array_equal(strips, region.values, equal_nan=True)
+    other = store.read_region(area, 2024, crs="EPSG:32631" if grid.zone == 32 else "EPSG:32632")
+    assert other.attrs["crs"] != region.attrs["crs"]
+    assert np.isfinite(other.values).any()
+
+
+@settings(max_examples=15)
+@given(windows, st.one_of(st.none(), st.integers(1, 70)))
+def test_strips_are_the_region(tmp_path_factory: pytest.TempPathFactory, window: Window, rows: int | None) -> None:
+    store = new_store(tmp_path_factory.mktemp("store") / "s")
+    store.write(random_embeddings(ACROSS), 2024)
+    strips = [strip.values for strip in store.iter_region(window, 2024, rows=rows)]
+    assert np.array_equal(np.concatenate(strips), store.read_region(window, 2024).values, equal_nan=True)
+
+
+def test_over_http_the_answers_are_the_same_and_opening_is_one_request(tmp_path: Path) -> None:
+    local = new_store(tmp_path / "s")
+    local.write(random_embeddings(ACROSS), 2024)
+    with serving(tmp_path) as (url, requests):
+        remote = open_store(f"{url}/s")
+        assert [path for path, _ in requests] == ["/s/tessera.json"]
+        assert equal(remote.read_window(ACROSS, 2024), local.read_window(ACROSS, 2024))
+        points = [centre_of(ACROSS, 3, 4), centre_of(ACROSS, 100, 140)]
+        requests.clear()
+        assert np.array_equal(remote.sample_points(points, 2024), local.sample_points(points, 2024), equal_nan=True)
+        assert all(wanted is not None for _, wanted in requests)
+        assert len(requests) <= 8
+        assert remote.info()["years"] == [2024]
+        with pytest.raises(InputError, match="read by URL"):
+            remote.write(random_embeddings(ACROSS), 2024)
+        with pytest.raises(InputError, match="no store"):
+            open_store(f"{url}/elsewhere")
+    with pytest.raises(NetError, match="could not be read"):
+        open_store(f"{url}/s")
+
+
+def test_damage_is_found_and_named(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    store.write(random_embeddings(BASE, no_data=0), 2024)
+    path = tmp_path / "s" / LAYOUT.key(LAYOUT.codes, CELL, 0)
+    whole = path.read_bytes()
+    point = [centre_of(BASE, 50, 60)]
+    for position in (0, 5, LAYOUT.index_bytes - 1):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        for read in (lambda: store.read_window(BASE, 2024), lambda: store.sample_points(point, 2024)):
+            with pytest.raises(CorruptError, match="index"):
+                read()
+    for length in (0, 10, LAYOUT.index_bytes, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CorruptError):
+            store.read_window(BASE, 2024)
+        with pytest.raises(CorruptError):
+            store.sample_points(point, 2024)
+    flipped = bytearray(whole)
+    for position in range(LAYOUT.index_bytes, len(whole), 997):
+        flipped[position] ^= 4
+    path.write_bytes(flipped)
+    with pytest.raises(CorruptError, match="checksum of a chunk"):
+        store.read_window(BASE, 2024)
+    with pytest.raises(CorruptError, match="checksum of a chunk"):
+        store.sample_points(point, 2024, verify=True)
+    path.unlink()
+    with pytest.raises(CorruptError, match="lacks the codes"):
+        store.sample_points(point, 2024)
+
+
+@given(st.binary(min_size=LAYOUT.index_bytes - 4, max_size=LAYOUT.index_bytes - 4), st.integers(0, 10**6))
+def test_any_index_is_safe_to_read(body: bytes, size: int) -> None:
+    import google_crc32c
+
+    from tessera.store.shard import decode_index
+
+    data = body + int(google_crc32c.value(body)).to_bytes(4, "little")
+    try:
+        index = decode_index(data, size, LAYOUT.codes, LAYOUT, "x")
+    except CorruptError:
+        return
+    there = index.offsets[index.offsets >= 0]
+    assert ((there >= LAYOUT.index_bytes) & (there + LAYOUT.chunk_bytes(LAYOUT.codes) + 4 <= size)).all()
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda x: (
+            st.lists(x)
+            | st.dictionaries(st.sampled_from(["format", "version", "model", "layout", "years", "zones", "dims"]), x)
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_document_is_safe_to_read(value: Any) -> None:
+    from tessera.store.metadata import Header
+
+    good = json.loads(Header(MODEL, LAYOUT, (2024,), (31,)).encode())
+    for document in (
+        value,
+        {**good, "layout": value},
+        {**good, "model": value},
+        {**good, "years": value},
+        {**good, "zones": value},
+    ):
+        with suppress(InputError):
+            Header.decode(json.dumps(document).encode(), "x")
+
+
+def other_model() -> Embeddings:
+    model = ModelIdentity("other", "cd" * 32, 8)
+    return replace(random_embeddings(ACROSS), model=model)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (other_model, "a store holds one model"),
+        (lambda: replace(random_embeddings(ACROSS), grid=None), "no CRS and no transform"),
+        (
+            lambda: replace(random_embeddings(ACROSS), grid=Grid("EPSG:4326", (1, 0, 0, 0, -1, 0), 130, 150)),
+            "EPSG:4326",
+        ),
+        (lambda: random_embeddings(replace(ACROSS, zone=40)), "no zone 40; it has 31"),
+    ],
+)
+def test_embeddings_that_do_not_belong_are_refused(tmp_path: Path, make: Any, reason: str) -> None:
+    store = new_store(tmp_path / "s")
+    with pytest.raises(InputError, match=reason) as caught:
+        store.write(make(), 2024)
+    assert "\n" not in str(caught.value)
+    assert store.years == ()
+
+
+def test_questions_that_have_no_answer_are_one_line(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    store.write(random_embeddings(ACROSS), 2024)
+    questions: list[tuple[Any, str]] = [
+        (lambda: store.sample_points([(5, 86)], 2024), "outside the grid"),
+        (lambda: store.sample_points([(5, 50)], 2023), "no year 2023; it has 2024"),
+        (lambda: store.sample_points([(5, 50)], "2024"), "year '2024'"),
+        (lambda: store.sample_points([(5, 50)], 2024, dims=3), "one of 2, 8"),
+        (lambda: store.read_region((5, 84, 6, 85), 2024), "85 N"),
+        (lambda: store.read_region(ACROSS, 2024, crs="EPSG:4326"), "EPSG:4326"),
+        (lambda: store.read_region(replace(ACROSS, zone=7), 2024), "no zone 7"),
+        (lambda: create_store(tmp_path / "s", 8, MODEL), "exists"),
+        (lambda: create_store(tmp_path / "t", 9, MODEL), "9 dims"),
+        (lambda: create_store(tmp_path / "t"), "expected an encoder"),
+        (lambda: create_store(tmp_path / "t", 8, MODEL, zones=(0,)), "UTM zone 0"),
+        (lambda: Layout(8, shard=100), "shard side 100"),
+        (lambda: open_store(tmp_path / "none"), "not found"),
+        (lambda: open_store(tmp_path), "no store"),
+        (lambda: open_store("ftp://nowhere/x"), "'ftp'"),
+    ]
+    for ask, reason in questions:
+        with pytest.raises(InputError, match=reason) as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "t").exists()
+
+
+def test_exports_hold_what_the_store_holds(tmp_path: Path) -> None:
+    import pyarrow.csv
+    import pyarrow.parquet
+    import rasterio
+
+    store = new_store(tmp_path / "s")
+    given_ = random_embeddings(ACROSS)
+    store.write(given_, 2024)
+    points = [centre_of(ACROSS, 3, 4), (5.0, 10.0)]
+    wanted = store.sample_points(points, 2024)
+    found = int(np.isfinite(wanted[:, 0]).sum())
+    assert export_points(store, points, 2024, tmp_path / "p.csv") == found
+    assert export_points(store, points, 2024, tmp_path / "p.parquet") == found
+    for table in (pyarrow.csv.read_csv(tmp_path / "p.csv"), pyarrow.parquet.read_table(tmp_path / "p.parquet")):
+        assert table.column_names == ["lon", "lat", *(f"e{k}" for k in range(8))]
+        rows = np.array([[row[f"e{k}"] for k in range(8)] for row in table.to_pylist()], dtype=np.float32)
+        np.testing.assert_allclose(rows, wanted, rtol=1e-6, equal_nan=True)
+    assert export_region(store, ACROSS, 2024, tmp_path / "r.npy") == (130, 150, 8)
+    assert np.array_equal(np.load(tmp_path / "r.npy"), given_.values(), equal_nan=True)
+    export_region(store, ACROSS, 2024, tmp_path / "r.tif", dims=2)
+    with rasterio.open(tmp_path / "r.tif") as raster:
+        assert raster.crs.to_epsg() == 32631
+        assert tuple(raster.transform)[:6] == ACROSS.grid.transform
+        assert np.array_equal(raster.read(), np.moveaxis(given_.values()[..., :2], -1, 0), equal_nan=True)
+    with pytest.raises(InputError, match="expected one of \\.csv"):
+        export_points(store, points, 2024, tmp_path / "p.xls")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.csv", "p.parquet", "r.npy", "r.tif", "s"]
+
+
+def test_info_counts_what_is_there(tmp_path: Path) -> None:
+    store: Store = new_store(tmp_path / "s")
+    given_ = random_embeddings(ACROSS)
+    cells = store.write(given_, 2024)
+    year = store.info()["cells"]["2024"]
+    assert year["names"] == sorted(cell.name for cell in cells)
+    assert year["pixels"] == {"valid": int(given_.valid.sum()), "no_data": int((~given_.valid).sum())}
+    shards = [p for spec in LAYOUT.arrays for p in (tmp_path / "s" / "utm31" / spec.name / "c").rglob("*")]
+    on_disk = sum(p.stat().st_size for p in shards if p.is_file())
+    assert on_disk == year["bytes"]
