@@ -15,8 +15,7 @@ from tessera.cubes import PixelCube, open_cube, write_cube
 from tessera.embeddings import ModelIdentity, quantise
 from tessera.encode import Encoder, load_encoder, sample_indices
 from tessera.encode.observations import batches, observe
-from tessera.models import STUDENT_SPEC
-from tessera.models.network import Student, StudentShape
+from tessera.models import STUDENT_SPEC, Student, StudentShape
 
 BINS = STUDENT_SPEC.sampling.bins
 
@@ -178,6 +177,18 @@ def test_a_cube_on_disk_gives_the_same_bytes_as_one_in_memory(tmp_path: Path) ->
     assert np.array_equal(one.codes, other.codes)
     assert np.array_equal(one.scales, other.scales, equal_nan=True)
     assert one.provenance == other.provenance
+
+
+@pytest.mark.parametrize("dates", [(5, 0, 3), (5, 3, 0), (5, 0, 0), (0, 3, 2), (0, 0, 0)])
+def test_a_cube_without_an_orbit_or_a_sensor_is_embedded_from_what_there_is(dates: tuple[int, int, int]) -> None:
+    cube, encoder = ragged_cube(dates=dates), tiny_encoder()
+    found = encoder.encode(cube)
+    assert np.array_equal(np.isfinite(found.scales), found.counts.any(axis=2))
+    for row, col in ((0, 0), (4, 4), (8, 10)):
+        if found.counts[row, col].any():
+            one, other = (part[None].astype(np.float32) for part in pixel_inputs(cube, row, col))
+            codes, _ = quantise(encoder.encode_batch(one, other))
+            assert np.abs(codes[0].astype(int) - found.codes[row, col]).max() <= 1
 
 
 @pytest.mark.parametrize(

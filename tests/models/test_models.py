@@ -16,13 +16,14 @@ from tessera.models import (
     STUDENT_SPEC,
     Checkpoint,
     InputSpec,
+    Student,
+    StudentShape,
     bundled_path,
     identity_of,
     read_checkpoint,
     resolve,
     write_checkpoint,
 )
-from tessera.models.network import Student, StudentShape
 
 TINY = StudentShape(latent_dim=2, num_layers=1, nhead=2, dim_feedforward=8, repr_dim=16)
 SPEC = replace(STUDENT_SPEC, dims=16, prefix_dims=(8, 16))

@@ -51,8 +51,8 @@ class Stream:
 
 def _by_pixel(stack: NDArray[np.generic]) -> NDArray[np.generic]:
     """(T, H, W, C) to (H * W, T, C)."""
-    t, height, width = stack.shape[:3]
-    return np.ascontiguousarray(stack.reshape(t, height * width, -1).transpose(1, 0, 2))
+    t, height, width, *channels = stack.shape
+    return np.ascontiguousarray(stack.reshape(t, height * width, *(channels or [1])).transpose(1, 0, 2))
 
 
 def _tokens(stack: NDArray[np.generic], days: NDArray[np.int16], statistics: Statistics) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Heads: from labels to maps. Labels, splits, the linear head, its metrics, maps and pictures."""
 
 from .colours import choose_colours
-from .fit import fit
+from .fitting import fit
 from .head import Head, load_head
 from .labels import Labels, read_labels
 from .linear import NO_DATA, LinearModel, fit_linear

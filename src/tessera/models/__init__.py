@@ -2,6 +2,7 @@
 
 from .checkpoint import Checkpoint, identity_of, read_checkpoint, write_checkpoint
 from .names import BUNDLED, PUBLISHED, PublishedFile, bundled_path, resolve
+from .network import Student, StudentShape
 from .spec import InputSpec, Quantiser, Sampling, Statistics
 from .students import STUDENT_SPEC
 
@@ -15,6 +16,8 @@ __all__ = [
     "Quantiser",
     "Sampling",
     "Statistics",
+    "Student",
+    "StudentShape",
     "bundled_path",
     "identity_of",
     "read_checkpoint",

@@ -1,0 +1,38 @@
+# make demo: the main job, offline, on the bundled weights.   make test: every check.   Both make .venv themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint types docs unit benchmarks clean
+
+demo: $(READY)
+	$(BIN)/tessera demo --dir demo-output
+
+test: lint types docs unit
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tessera needs Python >= 3.11; this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[geo,scenes,models,heads,dev]'
+	touch $@
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+unit: $(READY)
+	$(BIN)/pytest
+
+benchmarks: $(READY)
+	$(BIN)/python benchmarks/belgium.py ../shared/data
+
+clean:
+	rm -rf $(VENV) site demo-output benchmarks/output .mypy_cache .ruff_cache .hypothesis

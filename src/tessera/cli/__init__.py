@@ -1,0 +1,5 @@
+"""The command `tessera`: one module a command; each parses, calls a room's public face, and prints."""
+
+from .app import main
+
+__all__ = ["main"]

@@ -1,0 +1,83 @@
+"""What commands share: progress on standard error, JSON and tables on standard output, areas from options."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tessera.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tessera.base import Progress
+
+
+@contextmanager
+def step(title: str) -> Iterator[Progress]:
+    """Show a step's progress: a bar with time left on a terminal, a line at its end elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    start = time.monotonic()
+    if not console.is_terminal:
+        yield lambda done, total: None  # noqa: ARG005 - the callable's shape is given
+        print(f"{title}: done in {time.monotonic() - start:.1f} s", file=sys.stderr)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console) as bars:
+        task = bars.add_task(title, total=None)
+
+        def show(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        yield show
+        bars.update(task, description=f"{title}, {time.monotonic() - start:.1f} s")
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON."""
+    print(json.dumps(value, indent=2))
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Print rows with aligned columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def one_of(**given: object) -> tuple[str, Any]:
+    """The one option that was given.
+
+    Raises
+    ------
+    InputError
+        None was, or several were.
+    """
+    found = [(name, value) for name, value in given.items() if value is not None]
+    options = ", ".join(f"--{name}" for name in given)
+    if len(found) != 1:
+        received = "none" if not found else ", ".join(f"--{name}" for name, _ in found)
+        raise InputError(f"{received} given; expected exactly one of {options}")
+    return found[0]
+
+
+def year_of(given: int | None, held: tuple[int, ...], what: str) -> int:
+    """The year that was asked for, or the only one there is.
+
+    Raises
+    ------
+    InputError
+        None was given and there is not exactly one.
+    """
+    if given is not None:
+        return given
+    if len(held) != 1:
+        raise InputError(f"{what} holds the years {', '.join(map(str, held)) or 'none'}; choose one with --year")
+    return held[0]

@@ -1,0 +1,32 @@
+"""tessera map: a head over an area, as GeoTIFF and PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._show import one_of, step
+
+
+def map_(
+    store: Annotated[str, typer.Argument(help="Path or URL of a store.")],
+    head: Annotated[Path, typer.Option(help="Head that `tessera fit` saved.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="GeoTIFF to write; a PNG is written beside it.")],
+    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
+    aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
+    year: Annotated[int | None, typer.Option(help="Year; the head's own where left out.")] = None,
+) -> None:
+    """Map an area with a head.
+
+    Example: tessera map store.zarr --head crops.json --bbox 5.10,50.60,5.12,50.62 -o map.tif
+    """
+    from tessera.heads import load_head
+    from tessera.store import open_store
+
+    _, area = one_of(bbox=bbox, aoi=aoi)
+    loaded = load_head(head)
+    with step("Mapping") as progress:
+        target = loaded.map(open_store(store), area, year, out=out, progress=progress)
+    print(f"{target}, {target.with_suffix('.png')}")

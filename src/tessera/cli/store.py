@@ -1,0 +1,47 @@
+"""tessera store: what a store holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ._show import print_json, print_table
+
+app = typer.Typer(help="Stores: years of embeddings at a path or URL.", no_args_is_help=True)
+
+
+@app.command("info")
+def info(
+    store: Annotated[str, typer.Argument(help="Path or URL.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say whose embeddings a store holds, of which years, and (for a path) which cells.
+
+    Example: tessera store info store.zarr
+    """
+    from tessera.store import open_store
+
+    about: dict[str, Any] = open_store(store).info()
+    if as_json:
+        print_json(about)
+        return
+    zones = about["zones"]
+    rows: list[tuple[str, ...]] = [
+        ("store", about["store"]),
+        ("model", f"{about['model']['name']} ({about['model']['sha256'][:12]})"),
+        ("dims", str(about["dims"])),
+        ("years", " ".join(map(str, about["years"])) or "none yet"),
+        ("zones", f"{zones[0]} to {zones[-1]}" if len(zones) > 4 else " ".join(map(str, zones))),
+    ]
+    for year, cells in about.get("cells", {}).items():
+        pixels = cells["pixels"]
+        names = " ".join(cells["names"][:3]) + (" ..." if cells["count"] > 3 else "")
+        rows.append(
+            (
+                year,
+                f"{cells['count']} cells ({names}), {pixels['valid']:,} pixels valid, "
+                f"{pixels['no_data']:,} without data, {cells['bytes'] / 1e6:,.1f} MB",
+            )
+        )
+    print_table(rows)

@@ -1,0 +1,141 @@
+"""The rules that turn scenes into observations, each a pure function with the source of its constants."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from numpy.typing import NDArray
+
+SCL_KEPT = (4, 5, 6, 7, 10, 11)
+"""Scene classes that count as clear: vegetation, bare, water, unclassified, thin cirrus, snow. The published
+preprocessing drops 0 no data, 1 saturated, 2 dark area, 3 cloud shadow, 8 and 9 cloud, and keeps the rest."""
+OFFSET = 1000
+"""BOA_ADD_OFFSET of Sentinel-2 L2A products, sign turned (ESA, processing baseline 04.00, 25 January 2022)."""
+OFFSET_BASELINE = (4, 0)
+"""First processing baseline with that offset. The date of acquisition does not decide: reprocessed products of
+2015 to 2021 carry baseline 05.xx and the offset too."""
+CLOUD_COVER_UNKNOWN = 100.0
+"""Per cent; an item that does not tell its cloud cover comes last within its day."""
+
+_BASELINE = re.compile(r"(\d{2})\.(\d{2})")
+_KEPT = np.zeros(256, dtype=np.bool_)
+_KEPT[list(SCL_KEPT)] = True
+
+
+_YEARS = range(2014, 2101)
+"""Sentinel-1A was launched in 2014."""
+
+
+def parse_year(year: object) -> int:
+    """Check a calendar year.
+
+    Raises
+    ------
+    InputError
+        It is not a whole number from 2014 to 2100.
+    """
+    if isinstance(year, bool) or not isinstance(year, (int, np.integer)) or int(year) not in _YEARS:
+        raise InputError(f"year {year!r}; expected a whole number from {_YEARS.start} to {_YEARS.stop - 1}")
+    return int(year)
+
+
+def is_clear(scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which pixels of a scene classification count as clear: a bool array of the same shape."""
+    return _KEPT[scl]
+
+
+def has_offset(baseline: str) -> bool:
+    """Whether products of a processing baseline such as "05.09" carry the offset: from 04.00 on.
+
+    Raises
+    ------
+    InputError
+        The baseline is not of the form NN.NN.
+    """
+    match = _BASELINE.fullmatch(baseline)
+    if match is None:
+        raise InputError(f"processing baseline {baseline!r}; expected the form 05.09")
+    return (int(match[1]), int(match[2])) >= OFFSET_BASELINE
+
+
+def remove_offset(dn: NDArray[np.uint16], offset: bool) -> NDArray[np.uint16]:
+    """Digital numbers as reflectance x 10000 without offset.
+
+    0 stays 0 (no data); with an offset every other number loses 1000 and is at least 1, since a dark pixel is not a
+    missing one. This is what Element 84 did to the harmonised copies on AWS.
+
+    Parameters
+    ----------
+    dn : uint16, any shape
+    offset : whether `dn` carries the offset (see `has_offset`)
+
+    Returns
+    -------
+    uint16 of the same shape
+    """
+    if not offset:
+        return dn
+    return np.where(dn == 0, 0, np.maximum(dn, OFFSET + 1) - OFFSET).astype(np.uint16)
+
+
+def scale_s1(power: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
+    """Backscatter as the published cubes hold it: clip((20 * log10(v) + 50) * 200, 0, 32767), truncated.
+
+    The formula takes power for amplitude, so a number is (2 * dB + 50) * 200 and -25 dB and below become 0, which is
+    no data. The checkpoints were trained on these numbers.
+
+    Parameters
+    ----------
+    power : gamma0, linear power, any shape; not finite or <= 0 where there are no data
+
+    Returns
+    -------
+    int16 of the same shape, 0 = no data
+    """
+    value = np.asarray(power, dtype=np.float64)
+    valid = np.isfinite(value) & (value > 0)
+    scaled = (20.0 * np.log10(np.where(valid, value, 1.0)) + 50.0) * 200.0
+    return np.where(valid, np.clip(scaled, 0.0, 32767.0), 0.0).astype(np.int16)
+
+
+def solar_date(moment: datetime, longitude: float) -> date:
+    """The date by the sun at a longitude in degrees: UTC + longitude / 15 hours. A moment without zone is UTC."""
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return (utc + timedelta(hours=longitude / 15.0)).date()
+
+
+def item_order(day: date, cloud_cover: float | None, identifier: str) -> tuple[date, float, str]:
+    """The key that items are sorted by, so that their order in a catalogue does not matter.
+
+    The clearest item of a solar day comes first and wins; an unknown cloud cover counts as 100 per cent.
+    """
+    return day, CLOUD_COVER_UNKNOWN if cloud_cover is None else cloud_cover, identifier
+
+
+def take_first_valid(target: NDArray[Any], filled: NDArray[np.bool_], values: NDArray[Any], valid: Any) -> int:
+    """Lay an item under the mosaic of its day: a pixel keeps the first valid value that it is given.
+
+    Parameters
+    ----------
+    target : (H, W) or (H, W, bands), changed in place
+    filled : (H, W) bool, which pixels have a value; changed in place
+    values : as `target`
+    valid : (H, W) bool, which of `values` count
+
+    Returns
+    -------
+    How many pixels this item gave.
+    """
+    new = np.asarray(valid, dtype=np.bool_) & ~filled
+    target[new] = values[new]
+    filled |= new
+    return int(np.count_nonzero(new))

@@ -1,0 +1,271 @@
+"""The command line from end to end: a small demo, then each command on what it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tessera.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in this process: exit code, standard output, standard error."""
+
+    def call(*args: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tessera", *(str(arg) for arg in args)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        out, err = capsys.readouterr()
+        code = stopped.value.code
+        return code if isinstance(code, int) else 0, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    command = [sys.executable, "-m", "tessera", "demo", "--dir", str(folder), "--size", "96"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "agrees with the simulated truth" in done.stdout
+    assert "tessera cube build" in done.stdout
+    for number in range(1, 7):
+        assert f"{number}/6" in done.stderr
+    return folder
+
+
+def bbox_of(demo: Path) -> str:
+    import rasterio
+
+    from tessera.geo import to_lonlat
+
+    with rasterio.open(demo / "map.tif") as raster:
+        left, bottom, right, top = raster.bounds
+    x, y = np.array([left + 200, right - 200]), np.array([bottom + 200, top - 200])
+    lon, lat = to_lonlat(x, y, 31)
+    return f"{lon[0]:.6f},{lat[0]:.6f},{lon[1]:.6f},{lat[1]:.6f}"
+
+
+def test_the_demo_makes_a_map_that_beats_the_commonest_class_by_far(demo: Path) -> None:
+    import rasterio
+
+    report = json.loads((demo / "report.json").read_text())
+    assert report["labels"] == 40
+    assert report["pixels"] == 96 * 96 - 40
+    with rasterio.open(demo / "scenes" / "truth.tif") as raster:
+        truth = raster.read(1)
+    commonest = np.bincount(truth.reshape(-1)).max() / truth.size
+    assert report["accuracy"] > commonest + 0.1
+    assert report["balanced_accuracy"] > 0.5
+    with rasterio.open(demo / "map.tif") as raster:
+        mapped = raster.read(1)
+        assert raster.shape == (96, 96)
+        assert len(raster.colormap(1)) == 256
+        names = json.loads(raster.tags()["TESSERA_CLASSES"])
+    head = json.loads((demo / "head.json").read_text())
+    assert names == head["classes"]
+    assert mapped.max() < len(names)
+    assert (demo / "map.png").stat().st_size > 10_000
+
+
+def test_the_demo_again_uses_what_is_there_and_ends_with_the_same_bytes(demo: Path, run: Run) -> None:
+    def files() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(demo.rglob("*")) if path.is_file()}
+
+    before = files()
+    code, out, _ = run("demo", "--dir", demo, "--size", 96)
+    assert code == 0
+    assert "agrees" in out
+    after = files()
+    assert sorted(before) == sorted(after)
+    assert [path for path in before if before[path] != after[path]] == []
+    code, _, err = run("demo", "--dir", demo, "--size", 64)
+    assert code == 2
+    assert "choose another --dir" in err
+    code, _, err = run("demo", "--dir", demo.parent, "--size", 64)
+    assert code == 2
+    assert "not empty" in err
+
+
+def test_the_way_by_hand_gives_what_the_demo_gave(demo: Path, tmp_path: Path, run: Run) -> None:
+    bbox = bbox_of(demo)
+    code, out, _ = run(
+        "cube", "build", "--source", demo / "scenes", "--bbox", bbox, "--year", 2023, "-o", tmp_path / "c"
+    )
+    assert code == 0
+    assert "Sentinel-2" in out
+    code, out, _ = run("cube", "info", tmp_path / "c", "--json")
+    about = json.loads(out)
+    assert about["crs"] == "EPSG:32631"
+    assert 0 < about["sentinel_2_clear_fraction"] < 1
+    assert about["provenance"]["year"] == 2023
+    code, out, _ = run("embed", tmp_path / "c", "-o", tmp_path / "s")
+    assert code == 0
+    assert "1 cells written, 0 already there" in out
+    code, out, _ = run("embed", tmp_path / "c", "-o", tmp_path / "s")
+    assert "0 cells written, 1 already there" in out
+    code, out, _ = run("store", "info", tmp_path / "s")
+    assert "bundled-nano" in out
+    assert "utm31_e64_n548" in out
+    code, out, _ = run("fit", tmp_path / "s", demo / "labels.geojson", "--column", "class", "-o", tmp_path / "h.json")
+    assert code == 0
+    assert "macro-F1" in out
+    code, out, _ = run("map", tmp_path / "s", "--head", tmp_path / "h.json", "--bbox", bbox, "-o", tmp_path / "m.tif")
+    assert code == 0
+    assert (tmp_path / "m.tif").exists()
+    assert (tmp_path / "m.png").exists()
+    code, out, _ = run("get", tmp_path / "s", "--bbox", bbox, "-o", tmp_path / "r.npy")
+    assert code == 0
+    mine = np.load(tmp_path / "r.npy")
+    code, _, _ = run("get", demo / "store.zarr", "--bbox", bbox, "-o", tmp_path / "d.npy")
+    theirs = np.load(tmp_path / "d.npy")
+    assert mine.shape == theirs.shape
+    assert np.array_equal(np.isnan(mine), np.isnan(theirs))
+    close = np.isclose(mine, theirs, rtol=0.02, atol=0.03)
+    assert close.mean() > 0.999
+
+
+def test_get_points_and_region_formats(demo: Path, tmp_path: Path, run: Run) -> None:
+    code, out, _ = run("get", demo / "store.zarr", "--points", demo / "labels.geojson", "-o", tmp_path / "p.csv")
+    assert code == 0
+    assert "40 points, 40 with data" in out
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert len(lines) == 41
+    assert lines[0].startswith('"lon","lat","e0"')
+    code, out, _ = run("get", demo / "store.zarr", "--bbox", bbox_of(demo), "-o", tmp_path / "r.tif")
+    assert code == 0
+    assert "128 dims" in out
+
+
+def test_a_cube_goes_to_a_dpixel_folder_and_back(demo: Path, tmp_path: Path, run: Run) -> None:
+    assert run("cube", "export", demo / "cube.zarr", "-o", tmp_path / "d")[0] == 0
+    code, out, _ = run("cube", "info", demo / "cube.zarr", "--json")
+    original = json.loads(out)
+    west, north = original["transform"][2], original["transform"][5]
+    place = ["--crs", "EPSG:32631", "--west", west, "--north", north, "--year", 2023]
+    assert run("cube", "import", tmp_path / "d", *place, "-o", tmp_path / "c")[0] == 0
+    code, out, _ = run("cube", "info", tmp_path / "c", "--json")
+    assert json.loads(out)["sha256"] == original["sha256"]
+    assert run("cube", "info", tmp_path / "c")[1].startswith("height")
+    code, _, err = run("embed", tmp_path / "d", "-o", tmp_path / "s", "--year", 2023)
+    assert code == 2
+    assert "no CRS and no transform" in err
+
+
+def test_models_are_listed_and_described(run: Run) -> None:
+    code, out, _ = run("models", "list")
+    assert code == 0
+    assert "bundled-nano" in out
+    assert "TESSERA-V-2.0-2B-M" in out
+    assert len(json.loads(run("models", "list", "--json")[1])) == 5
+    code, out, _ = run("models", "info")
+    assert "1,066,402" in out
+    assert json.loads(run("models", "info", "--json")[1])["input"]["s2_bands"][0] == "B04"
+
+
+def commands() -> list[list[str]]:
+    return [
+        ["demo"],
+        ["cube", "build"],
+        ["cube", "import"],
+        ["cube", "export"],
+        ["cube", "info"],
+        ["embed"],
+        ["models", "list"],
+        ["models", "info"],
+        ["store", "info"],
+        ["get"],
+        ["fit"],
+        ["map"],
+    ]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_with_one_worked_example(command: list[str], run: Run) -> None:
+    code, out, _ = run(*command, "--help")
+    assert code == 0
+    assert out.count("Example: tessera ") == 1
+    assert f"Example: tessera {' '.join(command)}" in re.sub(r"\s+", " ", out)
+
+
+def test_no_command_is_listed_that_does_not_exist(run: Run) -> None:
+    listed = set(re.findall(r"^[│ ]+(\w+)  ", run("--help")[1], re.MULTILINE))
+    assert {"demo", "cube", "embed", "models", "store", "get", "fit", "map"} <= listed
+    assert not {"search", "evaluate", "serve", "plan", "pretrain"} & listed
+    assert run("--version")[1].startswith("tessera 0.")
+
+
+def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, checkpoints: Path) -> None:
+    store, scenes, labels = demo / "store.zarr", demo / "scenes", demo / "labels.geojson"
+    (tmp_path / "short").mkdir()
+    mistakes: list[tuple[list[object], str]] = [
+        (["cube", "build", "--source", scenes, "--bbox", "5,84.5,6,85", "--year", 2023, "-o", tmp_path / "c"], "85 N"),
+        (["cube", "build", "--source", scenes, "--year", 2023, "-o", tmp_path / "c"], "exactly one of"),
+        (["cube", "build", "--source", "none", "--bbox", "5,50,6,51", "--year", 2023, "-o", tmp_path / "c"], "none"),
+        (["cube", "info", tmp_path / "none"], "not found"),
+        (["cube", "import", tmp_path / "short", "-o", tmp_path / "c"], "lacks bands.npy"),
+        (["embed", demo / "cube.zarr", "-o", tmp_path / "s", "--model", checkpoints / "v1_1.pt"], "v1.1"),
+        (["embed", demo / "cube.zarr", "-o", store, "--model", checkpoints / "v2_nano.pt"], "holds 128 dims of"),
+        (["embed", demo / "cube.zarr", "-o", tmp_path / "s", "--dims", 16], "expected one of 128"),
+        (["embed", demo / "cube.zarr", "-o", tmp_path / "s", "--year", 1999], "is of 2023"),
+        (["embed", demo / "cube.zarr", "-o", tmp_path / "s", "--model", "v2-large"], "Hugging Face"),
+        (["get", store, "--points", tmp_path / "none.csv", "-o", tmp_path / "p.csv"], "not found"),
+        (["get", store, "--points", labels, "-o", tmp_path / "p.xyz"], ".csv"),
+        (["get", store, "--bbox", "5,50,6", "-o", tmp_path / "r.npy"], "four"),
+        (["get", store, "--bbox", "5,50,6,51", "--year", 1990, "-o", tmp_path / "r.npy"], "no year 1990"),
+        (["fit", store, labels, "--column", "species", "-o", tmp_path / "h.json"], "no column 'species'; it has class"),
+        (["fit", store, labels, "--column", "class", "--head", "oracle", "-o", tmp_path / "h.json"], "oracle"),
+        (["map", store, "--head", labels, "--bbox", "5,50,6,51", "-o", tmp_path / "m.tif"], "labels.geojson"),
+        (["store", "info", tmp_path], "no store"),
+        (["nonsense"], "nonsense"),
+        (["embed"], "Missing argument"),
+        (["demo", "--size", "7"], "64"),
+    ]
+    (tmp_path / "short" / "doys.npy").write_bytes(b"")
+    for args, reason in mistakes:
+        code, out, err = run(*args)
+        lines = [line for line in err.splitlines() if ": done in" not in line]
+        assert (code, len(lines)) == (2, 1), (args, err)
+        assert reason in err, (args, err)
+        assert "Traceback" not in err
+        assert out == ""
+
+
+def test_an_embedding_run_that_is_killed_continues_with_the_same_bytes(demo: Path, tmp_path: Path) -> None:
+    def shards(store: Path) -> dict[str, bytes]:
+        kept = [path for path in store.rglob("*") if path.is_file() and ".tessera" not in path.parts]
+        return {str(path.relative_to(store)): path.read_bytes() for path in sorted(kept)}
+
+    from tessera.cubes import open_cube, write_cube
+    from tessera.geo import Cell, Window
+
+    corner = Cell(31, 64, 548).window
+    over_four_cells = Window(31, corner.west - 20, corner.north + 16, 40, 32)
+    cube = open_cube(demo / "cube.zarr").window(0, 32, 0, 40)
+    write_cube(replace(cube, grid=over_four_cells.grid), tmp_path / "cube.zarr")
+    command = [sys.executable, "-m", "tessera", "embed", str(tmp_path / "cube.zarr"), "-o"]
+    start = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    whole = time.monotonic() - start
+    for share in (0.4, 0.6, 0.75, 0.9):
+        child = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(whole * share)
+        os.kill(child.pid, signal.SIGKILL)
+        child.communicate()
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True)
+    assert shards(tmp_path / "killed") == shards(tmp_path / "whole")
+    assert len(list((tmp_path / "whole" / "commits" / "2023").iterdir())) == 4

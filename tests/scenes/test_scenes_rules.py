@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tessera.base import InputError
+from tessera.scenes.rules import (
+    has_offset,
+    is_clear,
+    item_order,
+    parse_year,
+    remove_offset,
+    scale_s1,
+    solar_date,
+    take_first_valid,
+)
+
+MOMENTS = st.datetimes(min_value=datetime(2015, 1, 2), max_value=datetime(2040, 12, 30), timezones=st.just(UTC))
+
+
+def test_scene_classes_kept_are_the_published_ones() -> None:
+    kept = np.flatnonzero(is_clear(np.arange(256, dtype=np.uint8)))
+    assert kept.tolist() == [4, 5, 6, 7, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("dn", "expected"), [(0, 0), (1, 1), (1000, 1), (1001, 1), (1002, 2), (2500, 1500), (65535, 64535)]
+)
+def test_offset_table(dn: int, expected: int) -> None:
+    assert remove_offset(np.array([dn], dtype=np.uint16), True).tolist() == [expected]
+    assert remove_offset(np.array([dn], dtype=np.uint16), False).tolist() == [dn]
+
+
+@given(hnp.arrays(np.uint16, hnp.array_shapes(max_dims=3)))
+def test_offset_keeps_no_data_and_nothing_else_becomes_it(dn: np.ndarray) -> None:
+    out = remove_offset(dn, True)
+    assert out.dtype == np.uint16
+    np.testing.assert_array_equal(out == 0, dn == 0)
+    np.testing.assert_array_equal(out[dn > 1000], dn[dn > 1000] - 1000)
+
+
+@given(st.integers(0, 99), st.integers(0, 99))
+def test_offset_follows_the_baseline(major: int, minor: int) -> None:
+    assert has_offset(f"{major:02d}.{minor:02d}") == (major >= 4)
+
+
+@pytest.mark.parametrize("baseline", ["", "5.09", "05.9", "N0509", "05.09 ", "None"])
+def test_a_baseline_of_another_form_is_refused(baseline: str) -> None:
+    with pytest.raises(InputError, match=r"processing baseline .*; expected the form 05\.09"):
+        has_offset(baseline)
+
+
+def test_s1_table() -> None:
+    power = np.array([0.0743, 0.0, -1.0, np.nan, np.inf, -np.inf, 1.0, 1e30, 1e-9, 10**-2.5], dtype=np.float32)
+    out = scale_s1(power)
+    assert out.dtype == np.int16
+    assert abs(int(out[0]) - 5483) <= 2
+    assert out[1:6].tolist() == [0] * 5
+    assert out[6:9].tolist() == [10000, 32767, 0]
+    assert out[9] in (0, 1)  # -25 dB is where the published scale ends
+
+
+@given(hnp.arrays(np.float32, 20, elements=st.floats(0.0009765625, 1024, width=32)))
+def test_s1_scale_is_monotonic_and_truncates(power: np.ndarray) -> None:
+    out = scale_s1(np.sort(power))
+    assert (np.diff(out.astype(int)) >= 0).all()
+    exact = np.clip((20 * np.log10(np.sort(power).astype(np.float64)) + 50) * 200, 0, 32767)
+    assert ((exact - out >= 0) & (exact - out < 1)).all()
+
+
+@given(MOMENTS, st.floats(-180, 180))
+def test_solar_date_is_at_most_a_day_from_utc(moment: datetime, longitude: float) -> None:
+    day = solar_date(moment, longitude)
+    assert abs((day - moment.date()).days) <= 1
+    assert solar_date(moment.replace(tzinfo=None), longitude) == day
+    assert solar_date(moment.astimezone(timezone(timedelta(hours=5))), longitude) == day
+
+
+def test_solar_date_by_hand() -> None:
+    evening = datetime(2021, 12, 31, 23, 0, tzinfo=UTC)
+    assert solar_date(evening, 0.0) == date(2021, 12, 31)
+    assert solar_date(evening, 175.0) == date(2022, 1, 1)
+    assert solar_date(datetime(2021, 1, 1, 1, 0, tzinfo=UTC), -175.0) == date(2020, 12, 31)
+
+
+@given(st.permutations([("a", 5.0), ("b", 1.0), ("c", None), ("d", 100.0), ("e", 1.0)]))
+def test_item_order_is_total(items: list[tuple[str, float | None]]) -> None:
+    day = date(2021, 5, 1)
+    names = [name for name, cover in sorted(items, key=lambda item: item_order(day, item[1], item[0]))]
+    assert names == ["b", "e", "a", "c", "d"]
+
+
+@given(
+    hnp.arrays(np.uint16, (4, 3, 2), elements=st.integers(1, 9)),
+    hnp.arrays(np.bool_, (4, 3, 2)),
+)
+def test_first_valid_wins(layers: np.ndarray, valid: np.ndarray) -> None:
+    target, filled = np.zeros((3, 2), dtype=np.uint16), np.zeros((3, 2), dtype=np.bool_)
+    given_by = [take_first_valid(target, filled, layer, good) for layer, good in zip(layers, valid, strict=True)]
+    for row in range(3):
+        for col in range(2):
+            choices = [layers[k, row, col] for k in range(4) if valid[k, row, col]]
+            assert target[row, col] == (choices[0] if choices else 0)
+    assert sum(given_by) == filled.sum() == valid.any(axis=0).sum()
+
+
+@pytest.mark.parametrize("year", [2013, 2101, "2021", 2021.0, True, None])
+def test_a_year_that_is_none(year: object) -> None:
+    with pytest.raises(InputError, match="expected a whole number from 2014 to 2100"):
+        parse_year(year)
