@@ -70,9 +70,10 @@ def test_the_digest_sees_every_value() -> None:
     cube = random_cube()
     seen = {cube.sha256}
     for name in ("s2", "s2_mask", "s1_asc", "s1_desc"):
-        changed = np.asarray(getattr(cube, name)).copy()
+        changed: Any = np.asarray(getattr(cube, name)).copy()
         changed.flat[-1] ^= 1
-        seen.add(replace(cube, **{name: changed}).sha256)
+        change: dict[str, Any] = {name: changed}
+        seen.add(replace(cube, **change).sha256)
     seen.add(replace(cube, s2_doy=cube.s2_doy[::-1].copy()).sha256)
     seen.add(replace(cube, grid=None).sha256)
     assert len(seen) == 7

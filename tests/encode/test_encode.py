@@ -98,7 +98,8 @@ def pixel_inputs(cube: PixelCube, row: int, col: int) -> tuple[Any, Any]:
             )
         ]
     )
-    return tuple(part[rule_by_hand(len(part))] if len(part) else np.zeros((1, part.shape[1])) for part in (s2, s1))
+    one, other = (part[rule_by_hand(len(part))] if len(part) else np.zeros((1, part.shape[1])) for part in (s2, s1))
+    return one, other
 
 
 def test_batches_hold_every_pixels_inputs_once_and_stay_within_budget() -> None:

@@ -67,6 +67,7 @@ def test_the_identity_sees_weights_and_specification() -> None:
 def test_the_specification_round_trips_and_refuses_nonsense() -> None:
     assert InputSpec.from_json(STUDENT_SPEC.to_json()) == STUDENT_SPEC
     value = STUDENT_SPEC.to_json()
+    broken: Any
     for broken in ({**value, "s2": {"mean": [1], "std": [1]}}, {**value, "sampling": None}, {}, None, []):
         with pytest.raises(InputError):
             InputSpec.from_json(broken)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from store_helpers import CELL, LAYOUT, MODEL, new_store, random_embeddings
 
-from tessera.base import InputError, TesseraError, sha256_hex
+from tessera.base import InputError, TesseraError, sha256_hex, write_atomic
 from tessera.embeddings import Embeddings
 from tessera.geo import Window
 from tessera.store import Store, open_store
@@ -188,9 +188,7 @@ def test_two_writers_of_two_years_keep_both(tmp_path: Path) -> None:
 
 
 def test_a_killed_new_year_is_finished_by_the_next_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tessera.store.writer as writer
-
-    original = writer.write_atomic
+    original = write_atomic
     for limit in range(8):
         store = new_store(tmp_path / f"s{limit}")
         store.write(version(1), 2024)
@@ -204,7 +202,7 @@ def test_a_killed_new_year_is_finished_by_the_next_write(tmp_path: Path, monkeyp
             original(path, data)
 
         with monkeypatch.context() as patch:
-            patch.setattr(writer, "write_atomic", dying)
+            patch.setattr("tessera.store.writer.write_atomic", dying)
             with pytest.raises(Killed):
                 store.write(version(2), 2025)
         assert number_of(open_store(tmp_path / f"s{limit}")) == 1
@@ -216,11 +214,9 @@ def test_a_killed_new_year_is_finished_by_the_next_write(tmp_path: Path, monkeyp
 
 
 def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tessera.store.commit as commit
-
     store = new_store(tmp_path / "s")
     store.write(version(1), 2024)
-    original = commit.write_atomic
+    original = write_atomic
 
     def full(path: Path, data: Any) -> None:
         if path.name == "scales":
@@ -228,7 +224,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pyt
         original(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(commit, "write_atomic", full)
+        patch.setattr("tessera.store.commit.write_atomic", full)
         with pytest.raises(TesseraError, match=r"No space left on device.*as it was before"):
             store.write(version(2), 2024)
     assert number_of(store) == 1

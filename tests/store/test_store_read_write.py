@@ -341,10 +341,11 @@ def test_embeddings_that_do_not_belong_are_refused(tmp_path: Path, make: Any, re
 def test_questions_that_have_no_answer_are_one_line(tmp_path: Path) -> None:
     store = new_store(tmp_path / "s")
     store.write(random_embeddings(ACROSS), 2024)
+    text: Any = "2024"
     questions: list[tuple[Any, str]] = [
         (lambda: store.sample_points([(5, 86)], 2024), "outside the grid"),
         (lambda: store.sample_points([(5, 50)], 2023), "no year 2023; it has 2024"),
-        (lambda: store.sample_points([(5, 50)], "2024"), "year '2024'"),
+        (lambda: store.sample_points([(5, 50)], text), "year '2024'"),
         (lambda: store.sample_points([(5, 50)], 2024, dims=3), "one of 2, 8"),
         (lambda: store.read_region((5, 84, 6, 85), 2024), "85 N"),
         (lambda: store.read_region(ACROSS, 2024, crs="EPSG:4326"), "EPSG:4326"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError
+from .errors import InputError, TesseraError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +85,15 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
     ------
     BlockingIOError
         Somebody else holds it and `wait` is False.
+    TesseraError
+        The system has no such locks (Windows, which only reads).
     """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        raise TesseraError(
+            f"writing {path.parent} needs file locks of Linux or macOS; this system only reads"
+        ) from None
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -43,7 +43,7 @@ def export_points(store: Store, points: object, year: int, out: str | Path, *, d
     target = _target(out, TABLE_SUFFIXES)
     lonlat = parse_points(points)
     values = store.sample_points(lonlat, year, dims)
-    columns = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
+    columns: dict[str, Any] = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
     columns.update({f"e{band}": values[:, band] for band in range(values.shape[1])})
     table = pa.table(columns)
     part = _part(target)
