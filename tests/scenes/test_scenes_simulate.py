@@ -106,7 +106,7 @@ def test_scenes_appear_whole_or_not_at_all(tmp_path: Path) -> None:
         simulate(tmp_path / "sim", WINDOW, 2021, s2_dates=3, s1_dates=0, progress=stop)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "sim").mkdir()
-    with pytest.raises(InputError, match="sim exists; expected a new folder"):
+    with pytest.raises(InputError, match="sim exists; expected a new path"):
         simulate(tmp_path / "sim", WINDOW, 2021)
 
 

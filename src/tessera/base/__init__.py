@@ -2,7 +2,7 @@
 
 from .errors import InputError, TesseraError
 from .extras import require
-from .files import file_lock, read_json, sha256_hex, sync_folder, write_atomic
+from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_folder, write_atomic
 from .progress import Progress, silent
 
 __all__ = [
@@ -10,10 +10,12 @@ __all__ = [
     "Progress",
     "TesseraError",
     "file_lock",
+    "new_folder",
     "read_json",
     "require",
     "sha256_hex",
     "silent",
+    "staging",
     "sync_folder",
     "write_atomic",
 ]

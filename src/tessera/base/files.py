@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import platform
+import re
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +55,53 @@ def write_atomic(path: Path, data: Buffer) -> None:
         part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """A hidden folder beside `target`, on the same disk, gone afterwards; what dead processes left there goes first."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    here = re.sub(r"[^\w-]", "-", platform.node())
+    for stale in target.parent.glob(f".{glob.escape(target.name)}.{here}.*.part"):
+        if not _is_alive(stale.name.split(".")[-2]):
+            shutil.rmtree(stale, ignore_errors=True)
+    folder = target.with_name(f".{target.name}.{here}.{os.getpid()}.part")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: str) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextmanager
+def new_folder(target: Path, what: str) -> Iterator[Path]:
+    """A folder to fill, which becomes `target` when all went well and is gone when not.
+
+    Raises
+    ------
+    InputError
+        `target` exists.
+    """
+    if target.exists():
+        raise InputError(f"{target} exists; expected a new path for {what}")
+    with staging(target) as folder:
+        part = folder / target.name
+        part.mkdir()
+        yield part
+        part.rename(target)
+    sync_folder(target.parent)
 
 
 def read_json(path: Path, *, what: str, limit: int = 64 * 1024 * 1024) -> dict[str, Any]:

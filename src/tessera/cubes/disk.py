@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, silent, sync_folder
+from tessera.base import InputError, new_folder, silent
 from tessera.geo import Grid
 
 from .cube import PixelCube
@@ -46,12 +44,7 @@ def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent
     from zarr.codecs import BloscCodec
 
     target = Path(path)
-    if target.exists():
-        raise InputError(f"{target} exists; expected a new path for the cube")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with new_folder(target, "the cube") as part:
         root = zarr.create_group(part, zarr_format=3, attributes=_attributes(cube))
         total = sum(int(getattr(cube, name).shape[0]) for name in _STACKS)
         done = 0
@@ -73,11 +66,6 @@ def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent
                 array[index] = np.asarray(stack[index])
                 done += 1
                 progress(done, total)
-        part.replace(target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    sync_folder(target.parent)
     return open_cube(target)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, sync_folder
+from tessera.base import InputError, new_folder
 
 from .cube import S1_BANDS, S2_BANDS, PixelCube
 
@@ -114,12 +112,7 @@ def export_dpixel(cube: PixelCube, path: str | Path) -> Path:
         The folder exists.
     """
     folder = Path(path)
-    if folder.exists():
-        raise InputError(f"{folder} exists; expected a new folder")
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with new_folder(folder, "the d-pixel folder") as part:
         stacks = {
             "bands": cube.s2,
             "masks": cube.s2_mask,
@@ -139,11 +132,6 @@ def export_dpixel(cube: PixelCube, path: str | Path) -> Path:
                 target[:, start:stop] = stack[:, start:stop]
             target.flush()
             del target
-        part.replace(folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    sync_folder(folder.parent)
     return folder
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import zlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 import numpy as np
 
-from tessera.base import InputError, require, sync_folder
+from tessera.base import InputError, require, staging, sync_folder
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
 
 from .colours import to_rgb
@@ -60,7 +58,9 @@ def write_map(
         raise InputError(f"year {year!r}; the store holds {', '.join(map(str, store.years)) or 'none'}")
     parsed = area if isinstance(area, Window) else parse_area(area)
     window = store.region_grid(parsed)
-    with _staging(target) as folder:
+    with ExitStack() as stack:
+        with _writing(target):
+            folder = stack.enter_context(staging(target))
         staged = folder / target.name
         counts = _write_tiff(staged, target, head, store, parsed, year, window, progress)
         names = [f"{target.name}.aux.xml", target.name]
@@ -96,18 +96,6 @@ def _writing(target: Path) -> Iterator[None]:
     except (OSError, errors.RasterioError, driver.CPLE_BaseError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InputError(f"cannot write the map {target}: {reason}") from None
-
-
-@contextmanager
-def _staging(target: Path) -> Iterator[Path]:
-    """A folder beside the target, on the same disk, gone afterwards whatever happens."""
-    with _writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.stem}.", suffix=".part", dir=target.parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_tiff(

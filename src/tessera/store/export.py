@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, silent
+from tessera.base import InputError, require, silent, staging
 from tessera.geo import parse_points
 
 if TYPE_CHECKING:
@@ -46,15 +45,13 @@ def export_points(store: Store, points: object, year: int, out: str | Path, *, d
     columns: dict[str, Any] = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
     columns.update({f"e{band}": values[:, band] for band in range(values.shape[1])})
     table = pa.table(columns)
-    part = _part(target)
-    try:
+    with staging(target) as folder:
+        part = folder / target.name
         if target.suffix.lower() == ".csv":
             csv.write_csv(table, part)
         else:
             parquet.write_table(table, part)
         part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return int((~np.isnan(values[:, 0])).sum()) if len(values) else 0
 
 
@@ -81,13 +78,10 @@ def export_region(
     """
     target = _target(out, REGION_SUFFIXES)
     window = store.region_grid(area)
-    part = _part(target)
     write = _write_npy if target.suffix.lower() == ".npy" else _write_tiff
-    try:
-        shape = write(store, area, year, part, dims, window, progress)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with staging(target) as folder:
+        shape = write(store, area, year, folder / target.name, dims, window, progress)
+        (folder / target.name).replace(target)
     return shape
 
 
@@ -95,12 +89,7 @@ def _target(out: str | Path, suffixes: tuple[str, ...]) -> Path:
     target = Path(out)
     if target.suffix.lower() not in suffixes:
         raise InputError(f"output {target.name}; expected one of {', '.join(suffixes)}")
-    target.parent.mkdir(parents=True, exist_ok=True)
     return target
-
-
-def _part(target: Path) -> Path:
-    return target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
 
 
 def _write_npy(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, file_lock, read_json, sync_folder, write_atomic
+from tessera.base import InputError, TesseraError, file_lock, new_folder, read_json, write_atomic
 from tessera.embeddings import is_valid
 from tessera.net import open_objects
 
@@ -44,20 +42,14 @@ def write_new(folder: Path, header: Header) -> None:
     InputError
         The path exists.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists; expected a new path for the store")
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
     try:
-        for key, data in documents(header):
-            path = part / key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        part.replace(folder)
+        with new_folder(folder, "the store") as part:
+            for key, data in documents(header):
+                path = part / key
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
         raise TesseraError(f"store {folder} was not created: {error.strerror}") from None
-    sync_folder(folder.parent)
 
 
 def read_header(folder: Path) -> Header:

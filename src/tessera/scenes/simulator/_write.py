@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError, require, silent, sync_folder
+from tessera.base import new_folder, require, silent
 from tessera.cubes import S2_BANDS
 from tessera.geo import PIXEL_SIZE, to_lonlat
 
@@ -95,20 +93,10 @@ def simulate(
     """
     require("rasterio", extra="scenes", purpose="writing simulated scenes")
     target = Path(path)
-    if target.exists():
-        raise InputError(f"{target} exists; expected a new folder for the scenes")
-    world = World(window, year, seed, s2_dates, s1_dates)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with new_folder(target, "the scenes") as part:
+        world = World(window, year, seed, s2_dates, s1_dates)
         with ThreadPoolExecutor(2) as pool:
             _Writer(part, world, pool).write(progress)
-        part.replace(target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    sync_folder(target.parent)
     return Simulation(
         path=target,
         window=window,

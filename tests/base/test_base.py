@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tessera.base import InputError, TesseraError, new_folder, read_json, require, staging, write_atomic
+
+
+def test_an_error_is_one_line() -> None:
+    assert str(TesseraError("a\n  b\tc")) == "a b c"
+    assert issubclass(InputError, ValueError)
+
+
+def test_a_missing_extra_is_named_with_the_command_that_brings_it() -> None:
+    with pytest.raises(InputError, match=r'drawing needs nothing_here.*"tessera-earth\[heads\]"'):
+        require("nothing_here.inner", extra="heads", purpose="drawing")
+    assert require("json", extra="x", purpose="y").loads("1") == 1
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    write_atomic(path, b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "a"
+    with pytest.raises(KeyboardInterrupt), new_folder(target, "it") as part:
+        (part / "x").write_text("1")
+        raise KeyboardInterrupt
+    assert list((tmp_path / "deep").iterdir()) == []
+    with new_folder(target, "it") as part:
+        (part / "x").write_text("2")
+        assert not target.exists()
+    assert (target / "x").read_text() == "2"
+    with pytest.raises(InputError, match="expected a new path for it"), new_folder(target, "it"):
+        pass
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_holds_is_not(tmp_path: Path) -> None:
+    target = tmp_path / "a[1]"
+    script = (
+        "import os, sys; from pathlib import Path; from tessera.base import staging\n"
+        "with staging(Path(sys.argv[1])): os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(target)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with staging(target) as folder:
+        assert list(tmp_path.iterdir()) == [folder]
+        subprocess.run([sys.executable, "-c", script, str(target)], check=False)
+        assert folder.exists()
+
+
+@pytest.mark.parametrize(("data", "reason"), [(b"[1]", "JSON list"), (b"{", "not JSON"), (b"{}" * 9, "18 bytes")])
+def test_json_that_is_not_an_object_is_refused(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(InputError, match=reason):
+        read_json(tmp_path / "a", what="it", limit=17)
+    with pytest.raises(InputError, match="not found"):
+        read_json(tmp_path / "b", what="it")
