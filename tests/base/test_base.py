@@ -37,9 +37,14 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 
 def test_a_new_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "a"
-    with pytest.raises(KeyboardInterrupt), new_folder(target, "it") as part:
-        (part / "x").write_text("1")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with new_folder(target, "it") as part:
+            (part / "x").write_text("1")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list((tmp_path / "deep").iterdir()) == []
     with new_folder(target, "it") as part:
         (part / "x").write_text("2")
