@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from .layout import CRC_BYTES, SCALES, ArraySpec, Layout
 from .shard import ShardIndex, decode_chunk, decode_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -26,8 +28,67 @@ _THREADS = 8
 """Reads under way at once."""
 
 
-def read_index(objects: Objects, key: str, spec: ArraySpec, layout: Layout) -> ShardIndex | None:
-    """A shard's index, None where there is no such shard.
+@dataclass(frozen=True)
+class Shard:
+    """A shard that is there: its object, its array, its index."""
+
+    objects: Objects
+    key: str
+    spec: ArraySpec
+    layout: Layout
+    index: ShardIndex
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return f"{self.objects.root}/{self.key}"
+
+    def chunks(self, numbers: list[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Those of the numbered chunks that are there, verified: number and values as `decode_chunk` gives them."""
+        there = [number for number in numbers if self.index.offsets[number] >= 0]
+        if there:
+            starts = [int(self.index.offsets[number]) for number in there]
+            length = self.layout.chunk_bytes(self.spec) + CRC_BYTES
+            parts = self.objects.read_ranges(self.key, starts, [length] * len(there))
+            for number, part in zip(there, parts, strict=True):
+                yield number, decode_chunk(part, self.spec, self.layout, self.name)
+
+    def pixels(
+        self, rows: NDArray[np.int64], cols: NDArray[np.int64], length: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """The first `length` bytes of pixels, by exact ranges: which are there (M,), their bytes (M, length)."""
+        offsets = [
+            self.index.pixel(int(row), int(col), self.spec, self.layout) for row, col in zip(rows, cols, strict=True)
+        ]
+        there = [(number, offset) for number, offset in enumerate(offsets) if offset is not None]
+        if not there:
+            return _nothing(length)
+        parts = self.objects.read_ranges(self.key, [offset for _, offset in there], [length] * len(there))
+        values = np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, length)
+        return np.asarray([number for number, _ in there]), values
+
+    def verified_pixels(
+        self, rows: NDArray[np.int64], cols: NDArray[np.int64], length: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """As `pixels`, from whole chunks whose checksum was checked."""
+        chunk = self.layout.chunk
+        which = (rows // chunk) * self.layout.side + cols // chunk
+        found: list[tuple[NDArray[np.int64], NDArray[np.uint8]]] = []
+        for number, values in self.chunks(np.unique(which).tolist()):
+            inside = np.flatnonzero(which == number)
+            raw = np.ascontiguousarray(values).view(np.uint8).reshape(chunk, chunk, -1)
+            found.append((inside, raw[rows[inside] % chunk, cols[inside] % chunk, :length]))
+        if not found:
+            return _nothing(length)
+        return np.concatenate([inside for inside, _ in found]), np.concatenate([values for _, values in found])
+
+
+def _nothing(length: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    return np.zeros(0, dtype=np.int64), np.zeros((0, length), dtype=np.uint8)
+
+
+def open_shard(objects: Objects, key: str, spec: ArraySpec, layout: Layout) -> Shard | None:
+    """A shard with its index, None where there is no such shard.
 
     Raises
     ------
@@ -38,7 +99,8 @@ def read_index(objects: Objects, key: str, spec: ArraySpec, layout: Layout) -> S
         data, size = objects.head_range(key, layout.index_bytes)
     except MissingError:
         return None
-    return decode_index(data, size, spec, layout, f"{objects.root}/{key}")
+    index = decode_index(data, size, spec, layout, f"{objects.root}/{key}")
+    return Shard(objects, key, spec, layout, index)
 
 
 def read_window(objects: Objects, layout: Layout, window: Window, year_index: int, spec: ArraySpec) -> NDArray[Any]:
@@ -58,10 +120,10 @@ def read_window(objects: Objects, layout: Layout, window: Window, year_index: in
     with ThreadPoolExecutor(_THREADS) as pool:
         jobs = []
         for cell in window.cells(layout.shard):
-            key = layout.key(spec, cell, year_index)
-            index = read_index(objects, key, spec, layout)
-            if index is not None:
-                jobs += [pool.submit(job) for job in _row_jobs(objects, key, index, layout, cell, window, spec, out)]
+            shard = open_shard(objects, layout.key(spec, cell, year_index), spec, layout)
+            wanted = cell.window.intersection(window)
+            if shard is not None and wanted is not None:
+                jobs += [pool.submit(job) for job in _row_jobs(shard, cell, wanted, out[wanted.slices_in(window)])]
         try:
             for job in jobs:
                 job.result()
@@ -71,43 +133,22 @@ def read_window(objects: Objects, layout: Layout, window: Window, year_index: in
     return out
 
 
-def _row_jobs(
-    objects: Objects,
-    key: str,
-    index: ShardIndex,
-    layout: Layout,
-    cell: Cell,
-    window: Window,
-    spec: ArraySpec,
-    out: NDArray[Any],
-) -> list[Callable[[], None]]:
-    wanted = cell.window.intersection(window)
-    assert wanted is not None  # noqa: S101 - the cell is one that the window touches
+def _row_jobs(shard: Shard, cell: Cell, wanted: Window, out: NDArray[Any]) -> Iterator[Callable[[], None]]:
+    """One job a row of chunks; each copies its part of `wanted` into `out`."""
     rows, cols = wanted.slices_in(cell.window)
-    into_rows, into_cols = wanted.slices_in(window)
-    chunk, side = layout.chunk, layout.side
-    length = layout.chunk_bytes(spec) + CRC_BYTES
+    chunk, side = shard.layout.chunk, shard.layout.side
+    columns = range(cols.start // chunk, (cols.stop - 1) // chunk + 1)
 
-    def job(row: int) -> None:
-        present = [
-            col
-            for col in range(cols.start // chunk, (cols.stop - 1) // chunk + 1)
-            if index.offsets[row * side + col] >= 0
-        ]
-        starts = [int(index.offsets[row * side + col]) for col in present]
-        parts = objects.read_ranges(key, starts, [length] * len(starts)) if starts else []
-        for col, part in zip(present, parts, strict=True):
-            values = decode_chunk(part, spec, layout, f"{objects.root}/{key}")
-            top, left = row * chunk, col * chunk
+    def read_row(row: int) -> None:
+        for number, values in shard.chunks([row * side + column for column in columns]):
+            top, left = row * chunk, number % side * chunk
             r0, r1 = max(rows.start, top), min(rows.stop, top + chunk)
             c0, c1 = max(cols.start, left), min(cols.stop, left + chunk)
-            y, x = into_rows.start + r0 - rows.start, into_cols.start + c0 - cols.start
-            out[y : y + r1 - r0, x : x + c1 - c0] = values[r0 - top : r1 - top, c0 - left : c1 - left]
+            into = (slice(r0 - rows.start, r1 - rows.start), slice(c0 - cols.start, c1 - cols.start))
+            out[into] = values[r0 - top : r1 - top, c0 - left : c1 - left]
 
-    def bound(row: int) -> Callable[[], None]:
-        return lambda: job(row)
-
-    return [bound(row) for row in range(rows.start // chunk, (rows.stop - 1) // chunk + 1)]
+    for row in range(rows.start // chunk, (rows.stop - 1) // chunk + 1):
+        yield partial(read_row, row)
 
 
 def read_points(
@@ -140,92 +181,49 @@ def read_points(
         for number, (east, north) in enumerate(cells.tolist()):
             cell = Cell(zone, east, north, size)
             inside = np.flatnonzero(group.reshape(-1) == number)
-            rows = cell.window.north - 1 - py[inside]
-            cols = px[inside] - cell.window.west
-            pixels, back = np.unique(np.stack([rows, cols], axis=1), axis=0, return_inverse=True)
-            found_codes, found_scales = _read_cell_points(
-                objects, layout, cell, pixels, year_index, spec, dims, verify=verify
-            )
-            codes[members[inside]] = found_codes[back.reshape(-1)]
-            scales[members[inside]] = found_scales[back.reshape(-1)]
+            places = np.stack([cell.window.north - 1 - py[inside], px[inside] - cell.window.west], axis=1)
+            (rows, cols), back = _distinct(places)
+
+            shards = partial(_open_array, objects, layout, cell, year_index)
+            cell_codes, cell_scales = _cell_points(shards, rows, cols, spec, dims, verify=verify)
+            codes[members[inside]] = cell_codes[back]
+            scales[members[inside]] = cell_scales[back]
     return codes, scales
 
 
-def _read_cell_points(
-    objects: Objects,
-    layout: Layout,
-    cell: Cell,
-    pixels: NDArray[np.int64],
-    year_index: int,
+def _open_array(objects: Objects, layout: Layout, cell: Cell, year_index: int, spec: ArraySpec) -> Shard | None:
+    return open_shard(objects, layout.key(spec, cell, year_index), spec, layout)
+
+
+def _cell_points(
+    shards: Callable[[ArraySpec], Shard | None],
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
     spec: ArraySpec,
     dims: int,
     *,
     verify: bool,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    codes = np.zeros((len(pixels), dims), dtype=np.int8)
-    scales = np.full(len(pixels), np.inf, dtype=np.float32)
-    everyone = np.arange(len(pixels))
-    read = _read_verified if verify else _read_exact
-    found, values = read(objects, layout, layout.key(SCALES, cell, year_index), pixels, everyone, SCALES, 4)
-    scales[found] = values.view("<f4")[:, 0]
+    """Codes and scales of pixels of one cell, counted from its corner; codes only of those that are valid."""
+    codes = np.zeros((len(rows), dims), dtype=np.int8)
+    scales = np.full(len(rows), np.inf, dtype=np.float32)
+    read = Shard.verified_pixels if verify else Shard.pixels
+    shard = shards(SCALES)
+    if shard is not None:
+        found, values = read(shard, rows, cols, 4)
+        scales[found] = np.ascontiguousarray(values).view("<f4")[:, 0]
     valid = np.flatnonzero(is_valid(scales))
     if len(valid):
-        key = layout.key(spec, cell, year_index)
-        found, values = read(objects, layout, key, pixels, valid, spec, dims)
+        shard = shards(spec)
+        found, values = _nothing(dims) if shard is None else read(shard, rows[valid], cols[valid], dims)
         if len(found) < len(valid):
-            raise CorruptError(f"{objects.root}/{key} lacks the codes of pixels that have scales")
-        codes[found] = values.view(np.int8)
+            where = "the store" if shard is None else shard.name
+            raise CorruptError(f"{where} lacks the codes ({spec.name}) of {len(valid) - len(found)} pixels with scales")
+        codes[valid[found]] = np.ascontiguousarray(values).view(np.int8)
     return codes, scales
 
 
-def _read_exact(
-    objects: Objects,
-    layout: Layout,
-    key: str,
-    pixels: NDArray[np.int64],
-    wanted: NDArray[np.int64],
-    spec: ArraySpec,
-    length: int,
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """The first `length` bytes of each wanted pixel that is there: its number (M,), its bytes (M, length)."""
-    index = read_index(objects, key, spec, layout)
-    if index is None:
-        return np.zeros(0, dtype=np.int64), np.zeros((0, length), dtype=np.uint8)
-    offsets = [index.pixel(int(row), int(col), spec, layout) for row, col in pixels[wanted]]
-    there = [(number, offset) for number, offset in zip(wanted.tolist(), offsets, strict=True) if offset is not None]
-    if not there:
-        return np.zeros(0, dtype=np.int64), np.zeros((0, length), dtype=np.uint8)
-    parts = objects.read_ranges(key, [offset for _, offset in there], [length] * len(there))
-    values = np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, length)
-    return np.asarray([number for number, _ in there]), values
-
-
-def _read_verified(
-    objects: Objects,
-    layout: Layout,
-    key: str,
-    pixels: NDArray[np.int64],
-    wanted: NDArray[np.int64],
-    spec: ArraySpec,
-    length: int,
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """As `_read_exact`, from whole chunks whose checksum was checked."""
-    index = read_index(objects, key, spec, layout)
-    chunk = layout.chunk
-    numbers: list[int] = []
-    values: list[NDArray[np.uint8]] = []
-    if index is not None:
-        which = (pixels[wanted, 0] // chunk) * layout.side + pixels[wanted, 1] // chunk
-        for k in np.unique(which).tolist():
-            if index.offsets[k] < 0:
-                continue
-            data = objects.read_range(key, int(index.offsets[k]), layout.chunk_bytes(spec) + CRC_BYTES)
-            block = decode_chunk(data, spec, layout, f"{objects.root}/{key}")
-            raw = np.ascontiguousarray(block).view(np.uint8).reshape(chunk, chunk, -1)
-            for number in wanted[which == k].tolist():
-                row, col = pixels[number]
-                numbers.append(number)
-                values.append(raw[row % chunk, col % chunk, :length])
-    if not numbers:
-        return np.zeros(0, dtype=np.int64), np.zeros((0, length), dtype=np.uint8)
-    return np.asarray(numbers), np.stack(values)
+def _distinct(places: NDArray[np.int64]) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]:
+    """Distinct (row, column) pairs, and for each given pair which of them it is."""
+    pixels, back = np.unique(places, axis=0, return_inverse=True)
+    return (pixels[:, 0], pixels[:, 1]), back.reshape(-1)
