@@ -1,0 +1,222 @@
+"""PixelSeries: pixel-years of raw observations, ragged, as integers until a view of them is drawn."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError
+from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, parse_bands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MINIMUM = 10
+"""Valid observations of each modality that a pixel-year needs (published training-data tool)."""
+_ROWS = 128
+
+
+@dataclass(frozen=True)
+class PixelSeries:
+    """A table of N pixel-years; the observations of pixel i are rows offsets[i] to offsets[i + 1] of its streams.
+
+    Only valid observations are held. Values are those of `PixelCube`: no float until a view is drawn.
+
+    Attributes
+    ----------
+    s2 : (M, 10) uint16, surface reflectance x 10000, bands in the order of `tessera.cubes.S2_BANDS`
+    s2_day : (M,) int16, day of year 1 to 366
+    s2_offsets : (N + 1,) int64, from 0 to M
+    s1 : (K, 2) int16, scaled dB of VV and VH
+    s1_day : (K,) int16
+    s1_descending : (K,) bool, the orbit of each observation: each has statistics of its own
+    s1_offsets : (N + 1,) int64, from 0 to K
+    """
+
+    s2: NDArray[np.uint16]
+    s2_day: NDArray[np.int16]
+    s2_offsets: NDArray[np.int64]
+    s1: NDArray[np.int16]
+    s1_day: NDArray[np.int16]
+    s1_descending: NDArray[np.bool_]
+    s1_offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        rows2, rows1 = len(self.s2), len(self.s1)
+        _check("s2", self.s2, np.uint16, (rows2, len(S2_BANDS)))
+        _check("s2_day", self.s2_day, np.int16, (rows2,))
+        _check("s1", self.s1, np.int16, (rows1, len(S1_BANDS)))
+        _check("s1_day", self.s1_day, np.int16, (rows1,))
+        _check("s1_descending", self.s1_descending, np.bool_, (rows1,))
+        for name, offsets, rows in (("s2", self.s2_offsets, rows2), ("s1", self.s1_offsets, rows1)):
+            _check(f"{name}_offsets", offsets, np.int64, (len(self.s2_offsets),))
+            if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != rows or (np.diff(offsets) < 0).any():
+                raise InputError(f"{name}_offsets of {len(offsets)}; expected ascending values from 0 to {rows}")
+        for name, day in (("s2", self.s2_day), ("s1", self.s1_day)):
+            if day.size and not (day.min() >= 1 and day.max() <= 366):
+                raise InputError(f"{name}_day from {day.min()} to {day.max()}; expected days of the year, 1 to 366")
+
+    def __len__(self) -> int:
+        return len(self.s2_offsets) - 1
+
+    @property
+    def s2_count(self) -> NDArray[np.int64]:
+        """(N,) valid Sentinel-2 observations of each pixel."""
+        return np.diff(self.s2_offsets)
+
+    @property
+    def s1_count(self) -> NDArray[np.int64]:
+        """(N,) valid Sentinel-1 observations of each pixel, both orbits together."""
+        return np.diff(self.s1_offsets)
+
+    def take(self, pixels: NDArray[np.integer[Any]]) -> PixelSeries:
+        """The pixel-years of these indices, in this order, repeats allowed."""
+        chosen = np.asarray(pixels, dtype=np.int64)
+        rows2, offsets2 = _rows(self.s2_offsets, chosen)
+        rows1, offsets1 = _rows(self.s1_offsets, chosen)
+        return PixelSeries(
+            self.s2[rows2],
+            self.s2_day[rows2],
+            offsets2,
+            self.s1[rows1],
+            self.s1_day[rows1],
+            self.s1_descending[rows1],
+            offsets1,
+        )
+
+    def keep(self, minimum: int = MINIMUM) -> PixelSeries:
+        """The pixel-years with at least `minimum` valid observations of each modality."""
+        return self.take(np.flatnonzero((self.s2_count >= minimum) & (self.s1_count >= minimum)))
+
+    def digest(self) -> str:
+        """SHA-256 of every value, so that a resumed run can tell other data."""
+        total = hashlib.sha256()
+        for part in (self.s2, self.s2_day, self.s2_offsets, self.s1, self.s1_day, self.s1_descending, self.s1_offsets):
+            little = part.dtype.newbyteorder("<")
+            total.update(f"{part.shape} {little.str}".encode())
+            total.update(np.ascontiguousarray(part, dtype=little).tobytes())
+        return total.hexdigest()
+
+
+def concatenate(parts: Sequence[PixelSeries]) -> PixelSeries:
+    """One table of the pixel-years of all parts, in their order.
+
+    Raises
+    ------
+    InputError
+        No part is given.
+    """
+    if not parts:
+        raise InputError("0 tables of pixel-years to put together; expected at least one")
+    return PixelSeries(
+        np.concatenate([part.s2 for part in parts]),
+        np.concatenate([part.s2_day for part in parts]),
+        _offsets(np.concatenate([part.s2_count for part in parts])),
+        np.concatenate([part.s1 for part in parts]),
+        np.concatenate([part.s1_day for part in parts]),
+        np.concatenate([part.s1_descending for part in parts]),
+        _offsets(np.concatenate([part.s1_count for part in parts])),
+    )
+
+
+def series_of_arrays(
+    s2: NDArray[np.uint16],
+    s2_valid: NDArray[np.bool_],
+    s2_day: NDArray[np.int16],
+    s1: NDArray[np.int16],
+    s1_day: NDArray[np.int16],
+    s1_descending: NDArray[np.bool_],
+) -> PixelSeries:
+    """A table from dense arrays; an observation of Sentinel-1 is valid where VV or VH is not 0.
+
+    Parameters
+    ----------
+    s2 : (N, T, 10) uint16
+    s2_valid : (N, T) bool
+    s2_day : (N, T) or (T,) int16
+    s1 : (N, T', 2) int16
+    s1_day, s1_descending : (N, T') or (T',)
+
+    Raises
+    ------
+    InputError
+        Another shape or type, or a day that is none.
+    """
+    if s2.ndim != 3 or s1.ndim != 3 or len(s2) != len(s1):
+        raise InputError(f"s2 {s2.shape} and s1 {s1.shape}; expected (N, T, {len(S2_BANDS)}), (N, T', {len(S1_BANDS)})")
+    _check("s2_valid", s2_valid, np.bool_, s2.shape[:2])
+    s1_valid = (s1 != 0).any(axis=2)
+    return PixelSeries(
+        s2[s2_valid],
+        np.broadcast_to(s2_day, s2.shape[:2])[s2_valid],
+        _offsets(s2_valid.sum(axis=1)),
+        s1[s1_valid],
+        np.broadcast_to(s1_day, s1.shape[:2])[s1_valid],
+        np.broadcast_to(s1_descending, s1.shape[:2])[s1_valid],
+        _offsets(s1_valid.sum(axis=1)),
+    )
+
+
+def series_of_cube(cube: PixelCube, every: int = 1, minimum: int = MINIMUM) -> PixelSeries:
+    """The pixel-years of a cube, in memory or on disk.
+
+    Parameters
+    ----------
+    cube : a year of observations
+    every : take the pixels of one row and one column in so many
+    minimum : least number of valid observations of each modality
+
+    Raises
+    ------
+    InputError
+        Bands in another order, or `every` below 1.
+    """
+    if every < 1:
+        raise InputError(f"one pixel in {every}; expected a whole number from 1")
+    parse_bands(cube.s2_bands, S2_BANDS, "Sentinel-2")
+    parse_bands(cube.s1_bands, S1_BANDS, "Sentinel-1")
+    descending = np.repeat([False, True], [cube.s1_asc.shape[0], cube.s1_desc.shape[0]])
+    parts = []
+    for start, stop in cube.row_blocks(max(1, _ROWS // every) * every):
+        block = cube.window(start, stop)
+        stacks = [
+            _by_pixel(np.asarray(stack)[:, ::every, ::every])
+            for stack in (block.s2, np.asarray(block.s2_mask)[..., None], block.s1_asc, block.s1_desc)
+        ]
+        parts.append(
+            series_of_arrays(
+                stacks[0],
+                stacks[1][..., 0] != 0,
+                cube.s2_doy,
+                np.concatenate(stacks[2:], axis=1),
+                np.concatenate([cube.s1_asc_doy, cube.s1_desc_doy]),
+                descending,
+            ).keep(minimum)
+        )
+    return concatenate(parts)
+
+
+def _by_pixel(stack: NDArray[Any]) -> NDArray[Any]:
+    """(T, H, W, C) to (H * W, T, C)."""
+    steps, height, width, bands = stack.shape
+    return stack.transpose(1, 2, 0, 3).reshape(height * width, steps, bands)
+
+
+def _offsets(counts: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _rows(offsets: NDArray[np.int64], pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    counts = offsets[pixels + 1] - offsets[pixels]
+    ends = _offsets(counts)
+    return np.arange(ends[-1]) + np.repeat(offsets[pixels] - ends[:-1], counts), ends
+
+
+def _check(name: str, array: NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> None:
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
+        raise InputError(f"{name} is {array.dtype} {array.shape}; expected {np.dtype(dtype).name} {shape}")

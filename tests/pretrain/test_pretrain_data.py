@@ -1,0 +1,103 @@
+"""Pixel-years: ragged tables from cubes and arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tessera.base import InputError
+from tessera.cubes import PixelCube
+from tessera.pretrain import PixelSeries, concatenate, series_of_arrays, series_of_cube
+
+
+def make_cube(seed: int, height: int = 5, width: int = 4, steps: int = 14, share: float = 0.9) -> PixelCube:
+    rng = np.random.default_rng(seed)
+
+    def radar(t: int) -> np.ndarray:
+        stack = rng.integers(1, 9000, (t, height, width, 2)).astype(np.int16)
+        stack[rng.random((t, height, width)) > share] = 0
+        return stack
+
+    def days(t: int) -> np.ndarray:
+        return np.sort(rng.integers(1, 367, t)).astype(np.int16)
+
+    return PixelCube(
+        rng.integers(1, 10000, (steps, height, width, 10)).astype(np.uint16),
+        (rng.random((steps, height, width)) < share).astype(np.uint8),
+        days(steps),
+        radar(8),
+        days(8),
+        radar(6),
+        days(6),
+    )
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_series_of_cube_holds_what_each_pixel_saw(every: int) -> None:
+    cube = make_cube(1)
+    series = series_of_cube(cube, every=every, minimum=0)
+    pixels = [(row, col) for row in range(0, 5, every) for col in range(0, 4, every)]
+    assert len(series) == len(pixels)
+    for index, (row, col) in enumerate(pixels):
+        seen = cube.s2_mask[:, row, col] != 0
+        own = slice(series.s2_offsets[index], series.s2_offsets[index + 1])
+        np.testing.assert_array_equal(series.s2[own], cube.s2[seen, row, col])
+        np.testing.assert_array_equal(series.s2_day[own], cube.s2_doy[seen])
+        own = slice(series.s1_offsets[index], series.s1_offsets[index + 1])
+        asc, desc = ((stack[:, row, col] != 0).any(axis=1) for stack in (cube.s1_asc, cube.s1_desc))
+        np.testing.assert_array_equal(
+            series.s1[own], np.concatenate([cube.s1_asc[asc, row, col], cube.s1_desc[desc, row, col]])
+        )
+        np.testing.assert_array_equal(
+            series.s1_day[own], np.concatenate([cube.s1_asc_doy[asc], cube.s1_desc_doy[desc]])
+        )
+        np.testing.assert_array_equal(series.s1_descending[own], np.repeat([False, True], [asc.sum(), desc.sum()]))
+
+
+def test_minimum_keeps_pixels_with_enough_of_both() -> None:
+    cube = make_cube(2, share=0.7)
+    series = series_of_cube(cube, minimum=0)
+    enough = (series.s2_count >= 10) & (series.s1_count >= 10)
+    assert 0 < enough.sum() < len(series)
+    kept = series_of_cube(cube)
+    assert len(kept) == enough.sum()
+    assert min(kept.s2_count.min(), kept.s1_count.min()) >= 10
+    assert kept.digest() == series.take(np.flatnonzero(enough)).digest()
+
+
+def test_one_value_of_radar_makes_it_valid() -> None:
+    s1 = np.zeros((1, 3, 2), dtype=np.int16)
+    s1[0, 1, 1] = 7
+    day = np.array([5, 6, 7], dtype=np.int16)
+    series = series_of_arrays(
+        np.ones((1, 3, 10), dtype=np.uint16), np.ones((1, 3), dtype=np.bool_), day, s1, day, np.zeros(3, dtype=np.bool_)
+    )
+    assert series.s1.tolist() == [[0, 7]]
+    assert series.s1_day.tolist() == [6]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 3), st.integers(0, 3))
+def test_taking_and_putting_together(seed: int, first: int, second: int) -> None:
+    rng = np.random.default_rng(seed)
+    series = series_of_cube(make_cube(seed % 7, share=0.4), minimum=0)
+    chosen = [rng.integers(0, len(series), size) for size in (first, second)]
+    whole = series.take(np.concatenate(chosen))
+    assert concatenate([series.take(part) for part in chosen]).digest() == whole.digest()
+    np.testing.assert_array_equal(whole.s2_count, series.s2_count[np.concatenate(chosen)])
+
+
+def test_bad_tables_are_refused_in_one_line() -> None:
+    series = series_of_cube(make_cube(3))
+    with pytest.raises(InputError, match=r"0 tables of pixel-years.*expected at least one"):
+        concatenate([])
+    with pytest.raises(InputError, match=r"one pixel in 0; expected"):
+        series_of_cube(make_cube(3), every=0)
+    with pytest.raises(InputError, match=r"s2 is float64 .*; expected uint16"):
+        PixelSeries(**{**vars(series), "s2": series.s2.astype(np.float64)})
+    with pytest.raises(InputError, match=r"s2_day from 0 to .*; expected days of the year"):
+        PixelSeries(**{**vars(series), "s2_day": series.s2_day * 0})
+    with pytest.raises(InputError, match=r"s1_offsets of .*; expected ascending values from 0"):
+        PixelSeries(**{**vars(series), "s1_offsets": series.s1_offsets[::-1].copy()})

@@ -1,0 +1,190 @@
+"""The loop: the same weights however often it was stopped, and one line when training fails."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pretrain_tiny
+import pytest
+import torch
+from pretrain_tiny import TINY, make_series, train
+from test_pretrain_data import make_cube
+
+from tessera.base import InputError, Progress, TesseraError
+from tessera.encode import load_encoder
+from tessera.models import STUDENT_SPEC, Checkpoint, Student, read_checkpoint, write_checkpoint
+from tessera.pretrain import embed_series, rankme, series_of_cube
+from tessera.pretrain import loop as loop_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """These networks are tiny, and threads that wait for each other are slow on busy cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class StoppedError(Exception):
+    """What an interrupted run raises here."""
+
+
+def stop_at(step: int) -> Progress:
+    def progress(done: int, total: int) -> None:
+        if done == step:
+            raise StoppedError
+
+    return progress
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole" / "tiny.safetensors")
+    path = tmp_path / "parts" / "tiny.safetensors"
+    for step in (7, 12, 13):
+        with pytest.raises(StoppedError):
+            train(path, progress=stop_at(step))
+        assert not path.exists()
+    seen: list[int] = []
+    train(path, progress=lambda done, total: seen.append(done))
+    assert seen == list(range(11, 25))
+    names = [tmp_path / folder / "tiny.safetensors" for folder in ("whole", "parts")]
+    for suffix in ("", ".json"):
+        first, second = (Path(f"{name}{suffix}").read_bytes() for name in names)
+        assert first == second
+    states = [torch.load(f"{name}.state", weights_only=True) for name in names]
+    for part in ("encoder", "projector", "optimiser"):
+        torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
+    assert read_checkpoint(path).sha256 == whole.sha256
+    assert train(path).sha256 == whole.sha256
+
+
+def test_a_killed_run_goes_on_when_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "killed" / "tiny.safetensors"
+    script = [sys.executable, str(Path(pretrain_tiny.__file__)), str(path)]
+    killed = subprocess.run([*script, "13"], check=False, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not path.exists()
+    assert torch.load(f"{path}.state", weights_only=True)["step"] == 10
+    subprocess.run([*script, "0"], check=True, capture_output=True)
+    assert path.read_bytes() == _bytes_of(train(tmp_path / "tiny.safetensors"), tmp_path)
+
+
+def _bytes_of(checkpoint: Checkpoint, folder: Path) -> bytes:
+    write_checkpoint(checkpoint, folder / "copy.safetensors")
+    return (folder / "copy.safetensors").read_bytes()
+
+
+def test_other_settings_or_data_do_not_take_up_a_state(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    train(path, steps=2)
+    with pytest.raises(InputError, match=r"is of a run with steps 2; expected 3, or another output") as caught:
+        train(path, steps=3)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"is of a run with seed 3407; expected 1"):
+        train(path, steps=2, seed=1)
+    torch.save({"format": "another"}, f"{path}.state")
+    with pytest.raises(InputError, match=r"is no state of a run; expected the format tessera-pretrain-1"):
+        train(path, steps=2)
+    Path(f"{path}.state").write_bytes(b"PK nonsense")
+    with pytest.raises(InputError, match=r"cannot be read as the state of a run"):
+        train(path, steps=2)
+
+
+def test_training_lowers_the_loss_and_tells_the_kinds_apart(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    probed: list[str] = []
+
+    def probe(checkpoint: Checkpoint) -> dict[str, float]:
+        probed.append(checkpoint.name)
+        return {"probe": 0.5}
+
+    checkpoint = train(path, steps=60, probe=probe, probe_every=30, peak=5e-3)
+    log = json.loads(Path(f"{path}.json").read_text())["log"]
+    assert [record["step"] for record in log] == sorted({*range(4, 61, 4), 30})
+    assert log[-1]["loss"] < 0.7 * log[0]["loss"]
+    assert probed == ["tiny", "tiny"]
+    assert [record["step"] for record in log if "probe" in record] == [30, 60]
+    assert checkpoint.spec.prefix_dims == (16,)
+    vectors = embed_series(checkpoint, make_series())
+    assert rankme(torch.from_numpy(vectors)) > 0.15
+    kinds = np.arange(48) % 4
+    centres = np.stack([vectors[kinds == kind].mean(axis=0) for kind in range(4)])
+    nearest = ((vectors[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    assert (nearest == kinds).mean() > 0.9
+
+
+def test_bfloat16_also_trains(tmp_path: Path) -> None:
+    full, half = (train(tmp_path / f"{half}.safetensors", half=half) for half in (False, True))
+    assert all(tensor.dtype == torch.float32 for tensor in half.tensors.values())
+    assert full.sha256 != half.sha256
+
+
+def test_the_random_numbers_of_the_caller_are_left_alone(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    train(tmp_path / "tiny.safetensors", steps=2)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "barlow_twins", lambda z1, z2: (z1 * float("nan")).sum())
+    with pytest.raises(
+        TesseraError, match=r"^step 1: the loss is nan; expected a finite one, learning rate "
+    ) as caught:
+        train(tmp_path / "tiny.safetensors")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "tiny.safetensors").exists()
+
+
+def test_a_collapse_stops_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "rankme", lambda z: 0.01)
+    with pytest.raises(TesseraError, match=r"^step 4: the vectors have collapsed, RankMe 0.010; expected at least"):
+        train(tmp_path / "tiny.safetensors")
+
+
+@pytest.mark.parametrize("changed", [{"steps": 0}, {"batch": 1}])
+def test_senseless_sizes_are_refused(tmp_path: Path, changed: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=r"steps of .* expected at least 1 step of 2"):
+        train(tmp_path / "tiny.safetensors", **changed)
+
+
+def test_a_state_with_code_in_it_is_not_run(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (ran,)  # type: ignore[return-value]
+
+    torch.save({"format": "tessera-pretrain-1", "run": Bomb()}, tmp_path / "tiny.safetensors.state")
+    with pytest.raises(InputError, match=r"cannot be read as the state of a run"):
+        train(tmp_path / "tiny.safetensors")
+    assert not ran.exists()
+
+
+def test_a_seed_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"seed -1; expected 0 to"):
+        train(tmp_path / "tiny.safetensors", seed=-1)
+
+
+def test_vectors_of_a_series_are_those_of_its_cube(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    spec = replace(STUDENT_SPEC, dims=16, prefix_dims=(16,))
+    checkpoint = Checkpoint(TINY, spec, dict(Student(TINY).state_dict()), "tiny")
+    write_checkpoint(checkpoint, tmp_path / "tiny.safetensors")
+    cube = make_cube(4)
+    embeddings = load_encoder(tmp_path / "tiny.safetensors").encode(cube)
+    vectors = embed_series(checkpoint, series_of_cube(cube, minimum=1))
+    step = embeddings.scales.reshape(-1, 1)
+    assert (np.abs(embeddings.values().reshape(-1, 16) - vectors) <= 0.51 * step).all()
