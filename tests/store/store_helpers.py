@@ -56,6 +56,11 @@ class RangeHandler(SimpleHTTPRequestHandler):
             self.send_error(404)
             return
         data = path.read_bytes()
+        about = path.stat()
+        etag = f'"{about.st_ino:x}-{about.st_mtime_ns:x}-{about.st_size:x}"'
+        if self.headers.get("If-Match", etag) != etag:
+            self.send_error(412)
+            return
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted or "")
         if match is None:
             self.send_response(200)
@@ -65,6 +70,7 @@ class RangeHandler(SimpleHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
             data = data[start:stop]
         self.send_header("Content-Length", str(len(data)))
+        self.send_header("ETag", etag)
         self.send_header("Last-Modified", self.date_time_string(path.stat().st_mtime))
         self.end_headers()
         self.wfile.write(data)

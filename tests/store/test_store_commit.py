@@ -249,6 +249,12 @@ def test_a_staged_object_that_was_changed_is_not_taken(tmp_path: Path, monkeypat
     with pytest.raises(TesseraError, match="not the one intended"):
         store.write(version(2), 2024)
     (staged / "embeddings").write_bytes(whole)
+    (tmp_path / "s" / ".tessera" / "staging" / "2024" / ".DS_Store").write_text("x")
+    (tmp_path / "s" / ".tessera" / "staging" / "old" / "x").mkdir(parents=True)
+    (staged / "embeddings").write_bytes(whole[:-1])
+    elsewhere = Window(31, WINDOW.west + 128, WINDOW.north, 4, 4)
+    assert len(store.write(version(3, elsewhere), 2024)) == 1
+    (staged / "embeddings").write_bytes(whole)
     intent = json.loads((staged / "intent.json").read_text())
     intent["keys"]["embeddings"] = "../../outside"
     (staged / "intent.json").write_text(json.dumps(intent))
@@ -264,12 +270,14 @@ def test_the_record_tells_chunks_pixels_and_inputs(tmp_path: Path) -> None:
     assert record is not None
     assert record.chunks == "c000"
     assert record.pixels["not_written"] == 128 * 128 - 800
-    assert record.inputs == ({"window": [corner.west, corner.north, 40, 20], "cube_sha256": "x"},)
+    written = {"window": [corner.west, corner.north, 40, 20], "provenance": {"cube_sha256": "x"}, "intact": True}
+    assert record.inputs == (written,)
     store.write(random_embeddings(WINDOW, 2, 0, cube_sha256="y"), 2024)
     record = store.commit(CELL, 2024)
     assert record is not None
     assert record.chunks == "ffff"
     assert record.pixels == {"valid": 128 * 128, "no_data": 0, "not_written": 0}
+    assert [part["intact"] for part in record.inputs] == [False, True]
 
 
 def test_pixels_without_data_take_no_codes(tmp_path: Path) -> None:

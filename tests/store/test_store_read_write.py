@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +20,9 @@ from store_helpers import CELL, LAYOUT, MODEL, equal, new_store, random_embeddin
 from tessera.base import InputError
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, to_lonlat
-from tessera.net import CorruptError, NetError
+from tessera.net import CorruptError, NetError, Objects
 from tessera.store import Layout, Store, create_store, export_points, export_region, open_store
+from tessera.store.reader import read_window
 
 BASE = CELL.window
 ACROSS = Window(31, BASE.west + 70, BASE.north + 40, 150, 130)
@@ -269,8 +272,163 @@ def test_damage_is_found_and_named(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="checksum of a chunk"):
         store.sample_points(point, 2024, verify=True)
     path.unlink()
-    with pytest.raises(CorruptError, match="lacks the codes"):
-        store.sample_points(point, 2024)
+    lacking: list[Callable[[], object]] = [
+        lambda: store.sample_points(point, 2024),
+        lambda: store.read_region(BASE, 2024),
+        lambda: store.read_window(BASE, 2024),
+    ]
+    for ask in lacking:
+        with pytest.raises(CorruptError, match="lacks the codes"):
+            ask()
+
+
+def test_a_damaged_cell_is_not_merged_with_and_is_replaced_only_whole(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    whole = random_embeddings(BASE, cube_sha256="x")
+    corner = random_embeddings(replace(BASE, width=5, height=5), 3, 0)
+    path = tmp_path / "s" / LAYOUT.key(LAYOUT.codes, CELL, 0)
+    for harm in (path.unlink, lambda: path.write_bytes(path.read_bytes()[:-7]), lambda: path.write_bytes(b"")):
+        store.write(whole, 2024)
+        assert store.holds(BASE, 2024, {"cube_sha256": "x"})
+        harm()
+        assert not store.holds(BASE, 2024, {"cube_sha256": "x"})
+        with pytest.raises(CorruptError, match="write the whole cell to replace it"):
+            store.write(corner, 2024)
+        store.write(whole, 2024)
+        assert equal(store.read_window(BASE, 2024), whole)
+
+
+def test_a_cell_without_its_record_is_merged_with_all_the_same(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    whole = random_embeddings(BASE, no_data=0)
+    corner = random_embeddings(replace(BASE, width=5, height=5), 3, 0)
+    store.write(whole, 2024)
+    shutil.rmtree(tmp_path / "s" / "commits")
+    assert not store.holds(BASE, 2024, {})
+    store.write(corner, 2024)
+    found = store.read_window(BASE, 2024)
+    assert np.array_equal(found.codes[5:], whole.codes[5:])
+    assert np.array_equal(found.codes[:5, :5], corner.codes)
+    record = store.commit(CELL, 2024)
+    assert record is not None
+    assert record.pixels["valid"] == 128 * 128
+
+
+def test_what_was_written_over_is_not_held_and_provenance_cannot_pose_as_more(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    first, other = replace(BASE, width=40, height=40), replace(BASE, width=60, height=10)
+    far = replace(BASE, west=BASE.west + 100, width=10, height=10)
+    store.write(random_embeddings(first, 1, cube_sha256="a"), 2024)
+    store.write(random_embeddings(far, 2, cube_sha256="b"), 2024)
+    assert store.holds(first, 2024, {"cube_sha256": "a"})
+    store.write(random_embeddings(other, 3, cube_sha256="c"), 2024)
+    assert not store.holds(first, 2024, {"cube_sha256": "a"})
+    assert store.holds(other, 2024, {"cube_sha256": "c"})
+    assert store.holds(far, 2024, {"cube_sha256": "b"})
+    place = [BASE.west, BASE.north, 128, 128]
+    store.write(replace(random_embeddings(far, 2), provenance={"window": place, "intact": True}), 2024)
+    assert not store.holds(BASE, 2024, {})
+    assert not store.holds(BASE, 2024, {"window": place, "intact": True})
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_a_write_between_two_reads_never_mixes_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, over_http: bool
+) -> None:
+    store = new_store(tmp_path / "s")
+    versions = [random_embeddings(BASE, seed, 0) for seed in range(2)]
+    allowed = [version.values()[50, 60] for version in versions]
+    point = [centre_of(BASE, 50, 60)]
+    with serving(tmp_path) as (url, _):
+        reader = open_store(f"{url}/s" if over_http else tmp_path / "s")
+        original = Objects.read_ranges, Objects.head_range
+        for turn in range(8):
+            store.write(versions[0], 2024)
+            reader = open_store(reader.objects.root)
+            calls = 0
+
+            def interfering(method: Any) -> Any:
+                def call(self: Objects, *args: Any, **kwargs: Any) -> Any:
+                    nonlocal calls
+                    if not str(args[0]).startswith("tessera"):
+                        calls += 1
+                        if calls == turn + 1:  # noqa: B023 - called within this turn only
+                            with monkeypatch.context() as inner:
+                                inner.setattr(Objects, "read_ranges", original[0])
+                                inner.setattr(Objects, "head_range", original[1])
+                                store.write(versions[1], 2024)
+                    return method(self, *args, **kwargs)
+
+                return call
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Objects, "read_ranges", interfering(original[0]))
+                patch.setattr(Objects, "head_range", interfering(original[1]))
+                if turn % 2:
+                    found = reader.sample_points(point, 2024)[0]
+                    assert any(np.array_equal(found, one) for one in allowed)
+                else:
+                    region = reader.read_region(BASE, 2024).values
+                    assert any(np.array_equal(region, version.values()) for version in versions)
+
+
+def test_years_have_an_end_and_a_lost_root_is_written_again(tmp_path: Path) -> None:
+    from tessera.store.metadata import MOST_YEARS, Header
+    from tessera.store.writer import ensure_year
+
+    store = new_store(tmp_path / "s")
+    store.write(random_embeddings(BASE), 2024)
+    root = tmp_path / "s" / "zarr.json"
+    whole = root.read_bytes()
+    for broken in (None, b'{"attributes": 5}', b"{"):
+        root.unlink() if broken is None else root.write_bytes(broken)
+        store.write(random_embeddings(BASE), 2024)
+        assert root.read_bytes() == whole
+    years = tuple(range(2000, 2000 + MOST_YEARS))
+    (tmp_path / "s" / "tessera.json").write_bytes(Header(MODEL, LAYOUT, years, (31,)).encode())
+    with pytest.raises(InputError, match="64 years already"):
+        ensure_year(tmp_path / "s", 1999)
+
+
+def test_a_region_larger_than_the_machine_is_refused_with_its_size(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "s", 128, ModelIdentity("test", "ab" * 32, 128), zones=(31,))
+    store.write(
+        Embeddings(
+            np.zeros((4, 4, 128), np.int8),
+            np.full((4, 4), np.nan, np.float32),
+            np.zeros((4, 4, 3), np.uint16),
+            store.model,
+            Window(31, 66_000, 560_000, 4, 4).grid,
+        ),
+        2024,
+    )
+    with pytest.raises(InputError, match=r"GB, more than this machine has; read it with iter_region"):
+        store.read_region((0.5, 0, 5.5, 80), 2024)
+    with pytest.raises(InputError, match="GB are free there"):
+        export_region(store, (0.5, 0, 5.5, 80), 2024, tmp_path / "r.npy")
+    with pytest.raises(InputError, match="is a folder"):
+        export_region(store, (5.0, 50.0, 5.001, 50.001), 2024, _folder(tmp_path / "r.npy"))
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def test_what_another_zone_gives_is_read_in_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = new_store(tmp_path / "s", (31, 32))
+    store.write(random_embeddings(ACROSS), 2024)
+    boxes: list[Window] = []
+
+    def noting(objects: Any, layout: Any, window: Window, *rest: Any) -> Any:
+        boxes.append(window)
+        return read_window(objects, layout, window, *rest)
+
+    monkeypatch.setattr("tessera.store.region.read_window", noting)
+    next(iter(store.iter_region((5.0, 60.0, 7.0, 60.5), 2024)))
+    assert {box.zone for box in boxes} == {31, 32}
+    own = store.region_grid((5.0, 60.0, 7.0, 60.5)).zone
+    assert max(box.width * box.height for box in boxes if box.zone != own) <= 256 * 256
 
 
 @given(st.binary(min_size=LAYOUT.index_bytes - 4, max_size=LAYOUT.index_bytes - 4), st.integers(0, 10**6))
@@ -290,7 +448,7 @@ def test_any_index_is_safe_to_read(body: bytes, size: int) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
         lambda x: (
             st.lists(x)
             | st.dictionaries(st.sampled_from(["format", "version", "model", "layout", "years", "zones", "dims"]), x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +67,9 @@ class ModelIdentity:
             A key is missing or of another type.
         """
         try:
-            return cls(
-                str(value["name"]), str(value["sha256"]), int(value["dims"]), tuple(map(int, value["prefix_dims"]))
-            )
-        except (KeyError, TypeError) as error:
+            prefixes = tuple(int(size) for size in value["prefix_dims"])
+            return cls(str(value["name"]), str(value["sha256"]), int(value["dims"]), prefixes)
+        except (KeyError, TypeError, OverflowError) as error:
             raise InputError(f"model identity lacks {error}; expected name, sha256, dims, prefix_dims") from None
 
 
@@ -107,6 +107,10 @@ class Embeddings:
         if self.grid is not None and (self.grid.height, self.grid.width) != (height, width):
             raise InputError(f"grid of {self.grid.height} x {self.grid.width} for codes of {height} x {width} pixels")
         parse_scales(self.scales)
+        try:
+            json.dumps(self.provenance)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"provenance holds what JSON cannot: {error}; expected plain values") from None
 
     @property
     def shape(self) -> tuple[int, int, int]:

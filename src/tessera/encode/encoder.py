@@ -138,7 +138,7 @@ class Encoder:
 
     def provenance(self, cube: PixelCube) -> dict[str, Any]:
         """What an embedding of `cube` says about its inputs."""
-        return {"cube_sha256": cube.sha256, **cube.provenance}
+        return {**cube.provenance, "cube_sha256": cube.sha256}
 
     def _rows_a_block(self, cube: PixelCube) -> int:
         bands = len(self.spec.s2_bands) + 1, len(self.spec.s1_bands) + 1

@@ -1,9 +1,19 @@
 """Bytes from a folder or a URL, and one taxonomy of what can go wrong on the way."""
 
-from .errors import CorruptError, CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
+from .errors import (
+    ChangedError,
+    CorruptError,
+    CredentialError,
+    LoadError,
+    MissingError,
+    NetError,
+    OversizeError,
+    PermanentError,
+)
 from .objects import Objects, open_objects
 
 __all__ = [
+    "ChangedError",
     "CorruptError",
     "CredentialError",
     "LoadError",

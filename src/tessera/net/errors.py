@@ -13,6 +13,10 @@ class LoadError(NetError):
     """The server is busy or the line broke: try again later, more slowly."""
 
 
+class ChangedError(LoadError):
+    """The object was replaced between two reads of it: read it from its beginning."""
+
+
 class CredentialError(NetError):
     """The server asks for other credentials: renew them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError
 
-from .errors import CorruptError, CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
+from .errors import (
+    ChangedError,
+    CorruptError,
+    CredentialError,
+    LoadError,
+    MissingError,
+    NetError,
+    OversizeError,
+    PermanentError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from obstore import GetOptions
 
 _LOAD_SIGNS = (
     "429",
@@ -28,12 +40,15 @@ _LOAD_SIGNS = (
 )
 _RANGE_SIGNS = ("range was invalid", "range not satisfiable", " 416")
 _ATTEMPTS = {"max_retries": 4}
+_THREADS = 8
+"""Requests under way at once for one object."""
+_RUN_BYTES = 8 * 1024**2
 
 
 @contextmanager
 def _named(root: str, key: str) -> Iterator[None]:
     """Translate what the object store raised into the taxonomy, naming the object."""
-    from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+    from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
     where = f"{root}/{key}"
     try:
@@ -46,9 +61,12 @@ def _named(root: str, key: str) -> Iterator[None]:
         raise CredentialError(f"{where} is refused: {_first_line(error)}") from None
     except (BaseError, OSError, ValueError) as error:
         text = _first_line(error)
-        if any(sign in str(error).lower() for sign in _RANGE_SIGNS):
+        said = str(error).lower().replace(key.lower(), "")
+        if isinstance(error, PreconditionError):
+            raise ChangedError(f"{where} was replaced while it was read, try again") from None
+        if any(sign in said for sign in _RANGE_SIGNS):
             raise CorruptError(f"{where} is shorter than expected: {text}") from None
-        if any(sign in str(error).lower() for sign in _LOAD_SIGNS):
+        if any(sign in said for sign in _LOAD_SIGNS):
             raise LoadError(f"{where} could not be read, try again: {text}") from None
         raise PermanentError(f"{where} could not be read: {text}") from None
 
@@ -88,8 +106,8 @@ class Objects:
                 raise OversizeError(f"{self.root}/{key} has {size} bytes; at most {limit} are read")
             return bytes(answer.bytes())
 
-    def head_range(self, key: str, length: int) -> tuple[bytes, int]:
-        """The first `length` bytes of an object and its whole size, in one request.
+    def head_range(self, key: str, length: int) -> tuple[bytes, int, str | None]:
+        """The first `length` bytes of an object, its whole size and its ETag (None where none is told), in one request.
 
         Raises
         ------
@@ -101,41 +119,70 @@ class Objects:
 
         with _named(self.root, key):
             answer = obstore.get(self._store, key, options={"range": (0, length)})
-            size = int(answer.meta["size"])
+            size, etag = int(answer.meta["size"]), answer.meta["e_tag"]
             data = bytes(answer.bytes())
         if len(data) != length:
             raise CorruptError(f"{self.root}/{key} has {size} bytes; expected at least {length}")
-        return data, size
+        return data, size, etag
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        """`length` bytes from `start` on.
+    def read_ranges(
+        self, key: str, starts: Sequence[int], lengths: Sequence[int], *, etag: str | None = None
+    ) -> list[bytes]:
+        """Several ranges of one object; those that touch are fetched as one, of at most 8 MiB.
+
+        Parameters
+        ----------
+        key : the object
+        starts, lengths : bytes
+        etag : the version that is wanted
 
         Raises
         ------
+        ChangedError
+            The object is no longer of that version.
         CorruptError
             Fewer bytes came.
         MissingError, CredentialError, LoadError, PermanentError
         """
-        return self.read_ranges(key, [start], [length])[0]
+        runs = _runs(starts, lengths)
 
-    def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int], *, gap: int = 0) -> list[bytes]:
-        """Several ranges of one object; ranges at most `gap` bytes apart are fetched as one.
+        def fetch(run: tuple[int, int, int]) -> bytes:
+            return self._fetch(key, run[0], run[1], etag)
 
-        Raises
-        ------
-        CorruptError
-            Fewer bytes came.
-        MissingError, CredentialError, LoadError, PermanentError
-        """
+        if len(runs) == 1:
+            fetched = [fetch(runs[0])]
+        else:
+            with ThreadPoolExecutor(_THREADS) as pool:
+                fetched = list(pool.map(fetch, runs))
+        parts: list[bytes] = []
+        for (start, _, count), data in zip(runs, fetched, strict=True):
+            for offset, length in zip(starts[len(parts) :][:count], lengths[len(parts) :][:count], strict=True):
+                parts.append(data[offset - start : offset - start + length])
+        return parts
+
+    def _fetch(self, key: str, start: int, stop: int, etag: str | None) -> bytes:
         import obstore
 
+        options: GetOptions = {"range": (start, stop)}
+        if etag is not None:
+            options["if_match"] = etag
         with _named(self.root, key):
-            parts = obstore.get_ranges(self._store, key, starts=list(starts), lengths=list(lengths), coalesce=gap)
-            answer = [bytes(part) for part in parts]
-        for start, length, part in zip(starts, lengths, answer, strict=True):
-            if len(part) != length:
-                raise CorruptError(f"{self.root}/{key}: {len(part)} bytes from {start}; expected {length}")
-        return answer
+            data = bytes(obstore.get(self._store, key, options=options).bytes())
+        if len(data) != stop - start:
+            raise CorruptError(f"{self.root}/{key}: {len(data)} bytes from {start}; expected {stop - start}")
+        return data
+
+
+def _runs(starts: Sequence[int], lengths: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Ranges in the given order, joined where one begins at the end of the last: (start, stop, how many)."""
+    runs: list[tuple[int, int, int]] = []
+    for start, length in zip(starts, lengths, strict=True):
+        if runs and runs[-1][1] == start and start + length - runs[-1][0] <= _RUN_BYTES:
+            first, _, count = runs[-1]
+            runs[-1] = (first, start + length, count + 1)
+        else:
+            runs.append((start, start + length, 1))
+    return runs
 
 
 def open_objects(root: str | Path) -> Objects:

@@ -44,7 +44,8 @@ class Commit:
     objects : array name -> {"key", "bytes", "sha256"}; an array without any data has no object
     chunks : which chunks hold a written pixel, (side * side) bits in row order as hexadecimal digits
     pixels : how many are valid, without data, not written
-    inputs : for each part that was written its window and provenance, in order of writing
+    inputs : for each part that was written, in order, its window, its provenance, and whether it is intact (no later
+        part touched it)
     """
 
     cell: str
@@ -93,7 +94,7 @@ class Commit:
                 objects,
                 str(value["chunks"]),
                 {str(key): int(count) for key, count in value["pixels"].items()},
-                tuple(dict(part) for part in value["inputs"]),
+                tuple(_parse_input(part) for part in value["inputs"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):
@@ -103,6 +104,15 @@ class Commit:
     def encode(self) -> bytes:
         """The record's bytes."""
         return json.dumps(self.to_json(), indent=1, sort_keys=True).encode()
+
+
+def _parse_input(part: Any) -> dict[str, Any]:
+    west, north, width, height = (int(number) for number in part["window"])
+    return {
+        "window": [west, north, width, height],
+        "provenance": dict(part["provenance"]),
+        "intact": bool(part["intact"]),
+    }
 
 
 def pack_bitmap(chunks: NDArray[np.bool_]) -> str:
@@ -170,7 +180,7 @@ def put_cell(
             if data is not None
         },
     )
-    if read_commit(folder, record.year, cell) == record and _all_there(folder, record):
+    if read_commit(folder, record.year, cell) == record and all_there(folder, record):
         return record
     staging = _staging(folder, record.year, cell)
     try:
@@ -189,7 +199,8 @@ def put_cell(
     return record
 
 
-def _all_there(folder: Path, record: Commit) -> bool:
+def all_there(folder: Path, record: Commit) -> bool:
+    """Whether a record's objects are there, of its lengths; their bytes are not read."""
     paths = [(folder / str(info["key"]), info["bytes"]) for info in record.objects.values()]
     return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
@@ -254,10 +265,14 @@ def recover_cell(folder: Path, year: int, cell: Cell, layout: Layout) -> bool:
 
 
 def recover_all(folder: Path, layout: Layout) -> int:
-    """Recover every cell that no living writer holds; the number of pending commits rolled forward."""
+    """Recover every cell that no living writer holds; the number of pending commits rolled forward.
+
+    A cell whose staged objects are damaged is left to its own next writer, who is told.
+    """
     rolled = 0
-    for staging in sorted((folder / BOOKKEEPING / "staging").glob("*/*")):
-        year, cell = int(staging.parent.name), parse_cell(staging.name, layout.shard)
-        with suppress(BlockingIOError), file_lock(cell_lock_path(folder, year, cell), wait=False):
-            rolled += recover_cell(folder, year, cell, layout)
+    for staging in sorted((folder / BOOKKEEPING / "staging").glob("[0-9]*/utm*")):
+        with suppress(BlockingIOError, TesseraError, ValueError):
+            year, cell = int(staging.parent.name), parse_cell(staging.name, layout.shard)
+            with file_lock(cell_lock_path(folder, year, cell), wait=False):
+                rolled += recover_cell(folder, year, cell, layout)
     return rolled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ REGION_SUFFIXES = (".tif", ".tiff", ".npy")
 
 
 def export_points(store: Store, points: object, year: int, out: str | Path, *, dims: int | None = None) -> int:
-    """Write the vectors at points as a table: lon, lat, then a column a dimension, empty (NaN) where there is no data.
+    """Write the vectors at points as a table: lon, lat, then a column a dimension, nan where there is no data.
 
     Parameters
     ----------
@@ -78,6 +79,15 @@ def export_region(
     """
     target = _target(out, REGION_SUFFIXES)
     window = store.region_grid(area)
+    kept = store.dims if dims is None else dims
+    need = 4 * window.height * window.width * kept
+    target.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(target.parent).free
+    if need > free:
+        raise InputError(
+            f"{target}: {window.height} x {window.width} pixels of {kept} dims take up to {need / 1e9:,.1f} GB; "
+            f"{free / 1e9:,.1f} GB are free there"
+        )
     write = _write_npy if target.suffix.lower() == ".npy" else _write_tiff
     with staging(target) as folder:
         shape = write(store, area, year, folder / target.name, dims, window, progress)
@@ -89,6 +99,8 @@ def _target(out: str | Path, suffixes: tuple[str, ...]) -> Path:
     target = Path(out)
     if target.suffix.lower() not in suffixes:
         raise InputError(f"output {target.name}; expected one of {', '.join(suffixes)}")
+    if target.is_dir():
+        raise InputError(f"output {target} is a folder; expected a file")
     return target
 
 

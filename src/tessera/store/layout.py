@@ -151,7 +151,10 @@ class Layout:
         try:
             if value["inner_order"] != "C" or value["index_location"] != "start":
                 raise InputError(f"shards with {value['inner_order']!r} order; expected C order, index at the start")
-            return cls(int(value["dims"]), tuple(map(int, value["prefixes"])), int(value["shard"]), int(value["chunk"]))
+            numbers = [value["dims"], value["shard"], value["chunk"], *value["prefixes"]]
+            if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+                raise InputError(f"layout with the sizes {numbers}; expected whole numbers")
+            return cls(value["dims"], tuple(value["prefixes"]), value["shard"], value["chunk"])
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise

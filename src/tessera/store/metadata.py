@@ -34,8 +34,8 @@ _GEOEMB = {
     "name": "geoemb:",
     "description": "Geospatial embeddings",
 }
-_TIME_CHUNK = 64
-"""Years a chunk of the time axis: it never needs a second one."""
+MOST_YEARS = 64
+"""Years a chunk of the time axis holds: it never needs a second one."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ class Header:
                 years,
                 tuple(range(1, 61)) if zones == "all" else tuple(parse_zone(zone) for zone in zones),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{where} is no {DOCUMENT}: {error!r}") from None
-        if len(set(years)) != len(years) or len(years) > _TIME_CHUNK:
-            raise InputError(f"{where} lists the years {years}; expected each once and at most {_TIME_CHUNK}")
+        if len(set(years)) != len(years) or len(years) > MOST_YEARS:
+            raise InputError(f"{where} lists the years {years}; expected each once and at most {MOST_YEARS}")
         if header.model.dims != header.layout.dims:
             raise InputError(f"{where}: a model of {header.model.dims} dims in a store of {header.layout.dims}")
         return header
@@ -209,7 +209,7 @@ def _zone_nodes(header: Header, zone: int) -> dict[str, Any]:
     }
     for spec in layout.arrays:
         nodes[f"{group}/{spec.name}"] = _sharded(spec, layout, years)
-    nodes[f"{group}/time"] = _plain("time", years, _TIME_CHUNK, "int32")
+    nodes[f"{group}/time"] = _plain("time", years, MOST_YEARS, "int32")
     for name, values in _coordinates(layout).items():
         nodes[f"{group}/{name}"] = _plain(name, len(values), len(values), str(values.dtype))
     return nodes
@@ -309,7 +309,7 @@ def _coordinate_chunks(layout: Layout) -> dict[str, bytes]:
 
 
 def _years_chunk(years: tuple[int, ...]) -> NDArray[np.int32]:
-    chunk = np.zeros(_TIME_CHUNK, dtype=np.int32)
+    chunk = np.zeros(MOST_YEARS, dtype=np.int32)
     chunk[: len(years)] = years
     return chunk
 

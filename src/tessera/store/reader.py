@@ -1,20 +1,21 @@
-"""Reading: index first, scales before codes, exact ranges for points, verified chunks for windows."""
+"""Reading: indexes first, scales before codes, exact ranges for points, verified chunks for windows."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from tessera.embeddings import is_valid
 from tessera.geo import Cell, points_in_zones
-from tessera.net import CorruptError, MissingError
+from tessera.net import ChangedError, CorruptError, MissingError
 
 from .layout import CRC_BYTES, SCALES, ArraySpec, Layout
-from .shard import ShardIndex, decode_chunk, decode_index
+from .shard import ShardIndex, chunk_bitmap, decode_chunk, decode_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from tessera.geo import Window
     from tessera.net import Objects
 
+Result = TypeVar("Result")
 _THREADS = 8
-"""Reads under way at once."""
+"""Rows of chunks under way at once."""
+_ATTEMPTS = 6
+"""Reads of a cell that keeps changing, 0.6 s in all."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Shard:
     spec: ArraySpec
     layout: Layout
     index: ShardIndex
+    etag: str | None
 
     @property
     def name(self) -> str:
@@ -49,7 +54,7 @@ class Shard:
         if there:
             starts = [int(self.index.offsets[number]) for number in there]
             length = self.layout.chunk_bytes(self.spec) + CRC_BYTES
-            parts = self.objects.read_ranges(self.key, starts, [length] * len(there))
+            parts = self.objects.read_ranges(self.key, starts, [length] * len(there), etag=self.etag)
             for number, part in zip(there, parts, strict=True):
                 yield number, decode_chunk(part, self.spec, self.layout, self.name)
 
@@ -63,7 +68,8 @@ class Shard:
         there = [(number, offset) for number, offset in enumerate(offsets) if offset is not None]
         if not there:
             return _nothing(length)
-        parts = self.objects.read_ranges(self.key, [offset for _, offset in there], [length] * len(there))
+        starts = [offset for _, offset in there]
+        parts = self.objects.read_ranges(self.key, starts, [length] * len(there), etag=self.etag)
         values = np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, length)
         return np.asarray([number for number, _ in there]), values
 
@@ -96,41 +102,122 @@ def open_shard(objects: Objects, key: str, spec: ArraySpec, layout: Layout) -> S
         Truncated, or its checksum or an entry does not fit.
     """
     try:
-        data, size = objects.head_range(key, layout.index_bytes)
+        data, size, etag = objects.head_range(key, layout.index_bytes)
     except MissingError:
         return None
     index = decode_index(data, size, spec, layout, f"{objects.root}/{key}")
-    return Shard(objects, key, spec, layout, index)
+    return Shard(objects, key, spec, layout, index, etag)
 
 
-def read_window(objects: Objects, layout: Layout, window: Window, year_index: int, spec: ArraySpec) -> NDArray[Any]:
-    """One array over a window; every chunk that is read is verified.
+Shards = dict[str, "Shard | None"]
+
+
+def open_cell(objects: Objects, layout: Layout, cell: Cell, year_index: int, specs: tuple[ArraySpec, ...]) -> Shards:
+    """The shards of a cell's arrays and its scales, opened in an order that tells a change from a whole version.
+
+    A commit removes the scales, moves the other shards and puts the scales last. Scales that are opened after the
+    others therefore belong to them, as long as every read that follows finds the versions that were opened.
+    """
+    names = [spec for spec in specs if spec != SCALES]
+    return {
+        spec.name: open_shard(objects, layout.key(spec, cell, year_index), spec, layout) for spec in (*names, SCALES)
+    }
+
+
+def steady(read: Callable[[], Result], cell: Cell) -> Result:
+    """Call `read` until it meets one version of a cell: again when a shard was replaced, removed or lacked pixels.
+
+    Raises
+    ------
+    ChangedError
+        The cell kept changing.
+    CorruptError
+        Codes lack pixels that have scales, and that stays so.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return read()
+        except (ChangedError, MissingError, _LackingError) as error:
+            if attempt == _ATTEMPTS - 1:
+                if isinstance(error, MissingError):
+                    raise ChangedError(f"cell {cell.name} kept changing while it was read, try again") from None
+                raise
+            time.sleep(0.02 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+class _LackingError(CorruptError):
+    """Codes lack pixels that have scales: damage, unless the cell is being replaced."""
+
+
+def read_window(
+    objects: Objects, layout: Layout, window: Window, year_index: int, specs: tuple[ArraySpec, ...]
+) -> dict[str, NDArray[Any]]:
+    """Arrays over a window, the scales always among them; every chunk is verified, every cell is of one version.
 
     Returns
     -------
-    (height, width, bands) of the array's dtype, (height, width) without a band axis; the fill value where nothing is
+    Array name -> (height, width, bands) of its dtype, (height, width) without a band axis; filled where nothing is
 
     Raises
     ------
     CorruptError
-        A shard is truncated or a checksum does not fit.
+        A shard is truncated, a checksum does not fit, or codes lack pixels that have scales.
+    ChangedError
+        A cell kept changing.
     """
-    shape = window.shape if spec.axis is None else (*window.shape, spec.bands)
-    out = np.full(shape, spec.fill, dtype=spec.dtype)
+    specs = (SCALES, *(spec for spec in specs if spec != SCALES))
+    out = {}
+    for spec in specs:
+        shape = window.shape if spec.axis is None else (*window.shape, spec.bands)
+        out[spec.name] = np.full(shape, spec.fill, dtype=spec.dtype)
     with ThreadPoolExecutor(_THREADS) as pool:
-        jobs = []
         for cell in window.cells(layout.shard):
-            shard = open_shard(objects, layout.key(spec, cell, year_index), spec, layout)
             wanted = cell.window.intersection(window)
-            if shard is not None and wanted is not None:
-                jobs += [pool.submit(job) for job in _row_jobs(shard, cell, wanted, out[wanted.slices_in(window)])]
-        try:
+            if wanted is not None:
+                views = {name: array[wanted.slices_in(window)] for name, array in out.items()}
+                read = partial(_read_cell, objects, layout, cell, wanted, year_index, specs, views, pool)
+                steady(read, cell)
+    return out
+
+
+def _read_cell(
+    objects: Objects,
+    layout: Layout,
+    cell: Cell,
+    wanted: Window,
+    year_index: int,
+    specs: tuple[ArraySpec, ...],
+    views: dict[str, NDArray[Any]],
+    pool: ThreadPoolExecutor,
+) -> None:
+    shards = open_cell(objects, layout, cell, year_index, specs)
+    for spec in specs:
+        view, shard = views[spec.name], shards[spec.name]
+        view[...] = spec.fill
+        valid = is_valid(views[SCALES.name])
+        if spec.dtype == "int8":
+            if not valid.any():
+                continue
+            _check_codes(shard, spec, layout, cell, wanted, valid)
+        if shard is not None:
+            jobs = [pool.submit(job) for job in _row_jobs(shard, cell, wanted, view)]
+            wait(jobs)
             for job in jobs:
                 job.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return out
+
+
+def _check_codes(
+    shard: Shard | None, spec: ArraySpec, layout: Layout, cell: Cell, wanted: Window, valid: NDArray[np.bool_]
+) -> None:
+    """Every chunk that holds a valid pixel must be there: an absent one would read as vectors of zeros."""
+    whole = np.zeros((layout.shard, layout.shard), dtype=np.bool_)
+    whole[wanted.slices_in(cell.window)] = valid
+    needed = chunk_bitmap(whole, layout).reshape(-1)
+    lacking = int(needed.sum()) if shard is None else int((needed & (shard.index.offsets < 0)).sum())
+    if lacking:
+        where = f"cell {cell.name}" if shard is None else shard.name
+        raise _LackingError(f"{where} lacks the codes ({spec.name}) of {lacking} chunks that have scales")
 
 
 def _row_jobs(shard: Shard, cell: Cell, wanted: Window, out: NDArray[Any]) -> Iterator[Callable[[], None]]:
@@ -184,41 +271,43 @@ def read_points(
             places = np.stack([cell.window.north - 1 - py[inside], px[inside] - cell.window.west], axis=1)
             (rows, cols), back = _distinct(places)
 
-            shards = partial(_open_array, objects, layout, cell, year_index)
-            cell_codes, cell_scales = _cell_points(shards, rows, cols, spec, dims, verify=verify)
+            read = partial(_read_cell_points, objects, layout, cell, rows, cols, year_index, spec, dims, verify=verify)
+            cell_codes, cell_scales = steady(read, cell)
             codes[members[inside]] = cell_codes[back]
             scales[members[inside]] = cell_scales[back]
     return codes, scales
 
 
-def _open_array(objects: Objects, layout: Layout, cell: Cell, year_index: int, spec: ArraySpec) -> Shard | None:
-    return open_shard(objects, layout.key(spec, cell, year_index), spec, layout)
-
-
-def _cell_points(
-    shards: Callable[[ArraySpec], Shard | None],
+def _read_cell_points(
+    objects: Objects,
+    layout: Layout,
+    cell: Cell,
     rows: NDArray[np.int64],
     cols: NDArray[np.int64],
+    year_index: int,
     spec: ArraySpec,
     dims: int,
     *,
     verify: bool,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Codes and scales of pixels of one cell, counted from its corner; codes only of those that are valid."""
+    shards = open_cell(objects, layout, cell, year_index, (spec,))
     codes = np.zeros((len(rows), dims), dtype=np.int8)
     scales = np.full(len(rows), np.inf, dtype=np.float32)
     read = Shard.verified_pixels if verify else Shard.pixels
-    shard = shards(SCALES)
+    shard = shards[SCALES.name]
     if shard is not None:
         found, values = read(shard, rows, cols, 4)
         scales[found] = np.ascontiguousarray(values).view("<f4")[:, 0]
     valid = np.flatnonzero(is_valid(scales))
     if len(valid):
-        shard = shards(spec)
+        shard = shards[spec.name]
         found, values = _nothing(dims) if shard is None else read(shard, rows[valid], cols[valid], dims)
         if len(found) < len(valid):
-            where = "the store" if shard is None else shard.name
-            raise CorruptError(f"{where} lacks the codes ({spec.name}) of {len(valid) - len(found)} pixels with scales")
+            where = f"cell {cell.name}" if shard is None else shard.name
+            raise _LackingError(
+                f"{where} lacks the codes ({spec.name}) of {len(valid) - len(found)} pixels that have scales"
+            )
         codes[valid[found]] = np.ascontiguousarray(values).view(np.int8)
     return codes, scales
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tessera.base import InputError
-from tessera.embeddings import dequantise, is_valid
+from tessera.embeddings import dequantise
 from tessera.geo import (
     EAST,
     NORTH,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _STRIP_BYTES = 256 * 1024**2
 """Float32 values held at a time while a region streams."""
+_BLOCK = 256
+"""Side of what is read of another zone at a time, pixels."""
 
 
 def region_window(area: object, crs: str | None) -> tuple[Window, bool]:
@@ -93,17 +96,24 @@ def _project_whole(parts: list[ZonePart], zone: int) -> Window:
     return Window(zone, west, north, east - west, north - south)
 
 
-def strips(window: Window, dims: int, rows: int | None) -> Iterator[Window]:
-    """Cut a window into strips from north to south that end on chunk rows, so that no chunk is read twice."""
-    step = rows if rows is not None else max(1, _STRIP_BYTES // (4 * dims * window.width))
-    if step < 1:
-        raise InputError(f"strips of {step} rows; expected at least 1")
-    step = max(32, step // 32 * 32) if rows is None else step
+def memory_bytes() -> int:
+    """Memory of this machine; 16 GiB where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 16 * 1024**3
+
+
+def strips(window: Window, dims: int, rows: int | None, layout: Layout) -> Iterator[Window]:
+    """Cut a window into strips from north to south; they end on rows of chunks unless `rows` is given."""
+    if rows is not None and rows < 1:
+        raise InputError(f"strips of {rows} rows; expected at least 1")
+    chunk = layout.chunk
+    fitting = _STRIP_BYTES // (4 * dims * window.width)
     north = window.north
     while north > window.south:
-        south = max(window.south, (north - step) // 32 * 32 if rows is None else north - step)
-        if south >= north:
-            south = max(window.south, north - step)
+        south = north - rows if rows is not None else (north - max(chunk, fitting)) // chunk * chunk
+        south = max(south, window.south)
         yield Window(window.zone, window.west, north, window.width, north - south)
         north = south
 
@@ -135,11 +145,17 @@ def read_values(
         there_x, there_y = from_lonlat(lon[rows, cols], lat[rows, cols], zone)
         px = np.clip(np.floor(there_x / PIXEL_SIZE).astype(np.int64), WEST, EAST - 1)
         py = np.clip(np.floor(there_y / PIXEL_SIZE).astype(np.int64), SOUTH, NORTH - 1)
-        west, north = int(px.min()), int(py.max()) + 1
-        box = Window(zone, west, north, int(px.max()) + 1 - west, north - int(py.min()))
-        found = _read_own(objects, layout, box, year_index, spec, dims, zones)[north - 1 - py, px - west]
-        good = ~np.isnan(found[:, 0])
-        values[rows[good], cols[good]] = found[good]
+        # block by block: the grids of two zones are turned against each other, and one box would be mostly waste
+        _, group = np.unique(np.stack([px // _BLOCK, py // _BLOCK], axis=1), axis=0, return_inverse=True)
+        order = np.argsort(group.reshape(-1), kind="stable")
+        for members in np.split(order, np.cumsum(np.bincount(group.reshape(-1)))[:-1]):
+            x0, y1 = int(px[members].min()), int(py[members].max()) + 1
+            box = Window(zone, x0, y1, int(px[members].max()) + 1 - x0, y1 - int(py[members].min()))
+            found = _read_own(objects, layout, box, year_index, spec, dims, zones)[
+                y1 - 1 - py[members], px[members] - x0
+            ]
+            good = ~np.isnan(found[:, 0])
+            values[rows[members[good]], cols[members[good]]] = found[good]
     return values
 
 
@@ -154,7 +170,5 @@ def _read_own(
 ) -> NDArray[np.float32]:
     if window.zone not in zones:
         return np.full((*window.shape, dims), np.nan, dtype=np.float32)
-    scales = read_window(objects, layout, window, year_index, SCALES)
-    if not is_valid(scales).any():
-        return np.full((*window.shape, dims), np.nan, dtype=np.float32)
-    return dequantise(read_window(objects, layout, window, year_index, spec)[..., :dims], scales)
+    found = read_window(objects, layout, window, year_index, (SCALES, spec))
+    return dequantise(found[spec.name][..., :dims], found[SCALES.name])

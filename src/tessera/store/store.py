@@ -13,11 +13,11 @@ from tessera.embeddings import Embeddings, ModelIdentity, dequantise
 from tessera.geo import PIXEL_SIZE, Window, parse_points, zone_crs
 from tessera.net import MissingError, open_objects
 
-from .commit import Commit, committed_cells, read_commit, recover_all
+from .commit import Commit, all_there, committed_cells, read_commit, recover_all
 from .layout import COUNTS, SCALES, ArraySpec, Layout
 from .metadata import DOCUMENT, DOCUMENT_LIMIT, Header, parse_year
 from .reader import read_points, read_window
-from .region import read_values, region_window, strips
+from .region import memory_bytes, read_values, region_window, strips
 from .writer import ensure_year, input_of, read_header, write_cell, write_new
 
 if TYPE_CHECKING:
@@ -115,7 +115,10 @@ class Store:
         return done
 
     def holds(self, window: Window, year: int, provenance: dict[str, Any]) -> bool:
-        """Whether this window was written from these very inputs; local stores only."""
+        """Whether this window was written from these very inputs and nothing was written over it since.
+
+        Only a local store can tell; objects are looked at, not read.
+        """
         folder = self.objects.folder
         if folder is None or year not in self.years:
             return False
@@ -123,6 +126,8 @@ class Store:
             record = read_commit(folder, year, cell)
             inside = cell.window.intersection(window)
             if record is None or inside is None or input_of(inside, provenance) not in record.inputs:
+                return False
+            if not all_there(folder, record):
                 return False
         return True
 
@@ -145,10 +150,10 @@ class Store:
         """Codes, scales and counts of a lattice window, verified; exactly what was written."""
         index = self._year_index(year)
         self._check_zone(window.zone)
-        codes, scales, counts = (
-            read_window(self.objects, self.layout, window, index, spec) for spec in (self.layout.codes, SCALES, COUNTS)
-        )
-        return Embeddings(codes, scales, counts, self.model, window.grid)
+        codes = self.layout.codes
+        found = read_window(self.objects, self.layout, window, index, (codes, SCALES, COUNTS))
+        arrays = found[codes.name], found[SCALES.name], found[COUNTS.name]
+        return Embeddings(*arrays, self.model, window.grid)
 
     def sample_points(
         self, points: object, year: int, dims: int | None = None, *, verify: bool = False
@@ -207,6 +212,12 @@ class Store:
             A shard is damaged.
         """
         window, others = region_window(area, crs)
+        size = 4 * window.height * window.width * self._codes(dims)[1]
+        if size > memory_bytes():
+            raise InputError(
+                f"a region of {window.height} x {window.width} pixels takes {size / 1e9:,.1f} GB, more than this "
+                f"machine has; read it with iter_region, or in parts"
+            )
         return self._read(window, year, dims, others)
 
     def iter_region(
@@ -214,7 +225,7 @@ class Store:
     ) -> Iterator[xarray.DataArray]:
         """The same region as strips from north to south, in bounded memory; `rows` a strip, chosen where None."""
         window, others = region_window(area, crs)
-        for strip in strips(window, self._codes(dims)[1], rows):
+        for strip in strips(window, self._codes(dims)[1], rows, self.layout):
             yield self._read(strip, year, dims, others)
 
     def info(self) -> dict[str, Any]:

@@ -9,11 +9,13 @@ import numpy as np
 
 from tessera.base import InputError, TesseraError, file_lock, new_folder, read_json, write_atomic
 from tessera.embeddings import is_valid
-from tessera.net import open_objects
+from tessera.geo import Window
+from tessera.net import CorruptError, open_objects
 
 from .commit import (
     BOOKKEEPING,
     Commit,
+    all_there,
     cell_lock_path,
     pack_bitmap,
     put_cell,
@@ -21,7 +23,7 @@ from .commit import (
     recover_cell,
 )
 from .layout import COUNTS, SCALES
-from .metadata import DOCUMENT, Header, documents, year_documents
+from .metadata import DOCUMENT, MOST_YEARS, Header, documents, year_documents
 from .reader import read_window
 from .shard import chunk_bitmap, encode_shard
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.embeddings import Embeddings
-    from tessera.geo import Cell, Window
+    from tessera.geo import Cell
 
 
 def write_new(folder: Path, header: Header) -> None:
@@ -66,6 +68,8 @@ def ensure_year(folder: Path, year: int) -> Header:
     with file_lock(folder / BOOKKEEPING / "locks" / "years.lock"):
         header = read_header(folder)
         if year not in header.years:
+            if len(header.years) == MOST_YEARS:
+                raise InputError(f"{folder} holds {MOST_YEARS} years already, the most there can be; {year} is new")
             header = replace(header, years=(*header.years, year))
         elif _root_years(folder) == header.years:
             return header
@@ -74,10 +78,13 @@ def ensure_year(folder: Path, year: int) -> Header:
     return header
 
 
-def _root_years(folder: Path) -> tuple[int, ...]:
-    root = read_json(folder / "zarr.json", what="root metadata")
-    years = root.get("attributes", {}).get("tessera:years", [])
-    return tuple(years)
+def _root_years(folder: Path) -> tuple[int, ...] | None:
+    """The years that stock readers see, None where the root is missing or cannot be read and must be written again."""
+    try:
+        root = read_json(folder / "zarr.json", what="root metadata")
+        return tuple(root["attributes"]["tessera:years"])
+    except (InputError, KeyError, TypeError):
+        return None
 
 
 def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:
@@ -102,16 +109,7 @@ def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embedd
     with file_lock(cell_lock_path(folder, year, cell)):
         recover_cell(folder, year, cell, layout)
         before = read_commit(folder, year, cell)
-        side = layout.shard
-        if before is None or (window == cell.window and bool(is_valid(part.scales).all())):
-            codes = np.zeros((side, side, layout.dims), dtype=np.int8)
-            scales = np.full((side, side), np.inf, dtype=np.float32)
-            counts = np.zeros((side, side, COUNTS.bands), dtype=np.uint16)
-        else:
-            objects = open_objects(folder)
-            codes, scales, counts = (
-                read_window(objects, layout, cell.window, year_index, spec) for spec in (layout.codes, SCALES, COUNTS)
-            )
+        codes, scales, counts = _read_before(folder, header, cell, year_index, before, whole=window == cell.window)
         box = window.slices_in(cell.window)
         _merge(codes[box], scales[box], counts[box], part)
         written = ~np.isposinf(scales)
@@ -142,6 +140,31 @@ def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embedd
         return put_cell(folder, cell, record, shards, keys, layout)
 
 
+def _read_before(
+    folder: Path, header: Header, cell: Cell, year_index: int, before: Commit | None, *, whole: bool
+) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.uint16]]:
+    """What a cell holds already: the shards are the truth, with or without a record.
+
+    A cell that is damaged can only be written whole: what is lost is lost then, and the new embeddings take its place.
+    """
+    layout = header.layout
+    specs = (layout.codes, SCALES, COUNTS)
+    try:
+        if before is not None and not all_there(folder, before):
+            raise CorruptError(f"cell {cell.name} of {before.year} lacks objects that its commit record names")
+        found = read_window(open_objects(folder), layout, cell.window, year_index, specs)
+        return found[layout.codes.name], found[SCALES.name], found[COUNTS.name]
+    except CorruptError as error:
+        if not whole:
+            raise CorruptError(f"{error}; write the whole cell to replace it") from None
+    side = layout.shard
+    return (
+        np.zeros((side, side, layout.dims), dtype=np.int8),
+        np.full((side, side), np.inf, dtype=np.float32),
+        np.zeros((side, side, COUNTS.bands), dtype=np.uint16),
+    )
+
+
 def _merge(codes: NDArray[np.int8], scales: NDArray[np.float32], counts: NDArray[np.uint16], part: Embeddings) -> None:
     new = is_valid(part.scales)
     blank = np.isnan(part.scales) & ~is_valid(scales)
@@ -151,12 +174,18 @@ def _merge(codes: NDArray[np.int8], scales: NDArray[np.float32], counts: NDArray
     counts[new | blank] = part.counts[new | blank]
 
 
+def _inputs(before: Commit | None, window: Window, provenance: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The parts that a cell was written from; one is intact while no later part touched its window."""
+    kept = []
+    for part in () if before is None else before.inputs:
+        west, north, width, height = part["window"]
+        old = Window(window.zone, west, north, width, height)
+        if old != window:
+            kept.append({**part, "intact": bool(part["intact"]) and old.intersection(window) is None})
+    return (*kept, input_of(window, provenance))
+
+
 def input_of(window: Window, provenance: dict[str, Any]) -> dict[str, Any]:
     """What a commit record keeps of one written part."""
-    return {"window": [window.west, window.north, window.width, window.height], **provenance}
-
-
-def _inputs(before: Commit | None, window: Window, provenance: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    new = input_of(window, provenance)
-    kept = () if before is None else tuple(part for part in before.inputs if part.get("window") != new["window"])
-    return (*kept, new)
+    place = [window.west, window.north, window.width, window.height]
+    return {"window": place, "provenance": provenance, "intact": True}
