@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from tessera.cli import main
+from tessera.cubes import open_cube, write_cube
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -98,7 +100,7 @@ def test_the_demo_again_uses_what_is_there_and_ends_with_the_same_bytes(demo: Pa
     assert "choose another --dir" in err
     code, _, err = run("demo", "--dir", demo.parent, "--size", 64)
     assert code == 2
-    assert "not empty" in err
+    assert "holds no demo" in err
 
 
 def test_the_way_by_hand_gives_what_the_demo_gave(demo: Path, tmp_path: Path, run: Run) -> None:
@@ -234,8 +236,17 @@ def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, 
         (["nonsense"], "nonsense"),
         (["embed"], "Missing argument"),
         (["demo", "--size", "7"], "64"),
+        (["demo", "--dir", labels], "holds no demo"),
+        (["get", store, "--points", labels, "-o", tmp_path / "folder.csv"], "is a folder"),
+        (["embed", tmp_path / "elsewhere.zarr", "-o", tmp_path / "s"], "no CRS"),
+        (
+            ["cube", "build", "--source", scenes, "--bbox", bbox_of(demo), "--year", 2023, "-o", demo / "cube.zarr"],
+            "another",
+        ),
     ]
     (tmp_path / "short" / "doys.npy").write_bytes(b"")
+    (tmp_path / "folder.csv").mkdir()
+    write_cube(replace(open_cube(demo / "cube.zarr").window(0, 4), grid=None), tmp_path / "elsewhere.zarr")
     for args, reason in mistakes:
         code, out, err = run(*args)
         lines = [line for line in err.splitlines() if ": done in" not in line]
@@ -243,6 +254,44 @@ def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, 
         assert reason in err, (args, err)
         assert "Traceback" not in err
         assert out == ""
+    assert not (tmp_path / "s").exists()
+    assert run("cube")[0] == 2
+
+
+def test_an_area_over_a_zone_border_gives_a_cube_a_zone_and_continues(tmp_path: Path, run: Run) -> None:
+    from tessera.geo import Window, parse_area
+    from tessera.scenes import simulate
+
+    bbox = "5.9985,50.5000,6.0015,50.5010"
+    left = parse_area(bbox).parts()[0].window
+    around = Window(31, left.west - 20, left.north + 20, left.width + 60, left.height + 50)
+    simulate(tmp_path / "scenes", around, 2023, s2_dates=2, s1_dates=1)
+    build = [
+        "cube",
+        "build",
+        "--source",
+        tmp_path / "scenes",
+        "--bbox",
+        bbox,
+        "--year",
+        2023,
+        "-o",
+        tmp_path / "c.zarr",
+    ]
+    code, out, _ = run(*build)
+    assert code == 0
+    assert [(tmp_path / f"c_utm{zone}.zarr").is_dir() for zone in (31, 32)] == [True, True]
+    shutil.rmtree(tmp_path / "c_utm32.zarr")
+    code, out, _ = run(*build)
+    assert code == 0
+    assert out.splitlines()[0].endswith("c_utm31.zarr: already there")
+    assert (tmp_path / "c_utm32.zarr").is_dir()
+    cubes = [tmp_path / "c_utm31.zarr", tmp_path / "c_utm32.zarr"]
+    code, out, _ = run("embed", *cubes, "-o", tmp_path / "s")
+    assert code == 0
+    code, out, _ = run("get", tmp_path / "s", "--bbox", bbox, "-o", tmp_path / "r.npy")
+    assert code == 0
+    assert np.isfinite(np.load(tmp_path / "r.npy")).mean() > 0.9
 
 
 def test_an_embedding_run_that_is_killed_continues_with_the_same_bytes(demo: Path, tmp_path: Path) -> None:
@@ -250,7 +299,6 @@ def test_an_embedding_run_that_is_killed_continues_with_the_same_bytes(demo: Pat
         kept = [path for path in store.rglob("*") if path.is_file() and ".tessera" not in path.parts]
         return {str(path.relative_to(store)): path.read_bytes() for path in sorted(kept)}
 
-    from tessera.cubes import open_cube, write_cube
     from tessera.geo import Cell, Window
 
     corner = Cell(31, 64, 548).window
@@ -258,14 +306,19 @@ def test_an_embedding_run_that_is_killed_continues_with_the_same_bytes(demo: Pat
     cube = open_cube(demo / "cube.zarr").window(0, 32, 0, 40)
     write_cube(replace(cube, grid=over_four_cells.grid), tmp_path / "cube.zarr")
     command = [sys.executable, "-m", "tessera", "embed", str(tmp_path / "cube.zarr"), "-o"]
-    start = time.monotonic()
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    whole = time.monotonic() - start
-    for share in (0.4, 0.6, 0.75, 0.9):
+    records = tmp_path / "killed" / "commits" / "2023"
+    seen = []
+    for wanted in (0, 1, 2, 3):
         child = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(whole * share)
+        while len(list(records.glob("*.json"))) < wanted and child.poll() is None:
+            time.sleep(0.002)
+        if wanted == 0:
+            time.sleep(1)
         os.kill(child.pid, signal.SIGKILL)
         child.communicate()
+        seen.append(len(list(records.glob("*.json"))))
+    assert any(0 < count < 4 for count in seen)
     subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True)
     assert shards(tmp_path / "killed") == shards(tmp_path / "whole")
     assert len(list((tmp_path / "whole" / "commits" / "2023").iterdir())) == 4

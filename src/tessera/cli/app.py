@@ -59,9 +59,13 @@ def main() -> None:
     except TesseraError as error:
         _stop(str(error), 1)
     except _UsageError as error:
-        _stop(" ".join(str(error.format_message()).split()), 2)
+        said = " ".join(str(error.format_message()).split())
+        if said:
+            _stop(said, 2)
+        # a group without a command has shown its help
+        sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        _stop("interrupted; run the same command again to continue", 130)
+        _stop("interrupted; what is finished is kept, run the same command again", 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

@@ -26,20 +26,31 @@ def build(
 
     Example: tessera cube build --source scenes/ --bbox 5.10,50.60,5.12,50.62 --year 2024 -o cube.zarr
     """
-    from tessera.cubes import write_cube
     from tessera.geo import parse_area
-    from tessera.scenes import build_cube, build_cubes
+    from tessera.scenes import build_cube
 
     _, value = one_of(bbox=bbox, aoi=aoi, tile=tile)
-    area = parse_area(value)
-    zones = area.zones
-    with step("Reading scenes") as progress:
-        if len(zones) == 1:
-            print(f"{out}: {_one_line(build_cube(area, year, source=source, out=out, progress=progress))}")
-            return
-        for zone, cube in zip(zones, build_cubes(area, year, source=source, progress=progress), strict=True):
-            target = out.with_name(f"{out.stem}_utm{zone:02d}{out.suffix}")
-            print(f"{target}: {_one_line(write_cube(cube, target))}")
+    parts = parse_area(value).parts()
+    for part in parts:
+        target = out if len(parts) == 1 else out.with_name(f"{out.stem}_utm{part.zone:02d}{out.suffix}")
+        if _is_there(target, part.window, year):
+            print(f"{target}: already there")
+            continue
+        with step(f"Reading scenes of zone {part.zone}") as progress:
+            print(f"{target}: {_one_line(build_cube(part.window, year, source=source, out=target, progress=progress))}")
+
+
+def _is_there(target: Path, window: Any, year: int) -> bool:
+    """Whether a cube of this window and year is there already; another one in its place is an error."""
+    from tessera.base import InputError
+    from tessera.cubes import open_cube
+
+    if not target.exists():
+        return False
+    cube = open_cube(target)
+    if cube.grid != window.grid or cube.year != year:
+        raise InputError(f"{target} exists and is of another area or year; expected a new path for the cube")
+    return True
 
 
 @app.command("import")

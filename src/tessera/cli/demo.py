@@ -97,8 +97,8 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
         found = read_json(mark, what="demo mark")
         if found != about:
             raise InputError(f"{folder} holds a demo of {found}; this one is {about}; choose another --dir")
-    elif folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty and holds no demo; choose another --dir")
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already and holds no demo; choose another --dir")
     else:
         write_atomic(mark, json.dumps(about).encode())
 

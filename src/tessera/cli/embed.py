@@ -27,16 +27,25 @@ def embed(
 
     Example: tessera embed cube.zarr -o store.zarr
     """
+    from tessera.base import InputError
     from tessera.cubes import open_cube
     from tessera.encode import load_encoder
+    from tessera.geo import Window
 
-    opened = [(path, open_cube(path)) for path in cubes]
+    opened = []
+    for path in cubes:
+        cube = open_cube(path)
+        try:
+            Window.of_grid(cube.grid)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        opened.append((path, cube, _year(cube, year, path)))
     encoder = load_encoder(model)
     kept = encoder.dims if dims is None else dims
     store = _open_or_create(out, kept, encoder)
-    for path, cube in opened:
+    for path, cube, its_year in opened:
         with step(f"Embedding {path.name}") as progress:
-            written, skipped = embed_cube(store, encoder, cube, _year(cube, year, path), kept, progress)
+            written, skipped = embed_cube(store, encoder, cube, its_year, kept, progress)
         print(f"{path}: {written} cells written, {skipped} already there; {out}")
 
 
@@ -74,6 +83,9 @@ def _open_or_create(out: Path, dims: int, encoder: Encoder) -> Store:
     from tessera.base import InputError
     from tessera.store import create_store, open_store
 
+    if dims not in encoder.identity.prefix_dims:
+        choices = ", ".join(str(size) for size in encoder.identity.prefix_dims)
+        raise InputError(f"{dims} dims of {encoder.identity.name}; expected one of {choices}")
     if not out.exists():
         return create_store(out, dims, encoder)
     store = open_store(out)
@@ -87,10 +99,11 @@ def _open_or_create(out: Path, dims: int, encoder: Encoder) -> Store:
 
 def _year(cube: PixelCube, given: int | None, path: Path) -> int:
     from tessera.base import InputError
+    from tessera.store import parse_year
 
     year = cube.year if given is None else given
     if year is None:
         raise InputError(f"{path} does not say its year; give --year")
     if cube.year is not None and cube.year != year:
         raise InputError(f"{path} is of {cube.year}; --year says {year}")
-    return year
+    return parse_year(year)
