@@ -187,7 +187,7 @@ def test_points_come_back_in_their_order_with_prefixes_and_verified(tmp_path: Pa
         found = store.sample_points(points, 2024, verify=verify)
         assert np.array_equal(found, wanted, equal_nan=True)
     assert np.array_equal(store.sample_points(points, 2024, dims=2), wanted[:, :2], equal_nan=True)
-    far = store.sample_points([(5.0, 10.0), centre_of(ACROSS, 0, 0), (-70.0, 10.0)], 2024)
+    far = store.sample_points([(5.0, 10.0), centre_of(ACROSS, 0, 0), (0.5, -10.0)], 2024)
     assert np.isnan(far[[0, 2]]).all()
     assert store.sample_points([], 2024).shape == (0, 8)
 
@@ -502,6 +502,7 @@ def test_questions_that_have_no_answer_are_one_line(tmp_path: Path) -> None:
     text: Any = "2024"
     questions: list[tuple[Any, str]] = [
         (lambda: store.sample_points([(5, 86)], 2024), "outside the grid"),
+        (lambda: store.sample_points([(5, 50), (-70, 10)], 2024), "1 of 2 points, such as longitude -70"),
         (lambda: store.sample_points([(5, 50)], 2023), "no year 2023; it has 2024"),
         (lambda: store.sample_points([(5, 50)], text), "year '2024'"),
         (lambda: store.sample_points([(5, 50)], 2024, dims=3), "one of 2, 8"),

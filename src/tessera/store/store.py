@@ -10,7 +10,7 @@ import numpy as np
 
 from tessera.base import InputError, silent
 from tessera.embeddings import Embeddings, ModelIdentity, dequantise
-from tessera.geo import PIXEL_SIZE, Window, parse_points, zone_crs
+from tessera.geo import PIXEL_SIZE, Window, parse_points, zone_crs, zones_of
 from tessera.net import MissingError, open_objects
 
 from .commit import Commit, all_there, committed_cells, read_commit, recover_all
@@ -174,13 +174,21 @@ class Store:
         Raises
         ------
         InputError
-            A point outside the grid (beyond 80 S or 84 N, or no longitude), no such year or prefix.
+            A point outside the grid (beyond 80 S or 84 N, or no longitude) or the store's zones, no such year or
+            prefix. A point where nothing was written is no error but no data.
         CorruptError
             A shard's index or, with `verify`, a chunk is damaged.
         """
         lonlat = parse_points(points)
         index = self._year_index(year)
         spec, kept = self._codes(dims)
+        outside = np.flatnonzero(~np.isin(zones_of(lonlat[:, 0]), self.zones))
+        if len(outside):
+            lon, lat = lonlat[outside[0]]
+            raise InputError(
+                f"{len(outside)} of {len(lonlat)} points, such as longitude {lon:g}, latitude {lat:g}, lie outside "
+                f"the zones of {self.objects.root}: {', '.join(map(str, self.zones))}"
+            )
         codes, scales = read_points(self.objects, self.layout, lonlat, index, spec, kept, verify=verify)
         return dequantise(codes, scales)
 
