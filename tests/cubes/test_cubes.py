@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -196,3 +198,102 @@ def test_the_reference_tile_goes_through_both_forms(shared: Path, tmp_path: Path
         written = np.load(tmp_path / "d" / f"{name}.npy")
         assert original.dtype == written.dtype
         assert np.array_equal(original, written)
+
+
+@pytest.mark.parametrize("name", ["s2", "s2_mask", "s2_doy", "s1_asc", "s1_desc_doy"])
+def test_a_damaged_or_lost_chunk_is_one_line(tmp_path: Path, name: str) -> None:
+    cube = write_cube(random_cube(shape=(140, 7)), tmp_path / "cube.zarr")
+    chunk = min(path for path in (tmp_path / "cube.zarr" / name / "c").rglob("*") if path.is_file())
+    whole = chunk.read_bytes()
+    damaged = [whole[:length] for length in (0, 1, 4, 15, 16, 20, len(whole) - 1)]
+    damaged += [whole + b"x", bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]]), b"\xff" * len(whole)]
+    for data in damaged:
+        chunk.write_bytes(data)
+        with pytest.raises(InputError, match=f"array {name} cannot be read") as caught:
+            open_cube(tmp_path / "cube.zarr").load()
+        assert "\n" not in str(caught.value)
+        if "doy" not in name:
+            for read in (cube.load, cube.crop(0, 2, 0, 2).load, lambda: np.asarray(getattr(cube, name))):
+                with pytest.raises(InputError, match=f"array {name} cannot be read"):
+                    read()
+    chunk.unlink()
+    with pytest.raises(InputError, match=f"array {name} of shape .* lacks chunks: ") as caught:
+        open_cube(tmp_path / "cube.zarr")
+    chunk.with_name("stray").write_bytes(whole)
+    with pytest.raises(InputError, match=f"array {name} of shape .* lacks chunk c/"):
+        open_cube(tmp_path / "cube.zarr")
+
+
+def test_a_cube_of_zeros_has_every_chunk(tmp_path: Path) -> None:
+    cube = random_cube()
+    names = ("s2", "s2_mask", "s1_asc", "s1_desc")
+    empty: dict[str, Any] = {name: np.zeros_like(getattr(cube, name)) for name in names}
+    assert same(write_cube(replace(cube, **empty), tmp_path / "cube.zarr"), replace(cube, **empty))
+    assert sum(path.is_file() for path in (tmp_path / "cube.zarr").rglob("c/**/*")) == 4 + 4 + 3 + 2 + 3
+
+
+@pytest.mark.parametrize("name", ["s2", "s2_mask", "s2_doy", "s1_asc"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_absurd_shape_is_one_line(tmp_path: Path, name: str, axis: int, chunked: bool) -> None:
+    write_cube(random_cube(), tmp_path / "cube.zarr")
+    path = tmp_path / "cube.zarr" / name / "zarr.json"
+    document = json.loads(path.read_text())
+    axis = min(axis, len(document["shape"]) - 1)
+    document["shape"][axis] = 10**13
+    if chunked:
+        document["chunk_grid"]["configuration"]["chunk_shape"][axis] = 10**13
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError) as caught:
+        open_cube(tmp_path / "cube.zarr")
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_an_array_without_checksums_is_refused(tmp_path: Path) -> None:
+    write_cube(random_cube(), tmp_path / "cube.zarr")
+    path = tmp_path / "cube.zarr" / "s2" / "zarr.json"
+    document = json.loads(path.read_text())
+    document["codecs"] = [codec for codec in document["codecs"] if codec["name"] != "crc32c"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match="array s2 has no checksums; expected the codec crc32c"):
+        open_cube(tmp_path / "cube.zarr")
+
+
+def test_views_are_arrays_to_numpy(tmp_path: Path) -> None:
+    memory = random_cube()
+    disk = write_cube(memory, tmp_path / "cube.zarr")
+    for cube in (memory, disk):
+        view: Any = cube.crop(0, 2, 1, 4).s2
+        expected = np.asarray(memory.s2)[:, 0:2, 1:4]
+        for array in (np.asarray(view), np.array(view, copy=True), np.stack([view])[0]):
+            assert array.dtype == np.uint16
+            np.testing.assert_array_equal(array, expected)
+        assert np.asarray(view, dtype=np.float32).dtype == np.float32
+    copy = np.array(memory.crop(0, 2, 0, 2).s2)
+    assert not np.shares_memory(copy, np.asarray(memory.s2))
+    stack: Any = disk.s2
+    with pytest.raises(ValueError, match="makes a copy"):
+        np.array(stack, copy=False)
+
+
+def test_provenance_is_plain(tmp_path: Path) -> None:
+    mixed = {"year": np.int64(2024), "share": np.float32(0.5), "clear": np.bool_(True), "days": (1, [np.int16(2)])}
+    cube = replace(random_cube(), provenance={**mixed, "inner": {"none": None}})
+    plain = {"year": 2024, "share": 0.5, "clear": True, "days": [1, [2]], "inner": {"none": None}}
+    assert cube.provenance == plain
+    assert type(cube.provenance["year"]) is int
+    assert cube.year == 2024
+    assert write_cube(cube, tmp_path / "cube.zarr").provenance == plain
+    broken: Any
+    for broken, reason in (
+        ({"when": datetime.date(2024, 1, 1)}, "provenance 'when' holds a date; expected plain values"),
+        ({"a": {"b": [Path("x")]}}, "provenance 'a' 'b' holds a PosixPath"),
+        ({"a": np.zeros(2)}, "holds a ndarray"),
+        ({"a": float("nan")}, "holds nan"),
+        ({"a": np.datetime64("2024-01-01")}, "holds a date"),
+        ({1: "a"}, "has the key 1, a int; expected text"),
+        ([1], "provenance is a list"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            replace(random_cube(), provenance=broken)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.geo import Tile, from_lonlat, parse_area, parse_tile, read_vector, tiles_of
+from tessera.geo import Tile, from_lonlat, parse_area, parse_points, parse_tile, read_vector, tiles_of
 
 SQUARE = {"type": "Polygon", "coordinates": [[[5.0, 50.0], [5.1, 50.0], [5.1, 50.1], [5.0, 50.1], [5.0, 50.0]]]}
 
@@ -157,3 +157,141 @@ def test_broken_vector_files_are_one_line(tmp_path: Path, name: str, data: bytes
     with pytest.raises(InputError) as caught:
         read_vector(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def collection(*features: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "FeatureCollection", "features": list(features), **more}
+
+
+def feature(geometry: Any, properties: Any = None) -> dict[str, Any]:
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def box_ring(west: float, south: float, east: float, north: float) -> list[list[float]]:
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+@pytest.mark.parametrize("outer", [(179.0, 0.0, -179.0, 1.0), (-179.0, 0.0, 179.0, 1.0)])
+@pytest.mark.parametrize("hole", [(-179.8, 0.4, -179.2, 0.6), (179.2, 0.4, 179.8, 0.6), (179.7, 0.4, -179.7, 0.6)])
+def test_a_hole_of_an_area_over_the_date_line_stays_a_hole(outer: Any, hole: Any) -> None:
+    area = parse_area({"type": "Polygon", "coordinates": [box_ring(*outer), box_ring(*hole)]})
+    assert area.geometry.area == pytest.approx(2.0 - 0.6 * 0.2)
+
+
+@pytest.mark.parametrize("form", ["frame", "parquet", "gpkg"])
+@pytest.mark.parametrize("epsg", [4230, 4807])
+def test_degrees_of_another_datum_are_moved_to_wgs84(tmp_path: Path, form: str, epsg: int) -> None:
+    import geopandas
+
+    # Paris by the transformations of PROJ without grids: ED50 lies about 120 m away, EPSG:4807 counts grads from Paris
+    frame = geopandas.GeoDataFrame(geometry=[shapely.Point(2.35, 48.85)], crs=4326).to_crs(epsg)
+    assert abs(shapely.get_coordinates(frame.geometry)[0] - (2.35, 48.85)).max() > 1e-4
+    source: Any = frame
+    if form != "frame":
+        source = tmp_path / f"a.{form}"
+        frame.to_parquet(source) if form == "parquet" else frame.to_file(source)
+    np.testing.assert_allclose(parse_points(source), [[2.35, 48.85]], atol=1e-7)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "OGC:CRS84"])
+def test_degrees_of_wgs84_are_kept_bit_for_bit(crs: str) -> None:
+    import geopandas
+
+    place = (2.3512345678901, 48.8512345678901)
+    assert parse_points(geopandas.GeoDataFrame(geometry=[shapely.Point(place)], crs=crs)).tolist() == [list(place)]
+
+
+def test_a_data_frame_is_read_by_the_names_of_its_columns() -> None:
+    import pandas
+
+    frame = pandas.DataFrame({"lat": [50.0, 51.0], "crop": ["a", "b"], "Lon": [5.0, 6.0]})
+    assert parse_points(frame).tolist() == [[5.0, 50.0], [6.0, 51.0]]
+    assert parse_points(frame[["lat", "Lon"]]).tolist() == [[5.0, 50.0], [6.0, 51.0]]
+    assert read_vector(frame).column("crop").tolist() == ["a", "b"]
+    for bad, reason in (
+        (pandas.DataFrame({"a": [5.0], "b": [50.0]}), "columns a, b; expected lon and lat"),
+        (pandas.DataFrame([[5.0, 50.0]]), "columns 0, 1; expected lon and lat"),
+        (pandas.DataFrame([[5.0, 50.0, 1.0]], columns=["lon", "lat", "lat"]), "'lat' twice"),
+        (pandas.DataFrame({"lon": ["x"], "lat": [50.0]}), "no number"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            parse_points(bad)
+
+
+def test_geojson_text_is_read_as_geojson() -> None:
+    short = '{"type": "Polygon", "coordinates": [[[5, 50], [6, 50], [6, 51], [5, 50]]]}'
+    long = json.dumps(collection(*[feature(SQUARE)] * 20))
+    assert len(short) < 255 < len(long)
+    assert parse_area(" " + short).bounds == (5.0, 50.0, 6.0, 51.0)
+    assert parse_area(long).bounds == (5.0, 50.0, 5.1, 50.1)
+    assert len(read_vector(long)) == 20
+    assert parse_points('{"type": "Point", "coordinates": [5, 50]}').tolist() == [[5.0, 50.0]]
+
+
+@pytest.mark.parametrize("text", ["", "  ", "{", '{"type": "Banana"}', "x" * 5000, "1," * 5000, "a\0b", "utm" * 2000])
+def test_text_that_is_no_area_is_one_line(text: str) -> None:
+    for read in (parse_area, read_vector, parse_points):
+        with pytest.raises(InputError) as caught:
+            read(text)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (collection(feature(SQUARE, [1])), "feature 0: properties are a list; expected an object"),
+        (collection(feature(SQUARE), feature(SQUARE, "x")), "feature 1: properties are a str"),
+        (collection(feature(SQUARE), crs={"properties": 3}), "declares the CRS"),
+        (collection(feature(SQUARE), crs={"properties": {"name": 3}}), "declares the CRS '3'"),
+        (collection(feature(SQUARE), crs=3), "declares the CRS '3'"),
+        (feature({"type": "Point", "coordinates": [10**400, 0]}), "feature 0: no readable geometry"),
+        (feature({"type": "Polygon", "coordinates": [box_ring(0, 0, float("nan"), 1)]}), "not finite"),
+        (collection(feature(None)), "no polygon"),
+    ],
+)
+def test_geojson_that_is_refused_is_one_line(value: Any, reason: str) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        parse_area(value)
+    assert "\n" not in str(caught.value)
+
+
+def test_attributes_beyond_every_float_are_kept() -> None:
+    for others in ([1], [None], [0.5]):
+        values = [10**400, *others]
+        table = read_vector(collection(*[feature(SQUARE, {"n": value}) for value in values]))
+        assert table.column("n").tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"lon,lat,a,a\n5,50,1,2\n", "column 'a' twice"),
+        ("lon,lat,Stra\xdfe\n5,50,1\n".encode("latin-1"), "not UTF-8"),
+        (b"lon,lat\nx,50\n", "no number"),
+        (b"", "not a CSV table"),
+    ],
+)
+def test_csv_that_is_refused_is_one_line(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    with pytest.raises(InputError, match=reason) as caught:
+        read_vector(tmp_path / "a.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_features_without_a_geometry(tmp_path: Path) -> None:
+    import geopandas
+
+    (tmp_path / "a.csv").write_text("lon,lat,crop\n5,50,a\n,50,b\n5,,c\n6,51,d\n")
+    place = {"type": "Point", "coordinates": [5, 50]}
+    frame = geopandas.GeoDataFrame(geometry=[shapely.Point(5, 50), None], crs=4230)
+    for source, absent in (
+        (tmp_path / "a.csv", [1, 2]),
+        (collection(feature(place), feature(None)), [1]),
+        (frame, [1]),
+    ):
+        assert [index for index, geometry in enumerate(read_vector(source).geometries) if geometry is None] == absent
+        with pytest.raises(InputError, match="feature 1 has no geometry; expected a point"):
+            parse_points(source)
+    assert parse_area(collection(feature(None), feature(SQUARE))).bounds == (5.0, 50.0, 5.1, 50.1)
+    with pytest.raises(InputError, match="no readable geometry"):
+        read_vector({"type": "Feature", "properties": {}})

@@ -199,7 +199,7 @@ def test_missing_column_lists_those_there_are() -> None:
         read_labels(points_geojson(POINTS, ["a", "b", "c"]), "kind")
 
 
-def test_geometries_that_are_refused_or_missing() -> None:
+def test_geometries_that_are_refused_or_missing(tmp_path: Path) -> None:
     line = shapely.LineString([(5, 50), (5.1, 50)])
     with pytest.raises(InputError, match="feature 0 is a LineString; expected points or polygons"):
         read_labels(polygons_geojson([line], ["a"]), "crop")
@@ -207,6 +207,13 @@ def test_geometries_that_are_refused_or_missing() -> None:
         {"crop": ["a", "b", "c"]}, geometry=[shapely.Point(5, 50), None, shapely.Point(5, 51)], crs=4326
     )
     assert read_labels(frame, "crop").missing == 1
+    mapping = points_geojson(POINTS, ["a", "b", "c"])
+    mapping["features"][1]["geometry"] = None
+    labels = read_labels(mapping, "crop")
+    assert (labels.values.tolist(), labels.groups.tolist(), labels.missing) == (["a", "c"], [0, 2], 1)
+    (tmp_path / "a.csv").write_text("lon,lat,crop\n5,50,a\n,50,b\n5,51,c\n")
+    labels = read_labels(tmp_path / "a.csv", "crop")
+    assert (labels.values.tolist(), labels.missing) == (["a", "c"], 1)
     with pytest.raises(InputError, match="latitude 89"):
         read_labels(points_geojson(np.array([[5.0, 89.0], [5.0, 50.0]]), ["a", "b"]), "crop")
     with pytest.raises(InputError, match=r"feature 0: .*beyond UTM"):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import torch
 
 from tessera.base import InputError
 from tessera.encode import load_encoder
+from tessera.encode.sampling import RULES
 from tessera.models import (
     PUBLISHED,
     STUDENT_SPEC,
@@ -24,6 +27,7 @@ from tessera.models import (
     resolve,
     write_checkpoint,
 )
+from tessera.models.spec import SAMPLING_RULES, Quantiser, Sampling, Statistics
 
 TINY = StudentShape(latent_dim=2, num_layers=1, nhead=2, dim_feedforward=8, repr_dim=16)
 SPEC = replace(STUDENT_SPEC, dims=16, prefix_dims=(8, 16))
@@ -73,6 +77,94 @@ def test_the_specification_round_trips_and_refuses_nonsense() -> None:
             InputSpec.from_json(broken)
 
 
+def within(value: dict[str, Any], path: str, part: Any) -> dict[str, Any]:
+    """A copy in which the value under a path such as "s2/mean" is `part`."""
+    copy: dict[str, Any] = json.loads(json.dumps(value))
+    *folders, name = path.split("/")
+    inner = copy
+    for folder in folders:
+        inner = inner[folder]
+    inner[name] = part
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "reason"),
+    [
+        ("sampling/bins", [], r"bins \(\); expected ascending whole numbers from 1 to 4096"),
+        ("sampling/bins", [-5], "bins"),
+        ("sampling/bins", [0], "bins"),
+        ("sampling/bins", [16, 8], "bins"),
+        ("sampling/bins", [8, 8], "bins"),
+        ("sampling/bins", [10**9], "bins"),
+        ("sampling/bins", [8.0], "bins has 8.0; expected a whole number"),
+        ("sampling/bins", "8", "bins is '8'; expected a list"),
+        ("sampling/rule", "v9", "sampling rule 'v9'; expected v2"),
+        ("sampling/rule", 2, "rule has 2; expected text"),
+        ("sampling/more", 2, "sampling has the unknown key 'more'"),
+        ("quantiser/floor", float("nan"), "floor has nan; expected a finite number"),
+        ("quantiser/floor", 0, "floor 0.0; expected a positive number"),
+        ("quantiser/floor", -1.0, "floor -1.0"),
+        ("quantiser/floor", "1", "floor has '1'"),
+        ("quantiser/low", 0, "low 0; expected a whole number from -128 to -1"),
+        ("quantiser/low", -129, "low -129"),
+        ("quantiser/low", -127.5, "low has -127.5"),
+        ("s2/mean", [float("inf")] * 10, "s2 mean has inf"),
+        ("s2/std", [float("nan")] * 10, "s2 std has nan"),
+        ("s2/std", [0.0] * 10, "0 positive|10 positive"),
+        ("s2/std", [10**400] * 10, "s2 std has 1000"),
+        ("s2", 3, "s2 is 3; expected mean, std"),
+        ("s2_bands", "B04", "s2_bands is 'B04'; expected a list"),
+        ("s1_bands", ["VV", 2], "s1_bands has 2; expected text"),
+        ("dims", 128.7, "dims has 128.7; expected a whole number"),
+        ("dims", "32", "dims has '32'"),
+        ("dims", True, "dims has True"),
+        ("dims", float("inf"), "dims has inf"),
+        ("dims", 64, "prefix dims .* of 64 dims"),
+        ("prefix_dims", [32, 16, 128], "prefix dims"),
+        ("prefix_dims", [16, 32], "prefix dims"),
+        ("prefix_dims", [0, 128], "prefix dims"),
+        ("prefix_dims", [], "prefix dims"),
+        ("family", None, "family has None"),
+        ("colour", 1, "specification has the unknown key 'colour'"),
+    ],
+)
+def test_a_specification_that_cannot_be_is_refused(tmp_path: Path, path: str, part: Any, reason: str) -> None:
+    value = within(STUDENT_SPEC.to_json(), path, part)
+    with pytest.raises(InputError, match=reason) as caught:
+        InputSpec.from_json(value)
+    assert "\n" not in str(caught.value)
+    write_checkpoint(tiny(), tmp_path / "a.safetensors")
+    data = (tmp_path / "a.safetensors").read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"]["spec"] = json.dumps(value)
+    text = json.dumps(header).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
+    with pytest.raises(InputError, match=f"a.safetensors: .*({reason})"):
+        read_checkpoint(tmp_path / "a.safetensors")
+
+
+def test_a_specification_is_checked_where_it_is_made() -> None:
+    broken: Any
+    for broken in (
+        lambda: Sampling("v9", (8,)),
+        lambda: Sampling("v2", ()),
+        lambda: Quantiser(float("nan"), -127),
+        lambda: Quantiser(1e-12, 5),
+        lambda: Statistics((float("inf"),), (1.0,)),
+        lambda: Statistics((1.0,), (float("inf"),)),
+        lambda: replace(STUDENT_SPEC, dims=64),
+        lambda: replace(STUDENT_SPEC, prefix_dims=(128, 16)),
+    ):
+        with pytest.raises(InputError):
+            broken()
+
+
+def test_every_rule_that_a_specification_may_name_is_there() -> None:
+    assert set(SAMPLING_RULES) == set(RULES)
+
+
 class Evil:
     def __reduce__(self) -> Any:
         return (Path.touch, (Path("evil-was-here"),))
@@ -104,6 +196,37 @@ def test_a_checkpoint_of_any_shorter_length_is_refused(tmp_path: Path, suffix: s
             read_checkpoint(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
+    whole = published(tiny(), tmp_path / "a.pt").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.pt") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    key = next(name for name in entries if name.endswith("data.pkl"))
+    rng = random.Random(0)
+
+    def mutated(data: bytes) -> bytes:
+        out = bytearray(data)
+        for _ in range(rng.randint(1, 4)):
+            out[rng.randrange(len(out))] = rng.randrange(256)
+        return bytes(out)
+
+    messages = []
+    pickles = [b"", *(mutated(entries[key]) for _ in range(150))]
+    for number, data in enumerate([*pickles, *(mutated(whole) for _ in range(100))]):
+        path = tmp_path / "b.pt"
+        if number < len(pickles):
+            with zipfile.ZipFile(path, "w") as archive:
+                for name, content in {**entries, key: data}.items():
+                    archive.writestr(name, content)
+        else:
+            path.write_bytes(data)
+        try:
+            read_checkpoint(path)
+        except InputError as error:
+            messages.append(str(error))
+    assert len(messages) > 100
+    assert not any("\n" in message for message in messages)
 
 
 def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:

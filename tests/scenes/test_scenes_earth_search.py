@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from tessera.base import InputError
 from tessera.cubes import S2_BANDS
 from tessera.geo import Window
 from tessera.scenes import build_cube
-from tessera.scenes.rules import SCL_KEPT
+from tessera.scenes.rules import SCL_KEPT, remove_offset
 
 WINDOW = Window(29, 22_000, 275_000, 90, 70)
 """Within the tile, off its 100 m grid."""
@@ -78,4 +79,58 @@ def test_remote_assets_are_refused(catalog: Catalog) -> None:
     remote = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs/29/R/KH/2020/2/x/B02.tif"
     catalog.edit(name, lambda item: item["assets"]["blue"].update(href=remote))
     with pytest.raises(InputError, match=r"asset blue, points to 'https://.*; expected a relative path"):
+        build_cube(WINDOW, 2020, source=catalog.root)
+
+
+def plain(item: dict[str, Any]) -> None:
+    """The item as if its baseline had the offset, without what tells where it came from."""
+    item["links"] = []
+    item["assets"] = {key: item["assets"][key] for key in EARTH_SEARCH.values()}
+    item["properties"]["s2:processing_baseline"] = "05.09"
+    for key in ("earthsearch:s3_path", "earthsearch:boa_offset_applied"):
+        del item["properties"][key]
+
+
+def whole(item: dict[str, Any]) -> None:
+    item["properties"]["s2:processing_baseline"] = "05.09"
+
+
+def applied(item: dict[str, Any]) -> None:
+    plain(item)
+    item["properties"]["earthsearch:boa_offset_applied"] = True
+
+
+def linked(item: dict[str, Any]) -> None:
+    plain(item)
+    item["links"] = [{"rel": "canonical", "href": "s3://sentinel-cogs/sentinel-s2-l2a-cogs/29/R/KH/x.json"}]
+
+
+def copied(item: dict[str, Any]) -> None:
+    plain(item)
+    origin = {"from": {"href": "https://sentinel-cogs.s3.us-west-2.amazonaws.com/x/B02.tif"}}
+    item["assets"]["blue"]["alternate"] = origin
+
+
+def original(item: dict[str, Any]) -> None:
+    applied(item)
+    item["assets"]["blue"]["alternate"] = {"s3": {"href": "s3://sentinel-s2-l2a/tiles/29/R/KH/B02.jp2"}, "odd": 3}
+
+
+@pytest.mark.parametrize(
+    ("change", "offset"),
+    [(whole, False), (plain, True), (applied, False), (linked, False), (copied, False), (original, True)],
+)
+def test_harmonised_pixels_lose_the_offset_only_once(catalog: Catalog, change: Any, offset: bool) -> None:
+    before = np.asarray(build_cube(WINDOW, 2020, source=catalog.root).s2)
+    catalog.edit("S2A_29RKH_20200219_0_L2A", change)
+    after = np.asarray(build_cube(WINDOW, 2020, source=catalog.root).s2)
+    np.testing.assert_array_equal(after, remove_offset(before, offset))
+
+
+def test_a_note_on_the_offset_that_is_none(catalog: Catalog) -> None:
+    def change(item: dict[str, Any]) -> None:
+        item["properties"]["earthsearch:boa_offset_applied"] = "yes"
+
+    catalog.edit("S2A_29RKH_20200219_0_L2A", change)
+    with pytest.raises(InputError, match="boa_offset_applied 'yes'; expected true or false"):
         build_cube(WINDOW, 2020, source=catalog.root)

@@ -10,9 +10,11 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.scenes.rules import (
+    bucket_of,
     has_offset,
     is_clear,
     item_order,
+    keeps_offset,
     parse_year,
     remove_offset,
     scale_s1,
@@ -53,6 +55,51 @@ def test_offset_follows_the_baseline(major: int, minor: int) -> None:
 def test_a_baseline_of_another_form_is_refused(baseline: str) -> None:
     with pytest.raises(InputError, match=r"processing baseline .*; expected the form 05\.09"):
         has_offset(baseline)
+
+
+COPY = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs/29/R/KH/2020/2/x/B02.tif"
+ORIGINAL = "s3://sentinel-s2-l2a/tiles/29/R/KH/2020/2/19/0/R10m/B02.jp2"
+
+
+@pytest.mark.parametrize(
+    ("href", "bucket"),
+    [
+        (COPY, "sentinel-cogs"),
+        (ORIGINAL, "sentinel-s2-l2a"),
+        ("s3://sentinel-cogs/sentinel-s2-l2a-cogs/29", "sentinel-cogs"),
+        ("https://s3.us-west-2.amazonaws.com/sentinel-cogs/x.tif", "sentinel-cogs"),
+        ("https://sentinel-cogs.example.org/x.tif", ""),
+        ("./sentinel-cogs/x.tif", ""),
+        ("https://example.org/s3://sentinel-cogs/x", ""),
+    ],
+)
+def test_buckets(href: str, bucket: str) -> None:
+    assert bucket_of(href) == bucket
+
+
+@pytest.mark.parametrize(
+    ("pixels", "item", "applied", "kept"),
+    [
+        ((), (), None, True),
+        ((), (), False, True),
+        ((), (), True, False),
+        ((COPY,), (), None, False),
+        ((COPY,), (), False, False),
+        ((), (COPY,), False, False),
+        ((), (ORIGINAL,), None, True),
+        ((), (ORIGINAL,), True, False),  # its metadata lies there for copies too
+        ((ORIGINAL,), (), True, True),
+        ((ORIGINAL,), (COPY,), True, True),
+        (("./B02.tif",), ("https://planetarycomputer.microsoft.com/api",), None, True),
+    ],
+)
+def test_whose_pixels_keep_the_offset(
+    pixels: tuple[str, ...], item: tuple[str, ...], applied: bool | None, kept: bool
+) -> None:
+    assert keeps_offset("05.09", pixels, item, applied) is kept
+    assert keeps_offset("02.14", pixels, item, applied) is False
+    with pytest.raises(InputError, match="processing baseline"):
+        keeps_offset("", pixels, item, applied)
 
 
 def test_s1_table() -> None:

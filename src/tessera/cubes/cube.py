@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -62,6 +63,9 @@ class _View:
         box = (dates, slice(self.row0 + r0, self.row0 + r1), slice(self.col0 + c0, self.col0 + c1))
         return self.stack[box]
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self[:], dtype=dtype, copy=copy)
+
 
 def parse_bands(bands: Sequence[str], expected: tuple[str, ...], what: str) -> tuple[str, ...]:
     """Check a band order.
@@ -90,7 +94,7 @@ class PixelCube:
     s1_asc, s1_desc : (T', H, W, 2) int16, (20 * log10(power) + 50) * 200, VV and VH; both 0 = missing
     s1_asc_doy, s1_desc_doy : (T',) int16, day of year
     grid : CRS and transform; None where unknown (a d-pixel folder has none)
-    provenance : plain values: year, source, dates, counts
+    provenance : plain values as JSON has them: year, source, dates, counts; numpy's scalars become Python's
     """
 
     s2: ArrayLike
@@ -121,6 +125,7 @@ class PixelCube:
             _check_array(f"{name}_doy", doy, np.int16, (stack.shape[0],))
             if doy.size and not (int(doy.min()) >= 1 and int(doy.max()) <= 366):
                 raise InputError(f"{name}_doy from {doy.min()} to {doy.max()}; expected days of the year, 1 to 366")
+        object.__setattr__(self, "provenance", _plain_mapping(self.provenance, "provenance"))
         if self.grid is not None and (self.grid.height, self.grid.width) != (height, width):
             raise InputError(f"grid of {self.grid.height} x {self.grid.width} for a cube of {height} x {width} pixels")
 
@@ -177,6 +182,29 @@ class PixelCube:
             for part in (block.s2, block.s2_mask, block.s1_asc, block.s1_desc):
                 total.update(np.ascontiguousarray(part).data)
         return total.hexdigest()
+
+
+def _plain_mapping(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{what} is a {type(value).__name__}; expected a dict of plain values")
+    for key in value:
+        if not isinstance(key, str):
+            raise InputError(f"{what} has the key {key!r}, a {type(key).__name__}; expected text")
+    return {key: _plain(part, f"{what} {key!r}") for key, part in value.items()}
+
+
+def _plain(value: Any, what: str) -> Any:
+    """A value as JSON gives it back."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dict):
+        return _plain_mapping(value, what)
+    if isinstance(value, (list, tuple)):
+        return [_plain(part, what) for part in value]
+    if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    shown = value if isinstance(value, float) else f"a {type(value).__name__}"
+    raise InputError(f"{what} holds {shown}; expected plain values: text, finite numbers, true or false, lists, dicts")
 
 
 def _check_array(name: str, array: ArrayLike, dtype: Any, shape: tuple[int | None, ...]) -> None:

@@ -1,7 +1,14 @@
-"""A cube on disk: a Zarr v3 group written by date and read by row block."""
+"""A cube on disk: a Zarr v3 group written by date and read by row block.
+
+Every chunk is written, also one of zeros, and ends with its CRC-32C, so that a lost or damaged chunk is an error and
+never observations.
+"""
 
 from __future__ import annotations
 
+import itertools
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +22,7 @@ from .dpixel import is_dpixel, open_dpixel
 
 if TYPE_CHECKING:
     import zarr
+    from numpy.typing import NDArray
 
     from tessera.base import Progress
 
@@ -24,6 +32,35 @@ _ROWS, _COLS = 128, 1024
 """Chunk sides: a date of 128 rows is one chunk, so writing by date and reading by row block both touch whole chunks."""
 _STACKS = {"s2": "T Y X S2_BAND", "s2_mask": "T Y X", "s1_asc": "TA Y X S1_BAND", "s1_desc": "TD Y X S1_BAND"}
 _DAYS = {"s2_doy": "T", "s1_asc_doy": "TA", "s1_desc_doy": "TD"}
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An array of a cube on disk; what cannot be read is one line."""
+
+    array: zarr.Array[Any]
+    what: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.array.dtype)
+
+    def __getitem__(self, key: Any, /) -> Any:
+        try:
+            return self.array[key]
+        except IndexError:
+            raise
+        except Exception as error:  # codecs fail in whichever way the damaged bytes say
+            raise InputError(f"{self.what} cannot be read: {str(error) or type(error).__name__}") from None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError(f"{self.what} lies on disk; reading it makes a copy")
+        return np.asarray(self[:], dtype=dtype)
 
 
 def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent) -> PixelCube:
@@ -41,7 +78,6 @@ def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent
         The path exists.
     """
     import zarr
-    from zarr.codecs import BloscCodec
 
     target = Path(path)
     with new_folder(target, "the cube") as part:
@@ -49,24 +85,37 @@ def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent
         total = sum(int(getattr(cube, name).shape[0]) for name in _STACKS)
         done = 0
         for name, dims in _DAYS.items():
-            root.create_array(name, data=np.asarray(getattr(cube, name)), dimension_names=dims.split())
+            days = np.asarray(getattr(cube, name))
+            _create(root, name, days.shape, days.dtype, dims)[:] = days
         for name, dims in _STACKS.items():
             stack = getattr(cube, name)
-            height, width = stack.shape[1:3]
-            chunks = (1, min(_ROWS, height), min(_COLS, width), *stack.shape[3:])
-            array = root.create_array(
-                name,
-                shape=tuple(stack.shape),
-                dtype=stack.dtype,
-                chunks=chunks,
-                dimension_names=dims.split(),
-                compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-            )
+            array = _create(root, name, tuple(stack.shape), stack.dtype, dims)
             for index in range(stack.shape[0]):
                 array[index] = np.asarray(stack[index])
                 done += 1
                 progress(done, total)
     return open_cube(target)
+
+
+def _create(root: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any, dims: str) -> zarr.Array[Any]:
+    from zarr.codecs import BloscCodec, Crc32cCodec
+
+    return root.create_array(
+        name,
+        shape=shape,
+        dtype=dtype,
+        chunks=_chunks(shape),
+        dimension_names=dims.split(),
+        compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()),
+        config={"write_empty_chunks": True},
+    )
+
+
+def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Sides of the chunks: a block of rows of one date; a list of days is one chunk."""
+    if len(shape) == 1:
+        return (max(1, shape[0]),)
+    return (1, max(1, min(_ROWS, shape[1])), max(1, min(_COLS, shape[2])), *shape[3:])
 
 
 def _attributes(cube: PixelCube) -> dict[str, Any]:
@@ -88,7 +137,8 @@ def open_cube(path: str | Path) -> PixelCube:
     Raises
     ------
     InputError
-        Nothing there, another format or version, a missing or short array, bands in another order.
+        Nothing there, another format or version, a missing or short array, a missing chunk, bands in another order. A
+        damaged chunk is found when it is read.
     """
     folder = Path(path)
     if not folder.exists():
@@ -100,11 +150,10 @@ def open_cube(path: str | Path) -> PixelCube:
 
 def _open_zarr(folder: Path) -> PixelCube:
     import zarr
-    from zarr.errors import BaseZarrError
 
     try:
         root = zarr.open_group(folder, mode="r", zarr_format=3)
-    except (BaseZarrError, OSError, ValueError, KeyError, TypeError):
+    except Exception:  # whichever way a damaged zarr.json says
         raise InputError(f"{folder} is neither a cube store nor a d-pixel folder") from None
     about = dict(root.attrs)
     if about.get("format") != FORMAT or about.get("version") != VERSION:
@@ -114,10 +163,16 @@ def _open_zarr(folder: Path) -> PixelCube:
     arrays: dict[str, Any] = {}
     for name in (*_STACKS, *_DAYS):
         try:
-            arrays[name] = _array(root, name)
-        except (BaseZarrError, OSError, ValueError, KeyError, TypeError) as error:
+            arrays[name] = _array(root, name, folder)
+        except InputError:
+            raise
+        except Exception as error:
             raise InputError(f"cube {folder} lacks a readable array {name} ({type(error).__name__})") from None
-    days = {name: np.asarray(arrays[name][:]).astype(np.int16) for name in _DAYS}
+    for name in _DAYS:
+        length, dates = arrays[name].shape[0], arrays[name.removesuffix("_doy")].shape[0]
+        if length != dates:
+            raise InputError(f"cube {folder}: {name} of {length} days for {dates} dates")
+    days = {name: np.asarray(arrays[name]) for name in _DAYS}
     transform = about.get("transform")
     bands: dict[str, Any] = {key: about.get(key) or () for key in ("s2_bands", "s1_bands")}
     provenance = about.get("provenance")
@@ -132,7 +187,7 @@ def _open_zarr(folder: Path) -> PixelCube:
             s2_bands=tuple(bands["s2_bands"]),
             s1_bands=tuple(bands["s1_bands"]),
         )
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"cube {folder}: {error}") from None
 
 
@@ -141,10 +196,31 @@ def _transform(value: Any) -> tuple[float, float, float, float, float, float]:
     return a, b, c, d, e, f
 
 
-def _array(root: zarr.Group, name: str) -> zarr.Array[Any]:
+def _array(root: zarr.Group, name: str, folder: Path) -> _Stored:
+    """An array of the form that `write_cube` gives it, with every chunk there; no chunk is read."""
     import zarr
+    from zarr.codecs import Crc32cCodec
 
+    what = f"cube {folder}, array {name}"
     array = root[name]
     if not isinstance(array, zarr.Array):
-        raise InputError(f"{name} is a group; expected an array")
-    return array
+        raise InputError(f"{what} is a group; expected an array")
+    rank = len((_STACKS | _DAYS)[name].split())
+    if array.ndim != rank or array.chunks != _chunks(array.shape) or array.shards is not None:
+        raise InputError(f"{what} of shape {array.shape} has chunks {array.chunks}; expected those of write_cube")
+    if not any(isinstance(codec, Crc32cCodec) for codec in array.compressors):
+        raise InputError(f"{what} has no checksums; expected the codec crc32c")
+    _check_chunks(array, folder / name, what)
+    return _Stored(array, what)
+
+
+def _check_chunks(array: zarr.Array[Any], folder: Path, what: str) -> None:
+    counts = [-(-size // side) for size, side in zip(array.shape, array.chunks, strict=True)]
+    stored = sum(len(files) for _, _, files in os.walk(folder)) - 1
+    lost = f"{what} of shape {array.shape} lacks chunk"
+    if stored < array.nchunks:
+        raise InputError(f"{lost}s: {stored} of {array.nchunks} are there")
+    for place in itertools.product(*map(range, counts)):
+        key = array.metadata.encode_chunk_key(place)
+        if not (folder / key).is_file():
+            raise InputError(f"{lost} {key}")

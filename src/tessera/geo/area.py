@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from tessera.base import InputError
 
 from .lattice import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_cell
 from .tiles import parse_tile
-from .vector import read_vector
+from .vector import exists, read_vector
 from .zones import LAT_MAX, LAT_MIN, from_lonlat, to_lonlat
 
 if TYPE_CHECKING:
@@ -115,8 +114,9 @@ def parse_area(area: object) -> Area:
     Parameters
     ----------
     area : (west, south, east, north) in degrees, also as text "w,s,e,n" (west > east crosses the date line); GeoJSON as
-        a mapping; a shapely polygon in degrees; a GeoDataFrame; the path of a vector file; the name of a published
-        tile ("grid_5.05_50.65") or of a cell ("utm31_e64_n548"); an Area
+        a mapping or as text; a shapely polygon in degrees; a GeoDataFrame; the path of a vector file, whose features
+        without a geometry are left out; the name of a published tile ("grid_5.05_50.65") or of a cell
+        ("utm31_e64_n548"); an Area
 
     Raises
     ------
@@ -141,15 +141,15 @@ def _named(text: str) -> Area | None:
     import shapely
 
     name = text.strip()
-    if name.startswith("grid_") and not Path(name).exists():
+    if name.startswith("grid_") and not exists(name):
         return _finish(shapely.box(*parse_tile(name).bounds), name)
-    if name.startswith("utm") and not Path(name).exists():
+    if name.startswith("utm") and not exists(name):
         window = parse_cell(name).window
         left, bottom, right, top = window.bounds
         ring = shapely.segmentize(shapely.box(left, bottom, right, top), 1000.0)
         degrees = shapely.transform(ring, lambda p: np.column_stack(to_lonlat(p[:, 0], p[:, 1], window.zone)))
         return Area(degrees, name, window)
-    if "," in name and not Path(name).exists():
+    if "," in name and not name.startswith("{") and not exists(name):
         return _bbox(name.split(","))
     return None
 
@@ -184,6 +184,10 @@ def _polygons(geometries: list[Any], name: str) -> Area:
 
     found: list[BaseGeometry] = []
     for geometry in geometries:
+        if geometry is None:
+            continue
+        if not np.isfinite(shapely.get_coordinates(geometry)).all():
+            raise InputError(f"{name} has coordinates that are not finite; expected degrees")
         for part in shapely.get_parts(geometry):
             if part.geom_type == "Polygon":
                 found.append(_cut_at_date_line(part))
@@ -202,6 +206,10 @@ def _unwrap(ring: Any) -> NDArray[np.float64]:
     return points
 
 
+def _middle(ring: NDArray[np.float64]) -> float:
+    return float(ring[:, 0].min() + ring[:, 0].max()) / 2
+
+
 def _cut_at_date_line(polygon: Any) -> BaseGeometry:
     """A polygon drawn straight over the date line (its edges jump by more than 180 degrees), cut there."""
     import shapely
@@ -210,7 +218,10 @@ def _cut_at_date_line(polygon: Any) -> BaseGeometry:
     outer = _unwrap(polygon.exterior)
     if outer[:, 0].min() >= -180 and outer[:, 0].max() <= 180:
         return polygon  # type: ignore[no-any-return]
-    whole = shapely.make_valid(shapely.Polygon(outer, [_unwrap(ring) for ring in polygon.interiors]))
+    inner = [_unwrap(ring) for ring in polygon.interiors]
+    for ring in inner:
+        ring[:, 0] += 360 * np.round((_middle(outer) - _middle(ring)) / 360)
+    whole = shapely.make_valid(shapely.Polygon(outer, inner))
     pieces = []
     for turn in (-360, 0, 360):
         moved = shapely.affinity.translate(whole, xoff=turn)

@@ -24,8 +24,8 @@ def parse_points(points: object) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    points : (N, 2) pairs of longitude and latitude in degrees, one such pair, a GeoDataFrame, or a file that
-        `read_vector` reads
+    points : (N, 2) pairs of longitude and latitude in degrees, one such pair, or what `read_vector` reads: a file,
+        GeoJSON, a GeoDataFrame, a DataFrame with columns lon and lat
 
     Returns
     -------
@@ -34,16 +34,18 @@ def parse_points(points: object) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        Another shape, a geometry that is no point, a coordinate that is not finite, or a point beyond 80 S or 84 N.
+        Another shape, a geometry that is missing or no point, a coordinate that is not finite, or a point beyond 80 S
+        or 84 N.
     """
-    if isinstance(points, (str, Path, dict)) or hasattr(points, "to_crs"):
+    if isinstance(points, (str, Path, dict)) or hasattr(points, "to_crs") or hasattr(points, "columns"):
         import shapely
 
         table = read_vector(points)
+        absent = np.flatnonzero(shapely.is_missing(table.geometries) | shapely.is_empty(table.geometries))
+        if len(absent):
+            raise InputError(f"{table.source}, feature {absent[0]} has no geometry; expected a point")
         if not (shapely.get_type_id(table.geometries) == shapely.GeometryType.POINT).all():
             raise InputError(f"{table.source} has geometries that are no points; expected points only")
-        if shapely.is_empty(table.geometries).any():
-            raise InputError(f"{table.source} has empty geometries; expected points only")
         lonlat = shapely.get_coordinates(table.geometries)
     else:
         try:

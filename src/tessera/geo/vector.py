@@ -25,7 +25,7 @@ class VectorTable:
 
     Attributes
     ----------
-    geometries : (N,) shapely geometries, degrees (EPSG:4326)
+    geometries : (N,) shapely geometries, degrees (EPSG:4326); None where a feature has none
     columns : attribute name -> (N,) array
     source : what to call it in a message
     """
@@ -51,12 +51,13 @@ class VectorTable:
 
 
 def read_vector(source: object) -> VectorTable:
-    """Read features from a file, a GeoJSON mapping or a GeoDataFrame.
+    """Read features from a file, GeoJSON or a data frame.
 
     Parameters
     ----------
     source : path of a GeoJSON, GeoParquet or CSV file (columns lon and lat, degrees), or of any file that geopandas
-        reads; a GeoJSON FeatureCollection, Feature or geometry; a GeoDataFrame
+        reads; a GeoJSON FeatureCollection, Feature or geometry, as a mapping or as text that starts with "{"; a
+        GeoDataFrame; a DataFrame with columns lon and lat, degrees
 
     Raises
     ------
@@ -67,17 +68,25 @@ def read_vector(source: object) -> VectorTable:
         return _from_geojson(source, "the GeoJSON given")
     if hasattr(source, "geometry") and hasattr(source, "to_crs"):
         return _from_geodataframe(source, "the GeoDataFrame given")
+    if hasattr(source, "columns") and hasattr(source, "iloc"):
+        return _from_dataframe(source, "the DataFrame given")
     if not isinstance(source, (str, Path)):
         raise InputError(f"a {type(source).__name__}; expected a vector file, GeoJSON or a GeoDataFrame")
+    if isinstance(source, str):
+        text = source.strip()
+        if not text:
+            raise InputError(f"empty text {source!r}; expected a vector file or GeoJSON")
+        if text.startswith("{"):
+            return _from_geojson(_load_json(text, "the GeoJSON given"), "the GeoJSON given")
     path = Path(source)
-    if not path.exists():
+    if not exists(path):
         raise InputError(f"vector file not found: {path}")
     suffix = path.suffix.lower()
     if path.is_file() and suffix in (".json", ".geojson", ".csv", ".parquet", ".geoparquet"):
         if path.stat().st_size > _LIMIT:
             raise InputError(f"{path} has {path.stat().st_size} bytes; at most {_LIMIT} are read")
         if suffix in (".json", ".geojson"):
-            return _from_geojson(_load_json(path), str(path))
+            return _from_geojson(_load_json(path.read_bytes(), str(path)), str(path))
         if suffix == ".csv":
             return _from_csv(path)
         return _from_parquet(path)
@@ -89,13 +98,21 @@ def read_vector(source: object) -> VectorTable:
     return _from_geodataframe(frame, str(path))
 
 
-def _load_json(path: Path) -> dict[str, Any]:
+def exists(path: str | Path) -> bool:
+    """Whether a path exists; text that can be no path, such as a very long one, does not."""
     try:
-        value = json.loads(path.read_bytes())
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _load_json(data: str | bytes, source: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
+        raise InputError(f"{source} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise InputError(f"{path} holds a JSON {type(value).__name__}; expected GeoJSON")
+        raise InputError(f"{source} holds a JSON {type(value).__name__}; expected GeoJSON")
     return value
 
 
@@ -116,12 +133,20 @@ def _from_geojson(value: dict[str, Any], source: str) -> VectorTable:
     if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
         raise InputError(f"{source} has no list of features")
     geometries = np.empty(len(features), dtype=object)
+    properties = []
     for index, feature in enumerate(features):
         try:
-            geometries[index] = shape(feature["geometry"])
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
+            geometry = feature["geometry"]
+            with np.errstate(invalid="ignore"):
+                geometries[index] = None if geometry is None else shape(geometry)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InputError(f"{source}, feature {index}: no readable geometry ({error})") from None
-    properties = [feature.get("properties") or {} for feature in features]
+        except shapely.errors.ShapelyError as error:
+            raise InputError(f"{source}, feature {index}: no readable geometry ({error})") from None
+        row = feature.get("properties")
+        if not isinstance(row, dict | None):
+            raise InputError(f"{source}, feature {index}: properties are a {type(row).__name__}; expected an object")
+        properties.append(row or {})
     names = list(dict.fromkeys(name for row in properties for name in row))
     columns = {name: _as_column([row.get(name) for row in properties]) for name in names}
     return VectorTable(geometries, columns, source)
@@ -131,7 +156,8 @@ def _check_geojson_crs(value: dict[str, Any], source: str) -> None:
     crs = value.get("crs")
     if crs is None:
         return
-    name = str(crs.get("properties", {}).get("name", "")) if isinstance(crs, dict) else str(crs)
+    about = crs.get("properties") if isinstance(crs, dict) else None
+    name = str(about.get("name", "")) if isinstance(about, dict) else str(crs)
     if not name.endswith(("CRS84", "EPSG::4326", "EPSG:4326")):
         raise InputError(f"{source} declares the CRS {name!r}; GeoJSON is read in degrees (EPSG:4326)")
 
@@ -141,35 +167,64 @@ def _as_column(values: list[Any]) -> NDArray[Any]:
     if present and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in present):
         if len(present) == len(values) and all(isinstance(value, int) for value in values):
             return np.asarray(values)
-        return np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
+        try:
+            return np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
+        except OverflowError:
+            pass  # whole numbers beyond every float, kept as they are
     column = np.empty(len(values), dtype=object)
     column[:] = values
     return column
 
 
 def _from_csv(path: Path) -> VectorTable:
-    from pyarrow import ArrowInvalid, csv
+    from pyarrow import ArrowException, csv
 
     try:
         table = csv.read_csv(path)
-    except (ArrowInvalid, UnicodeDecodeError) as error:
+        names = table.column_names
+        _refuse_twice(names, str(path))
+        columns = {name: _as_column(table[name].to_pylist()) for name in names}
+    except InputError:
+        raise
+    except UnicodeDecodeError:
+        raise InputError(f"{path} has a header that is not UTF-8; expected a CSV table in UTF-8") from None
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"{path} is not a CSV table: {error}") from None
-    columns = {name: _as_column(table[name].to_pylist()) for name in table.column_names}
+    return _from_columns(columns, str(path))
+
+
+def _from_dataframe(frame: Any, source: str) -> VectorTable:
+    names = [str(name) for name in frame.columns]
+    _refuse_twice(names, source)
+    columns = {name: _as_column(frame.iloc[:, index].to_numpy().tolist()) for index, name in enumerate(names)}
+    return _from_columns(columns, source)
+
+
+def _refuse_twice(names: list[str], source: str) -> None:
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise InputError(f"{source} has the column {twice!r} twice; expected distinct names")
+
+
+def _from_columns(columns: dict[str, NDArray[Any]], source: str) -> VectorTable:
     by_lower = {name.lower(): name for name in columns}
     lon = next((by_lower[name] for name in _LON if name in by_lower), None)
     lat = next((by_lower[name] for name in _LAT if name in by_lower), None)
     if lon is None or lat is None:
-        raise InputError(f"{path} has columns {', '.join(columns)}; expected lon and lat, degrees")
-    return VectorTable(_points_of(columns[lon], columns[lat], str(path)), columns, str(path))
+        raise InputError(f"{source} has columns {', '.join(columns) or 'none'}; expected lon and lat, degrees")
+    return VectorTable(_points_of(columns[lon], columns[lat], source), columns, source)
 
 
 def _points_of(lon: NDArray[Any], lat: NDArray[Any], source: str) -> NDArray[np.object_]:
     import shapely
 
     try:
-        return np.asarray(shapely.points(lon.astype(np.float64), lat.astype(np.float64)), dtype=object).reshape(-1)
-    except (TypeError, ValueError):
+        x, y = lon.astype(np.float64), lat.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{source}: columns of positions hold what is no number; expected degrees") from None
+    geometries = np.asarray(shapely.points(x, y), dtype=object).reshape(-1)
+    geometries[np.isnan(x) | np.isnan(y)] = None
+    return geometries
 
 
 def _from_parquet(path: Path) -> VectorTable:
@@ -199,17 +254,18 @@ def _from_parquet(path: Path) -> VectorTable:
 def _to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDArray[np.object_]:
     import shapely
     from pyproj import CRS, Transformer
-    from pyproj.exceptions import CRSError
+    from pyproj.exceptions import ProjError
 
     if crs is None:
         raise InputError(f"{source} has no CRS; expected one, or degrees (EPSG:4326)")
     try:
         parsed = CRS.from_user_input(crs)
-    except CRSError as error:
+        # x is the longitude in every vector format, whatever order of axes the CRS itself declares
+        if parsed.equals(CRS.from_epsg(4326), ignore_axis_order=True):
+            return geometries
+        transformer = Transformer.from_crs(parsed, "EPSG:4326", always_xy=True)
+    except ProjError as error:
         raise InputError(f"{source}: CRS cannot be read ({error})") from None
-    if parsed.is_geographic:
-        return geometries
-    transformer = Transformer.from_crs(parsed, "EPSG:4326", always_xy=True)
 
     def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
@@ -223,6 +279,8 @@ def _from_geodataframe(frame: Any, source: str) -> VectorTable:
     geometry = frame.geometry
     geometries = _to_degrees(np.asarray(geometry.to_numpy(), dtype=object), frame.crs.to_wkt(), source)
     columns = {
-        str(name): _as_column(frame[name].to_numpy().tolist()) for name in frame.columns if name != geometry.name
+        str(name): _as_column(frame[name].to_numpy().tolist())
+        for name in getattr(frame, "columns", ())
+        if name != geometry.name
     }
     return VectorTable(geometries, columns, source)

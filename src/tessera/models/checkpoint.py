@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import pickle
-import zipfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,10 +128,9 @@ def _read_published(file: Path) -> Checkpoint:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0][:120]
-        raise InputError(f"{file} holds more than weights and is not loaded: {reason}") from None
-    except (RuntimeError, ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file} is truncated or no torch checkpoint: {str(error).splitlines()[0][:120]}") from None
+        raise InputError(f"{file} holds more than weights and is not loaded: {_reason(error)}") from None
+    except Exception as error:  # a damaged pickle fails in whichever way its next byte says
+        raise InputError(f"{file} is truncated or no torch checkpoint: {_reason(error)}") from None
     if not isinstance(content, dict):
         raise InputError(f"{file} holds a {type(content).__name__}; expected a dict with args and model")
     for keys, what in _OTHERS.items():
@@ -145,13 +143,21 @@ def _read_published(file: Path) -> Checkpoint:
     args = vars(args) if isinstance(args, argparse.Namespace) else args
     if not isinstance(args, dict) or not isinstance(tensors, dict):
         raise InputError(f"{file}: args or model is no dict; expected a v2 student")
-    if args.get("enable_qk_norm"):
+    qk_norm = args.get("enable_qk_norm")
+    if not isinstance(qk_norm, int | None) or qk_norm:
         raise InputError(f"{file} is a student with QK-norm; expected one without, as all released students are")
     shape = StudentShape(**{field.name: args.get(field.name, field.default) for field in fields(StudentShape)})
     spec = replace(STUDENT_SPEC, dims=shape.repr_dim, prefix_dims=_prefixes(args.get("matryoshka_dims"), shape, file))
-    if not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise InputError(f"{file}: model holds values that are no tensors")
+    for key, value in tensors.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise InputError(f"{file}: model holds values that are no tensors; expected a tensor for each name")
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+            raise InputError(f"{file}: {key} is no plain tensor; expected float32 in memory")
     return Checkpoint(shape, spec, tensors, file.stem)
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:120]
 
 
 def _prefixes(text: Any, shape: StudentShape, file: Path) -> tuple[int, ...]:
@@ -159,7 +165,7 @@ def _prefixes(text: Any, shape: StudentShape, file: Path) -> tuple[int, ...]:
         return (*(size for size in STUDENT_SPEC.prefix_dims if size < shape.repr_dim), shape.repr_dim)
     try:
         sizes = {int(part) for part in (text.split(",") if isinstance(text, str) else text)} | {shape.repr_dim}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{file}: matryoshka_dims {text!r}; expected whole numbers such as 16,32,64,128") from None
     if min(sizes) < 1 or max(sizes) > shape.repr_dim:
         raise InputError(f"{file}: matryoshka_dims {text!r}; expected 1 to {shape.repr_dim}")
@@ -181,12 +187,12 @@ def _read_safetensors(file: Path) -> Checkpoint:
         )
     try:
         shape, spec = json.loads(about["shape"]), json.loads(about["spec"])
-        sizes = StudentShape(**shape)
+        sizes, demands = StudentShape(**shape), InputSpec.from_json(spec)
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, InputError):
-            raise
+            raise InputError(f"{file}: {error}") from None
         raise InputError(f"{file}: shape or specification cannot be read: {error!r}") from None
-    return Checkpoint(sizes, InputSpec.from_json(spec), tensors, str(about.get("name", file.stem)))
+    return Checkpoint(sizes, demands, tensors, str(about.get("name", file.stem)))
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:

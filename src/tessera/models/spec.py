@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tessera.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+SAMPLING_RULES = ("v2",)
+"""Names of the rules that `tessera.encode` knows."""
+LONGEST_BIN = 4096
+"""Observations of one pixel that a network is shown at most."""
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _ascends(values: tuple[int, ...], last: int) -> bool:
+    """Whether these are whole numbers from 1 to `last`, each above the one before, and at least one."""
+    steps = (0, *values)
+    return (
+        len(values) > 0
+        and all(map(_is_whole, values))
+        and values[-1] <= last
+        and all(a < b for a, b in pairwise(steps))
+    )
 
 
 @dataclass(frozen=True)
@@ -19,6 +45,9 @@ class Statistics:
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
             raise InputError(f"statistics of {len(self.mean)} means and {len(self.std)} positive deviations")
+        for value in (*self.mean, *self.std):
+            if not math.isfinite(value):
+                raise InputError(f"statistics with {value}; expected finite means and deviations")
 
 
 @dataclass(frozen=True)
@@ -27,12 +56,20 @@ class Sampling:
 
     Attributes
     ----------
-    rule : name of a rule in `tessera.encode`
-    bins : lengths that a pixel's observations are brought to, ascending
+    rule : name of a rule in `tessera.encode`, one of `SAMPLING_RULES`
+    bins : lengths that a pixel's observations are brought to, ascending from at least 1 to at most `LONGEST_BIN`
     """
 
     rule: str
     bins: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.rule not in SAMPLING_RULES:
+            raise InputError(f"sampling rule {self.rule!r}; expected {' or '.join(SAMPLING_RULES)}")
+        if not _ascends(self.bins, LONGEST_BIN):
+            raise InputError(
+                f"sampling bins {_short(self.bins)}; expected ascending whole numbers from 1 to {LONGEST_BIN}"
+            )
 
 
 @dataclass(frozen=True)
@@ -41,6 +78,12 @@ class Quantiser:
 
     floor: float
     low: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.floor) and self.floor > 0):
+            raise InputError(f"quantiser floor {self.floor}; expected a positive number")
+        if not _is_whole(self.low) or not -128 <= self.low <= -1:
+            raise InputError(f"quantiser low {self.low!r}; expected a whole number from -128 to -1")
 
 
 @dataclass(frozen=True)
@@ -77,6 +120,11 @@ class InputSpec:
         ):
             if len(statistics.mean) != len(bands):
                 raise InputError(f"{name} statistics of {len(statistics.mean)} bands; expected {len(bands)}")
+        if not _is_whole(self.dims) or not _ascends(self.prefix_dims, self.dims) or self.prefix_dims[-1] != self.dims:
+            raise InputError(
+                f"prefix dims {_short(self.prefix_dims)} of {self.dims!r} dims; expected ascending whole numbers that "
+                "end with the dims"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the inverse of `from_json`."""
@@ -92,24 +140,66 @@ class InputSpec:
         InputError
             A key is missing, unknown or of another type.
         """
-        try:
-            statistics = {
-                key: Statistics(*(tuple(float(v) for v in value[key][part]) for part in ("mean", "std")))
-                for key in ("s2", "s1_asc", "s1_desc")
-            }
-            sampling = value["sampling"]
-            quantiser = value["quantiser"]
-            return cls(
-                family=str(value["family"]),
-                s2_bands=tuple(str(band) for band in value["s2_bands"]),
-                s1_bands=tuple(str(band) for band in value["s1_bands"]),
-                **statistics,
-                sampling=Sampling(str(sampling["rule"]), tuple(int(size) for size in sampling["bins"])),
-                dims=int(value["dims"]),
-                prefix_dims=tuple(int(size) for size in value["prefix_dims"]),
-                quantiser=Quantiser(float(quantiser["floor"]), int(quantiser["low"])),
+        about = _object(value, cls, "specification")
+        statistics = {}
+        for key in ("s2", "s1_asc", "s1_desc"):
+            parts = _object(about[key], Statistics, key)
+            statistics[key] = Statistics(*(_list(parts[part], _number, f"{key} {part}") for part in ("mean", "std")))
+        sampling = _object(about["sampling"], Sampling, "sampling")
+        quantiser = _object(about["quantiser"], Quantiser, "quantiser")
+        return cls(
+            family=_text(about["family"], "family"),
+            s2_bands=_list(about["s2_bands"], _text, "s2_bands"),
+            s1_bands=_list(about["s1_bands"], _text, "s1_bands"),
+            **statistics,
+            sampling=Sampling(_text(sampling["rule"], "rule"), _list(sampling["bins"], _whole, "bins")),
+            dims=_whole(about["dims"], "dims"),
+            prefix_dims=_list(about["prefix_dims"], _whole, "prefix_dims"),
+            quantiser=Quantiser(_number(quantiser["floor"], "floor"), _whole(quantiser["low"], "low")),
+        )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _object(value: object, form: type[Any], what: str) -> dict[str, Any]:
+    names = {field.name for field in fields(form)}
+    if not isinstance(value, dict):
+        raise InputError(f"input specification: {what} is {_short(value)}; expected {', '.join(sorted(names))}")
+    for reason, keys in (("lacks", names - value.keys()), ("has the unknown key", value.keys() - names)):
+        if keys:
+            raise InputError(
+                f"input specification: {what} {reason} {_short(min(keys, key=str))}; expected "
+                f"{', '.join(sorted(names))}"
             )
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"input specification cannot be read: {error!r}") from None
+    return value
+
+
+def _list(value: object, parse: Callable[[object, str], _T], what: str) -> tuple[_T, ...]:
+    if not isinstance(value, list):
+        raise InputError(f"input specification: {what} is {_short(value)}; expected a list")
+    return tuple(parse(part, what) for part in value)
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"input specification: {what} has {_short(value)}; expected text")
+    return value
+
+
+def _whole(value: object, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"input specification: {what} has {_short(value)}; expected a whole number")
+    return value
+
+
+def _number(value: object, what: str) -> float:
+    try:
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise InputError(f"input specification: {what} has {_short(value)}; expected a finite number")
+    return number

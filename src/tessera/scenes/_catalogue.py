@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from tessera.base import InputError, read_json, require
 
 from ._assets import S1_COLLECTIONS, S1_KEYS, S2_COLLECTIONS, S2_KEYS
-from .rules import has_offset
+from .rules import keeps_offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -177,8 +177,11 @@ def _scene(file: Path, document: dict[str, Any], root: Path) -> Scene | None:
     if optical:
         baseline = str(about.get("s2:processing_baseline", ""))
         cloud_cover = _cloud_cover(where, about.get("eo:cloud_cover"))
+        applied = about.get("earthsearch:boa_offset_applied")
+        if not isinstance(applied, bool | None):
+            raise InputError(f"{where} has earthsearch:boa_offset_applied {applied!r}; expected true or false")
         try:
-            offset = has_offset(baseline)
+            offset = keeps_offset(baseline, *_addresses(item), applied)
         except InputError as error:
             raise InputError(f"{where} has s2:{error}") from None
     else:
@@ -199,6 +202,20 @@ def _scene(file: Path, document: dict[str, Any], root: Path) -> Scene | None:
     return Scene(
         str(item.id), str(collection), item.datetime, longitudes, latitudes, cloud_cover, offset, baseline, orbit, files
     )
+
+
+def _addresses(item: Any) -> tuple[list[str], list[str]]:
+    """Where the pixels that are read came from (STAC's alternate assets), and where the item did, as far as told."""
+    pixels: list[object] = []
+    for keys in S2_KEYS.values():
+        for asset in (item.assets[key] for key in keys if key in item.assets):
+            others = asset.extra_fields.get("alternate")
+            others = others.values() if isinstance(others, dict) else ()
+            pixels += [other.get("href") for other in others if isinstance(other, dict)]
+    places: list[object] = [item.properties.get("earthsearch:s3_path")]
+    places += [asset.href for asset in item.assets.values()]
+    places += [link.target for link in item.links if link.rel in ("self", "canonical", "via")]
+    return [href for href in pixels if isinstance(href, str)], [href for href in places if isinstance(href, str)]
 
 
 def _cloud_cover(where: str, value: object) -> float | None:

@@ -11,6 +11,7 @@ import numpy as np
 from tessera.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from numpy.typing import NDArray
@@ -23,9 +24,15 @@ OFFSET = 1000
 OFFSET_BASELINE = (4, 0)
 """First processing baseline with that offset. The date of acquisition does not decide: reprocessed products of
 2015 to 2021 carry baseline 05.xx and the offset too."""
+HARMONISED_BUCKET = "sentinel-cogs"
+"""Element 84's copies on AWS, from whose digital numbers the offset has been taken off."""
+RAW_BUCKET = "sentinel-s2-l2a"
+"""ESA's originals on AWS, which are as their baseline says, also where Earth Search lists them beside the copies."""
 CLOUD_COVER_UNKNOWN = 100.0
 """Per cent; an item that does not tell its cloud cover comes last within its day."""
 
+_BUCKET = re.compile(r"s3://([a-z0-9.-]+)/|https?://([a-z0-9-]+)\.s3[a-z0-9.-]*\.amazonaws\.com/")
+_BUCKET_IN_PATH = re.compile(r"https?://s3[a-z0-9.-]*\.amazonaws\.com/([a-z0-9.-]+)/")
 _BASELINE = re.compile(r"(\d{2})\.(\d{2})")
 _KEPT = np.zeros(256, dtype=np.bool_)
 _KEPT[list(SCL_KEPT)] = True
@@ -67,6 +74,42 @@ def has_offset(baseline: str) -> bool:
     return (int(match[1]), int(match[2])) >= OFFSET_BASELINE
 
 
+def bucket_of(href: str) -> str:
+    """The S3 bucket that an address names, s3:// or https:// of Amazon, or ""."""
+    match = _BUCKET.match(href) or _BUCKET_IN_PATH.match(href)
+    return "" if match is None else next(name for name in match.groups() if name)
+
+
+def keeps_offset(
+    baseline: str, pixels: Sequence[str] = (), item: Sequence[str] = (), applied: bool | None = None
+) -> bool:
+    """Whether the digital numbers of an item still carry the offset.
+
+    The first that tells decides. The address that the pixels came from: `sentinel-s2-l2a` follows the baseline,
+    `sentinel-cogs` has none. The address of the item: `sentinel-cogs` has none. Earth Search's note that the offset has
+    been taken off, which is not always right (nor is the offset in raster:bands, which is not looked at). The baseline.
+
+    Parameters
+    ----------
+    baseline : of the processing, such as "05.09"
+    pixels : addresses that the assets were copied from, as far as recorded
+    item : addresses of the item itself: its links, its folder and its other assets
+    applied : `earthsearch:boa_offset_applied`; None where absent
+
+    Raises
+    ------
+    InputError
+        The baseline is not of the form NN.NN.
+    """
+    owed = has_offset(baseline)
+    sources = {bucket_of(href) for href in pixels}
+    if RAW_BUCKET in sources:
+        return owed
+    if HARMONISED_BUCKET in sources | {bucket_of(href) for href in item} or applied:
+        return False
+    return owed
+
+
 def remove_offset(dn: NDArray[np.uint16], offset: bool) -> NDArray[np.uint16]:
     """Digital numbers as reflectance x 10000 without offset.
 
@@ -76,7 +119,7 @@ def remove_offset(dn: NDArray[np.uint16], offset: bool) -> NDArray[np.uint16]:
     Parameters
     ----------
     dn : uint16, any shape
-    offset : whether `dn` carries the offset (see `has_offset`)
+    offset : whether `dn` carries the offset (see `keeps_offset`)
 
     Returns
     -------
