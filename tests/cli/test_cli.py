@@ -117,9 +117,11 @@ def test_the_way_by_hand_gives_what_the_demo_gave(demo: Path, tmp_path: Path, ru
     assert about["provenance"]["year"] == 2023
     code, out, _ = run("embed", tmp_path / "c", "-o", tmp_path / "s")
     assert code == 0
-    assert "1 cells written, 0 already there" in out
+    assert "1 cell written, 0 already there; 100% of its pixels have data" in out
     code, out, _ = run("embed", tmp_path / "c", "-o", tmp_path / "s")
     assert "0 cells written, 1 already there" in out
+    code, out, _ = run("get", tmp_path / "s", "--bbox", "8,50,8.001,50.001", "-o", tmp_path / "e.npy")
+    assert "0 pixels with data; tessera store info says where data is" in out
     code, out, _ = run("store", "info", tmp_path / "s")
     assert "bundled-nano" in out
     assert "utm31_e64_n548" in out
@@ -147,7 +149,11 @@ def test_get_points_and_region_formats(demo: Path, tmp_path: Path, run: Run) -> 
     assert "40 points, 40 with data" in out
     lines = (tmp_path / "p.csv").read_text().splitlines()
     assert len(lines) == 41
-    assert lines[0].startswith('"lon","lat","e0"')
+    assert lines[0].startswith('"lon","lat","class","e0"')
+    assert "rapeseed" in "".join(lines)
+    (tmp_path / "swapped.csv").write_text("lon,lat\n50.69,5.25\n")
+    code, out, _ = run("get", demo / "store.zarr", "--points", tmp_path / "swapped.csv", "-o", tmp_path / "p.parquet")
+    assert "1 points, 0 with data; are longitude and latitude swapped?" in out
     code, out, _ = run("get", demo / "store.zarr", "--bbox", bbox_of(demo), "-o", tmp_path / "r.tif")
     assert code == 0
     assert "128 dims" in out
@@ -233,6 +239,9 @@ def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, 
         (["fit", store, labels, "--column", "class", "--head", "oracle", "-o", tmp_path / "h.json"], "oracle"),
         (["map", store, "--head", labels, "--bbox", "5,50,6,51", "-o", tmp_path / "m.tif"], "labels.geojson"),
         (["store", "info", tmp_path], "no store"),
+        (["cube", "info", store], "is a store of embeddings"),
+        (["get", store, "--bbox", "658200,5617100,658900,5618000", "-o", tmp_path / "r.npy"], "metres perhaps"),
+        (["fit", store, tmp_path / "ids.geojson", "--column", "id", "-o", tmp_path / "h.json"], "names classes"),
         (["nonsense"], "nonsense"),
         (["embed"], "Missing argument"),
         (["demo", "--size", "7"], "64"),
@@ -246,6 +255,10 @@ def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, 
     ]
     (tmp_path / "short" / "doys.npy").write_bytes(b"")
     (tmp_path / "folder.csv").mkdir()
+    numbered = json.loads(labels.read_text())
+    for number, feature in enumerate(numbered["features"]):
+        feature["properties"] = {"id": number}
+    (tmp_path / "ids.geojson").write_text(json.dumps(numbered))
     write_cube(replace(open_cube(demo / "cube.zarr").window(0, 4), grid=None), tmp_path / "elsewhere.zarr")
     for args, reason in mistakes:
         code, out, err = run(*args)
@@ -322,3 +335,36 @@ def test_an_embedding_run_that_is_killed_continues_with_the_same_bytes(demo: Pat
     subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True)
     assert shards(tmp_path / "killed") == shards(tmp_path / "whole")
     assert len(list((tmp_path / "whole" / "commits" / "2023").iterdir())) == 4
+
+
+def test_the_documented_way_with_stock_xarray_works(demo: Path, tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "store.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    (tmp_path / "store.zarr").symlink_to(demo / "store.zarr")
+    check = "import numpy as np; print(vector.shape, vectors.shape, bool(np.isfinite(vectors).all()))"
+    command = [sys.executable, "-W", "ignore", "-c", code + check]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["(128,)", "(128,", "50,", "50)", "True"]
+
+
+def test_an_interrupt_says_so(demo: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tessera", "embed", str(demo / "cube.zarr"), "-o", str(tmp_path / "s")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "s").exists() and child.poll() is None:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate()
+    assert child.returncode == 130
+    assert err.startswith("tessera: interrupted; what is finished is kept")
+    assert out == ""
+
+
+def test_values_print_as_one_line(demo: Path) -> None:
+    import tessera
+
+    cube, encoder = tessera.open_cube(demo / "cube.zarr"), tessera.load_encoder()
+    store, head = tessera.open_store(demo / "store.zarr"), tessera.load_head(demo / "head.json")
+    embeddings = encoder.encode(cube.crop(0, 2, 0, 2))
+    for value in (cube, encoder, store, head, embeddings):
+        assert repr(value).startswith(type(value).__name__ + "(")
+        assert len(repr(value)) < 200

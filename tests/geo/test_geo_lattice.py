@@ -143,3 +143,14 @@ def test_bad_points_are_one_line(points: object, reason: str) -> None:
 def test_a_single_pair_and_no_points_are_points() -> None:
     assert parse_points((5.0, 50.0)).shape == (1, 2)
     assert parse_points([]).shape == (0, 2)
+
+
+@given(windows)
+def test_a_windows_box_in_degrees_holds_its_corners(window: Window) -> None:
+    west, south, east, north = window.lonlat_bounds
+    left, bottom, right, top = window.bounds
+    lon, lat = to_lonlat([left, right, left, right], [bottom, bottom, top, top], window.zone)
+    assert (lat >= south - 1e-9).all()
+    assert (lat <= north + 1e-9).all()
+    width = (east - west) % 360
+    assert (((lon - west + 1e-9) % 360) <= width + 2e-9).all()

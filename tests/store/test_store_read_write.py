@@ -242,7 +242,7 @@ def test_over_http_the_answers_are_the_same_and_opening_is_one_request(tmp_path:
             remote.write(random_embeddings(ACROSS), 2024)
         with pytest.raises(InputError, match="no store"):
             open_store(f"{url}/elsewhere")
-    with pytest.raises(NetError, match="could not be read"):
+    with pytest.raises(NetError, match="no answer from the server"):
         open_store(f"{url}/s")
 
 
@@ -542,7 +542,7 @@ def test_exports_hold_what_the_store_holds(tmp_path: Path) -> None:
         assert table.column_names == ["lon", "lat", *(f"e{k}" for k in range(8))]
         rows = np.array([[row[f"e{k}"] for k in range(8)] for row in table.to_pylist()], dtype=np.float32)
         np.testing.assert_allclose(rows, wanted, rtol=1e-6, equal_nan=True)
-    assert export_region(store, ACROSS, 2024, tmp_path / "r.npy") == (130, 150, 8)
+    assert export_region(store, ACROSS, 2024, tmp_path / "r.npy") == (130, 150, 8, int(given_.valid.sum()))
     assert np.array_equal(np.load(tmp_path / "r.npy"), given_.values(), equal_nan=True)
     export_region(store, ACROSS, 2024, tmp_path / "r.tif", dims=2)
     with rasterio.open(tmp_path / "r.tif") as raster:
@@ -561,6 +561,12 @@ def test_info_counts_what_is_there(tmp_path: Path) -> None:
     year = store.info()["cells"]["2024"]
     assert year["names"] == sorted(cell.name for cell in cells)
     assert year["pixels"] == {"valid": int(given_.valid.sum()), "no_data": int((~given_.valid).sum())}
+    assert year["zones"] == [31]
+    west, south, east, north = year["bbox"]
+    corners = np.array([centre_of(ACROSS, row, col) for row in (0, 129) for col in (0, 149)])
+    assert west < corners[:, 0].min() < corners[:, 0].max() < east < west + 0.05
+    assert south < corners[:, 1].min() < corners[:, 1].max() < north < south + 0.05
+    assert store.coverage(ACROSS, 2024) == given_.valid.mean()
     shards = [p for spec in LAYOUT.arrays for p in (tmp_path / "s" / "utm31" / spec.name / "c").rglob("*")]
     on_disk = sum(p.stat().st_size for p in shards if p.is_file())
     assert on_disk == year["bytes"]

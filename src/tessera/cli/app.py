@@ -21,6 +21,9 @@ app = typer.Typer(
 )
 
 
+_INTERRUPT = 130
+"""What typer returns for an interrupt, as shells do: 128 + SIGINT."""
+_INTERRUPTED = "interrupted; what is finished is kept, run the same command again to go on"
 _UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 """typer brings its own click, or uses the installed one, by version."""
 
@@ -54,6 +57,8 @@ def main() -> None:
     """Run the command line: exit 0 on success, 2 on bad input, 1 on any other failure, 130 when interrupted."""
     try:
         code = app(standalone_mode=False)
+        if code == _INTERRUPT:
+            raise KeyboardInterrupt
     except InputError as error:
         _stop(str(error), 2)
     except TesseraError as error:
@@ -65,7 +70,7 @@ def main() -> None:
         # a group without a command has shown its help
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        _stop("interrupted; what is finished is kept, run the same command again", 130)
+        _stop(_INTERRUPTED, _INTERRUPT)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

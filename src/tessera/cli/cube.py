@@ -24,7 +24,7 @@ def build(
 ) -> None:
     """Build the cube of an area from scenes.
 
-    Example: tessera cube build --source scenes/ --bbox 5.10,50.60,5.12,50.62 --year 2024 -o cube.zarr
+    Example: tessera cube build --source scenes/ --bbox 5.240,50.685,5.265,50.700 --year 2023 -o cube.zarr
     """
     from tessera.geo import parse_area
     from tessera.scenes import build_cube
@@ -95,6 +95,11 @@ def export(
 
     cube = open_cube(path)
     print(f"{export_dpixel(cube, out)}: {_one_line(cube)}")
+    if cube.grid is not None:
+        _, _, west, _, _, north = cube.grid.transform
+        print(
+            f"a d-pixel folder has no CRS; import it with --crs {cube.grid.crs} --west {west:.10g} --north {north:.10g}"
+        )
 
 
 @app.command("info")
@@ -134,6 +139,7 @@ def _about(cube: Any) -> dict[str, Any]:
         "width": cube.shape[1],
         "crs": None if grid is None else grid.crs,
         "transform": None if grid is None else list(grid.transform),
+        "bbox": _bbox(grid),
         "sentinel_2_dates": int(cube.s2.shape[0]),
         "sentinel_2_clear_fraction": round(clear / pixels, 4) if pixels else None,
         "sentinel_1_ascending_dates": int(cube.s1_asc.shape[0]),
@@ -141,6 +147,17 @@ def _about(cube: Any) -> dict[str, Any]:
         "sha256": cube.sha256,
         "provenance": cube.provenance,
     }
+
+
+def _bbox(grid: Any) -> list[float] | None:
+    """West, south, east, north in degrees, None off the lattice."""
+    from tessera.base import InputError
+    from tessera.geo import Window
+
+    try:
+        return [round(value, 5) for value in Window.of_grid(grid).lonlat_bounds]
+    except InputError:
+        return None
 
 
 def _one_line(cube: Any) -> str:

@@ -38,7 +38,7 @@ def embed(
         try:
             Window.of_grid(cube.grid)
         except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+            raise InputError(f"{path}: {error}; give it one with tessera cube import --crs --west --north") from None
         opened.append((path, cube, _year(cube, year, path)))
     encoder = load_encoder(model)
     kept = encoder.dims if dims is None else dims
@@ -46,7 +46,8 @@ def embed(
     for path, cube, its_year in opened:
         with step(f"Embedding {path.name}") as progress:
             written, skipped = embed_cube(store, encoder, cube, its_year, kept, progress)
-        print(f"{path}: {written} cells written, {skipped} already there; {out}")
+        cells = f"{written} cell{'s' * (written != 1)} written, {skipped} already there"
+        print(f"{path}: {cells}; {_with_data(store, cube, its_year)} of its pixels have data; {out}")
 
 
 def embed_cube(
@@ -77,6 +78,14 @@ def embed_cube(
         progress(rows, height)
     progress(height, height)
     return written, skipped
+
+
+def _with_data(store: Store, cube: PixelCube, year: int) -> str:
+    """Share of a cube's pixels that the store has vectors of."""
+    from tessera.geo import Window
+
+    window = Window.of_grid(cube.grid)
+    return f"{store.coverage(window, year):.0%}"
 
 
 def _open_or_create(out: Path, dims: int, encoder: Encoder) -> Store:

@@ -15,11 +15,13 @@ def get(
     out: Annotated[Path, typer.Option("--out", "-o", help=".csv or .parquet for points, .tif or .npy for a region.")],
     bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
     aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
-    points: Annotated[str | None, typer.Option(help="CSV (lon, lat), GeoJSON or GeoParquet file of points.")] = None,
+    points: Annotated[str | None, typer.Option(help="Vector file of points, or CSV with lon and lat.")] = None,
     year: Annotated[int | None, typer.Option(help="Year; may be left out where there is one.")] = None,
     dims: Annotated[int | None, typer.Option(help="Prefix of the model's dims.")] = None,
 ) -> None:
-    """Write the vectors at points or of a region to a file.
+    """Write the vectors at points, with their own columns, or of a region to a file.
+
+    A region is the whole rectangle of pixels that holds the area, also where the area is a polygon.
 
     Example: tessera get store.zarr --points plots.csv -o plots_embeddings.csv
     """
@@ -30,10 +32,14 @@ def get(
     opened = open_store(store)
     chosen = year_of(year, opened.years, store)
     if kind == "points":
-        lonlat = parse_points(value)
-        found = export_points(opened, lonlat, chosen, out, dims=dims)
-        print(f"{out}: {len(lonlat)} points, {found} with data")
+        count = len(parse_points(value))
+        found = export_points(opened, value, chosen, out, dims=dims)
+        hint = (
+            "" if found or not count else "; are longitude and latitude swapped? tessera store info says where data is"
+        )
+        print(f"{out}: {count} points, {found} with data{hint}")
         return
     with step("Reading the region") as progress:
-        height, width, bands = export_region(opened, value, chosen, out, dims=dims, progress=progress)
-    print(f"{out}: {height} x {width} pixels, {bands} dims")
+        height, width, bands, found = export_region(opened, value, chosen, out, dims=dims, progress=progress)
+    hint = "" if found else "; tessera store info says where data is"
+    print(f"{out}: {height} x {width} pixels, {bands} dims, {found:,} pixels with data{hint}")

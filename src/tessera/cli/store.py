@@ -37,10 +37,14 @@ def info(
     for year, cells in about.get("cells", {}).items():
         pixels = cells["pixels"]
         names = " ".join(cells["names"][:3]) + (" ..." if cells["count"] > 3 else "")
+        if cells["bbox"] is not None:
+            rows.append(
+                (f"{year} area", f"{','.join(map(str, cells['bbox']))} (zones {' '.join(map(str, cells['zones']))})")
+            )
         rows.append(
             (
                 year,
-                f"{cells['count']} cells ({names}), {pixels['valid']:,} pixels valid, "
+                f"{cells['count']} cell{'s' * (cells['count'] != 1)} ({names}), {pixels['valid']:,} pixels valid, "
                 f"{pixels['no_data']:,} without data, {cells['bytes'] / 1e6:,.1f} MB",
             )
         )

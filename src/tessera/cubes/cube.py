@@ -82,7 +82,7 @@ def parse_bands(bands: Sequence[str], expected: tuple[str, ...], what: str) -> t
     return given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PixelCube:
     """A year of observations on one grid. Arrays may lie on disk: `load` and `window` read them.
 
@@ -135,6 +135,13 @@ class PixelCube:
         if len(self.s2.shape) != 4:
             raise InputError(f"s2 of shape {tuple(self.s2.shape)}; expected (T, H, W, 10)")
         return int(self.s2.shape[1]), int(self.s2.shape[2])
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        radar = f"{self.s1_asc.shape[0]} + {self.s1_desc.shape[0]} Sentinel-1"
+        where = "no CRS" if self.grid is None else self.grid.crs
+        year = "no year" if self.year is None else self.year
+        return f"PixelCube({height} x {width} pixels, {where}, {year}, {self.s2.shape[0]} Sentinel-2 and {radar} dates)"
 
     @property
     def year(self) -> int | None:

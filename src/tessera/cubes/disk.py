@@ -145,6 +145,8 @@ def open_cube(path: str | Path) -> PixelCube:
         raise InputError(f"cube not found: {folder}")
     if is_dpixel(folder):
         return open_dpixel(folder)
+    if (folder / "tessera.json").exists():
+        raise InputError(f"{folder} is a store of embeddings; expected a cube")
     return _open_zarr(folder)
 
 

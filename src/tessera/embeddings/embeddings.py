@@ -73,7 +73,7 @@ class ModelIdentity:
             raise InputError(f"model identity lacks {error}; expected name, sha256, dims, prefix_dims") from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Embeddings:
     """A vector a pixel on a cube's grid.
 
@@ -111,6 +111,12 @@ class Embeddings:
             json.dumps(self.provenance)
         except (TypeError, ValueError) as error:
             raise InputError(f"provenance holds what JSON cannot: {error}; expected plain values") from None
+
+    def __repr__(self) -> str:
+        height, width, dims = self.codes.shape
+        where = "no CRS" if self.grid is None else self.grid.crs
+        share = f"{self.valid.mean():.1%} with data"
+        return f"Embeddings({height} x {width} pixels, {dims} dims of {self.model.name}, {where}, {share})"
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -29,7 +29,7 @@ _BLOCK_BYTES = 256 * 1024**2
 """Float32 tokens held at a time while a cube streams through."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Encoder:
     """Turns a pixel's year into a vector.
 
@@ -43,6 +43,9 @@ class Encoder:
     network: nn.Module
     spec: InputSpec
     identity: ModelIdentity
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.identity.name}, {self.dims} dims, {self.identity.sha256[:12]})"
 
     @property
     def dims(self) -> int:

@@ -165,6 +165,8 @@ def _bbox(values: Any) -> Area:
         raise InputError(f"bbox {values!r}; expected four finite numbers: west, south, east, north in degrees")
     west, south, east, north = numbers
     name = f"bbox {west:g},{south:g},{east:g},{north:g}"
+    if max(abs(west), abs(east)) > 360 or max(abs(south), abs(north)) > 90:
+        raise InputError(f"{name}: these are no degrees, metres perhaps; expected west, south, east, north in degrees")
     if abs(west) > 180 or abs(east) > 180:
         raise InputError(f"{name}: longitudes go from -180 to 180; west > east crosses the date line")
     if south >= north:

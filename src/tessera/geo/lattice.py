@@ -11,10 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tessera.base import InputError
 
 from .grid import Grid
-from .zones import parse_zone, zone_crs
+from .zones import parse_zone, to_lonlat, zone_crs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,6 +148,19 @@ class Window:
             float(self.east * PIXEL_SIZE),
             float(self.north * PIXEL_SIZE),
         )
+
+    @property
+    def lonlat_bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north), degrees, of its outline; west > east where it crosses the date line."""
+        left, bottom, right, top = self.bounds
+        steps = np.linspace(0.0, 1.0, 33)
+        x = np.concatenate([left + (right - left) * steps] * 2 + [np.full(33, left), np.full(33, right)])
+        y = np.concatenate([np.full(33, bottom), np.full(33, top)] + [bottom + (top - bottom) * steps] * 2)
+        lon, lat = to_lonlat(x, y, self.zone)
+        middle = 6 * self.zone - 183
+        turned = (lon - middle + 180) % 360 - 180 + middle
+        west, east = ((value + 180) % 360 - 180 for value in (turned.min(), turned.max()))
+        return float(west), float(lat.min()), float(east), float(lat.max())
 
     @property
     def grid(self) -> Grid:

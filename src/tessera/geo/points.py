@@ -68,6 +68,11 @@ def _check(lonlat: NDArray[np.float64]) -> None:
         good = (np.abs(lon) <= 180.0) & (lat >= LAT_MIN) & (lat <= LAT_MAX)
     if not good.all():
         index = int(np.flatnonzero(~good)[0])
+        if max(abs(lon[index]), abs(lat[index])) > 360:
+            raise InputError(
+                f"point {index} is at {lon[index]:.10g}, {lat[index]:.10g}: no degrees, metres perhaps; expected "
+                f"longitude and latitude in degrees"
+            )
         raise InputError(
             f"point {index} is at longitude {lon[index]:g}, latitude {lat[index]:g}, outside the grid; expected "
             f"longitudes from -180 to 180 and latitudes from -80 to 84"

@@ -80,6 +80,11 @@ def fit(
             f"{len(names)} of {len(places)} labels of {places.source} have data in {year}, all of class "
             f"{classes[0]!r}; expected at least two classes"
         )
+    if len(classes) == len(names) > 2:
+        raise InputError(
+            f"column {column!r} of {places.source} has {len(classes)} classes for as many labels; expected a "
+            f"column that names classes"
+        )
     model = fit_linear(x, names, seed=seed, classes=classes)
     chosen = choose_colours(classes, {name: c for name, c in (colours or {}).items() if name not in lost})
     alone = np.arange(len(names), dtype=np.int64)

@@ -33,7 +33,7 @@ _KEYS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Head(LinearModel):
     """What `fit` returns.
 
@@ -62,6 +62,11 @@ class Head(LinearModel):
             raise InputError(f"{len(self.colours)} colours for {len(self.classes)} classes")
         for colour in self.colours:
             parse_colour(colour)
+
+    def __repr__(self) -> str:
+        return (
+            f"Head({len(self.classes)} classes of {self.column!r}, {self.dims} dims of {self.model.name}, {self.year})"
+        )
 
     @property
     def dims(self) -> int:

@@ -64,6 +64,10 @@ def _named(root: str, key: str) -> Iterator[None]:
         said = str(error).lower().replace(key.lower(), "")
         if isinstance(error, PreconditionError):
             raise ChangedError(f"{where} was replaced while it was read, try again") from None
+        if "range request not supported" in said:
+            raise PermanentError(f"{root} does not answer range requests; expected a server that does") from None
+        if "error sending request" in said:
+            raise LoadError(f"{where}: no answer from the server") from None
         if any(sign in said for sign in _RANGE_SIGNS):
             raise CorruptError(f"{where} is shorter than expected: {text}") from None
         if any(sign in said for sign in _LOAD_SIGNS):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, require, silent, staging
-from tessera.geo import parse_points
+from tessera.geo import parse_points, read_vector
 
 if TYPE_CHECKING:
     from tessera.base import Progress
@@ -21,7 +21,7 @@ REGION_SUFFIXES = (".tif", ".tiff", ".npy")
 
 
 def export_points(store: Store, points: object, year: int, out: str | Path, *, dims: int | None = None) -> int:
-    """Write the vectors at points as a table: lon, lat, then a column a dimension, nan where there is no data.
+    """Write the vectors at points as a table: lon, lat, the points' own columns, then one a dimension, nan = no data.
 
     Parameters
     ----------
@@ -44,6 +44,9 @@ def export_points(store: Store, points: object, year: int, out: str | Path, *, d
     lonlat = parse_points(points)
     values = store.sample_points(lonlat, year, dims)
     columns: dict[str, Any] = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
+    if not isinstance(points, (list, tuple, np.ndarray)):
+        table = read_vector(points)
+        columns |= {name: column.tolist() for name, column in table.columns.items() if name not in columns}
     columns.update({f"e{band}": values[:, band] for band in range(values.shape[1])})
     table = pa.table(columns)
     with staging(target) as folder:
@@ -53,12 +56,12 @@ def export_points(store: Store, points: object, year: int, out: str | Path, *, d
         else:
             parquet.write_table(table, part)
         part.replace(target)
-    return int((~np.isnan(values[:, 0])).sum()) if len(values) else 0
+    return int(np.isfinite(values[:, 0]).sum()) if len(values) else 0
 
 
 def export_region(
     store: Store, area: object, year: int, out: str | Path, *, dims: int | None = None, progress: Progress = silent
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, int]:
     """Write a region's vectors, strip by strip: float32, NaN = no data.
 
     Parameters
@@ -70,7 +73,7 @@ def export_region(
 
     Returns
     -------
-    (height, width, dims)
+    height, width, dims, and how many pixels have data
 
     Raises
     ------
@@ -106,24 +109,25 @@ def _target(out: str | Path, suffixes: tuple[str, ...]) -> Path:
 
 def _write_npy(
     store: Store, area: object, year: int, part: Path, dims: int | None, window: Any, progress: Progress
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, int]:
     kept = store.dims if dims is None else dims
     target: Any = None
-    row = 0
+    row = found = 0
     for strip in store.iter_region(area, year, dims):
         if target is None:
             shape = (*window.shape, kept)
             target = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
         target[row : row + strip.shape[0]] = strip.values
         row += strip.shape[0]
+        found += int(np.isfinite(strip.values[..., 0]).sum())
         progress(row, window.height)
     target.flush()
-    return (*window.shape, kept)
+    return (*window.shape, kept, found)
 
 
 def _write_tiff(
     store: Store, area: object, year: int, part: Path, dims: int | None, window: Any, progress: Progress
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, int]:
     rasterio = require("rasterio", extra="geo", purpose="writing a GeoTIFF")
     kept = store.dims if dims is None else dims
     profile = {
@@ -141,12 +145,13 @@ def _write_tiff(
         "compress": "deflate",
         "BIGTIFF": "IF_SAFER",
     }
-    row = 0
+    row = found = 0
     with rasterio.open(part, "w", **profile) as target:
         target.update_tags(TESSERA_YEAR=str(year), TESSERA_MODEL=store.model.name, TESSERA_SHA256=store.model.sha256)
         for strip in store.iter_region(area, year, dims):
             box = rasterio.windows.Window(0, row, window.width, strip.shape[0])
             target.write(np.moveaxis(strip.values, -1, 0), window=box)
             row += strip.shape[0]
+            found += int(np.isfinite(strip.values[..., 0]).sum())
             progress(row, window.height)
-    return (*window.shape, kept)
+    return (*window.shape, kept, found)

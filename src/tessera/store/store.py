@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, silent
-from tessera.embeddings import Embeddings, ModelIdentity, dequantise
+from tessera.embeddings import Embeddings, ModelIdentity, dequantise, is_valid
 from tessera.geo import PIXEL_SIZE, Window, parse_points, zone_crs, zones_of
 from tessera.net import MissingError, open_objects
 
@@ -21,7 +21,7 @@ from .region import memory_bytes, read_values, region_window, strips
 from .writer import ensure_year, input_of, read_header, write_cell, write_new
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import xarray
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tessera.net import Objects
 
 
-@dataclass
+@dataclass(repr=False)
 class Store:
     """Years of embeddings, a Zarr group a UTM zone.
 
@@ -43,6 +43,10 @@ class Store:
 
     objects: Objects
     header: Header
+
+    def __repr__(self) -> str:
+        years = " ".join(map(str, self.years)) or "no years yet"
+        return f"Store({self.objects.root}, {self.dims} dims of {self.model.name}, {years})"
 
     @property
     def years(self) -> tuple[int, ...]:
@@ -145,6 +149,18 @@ class Store:
     def commit(self, cell: Cell, year: int) -> Commit | None:
         """The commit record of a cell; local stores only."""
         return read_commit(self._local(), year, cell)
+
+    def coverage(self, area: object, year: int) -> float:
+        """Share of the pixels that `read_region` returns that have data, 0 to 1; reads scales only."""
+        index = self._year_index(year)
+        window, _ = region_window(area, None)
+        valid = 0
+        for strip in strips(window, 1, None, self.layout):
+            if strip.zone in self.zones:
+                valid += int(
+                    is_valid(read_window(self.objects, self.layout, strip, index, (SCALES,))[SCALES.name]).sum()
+                )
+        return valid / (window.height * window.width)
 
     def read_window(self, window: Window, year: int) -> Embeddings:
         """Codes, scales and counts of a lattice window, verified; exactly what was written."""
@@ -257,7 +273,24 @@ class Store:
         found = {name: record for name, record in records.items() if record is not None}
         total = {key: sum(record.pixels.get(key, 0) for record in found.values()) for key in ("valid", "no_data")}
         size = sum(int(item["bytes"]) for record in found.values() for item in record.objects.values())
-        return {"count": len(found), "names": sorted(found), "pixels": total, "bytes": size}
+        return {
+            "count": len(found),
+            "names": sorted(found),
+            "zones": sorted({cell.zone for cell in self.cells(year)}),
+            "pixels": total,
+            "bytes": size,
+            "bbox": self._bbox(found.values()),
+        }
+
+    @staticmethod
+    def _bbox(records: Iterable[Commit]) -> list[float] | None:
+        """West, south, east, north in degrees of what was written; None where nothing was."""
+        windows = [Window(int(record.cell[3:5]), *part["window"]) for record in records for part in record.inputs]
+        boxes = np.array([window.lonlat_bounds for window in windows]).reshape(-1, 4)
+        if not len(boxes):
+            return None
+        low, high = boxes.min(axis=0), boxes.max(axis=0)
+        return [round(float(value), 5) for value in (low[0], low[1], high[2], high[3])]
 
     def _read(self, window: Window, year: int, dims: int | None, others: bool) -> xarray.DataArray:
         import xarray
