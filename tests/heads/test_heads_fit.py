@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
+import shapely.geometry
 from heads_fakes import MODEL, WINDOW, FakeStore, draw_labels, make_store, make_truth, pixel_lonlat, points_geojson
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -111,7 +113,16 @@ def test_prefix_dims(store: FakeStore) -> None:
 def test_polygons_and_points_in_one_file(store: FakeStore) -> None:
     labels = draw_labels(TRUTH, NAMES, 15)
     head = fit(store, read_labels(labels, "crop"), "crop")
-    assert head.metrics["labels"] == 45
+    assert head.metrics["labels"] == head.metrics["features"] == 45
+    assert "labels: 45 of column 'crop'" in head.report()
+    for feature in labels["features"][:10]:
+        square = shapely.Point(feature["geometry"]["coordinates"]).buffer(2e-4, cap_style="square")
+        feature["geometry"] = shapely.geometry.mapping(square)
+    head = fit(store, labels, "crop")
+    assert head.metrics["features"] == 45
+    assert head.metrics["labels"] > 70
+    assert f"labels: {head.metrics['labels']} pixels of 45 features of column 'crop'" in head.report()
+    assert sum(row["labels"] for row in head.metrics["per_class"].values()) == head.metrics["labels"]
 
 
 @pytest.mark.parametrize(

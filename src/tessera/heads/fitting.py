@@ -90,7 +90,8 @@ def fit(
     alone = np.arange(len(names), dtype=np.int64)
     groups = spatial_groups(places.lonlat[good], places.groups[good]) if split == "spatial" else alone
     metrics = cross_validate(x, names, groups, split=split, seed=seed)
-    metrics |= {"labels": len(names), "missing": places.missing, "no_data": int((~good).sum())}
+    features = len(np.unique(places.groups[good]))
+    metrics |= {"labels": len(names), "features": features, "missing": places.missing, "no_data": int((~good).sum())}
     if lost:
         metrics["notes"].append(f"not learnt, as no label has data in {year}: {', '.join(lost)}")
     return Head(

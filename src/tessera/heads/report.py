@@ -24,7 +24,7 @@ _FLATTERS = (
 )
 _TOTALS = ("accuracy", "balanced_accuracy", "macro_f1")
 _PER_CLASS = ("precision", "recall", "f1")
-_COUNTS = ("labels", "places", "missing", "no_data", "folds")
+_COUNTS = ("labels", "features", "places", "missing", "no_data", "folds")
 
 
 def cross_validate(
@@ -142,13 +142,15 @@ def format_report(heading: str, metrics: dict[str, Any], classes: Sequence[str],
     spatial = metrics["split"] == "spatial"
     kept = f", {metrics['places']} places (blocks of {BLOCK_METRES} m, whole polygons) kept whole" if spatial else ""
     folds = f"{metrics['folds']} folds{kept}" if metrics["folds"] else "not tested"
+    pooled = metrics["features"] != metrics["labels"]
+    labels = f"{metrics['labels']} pixels of {metrics['features']} features" if pooled else str(metrics["labels"])
     width = max(len("class"), *(len(name) for name in classes))
     lines = [
         heading,
-        f"labels: {metrics['labels']} of column {column!r}" + "".join(f"; {text}" for text in dropped),
+        f"labels: {labels} of column {column!r}" + "".join(f"; {text}" for text in dropped),
         f"split: {metrics['split']}, {folds}",
         "",
-        f"{'class':<{width}}  labels  tested  precision  recall     F1",
+        f"{'class':<{width}}  {'pixels' if pooled else 'labels'}  tested  precision  recall     F1",
     ]
     for name in classes:
         row = metrics["per_class"][name]
