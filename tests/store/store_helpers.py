@@ -47,6 +47,8 @@ class RangeHandler(SimpleHTTPRequestHandler):
     """Files of a folder with single byte ranges; counts requests."""
 
     requests: list[tuple[str, str | None]] = []  # noqa: RUF012 - set anew for each server
+    weak = False
+    status: int | None = None
 
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
@@ -58,7 +60,12 @@ class RangeHandler(SimpleHTTPRequestHandler):
         data = path.read_bytes()
         about = path.stat()
         etag = f'"{about.st_ino:x}-{about.st_mtime_ns:x}-{about.st_size:x}"'
-        if self.headers.get("If-Match", etag) != etag:
+        if self.weak:
+            etag = "W/" + etag
+        if self.status is not None:
+            self.send_error(self.status)
+            return
+        if "If-Match" in self.headers and (self.weak or self.headers["If-Match"] != etag):
             self.send_error(412)
             return
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted or "")
@@ -80,7 +87,9 @@ class RangeHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+def serving(
+    folder: Path, *, weak: bool = False, status: int | None = None
+) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
     requests: list[tuple[str, str | None]] = []
 
     class Handler(RangeHandler):
@@ -88,6 +97,8 @@ def serving(folder: Path) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
             super().__init__(*args, directory=str(folder), **kwargs)
 
     Handler.requests = requests
+    Handler.weak = weak
+    Handler.status = status
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

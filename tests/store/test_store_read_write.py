@@ -19,8 +19,8 @@ from store_helpers import CELL, LAYOUT, MODEL, equal, new_store, random_embeddin
 
 from tessera.base import InputError
 from tessera.embeddings import Embeddings, ModelIdentity
-from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, to_lonlat
-from tessera.net import CorruptError, NetError, Objects
+from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, from_lonlat, to_lonlat
+from tessera.net import CorruptError, LoadError, NetError, Objects, PermanentError
 from tessera.store import Layout, Store, create_store, export_points, export_region, open_store
 from tessera.store.reader import read_window
 
@@ -284,7 +284,7 @@ def test_damage_is_found_and_named(tmp_path: Path) -> None:
 
 def test_a_damaged_cell_is_not_merged_with_and_is_replaced_only_whole(tmp_path: Path) -> None:
     store = new_store(tmp_path / "s")
-    whole = random_embeddings(BASE, cube_sha256="x")
+    whole = random_embeddings(BASE, no_data=0, cube_sha256="x")
     corner = random_embeddings(replace(BASE, width=5, height=5), 3, 0)
     path = tmp_path / "s" / LAYOUT.key(LAYOUT.codes, CELL, 0)
     for harm in (path.unlink, lambda: path.write_bytes(path.read_bytes()[:-7]), lambda: path.write_bytes(b"")):
@@ -292,10 +292,109 @@ def test_a_damaged_cell_is_not_merged_with_and_is_replaced_only_whole(tmp_path: 
         assert store.holds(BASE, 2024, {"cube_sha256": "x"})
         harm()
         assert not store.holds(BASE, 2024, {"cube_sha256": "x"})
-        with pytest.raises(CorruptError, match="write the whole cell to replace it"):
-            store.write(corner, 2024)
+        for part in (corner, random_embeddings(BASE, no_data=0.5)):
+            with pytest.raises(CorruptError, match=r"to write cell .* anew, remove its objects"):
+                store.write(part, 2024)
         store.write(whole, 2024)
         assert equal(store.read_window(BASE, 2024), whole)
+
+
+def test_a_lost_prefix_array_or_record_costs_nothing(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    whole = random_embeddings(BASE, no_data=0.3)
+    corner = random_embeddings(replace(BASE, width=5, height=5), 3, 0)
+    for lost in (LAYOUT.key(LAYOUT.prefix_arrays[0], CELL, 0), f"commits/2024/{CELL.name}.json"):
+        store.write(whole, 2024)
+        (tmp_path / "s" / lost).write_bytes(b"{")
+        store.write(corner, 2024)
+        found = store.read_window(BASE, 2024)
+        assert np.array_equal(found.codes[5:], whole.codes[5:])
+        point = [centre_of(BASE, 100, 100)]
+        assert np.array_equal(
+            store.sample_points(point, 2024, dims=2), store.sample_points(point, 2024)[:, :2], equal_nan=True
+        )
+
+
+def test_a_cell_with_a_pending_commit_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = new_store(tmp_path / "s")
+    store.write(random_embeddings(BASE, cube_sha256="a"), 2024)
+    assert store.holds(BASE, 2024, {"cube_sha256": "a"})
+
+    def die(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tessera.store.commit._roll_forward", die)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(random_embeddings(BASE, 5, cube_sha256="b"), 2024)
+    assert not store.holds(BASE, 2024, {"cube_sha256": "a"})
+
+
+def test_coverage_is_the_share_of_the_region_also_over_a_border(tmp_path: Path) -> None:
+    from tessera.geo import parse_area
+
+    store = new_store(tmp_path / "s", (31, 32))
+    area = (5.995, 50.0, 6.005, 50.005)
+    for seed, part in enumerate(parse_area(area).parts()):
+        store.write(random_embeddings(part.window, seed), 2024)
+        wanted = np.isfinite(store.read_region(area, 2024).values[..., 0]).mean()
+        assert store.coverage(area, 2024) == wanted > 0.3
+    with pytest.raises(InputError, match="no zone 40"):
+        store.coverage(replace(ACROSS, zone=40), 2024)
+
+
+def test_the_box_of_what_is_there_closes_over_the_date_line(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s", (1, 31, 60))
+    for lon, lat in ((179.9, 10.0), (-179.9, 10.1)):
+        zone = 60 if lon > 0 else 1
+        x, y = from_lonlat(lon, lat, zone)
+        store.write(random_embeddings(Window(zone, int(x // 10), int(y // 10), 40, 40)), 2024)
+    west, south, east, north = store.info()["cells"]["2024"]["bbox"]
+    assert 179.8 < west < 180
+    assert -180 < east < -179.8
+    assert 9.9 < south < north < 10.2
+
+
+@pytest.mark.parametrize(("status", "kind"), [(503, LoadError), (429, LoadError), (400, PermanentError)])
+def test_what_a_server_refuses_is_told_apart(tmp_path: Path, status: int, kind: type[NetError]) -> None:
+    new_store(tmp_path / "s")
+    with serving(tmp_path, status=status) as (url, _), pytest.raises(kind, match=r"tessera\.json") as caught:
+        open_store(f"{url}/s")
+    assert type(caught.value) is kind
+
+
+def test_a_server_with_weak_etags_can_be_read(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    store.write(random_embeddings(ACROSS), 2024)
+    with serving(tmp_path, weak=True) as (url, _):
+        assert equal(open_store(f"{url}/s").read_window(ACROSS, 2024), random_embeddings(ACROSS))
+
+
+def test_points_keep_columns_of_any_kind(tmp_path: Path) -> None:
+    import pandas as pd
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    store = new_store(tmp_path / "s")
+    store.write(random_embeddings(ACROSS, no_data=0), 2024)
+    lon, lat = centre_of(ACROSS, 3, 4)
+    odd: dict[str, list[Any]] = {
+        "tags": [["a"], ["b", "c"]],
+        "mixed": [1, "x"],
+        "big": [2**70, 1],
+        "gap": [None, 3],
+        "when": [pd.Timestamp("2023-05-01"), pd.NaT],
+    }
+    frame = pd.DataFrame({"lon": [lon, lon], "lat": [lat, lat], **odd})
+    for name in ("p.csv", "p.parquet"):
+        assert export_points(store, frame, 2024, tmp_path / name) == 2
+    for table in (pyarrow.csv.read_csv(tmp_path / "p.csv"), pyarrow.parquet.read_table(tmp_path / "p.parquet")):
+        row = table.to_pylist()[0]
+        assert str(row["mixed"]) == "1"
+        assert "2023-05-01" in str(row["when"])
+        assert int(row["big"]) == 2**70
+    with pytest.raises(InputError, match="columns e0, as the vectors have"):
+        export_points(store, frame.rename(columns={"gap": "e0"}), 2024, tmp_path / "q.csv")
 
 
 def test_a_cell_without_its_record_is_merged_with_all_the_same(tmp_path: Path) -> None:

@@ -33,23 +33,25 @@ def build(
     parts = parse_area(value).parts()
     for part in parts:
         target = out if len(parts) == 1 else out.with_name(f"{out.stem}_utm{part.zone:02d}{out.suffix}")
-        if _is_there(target, part.window, year):
-            print(f"{target}: already there")
+        if _is_there(target, part.window, year, source):
+            print(f"{target}: already there, from the same area, year and catalogue; remove it to build it anew")
             continue
         with step(f"Reading scenes of zone {part.zone}") as progress:
             print(f"{target}: {_one_line(build_cube(part.window, year, source=source, out=target, progress=progress))}")
 
 
-def _is_there(target: Path, window: Any, year: int) -> bool:
-    """Whether a cube of this window and year is there already; another one in its place is an error."""
+def _is_there(target: Path, window: Any, year: int, source: str) -> bool:
+    """Whether a cube of this window, year and catalogue is there already; another one in its place is an error."""
     from tessera.base import InputError
     from tessera.cubes import open_cube
+    from tessera.scenes import catalogue_id
 
     if not target.exists():
         return False
     cube = open_cube(target)
-    if cube.grid != window.grid or cube.year != year:
-        raise InputError(f"{target} exists and is of another area or year; expected a new path for the cube")
+    origin = catalogue_id(source)
+    if cube.grid != window.grid or cube.year != year or cube.provenance.get("source") != origin:
+        raise InputError(f"{target} exists, of another area, year or catalogue; expected a new path for the cube")
     return True
 
 

@@ -162,6 +162,12 @@ def _check_geojson_crs(value: dict[str, Any], source: str) -> None:
         raise InputError(f"{source} declares the CRS {name!r}; GeoJSON is read in degrees (EPSG:4326)")
 
 
+def _plain(series: Any) -> list[Any]:
+    """A pandas column as plain values: None where it is missing, dates as text."""
+    values = series.astype(object).where(series.notna(), None).tolist()
+    return [value.isoformat() if hasattr(value, "isoformat") else value for value in values]
+
+
 def _as_column(values: list[Any]) -> NDArray[Any]:
     present = [value for value in values if value is not None]
     if present and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in present):
@@ -196,7 +202,7 @@ def _from_csv(path: Path) -> VectorTable:
 def _from_dataframe(frame: Any, source: str) -> VectorTable:
     names = [str(name) for name in frame.columns]
     _refuse_twice(names, source)
-    columns = {name: _as_column(frame.iloc[:, index].to_numpy().tolist()) for index, name in enumerate(names)}
+    columns = {name: _as_column(_plain(frame.iloc[:, index])) for index, name in enumerate(names)}
     return _from_columns(columns, source)
 
 
@@ -279,8 +285,6 @@ def _from_geodataframe(frame: Any, source: str) -> VectorTable:
     geometry = frame.geometry
     geometries = _to_degrees(np.asarray(geometry.to_numpy(), dtype=object), frame.crs.to_wkt(), source)
     columns = {
-        str(name): _as_column(frame[name].to_numpy().tolist())
-        for name in getattr(frame, "columns", ())
-        if name != geometry.name
+        str(name): _as_column(_plain(frame[name])) for name in getattr(frame, "columns", ()) if name != geometry.name
     }
     return VectorTable(geometries, columns, source)

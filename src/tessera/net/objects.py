@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,19 +27,11 @@ if TYPE_CHECKING:
 
     from obstore import GetOptions
 
-_LOAD_SIGNS = (
-    "429",
-    "500",
-    "502",
-    "503",
-    "504",
-    "timed out",
-    "timeout",
-    "connection",
-    "error sending request",
-    "reset",
+_LOAD = re.compile(
+    r"(status code|status|code)\W+(429|5\d\d)|server error|too many requests|timed? ?out|connection (reset|closed)"
 )
-_RANGE_SIGNS = ("range was invalid", "range not satisfiable", " 416")
+"""What a busy server or a broken line says, in the first line of an error."""
+_RANGE_SIGNS = ("range was invalid", "range not satisfiable", "status code: 416")
 _ATTEMPTS = {"max_retries": 4}
 _THREADS = 8
 """Requests under way at once for one object."""
@@ -61,23 +54,23 @@ def _named(root: str, key: str) -> Iterator[None]:
         raise CredentialError(f"{where} is refused: {_first_line(error)}") from None
     except (BaseError, OSError, ValueError) as error:
         text = _first_line(error)
-        said = str(error).lower().replace(key.lower(), "")
+        said = text.lower().replace(key.lower(), "").replace(root.lower(), "")
         if isinstance(error, PreconditionError):
             raise ChangedError(f"{where} was replaced while it was read, try again") from None
         if "range request not supported" in said:
             raise PermanentError(f"{root} does not answer range requests; expected a server that does") from None
-        if "error sending request" in said:
-            raise LoadError(f"{where}: no answer from the server") from None
         if any(sign in said for sign in _RANGE_SIGNS):
             raise CorruptError(f"{where} is shorter than expected: {text}") from None
-        if any(sign in said for sign in _LOAD_SIGNS):
+        if "error sending request" in said:
+            raise LoadError(f"{where}: no answer from the server") from None
+        if _LOAD.search(said):
             raise LoadError(f"{where} could not be read, try again: {text}") from None
         raise PermanentError(f"{where} could not be read: {text}") from None
 
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    return lines[0][:300]
 
 
 @dataclass(frozen=True)
@@ -124,6 +117,9 @@ class Objects:
         with _named(self.root, key):
             answer = obstore.get(self._store, key, options={"range": (0, length)})
             size, etag = int(answer.meta["size"]), answer.meta["e_tag"]
+            if etag is not None and etag.startswith("W/"):
+                # a weak tag never matches a condition (RFC 9110, 13.1.1)
+                etag = None
             data = bytes(answer.bytes())
         if len(data) != length:
             raise CorruptError(f"{self.root}/{key} has {size} bytes; expected at least {length}")

@@ -70,6 +70,29 @@ class Catalogue:
     scenes: tuple[Scene, ...]
 
 
+def catalogue_id(source: str | Path) -> str:
+    """The id of a static STAC catalogue, from its first document alone; a cube's provenance names it as its source.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    return str(read_json(_entry(source), what="catalogue").get("id", ""))
+
+
+def _entry(source: str | Path) -> Path:
+    path = Path(source)
+    if path.is_dir():
+        names = [name for name in ("catalog.json", "collection.json") if (path / name).is_file()]
+        if not names:
+            raise InputError(f"no catalog.json in {path}; expected the folder of a static STAC catalogue")
+        path = path / names[0]
+    if not path.is_file():
+        raise InputError(f"catalogue not found: {source}")
+    return path
+
+
 def open_catalogue(source: str | Path) -> Catalogue:
     """Read a static STAC catalogue.
 
@@ -84,14 +107,7 @@ def open_catalogue(source: str | Path) -> Catalogue:
         collection lacks an asset or a property that is needed.
     """
     require("pystac", extra="scenes", purpose="reading scenes")
-    path = Path(source)
-    if path.is_dir():
-        names = [name for name in ("catalog.json", "collection.json") if (path / name).is_file()]
-        if not names:
-            raise InputError(f"no catalog.json in {path}; expected the folder of a static STAC catalogue")
-        path = path / names[0]
-    if not path.is_file():
-        raise InputError(f"catalogue not found: {source}")
+    path = _entry(source)
     root = path.parent.resolve()
     identifier = ""
     scenes: list[Scene] = []

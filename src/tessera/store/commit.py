@@ -111,7 +111,7 @@ def _parse_input(part: Any) -> dict[str, Any]:
     return {
         "window": [west, north, width, height],
         "provenance": dict(part["provenance"]),
-        "intact": bool(part["intact"]),
+        "intact": part.get("intact") is True,
     }
 
 
@@ -157,7 +157,13 @@ def _staging(folder: Path, year: int, cell: Cell) -> Path:
 
 
 def put_cell(
-    folder: Path, cell: Cell, record: Commit, shards: dict[str, bytes | None], keys: dict[str, str], layout: Layout
+    folder: Path,
+    cell: Cell,
+    record: Commit,
+    shards: dict[str, bytes | None],
+    keys: dict[str, str],
+    layout: Layout,
+    before: Commit | None,
 ) -> Commit:
     """Commit a cell's shards; call it under the cell's lock.
 
@@ -166,6 +172,7 @@ def put_cell(
     record : its `objects` are filled in here
     shards : array name -> bytes, None for an array without data
     keys : array name -> key of its object
+    before : the record that it has, None where there is none that can be read
 
     Raises
     ------
@@ -180,7 +187,7 @@ def put_cell(
             if data is not None
         },
     )
-    if read_commit(folder, record.year, cell) == record and all_there(folder, record):
+    if before == record and all_there(folder, record):
         return record
     staging = _staging(folder, record.year, cell)
     try:
@@ -199,9 +206,10 @@ def put_cell(
     return record
 
 
-def all_there(folder: Path, record: Commit) -> bool:
-    """Whether a record's objects are there, of its lengths; their bytes are not read."""
-    paths = [(folder / str(info["key"]), info["bytes"]) for info in record.objects.values()]
+def all_there(folder: Path, record: Commit, names: set[str] | None = None) -> bool:
+    """Whether a record's objects, or those of some arrays, are there, of its lengths; their bytes are not read."""
+    objects = {name: info for name, info in record.objects.items() if names is None or name in names}
+    paths = [(folder / str(info["key"]), info["bytes"]) for info in objects.values()]
     return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
@@ -222,6 +230,11 @@ def _roll_forward(folder: Path, cell: Cell, record: Commit, layout: Layout, keys
             sync_folder(target.parent)
     write_atomic(commit_path(folder, record.year, cell), record.encode())
     shutil.rmtree(staging, ignore_errors=True)
+
+
+def is_pending(folder: Path, year: int, cell: Cell) -> bool:
+    """Whether a writer is at work on a cell, or died on it."""
+    return (_staging(folder, year, cell) / "intent.json").exists()
 
 
 def recover_cell(folder: Path, year: int, cell: Cell, layout: Layout) -> bool:

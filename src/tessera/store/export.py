@@ -46,8 +46,12 @@ def export_points(store: Store, points: object, year: int, out: str | Path, *, d
     columns: dict[str, Any] = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
     if not isinstance(points, (list, tuple, np.ndarray)):
         table = read_vector(points)
-        columns |= {name: column.tolist() for name, column in table.columns.items() if name not in columns}
-    columns.update({f"e{band}": values[:, band] for band in range(values.shape[1])})
+        columns |= {name: _arrow(column.tolist()) for name, column in table.columns.items() if name not in columns}
+    vectors = {f"e{band}": values[:, band] for band in range(values.shape[1])}
+    taken = sorted(columns.keys() & vectors.keys())
+    if taken:
+        raise InputError(f"the points have columns {', '.join(taken[:3])}, as the vectors have; expected other names")
+    columns |= vectors
     table = pa.table(columns)
     with staging(target) as folder:
         part = folder / target.name
@@ -57,6 +61,19 @@ def export_points(store: Store, points: object, year: int, out: str | Path, *, d
             parquet.write_table(table, part)
         part.replace(target)
     return int(np.isfinite(values[:, 0]).sum()) if len(values) else 0
+
+
+def _arrow(values: list[Any]) -> Any:
+    """A column of one type; what Arrow cannot hold or CSV cannot write becomes text."""
+    import pyarrow as pa
+
+    try:
+        array = pa.array(values)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError):
+        array = None
+    if array is None or pa.types.is_nested(array.type):
+        array = pa.array([None if value is None else str(value) for value in values])
+    return array
 
 
 def export_region(

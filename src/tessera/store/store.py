@@ -13,7 +13,7 @@ from tessera.embeddings import Embeddings, ModelIdentity, dequantise, is_valid
 from tessera.geo import PIXEL_SIZE, Window, parse_points, zone_crs, zones_of
 from tessera.net import MissingError, open_objects
 
-from .commit import Commit, all_there, committed_cells, read_commit, recover_all
+from .commit import Commit, all_there, committed_cells, is_pending, read_commit, recover_all
 from .layout import COUNTS, SCALES, ArraySpec, Layout
 from .metadata import DOCUMENT, DOCUMENT_LIMIT, Header, parse_year
 from .reader import read_points, read_window
@@ -127,11 +127,14 @@ class Store:
         if folder is None or year not in self.years:
             return False
         for cell in window.cells(self.layout.shard):
-            record = read_commit(folder, year, cell)
             inside = cell.window.intersection(window)
+            try:
+                record = read_commit(folder, year, cell)
+            except InputError:
+                return False
             if record is None or inside is None or input_of(inside, provenance) not in record.inputs:
                 return False
-            if not all_there(folder, record):
+            if is_pending(folder, year, cell) or not all_there(folder, record):
                 return False
         return True
 
@@ -151,15 +154,18 @@ class Store:
         return read_commit(self._local(), year, cell)
 
     def coverage(self, area: object, year: int) -> float:
-        """Share of the pixels that `read_region` returns that have data, 0 to 1; reads scales only."""
+        """Share of the pixels that `read_region` returns that have data, 0 to 1; in one zone it reads scales only."""
         index = self._year_index(year)
-        window, _ = region_window(area, None)
+        window, others = region_window(area, None)
         valid = 0
-        for strip in strips(window, 1, None, self.layout):
-            if strip.zone in self.zones:
-                valid += int(
-                    is_valid(read_window(self.objects, self.layout, strip, index, (SCALES,))[SCALES.name]).sum()
-                )
+        if others:
+            for part in self.iter_region(area, year, self.model.prefix_dims[0]):
+                valid += int(np.isfinite(part.values[..., 0]).sum())
+        else:
+            self._check_zone(window.zone)
+            for strip in strips(window, 1, None, self.layout):
+                scales = read_window(self.objects, self.layout, strip, index, (SCALES,))[SCALES.name]
+                valid += int(is_valid(scales).sum())
         return valid / (window.height * window.width)
 
     def read_window(self, window: Window, year: int) -> Embeddings:
@@ -284,13 +290,19 @@ class Store:
 
     @staticmethod
     def _bbox(records: Iterable[Commit]) -> list[float] | None:
-        """West, south, east, north in degrees of what was written; None where nothing was."""
+        """West, south, east, north in degrees of what was written, west > east over the date line, or None."""
         windows = [Window(int(record.cell[3:5]), *part["window"]) for record in records for part in record.inputs]
         boxes = np.array([window.lonlat_bounds for window in windows]).reshape(-1, 4)
         if not len(boxes):
             return None
-        low, high = boxes.min(axis=0), boxes.max(axis=0)
-        return [round(float(value), 5) for value in (low[0], low[1], high[2], high[3])]
+        west, south, east, north = boxes.T
+        # the widest gap around the globe is what the box leaves out
+        order = np.argsort(west)
+        reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
+        gaps = np.append(west[order][1:], west[order][0] + 360) - reach
+        after = int(np.argmax(gaps))
+        edges = west[order][(after + 1) % len(order)], south.min(), (reach[after] + 180) % 360 - 180, north.max()
+        return [round(float(value), 5) for value in edges]
 
     def _read(self, window: Window, year: int, dims: int | None, others: bool) -> xarray.DataArray:
         import xarray

@@ -108,8 +108,9 @@ def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embedd
     year_index = header.years.index(year)
     with file_lock(cell_lock_path(folder, year, cell)):
         recover_cell(folder, year, cell, layout)
-        before = read_commit(folder, year, cell)
-        codes, scales, counts = _read_before(folder, header, cell, year_index, before, whole=window == cell.window)
+        before = _readable_commit(folder, year, cell)
+        everything = window == cell.window and bool(is_valid(part.scales).all())
+        codes, scales, counts = _read_before(folder, header, cell, year_index, before, everything=everything)
         box = window.slices_in(cell.window)
         _merge(codes[box], scales[box], counts[box], part)
         written = ~np.isposinf(scales)
@@ -137,26 +138,38 @@ def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embedd
             inputs=_inputs(before, window, part.provenance),
         )
         keys = {spec.name: layout.key(spec, cell, year_index) for spec in layout.arrays}
-        return put_cell(folder, cell, record, shards, keys, layout)
+        return put_cell(folder, cell, record, shards, keys, layout, before)
+
+
+def _readable_commit(folder: Path, year: int, cell: Cell) -> Commit | None:
+    """The record, None also where it cannot be read: it is made again from the shards."""
+    try:
+        return read_commit(folder, year, cell)
+    except InputError:
+        return None
 
 
 def _read_before(
-    folder: Path, header: Header, cell: Cell, year_index: int, before: Commit | None, *, whole: bool
+    folder: Path, header: Header, cell: Cell, year_index: int, before: Commit | None, *, everything: bool
 ) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.uint16]]:
     """What a cell holds already: the shards are the truth, with or without a record.
 
-    A cell that is damaged can only be written whole: what is lost is lost then, and the new embeddings take its place.
+    A damaged cell is replaced only by embeddings that have data in every pixel of it, so that nothing which could still
+    be read is lost.
     """
     layout = header.layout
     specs = (layout.codes, SCALES, COUNTS)
     try:
-        if before is not None and not all_there(folder, before):
+        if before is not None and not all_there(folder, before, {spec.name for spec in specs}):
             raise CorruptError(f"cell {cell.name} of {before.year} lacks objects that its commit record names")
         found = read_window(open_objects(folder), layout, cell.window, year_index, specs)
         return found[layout.codes.name], found[SCALES.name], found[COUNTS.name]
     except CorruptError as error:
-        if not whole:
-            raise CorruptError(f"{error}; write the whole cell to replace it") from None
+        if not everything:
+            raise CorruptError(
+                f"{error}; to write cell {cell.name} anew, remove its objects and commit record, or write data to all "
+                f"of it"
+            ) from None
     side = layout.shard
     return (
         np.zeros((side, side, layout.dims), dtype=np.int8),
