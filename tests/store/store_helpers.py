@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from tessera.embeddings import Embeddings, ModelIdentity
-from tessera.geo import Cell, Window
+from tessera.geo import Cell, Window, to_lonlat
 from tessera.store import Layout, Store, create_store
 
 MODEL = ModelIdentity("test", "ab" * 32, 8, (2, 8))
 LAYOUT = Layout(8, (2,), shard=128, chunk=32)
 CELL = Cell(31, 500, 4300, 128)
+BASE = CELL.window
+ACROSS = Window(31, BASE.west + 70, BASE.north + 40, 150, 130)
 
 
 def new_store(path: Path, zones: tuple[int, ...] = (31,)) -> Store:
@@ -41,6 +43,11 @@ def equal(one: Embeddings, other: Embeddings) -> bool:
         and np.array_equal(one.scales, other.scales, equal_nan=True)
         and np.array_equal(one.counts, other.counts)
     )
+
+
+def centre_of(window: Window, row: int, col: int) -> tuple[float, float]:
+    lon, lat = to_lonlat((window.west + col + 0.5) * 10, (window.north - row - 0.5) * 10, window.zone)
+    return float(lon), float(lat)
 
 
 class RangeHandler(SimpleHTTPRequestHandler):
