@@ -21,7 +21,6 @@ from tessera.net import NetError
 from tessera.store import Layout, Store, create_store, export_points, export_region, open_store
 from tessera.store.reader import read_window
 
-
 windows = st.builds(
     lambda x, y, w, h: Window(31, BASE.west + x, BASE.north + y, w, h),
     st.integers(-140, 140),
