@@ -24,7 +24,7 @@ def build(
 ) -> None:
     """Build the cube of an area from scenes.
 
-    Example: tessera cube build --source scenes/ --bbox 5.240,50.685,5.265,50.700 --year 2023 -o cube.zarr
+    Example: tessera cube build --source scenes/ --bbox 5.237,50.681,5.270,50.702 --year 2023 -o cube.zarr
     """
     from tessera.geo import parse_area
     from tessera.scenes import build_cube

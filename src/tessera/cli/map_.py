@@ -20,7 +20,7 @@ def map_(
 ) -> None:
     """Map an area with a head.
 
-    Example: tessera map store.zarr --head crops.json --bbox 5.240,50.685,5.265,50.700 -o map.tif
+    Example: tessera map store.zarr --head crops.json --bbox 5.237,50.681,5.270,50.702 -o map.tif
     """
     from tessera.heads import load_head
     from tessera.store import open_store
