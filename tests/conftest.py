@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,11 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+# no test and none of its children may look into the user's cache or ask the real hub
+os.environ.pop("HF_HUB_CACHE", None)
+os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "tessera-tests-without-a-hub")
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 
 settings.register_profile("house", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("house")
@@ -28,6 +35,6 @@ def shared() -> Path:
 def checkpoints(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoints in the published containers with the fixtures' weights."""
     out = tmp_path_factory.mktemp("checkpoints")
-    names = ["v2_nano", "v2_tiny", "v1_1", "v1_0_qat", "v2_small_qk"]
+    names = ["v2_nano", "v2_tiny", "v1_1", "v1_0_qat", "v1_0_early_with_projector", "v2_small_qk"]
     subprocess.run([sys.executable, shared / "fixtures" / "build_checkpoints.py", out, *names], check=True)
     return out

@@ -20,7 +20,7 @@ import torch
 from tessera.base import InputError, write_atomic
 from tessera.cubes import S2_BANDS
 from tessera.geo import Window
-from tessera.models import Student, StudentShape
+from tessera.models import Shape, Student
 from tessera.pretrain import PixelSeries, concatenate, embed_series, pretrain, series_of_arrays, series_of_cube
 from tessera.scenes import simulate_cube
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MISSING = 65535
 COMPOSITE_MINIMUM = 8
 """Least number of valid monthly composites: Belgium has 10 of 12, parcels and points lose some to clouds."""
-NANO = StudentShape(latent_dim=36, num_layers=2, nhead=4, dim_feedforward=384, repr_dim=128)
+NANO = Shape(latent_dim=36, num_layers=2, nhead=4, dim_feedforward=384, repr_dim=128)
 STEPS, BATCH, DRAWS, WIDTH, SEED = 1100, 256, 16, 512, 3407
 """For two CPU cores and twenty minutes. The published run: 28,381 steps of 8 x 2,048, 40 draws, 16,384 wide."""
 DROPOUT = 0.0

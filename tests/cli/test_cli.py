@@ -179,7 +179,7 @@ def test_models_are_listed_and_described(run: Run) -> None:
     assert code == 0
     assert "bundled-nano" in out
     assert "TESSERA-V-2.0-2B-M" in out
-    assert len(json.loads(run("models", "list", "--json")[1])) == 5
+    assert len(json.loads(run("models", "list", "--json")[1])) == 10
     code, out, _ = run("models", "info")
     assert "1,066,402" in out
     assert json.loads(run("models", "info", "--json")[1])["input"]["s2_bands"][0] == "B04"
@@ -195,6 +195,8 @@ def commands() -> list[list[str]]:
         ["embed"],
         ["models", "list"],
         ["models", "info"],
+        ["models", "pull"],
+        ["models", "convert"],
         ["store", "info"],
         ["get"],
         ["fit"],

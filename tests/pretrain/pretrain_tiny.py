@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tessera.models import StudentShape
+from tessera.models import Shape
 from tessera.pretrain import PixelSeries, pretrain, series_of_arrays
 
 if TYPE_CHECKING:
     from tessera.models import Checkpoint
 
-TINY = StudentShape(latent_dim=4, num_layers=1, nhead=2, dim_feedforward=16, repr_dim=16)
+TINY = Shape(latent_dim=4, num_layers=1, nhead=2, dim_feedforward=16, repr_dim=16)
 
 
 def make_series(pixels: int = 48) -> PixelSeries:

@@ -17,27 +17,43 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def step(title: str) -> Iterator[Progress]:
-    """Show a step's progress: a bar with time left on a terminal, a line at its end elsewhere."""
+def step(title: str, unit: str = "") -> Iterator[Progress]:
+    """Show a step's progress: a bar with time left on a terminal, a line at its end elsewhere.
+
+    Parameters
+    ----------
+    unit : of what is counted; its rate is shown where given
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
     start = time.monotonic()
+    counted: list[int] = []
+
+    def rate() -> str:
+        made = counted[-1] - counted[0] if counted else 0
+        return f", {made / max(1e-9, time.monotonic() - start):,.0f} {unit}/s" if unit and made else ""
+
     if not console.is_terminal:
-        yield lambda done, total: None  # noqa: ARG005 - the callable's shape is given
-        print(f"{title}: done in {time.monotonic() - start:.1f} s", file=sys.stderr)
+
+        def count(done: int, total: int) -> None:  # noqa: ARG001 - the callable's shape is given
+            counted[1:] = [done]
+
+        yield count
+        print(f"{title}: done in {time.monotonic() - start:.1f} s{rate()}", file=sys.stderr)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, console=console) as bars:
         task = bars.add_task(title, total=None)
 
         def show(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
+            counted[1:] = [done]
+            bars.update(task, completed=done, total=total, description=f"{title}{rate()}")
 
         yield show
-        bars.update(task, description=f"{title}, {time.monotonic() - start:.1f} s")
+        bars.update(task, description=f"{title}, {time.monotonic() - start:.1f} s{rate()}")
 
 
 def print_json(value: Any) -> None:

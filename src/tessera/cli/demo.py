@@ -12,7 +12,6 @@ import typer
 from tessera.base import InputError, read_json, require, write_atomic
 
 from ._show import step
-from .embed import embed_cube
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +51,7 @@ def demo(
     from tessera.encode import load_encoder
     from tessera.geo import Cell, Window
     from tessera.heads import fit
+    from tessera.scale import embed_cube
     from tessera.scenes import CLASSES, COLOURS, build_cube, simulate
     from tessera.store import create_store, open_store
 
@@ -69,7 +69,7 @@ def demo(
     cube = open_cube(cube_path)
     store = open_store(store_path) if store_path.exists() else create_store(store_path, model=encoder)
     with step(f"3/6 Embedding with {encoder.identity.name} into a store") as progress:
-        embed_cube(store, encoder, cube, _YEAR, store.dims, progress)
+        embed_cube(store, encoder, cube, _YEAR, encoder.options(), progress=progress)
     truth = _read_truth(scenes / "truth.tif")
     labels, rows, cols = _label_points(truth, CLASSES, window, seed)
     write_atomic(folder / "labels.geojson", json.dumps(labels, indent=1).encode())

@@ -10,7 +10,6 @@ import typer
 from ._show import step
 
 if TYPE_CHECKING:
-    from tessera.base import Progress
     from tessera.cubes import PixelCube
     from tessera.encode import Encoder
     from tessera.store import Store
@@ -19,18 +18,34 @@ if TYPE_CHECKING:
 def embed(
     cubes: Annotated[list[Path], typer.Argument(help="Cubes or d-pixel folders, on the lattice.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Store; created if it is not there.")],
-    model: Annotated[str | None, typer.Option(help="Checkpoint file; the bundled weights where left out.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Published name or checkpoint file; the bundled weights where left out.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="mpc or aws, for v1.1: whose scenes the weights know.")] = None,
     year: Annotated[int | None, typer.Option(help="Year, where a cube does not say.")] = None,
     dims: Annotated[int | None, typer.Option(help="Prefix of the model's dims to keep.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:<n>; the GPUs where there are any, else the CPU.")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has instructions for it.")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; one a GPU where left out, or this one alone on a CPU.")
+    ] = None,
+    min_s2: Annotated[int, typer.Option(help="Fewest clear Sentinel-2 dates of an embedded pixel.")] = 0,
+    min_s1: Annotated[int, typer.Option(help="Fewest Sentinel-1 dates of an embedded pixel.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the dates that v1.0 draws; other versions do not draw.")] = 0,
 ) -> None:
-    """Embed cubes into a store, cell by cell; a cell written from the same inputs is left alone.
+    """Embed cubes into a store; run again after any stop, it goes on and ends with the same bytes.
 
     Example: tessera embed cube.zarr -o store.zarr
     """
     from tessera.base import InputError
     from tessera.cubes import open_cube
-    from tessera.encode import load_encoder
+    from tessera.encode import Draw, load_encoder
     from tessera.geo import Window
+    from tessera.scale import Workers, devices_for, embed_cube
 
     opened = []
     for path in cubes:
@@ -40,44 +55,16 @@ def embed(
         except InputError as error:
             raise InputError(f"{path}: {error}; give it one with tessera cube import --crs --west --north") from None
         opened.append((path, cube, _year(cube, year, path)))
-    encoder = load_encoder(model)
-    kept = encoder.dims if dims is None else dims
-    store = _open_or_create(out, kept, encoder)
+    devices = devices_for(device, workers)
+    encoder = load_encoder(model, source, device=devices[0], precision=precision)
+    options = encoder.options(dims, min_s2=min_s2, min_s1=min_s1, draw=Draw(seed))
+    store = _open_or_create(out, options.dims, encoder)
     for path, cube, its_year in opened:
-        with step(f"Embedding {path.name}") as progress:
-            written, skipped = embed_cube(store, encoder, cube, its_year, kept, progress)
+        pool = Workers(path, model, source, encoder.precision, devices) if len(devices) > 1 else None
+        with step(f"Embedding {path.name}", unit="px") as progress:
+            written, skipped = embed_cube(store, encoder, cube, its_year, options, workers=pool, progress=progress)
         cells = f"{written} cell{'s' * (written != 1)} written, {skipped} already there"
         print(f"{path}: {cells}; {_with_data(store, cube, its_year)} of its pixels have data; {out}")
-
-
-def embed_cube(
-    store: Store, encoder: Encoder, cube: PixelCube, year: int, dims: int, progress: Progress
-) -> tuple[int, int]:
-    """Embed a cube cell by cell: (cells written, cells left alone because they hold these very inputs)."""
-    from tessera.geo import Window
-
-    window = Window.of_grid(cube.grid)
-    height = window.height * sum(1 for _ in window.cells(store.layout.shard))
-    written = skipped = rows = 0
-    for cell in window.cells(store.layout.shard):
-        inside = cell.window.intersection(window)
-        if inside is None:
-            continue
-        box_rows, box_cols = inside.slices_in(window)
-        part = cube.crop(box_rows.start, box_rows.stop, box_cols.start, box_cols.stop)
-        if store.holds(inside, year, encoder.provenance(part)):
-            skipped += 1
-        else:
-            before = rows
-            embeddings = encoder.encode(
-                part, dims, progress=lambda done, _, before=before: progress(before + done, height)
-            )
-            store.write(embeddings, year)
-            written += 1
-        rows += inside.height
-        progress(rows, height)
-    progress(height, height)
-    return written, skipped
 
 
 def _with_data(store: Store, cube: PixelCube, year: int) -> str:
@@ -92,9 +79,6 @@ def _open_or_create(out: Path, dims: int, encoder: Encoder) -> Store:
     from tessera.base import InputError
     from tessera.store import create_store, open_store
 
-    if dims not in encoder.identity.prefix_dims:
-        choices = ", ".join(str(size) for size in encoder.identity.prefix_dims)
-        raise InputError(f"{dims} dims of {encoder.identity.name}; expected one of {choices}")
     if not out.exists():
         return create_store(out, dims, encoder)
     store = open_store(out)

@@ -1,62 +1,196 @@
-"""tessera models: which encoders there are, and what one demands."""
+"""tessera models: which encoders there are, what one demands, fetching one, and writing it in another container."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._show import print_json, print_table
+from ._show import print_json, print_table, step
 
-app = typer.Typer(help="Encoders: names, and what their weights demand of their input.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from tessera.models import Checkpoint
+
+app = typer.Typer(
+    help="Encoders: names, what their weights demand of their input, files in other containers.", no_args_is_help=True
+)
+
+Model = Annotated[str | None, typer.Argument(help="Name or file; the bundled weights where left out.")]
+Source = Annotated[str | None, typer.Option(help="mpc or aws, where v1.1 weights do not say it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_ENDINGS = (".safetensors", ".pt", ".onnx", ".py")
+_MEGA = 1_000_000
 
 
 @app.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the bundled encoder and the published ones.
+def list_(as_json: AsJson = False) -> None:
+    """List the bundled encoder and the published ones, and whether their files are on this machine.
 
     Example: tessera models list
     """
+    rows = _known()
+    if as_json:
+        print_json(rows)
+        return
+    table: list[tuple[str, ...]] = [("name", "family", "dims", "parameters", "size", "here", "where")]
+    for row in rows:
+        size = "" if row["bytes"] is None else f"{row['bytes'] / _MEGA:,.1f} MB"
+        here = "yes" if row["path"] else "no"
+        numbers = str(row["dims"]), f"{row['parameters']:,}", size
+        table.append((row["name"], row["family"], *numbers, here, row["where"]))
+    print_table(table)
+
+
+def _known() -> list[dict[str, Any]]:
     from tessera.base import require
 
     require("torch", extra="models", purpose="listing encoders")
-    from tessera.models import BUNDLED, PUBLISHED
+    from tessera.models import BUNDLED, PUBLISHED, STUDENT_SPEC, bundled_path, cached
 
-    rows = [{"name": BUNDLED, "where": "in this package; for demonstration"}]
-    rows += [{"name": name, "where": f"Hugging Face, {file.repo}, {file.file}"} for name, file in PUBLISHED.items()]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table([(row["name"], row["where"]) for row in rows])
+    path = bundled_path()
+    rows: list[dict[str, Any]] = [
+        {
+            "name": BUNDLED,
+            "family": STUDENT_SPEC.family,
+            "dims": STUDENT_SPEC.dims,
+            "parameters": PUBLISHED["v2-nano"].parameters,
+            "bytes": path.stat().st_size,
+            "where": "in this package; for demonstration",
+            "path": str(path),
+        }
+    ]
+    for name, file in PUBLISHED.items():
+        held = cached(name)
+        rows.append(
+            {
+                "name": name,
+                "family": file.family,
+                "dims": file.dims,
+                "parameters": file.parameters,
+                "bytes": file.size,
+                "where": file.where,
+                "path": None if held is None else str(held),
+            }
+        )
+    return rows
 
 
 @app.command("info")
-def info(
-    model: Annotated[str | None, typer.Argument(help="Checkpoint file; the bundled weights where left out.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def info(model: Model = None, source: Source = None, as_json: AsJson = False) -> None:
     """Say what a checkpoint is and what it demands: bands, statistics, sampling, dims.
 
     Example: tessera models info student_nano.pt
     """
-    from tessera.encode import load_encoder
-
-    encoder = load_encoder(model)
-    parameters = sum(tensor.numel() for tensor in encoder.network.state_dict().values())
-    about: dict[str, Any] = {**encoder.identity.to_json(), "parameters": parameters, "input": encoder.spec.to_json()}
+    checkpoint = _open(model, source)
+    spec = checkpoint.spec
     if as_json:
+        about = {
+            "name": checkpoint.name,
+            "published": checkpoint.published,
+            "sha256": checkpoint.sha256,
+            "family": spec.family,
+            "parameters": checkpoint.parameters,
+            "dims": spec.dims,
+            "prefix_dims": list(spec.prefix_dims),
+            "source": checkpoint.source,
+            "input": spec.to_json(),
+        }
         print_json(about)
         return
-    spec = encoder.spec
+    bins = spec.sampling.bins
+    number = str(bins[0]) if len(bins) == 1 else f"{bins[0]} to {bins[-1]}"
     print_table(
         [
-            ("name", encoder.identity.name),
-            ("sha256", encoder.identity.sha256),
+            ("name", checkpoint.name),
+            (
+                "published",
+                f"as {checkpoint.published}" if checkpoint.published else "no file of known SHA-256",
+            ),
+            ("sha256", checkpoint.sha256),
             ("family", spec.family),
-            ("parameters", f"{parameters:,}"),
+            ("parameters", f"{checkpoint.parameters:,}"),
             ("dims", f"{spec.dims} (prefixes {' '.join(map(str, spec.prefix_dims))})"),
             ("Sentinel-2", " ".join(spec.s2_bands)),
             ("Sentinel-1", " ".join(spec.s1_bands)),
-            ("sampling", f"{spec.sampling.rule}, {spec.sampling.bins[0]} to {spec.sampling.bins[-1]} observations"),
+            ("sampling", f"{spec.sampling.rule}, {number} observations"),
+            ("statistics", f"those of {checkpoint.source}" if checkpoint.source else "one set for all sources"),
         ]
     )
+
+
+@app.command("pull")
+def pull(
+    name: Annotated[str, typer.Argument(help="A published name, as tessera models list gives them.")],
+    source: Annotated[str | None, typer.Option(help="mpc or aws, with the name v1.1.")] = None,
+) -> None:
+    """Fetch a published encoder from the Hugging Face hub; a download that was cut continues where it stopped.
+
+    Example: tessera models pull v2-medium
+    """
+    from tessera.base import require
+
+    require("torch", extra="models", purpose="an encoder")
+    from tessera import models
+
+    with step(f"Pulling {name}, MB") as progress:
+        path = models.pull(name, source, lambda done, total: progress(done // _MEGA, -(-total // _MEGA)))
+    print(f"{path}: {path.stat().st_size:,} bytes")
+
+
+@app.command("convert")
+def convert(
+    model: Annotated[str, typer.Argument(help="Name or file of an encoder.")],
+    out: Annotated[Path, typer.Argument(help="File to write, ending with .safetensors, .pt, .onnx or .py.")],
+    source: Source = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+) -> None:
+    """Write an encoder as another file, by its ending.
+
+    .safetensors says all that the weights demand, .pt is the container that the published code loads, .onnx is a
+    graph, and .py one module that needs torch alone.
+
+    Example: tessera models convert student_nano.pt nano.safetensors
+    """
+    from tessera.base import InputError
+
+    if out.suffix not in _ENDINGS:
+        raise InputError(f"{out} ends with {out.suffix!r}; expected one of {', '.join(_ENDINGS)}")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; expected a file to write")
+    if out.exists() and not force:
+        raise InputError(f"{out} exists; expected a new file, or --force")
+    checkpoint = _open(model, source)
+    with step(f"Writing {out.name}"):
+        _write(checkpoint, out)
+    print(f"{out}: {checkpoint.name}, {checkpoint.spec.family}, identity {checkpoint.sha256}")
+
+
+def _open(model: str | None, source: str | None) -> Checkpoint:
+    from tessera.base import require
+
+    for module in ("torch", "safetensors"):
+        require(module, extra="models", purpose="an encoder")
+    from tessera.models import open_checkpoint
+
+    return open_checkpoint(model, source)
+
+
+def _write(checkpoint: Checkpoint, out: Path) -> None:
+    if out.suffix == ".safetensors":
+        from tessera.models import write_checkpoint
+
+        write_checkpoint(checkpoint, out)
+    elif out.suffix == ".pt":
+        from tessera.models import write_published
+
+        write_published(checkpoint, out)
+    elif out.suffix == ".onnx":
+        from tessera.models import export_onnx
+
+        export_onnx(checkpoint, out)
+    else:
+        from tessera.base import write_atomic
+        from tessera.models import single_file
+
+        write_atomic(out, single_file(checkpoint).encode())

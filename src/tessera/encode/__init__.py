@@ -1,6 +1,19 @@
 """Cubes to embeddings: sampling rules, batches, the network, codes."""
 
-from .encoder import Encoder, load_encoder
+from .blocks import Block, plan_blocks
+from .draws import Draw
+from .encoder import Encoder, find_devices, load_encoder
+from .job import Options
 from .sampling import RULES, sample_indices
 
-__all__ = ["RULES", "Encoder", "load_encoder", "sample_indices"]
+__all__ = [
+    "RULES",
+    "Block",
+    "Draw",
+    "Encoder",
+    "Options",
+    "find_devices",
+    "load_encoder",
+    "plan_blocks",
+    "sample_indices",
+]

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError, require, silent
 from tessera.cubes import parse_bands
-from tessera.embeddings import STREAMS, Embeddings, ModelIdentity, quantise
+from tessera.embeddings import STREAMS, Embeddings, ModelIdentity
 
-from .observations import batches, observe
+from .blocks import embed_blocks, plan_blocks
+from .draws import Draw
+from .job import Options
+from .sampling import RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import nn
 
     from tessera.base import Progress
     from tessera.cubes import PixelCube
-    from tessera.models import InputSpec
+    from tessera.models import InputSpec, TwoBackbones
 
-_TOKEN_BUDGET = 65_536
-"""Tokens a batch; a few MB of activations for nano, and enough rows to keep the matmuls busy."""
-_BLOCK_BYTES = 256 * 1024**2
-"""Float32 tokens held at a time while a cube streams through."""
+    from .blocks import Block, Rows
+    from .run import Runner
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,22 +37,33 @@ class Encoder:
 
     Attributes
     ----------
-    network : (s2 (N, T, 11), s1 (N, T', 3)) -> (N, D), float32 tensors
+    network : (s2 (N, T, 11), s1 (N, T', 3)) -> vectors, float32 tensors
     spec : bands, order, statistics, sampling rule, dims, quantiser
     identity : name and SHA-256 over tensors and spec
+    device : "cpu", "cuda" or "cuda:<n>"
+    precision : "fp32" or "bf16", of all but a network's first and last layers
     """
 
-    network: nn.Module
+    network: TwoBackbones
     spec: InputSpec
     identity: ModelIdentity
+    device: str = "cpu"
+    precision: str = "fp32"
 
     def __repr__(self) -> str:
-        return f"Encoder({self.identity.name}, {self.dims} dims, {self.identity.sha256[:12]})"
+        how = f"{self.precision} on {self.device}"
+        return f"Encoder({self.identity.name}, {self.dims} dims, {how}, {self.identity.sha256[:12]})"
 
     @property
     def dims(self) -> int:
         """Length of its vectors."""
         return self.spec.dims
+
+    @cached_property
+    def _runner(self) -> Runner:
+        from .run import Runner
+
+        return Runner(self.network, self.spec, self.device, self.precision)
 
     def encode_batch(self, s2: NDArray[np.float32], s1: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed standardised observations.
@@ -62,15 +75,13 @@ class Encoder:
 
         Returns
         -------
-        (N, D) float32
+        (N, D) float32; of v1.1, whose network makes 192, the 128 that are published
 
         Raises
         ------
         InputError
             Another shape, or values that are not finite.
         """
-        import torch
-
         arrays = []
         for name, given, bands in (("s2", s2, self.spec.s2_bands), ("s1", s1, self.spec.s1_bands)):
             array = np.ascontiguousarray(given, dtype=np.float32)
@@ -85,22 +96,32 @@ class Encoder:
             raise InputError(f"s2 of {len(arrays[0])} and s1 of {len(arrays[1])} pixels; expected as many of each")
         if len(arrays[0]) == 0:
             return np.zeros((0, self.dims), dtype=np.float32)
-        with torch.inference_mode():
-            out: NDArray[np.float32] = self.network(*(torch.from_numpy(array) for array in arrays)).numpy()
-        return out
+        return self._runner.vectors(*arrays)
 
     def encode(
-        self, cube: PixelCube, dims: int | None = None, *, reference_fill: bool = False, progress: Progress = silent
+        self,
+        cube: PixelCube,
+        dims: int | None = None,
+        *,
+        reference_fill: bool = False,
+        min_s2: int = 0,
+        min_s1: int = 0,
+        draw: Draw | None = None,
+        progress: Progress = silent,
     ) -> Embeddings:
-        """Embed every pixel of a cube, row block by row block.
+        """Embed every pixel of a cube, block of rows by block of rows.
 
         Parameters
         ----------
         cube : in memory or on disk
         dims : length of the prefix to keep, one of the model's prefixes; it is quantised by its own scale
-        reference_fill : keep a vector of zeros (code 0, the least scale) where a pixel has no observation, instead of
-            no data. The published students return undefined memory there, the teacher zeros
-        progress : called with rows done and their total
+        reference_fill : leave each pixel as the published code does, also one without any observation: v1.1 embeds it,
+            v1.0 drops a pixel without a Sentinel-2 value and the teacher writes zeros (here code 0 and the least
+            scale); the published students return undefined memory there, which becomes zeros too
+        min_s2, min_s1 : fewest valid observations of Sentinel-2 and of Sentinel-1 (both orbits) that a pixel is
+            embedded with; other pixels are without data
+        draw : seed and repeats of v1.0's random choice of observations; other versions do not draw
+        progress : called with pixels done and their total
 
         Returns
         -------
@@ -111,66 +132,144 @@ class Encoder:
         InputError
             The cube's bands are in another order than the weights demand, or there is no such prefix.
         """
-        spec = self.spec
-        parse_bands(cube.s2_bands, spec.s2_bands, "Sentinel-2")
-        parse_bands(cube.s1_bands, spec.s1_bands, "Sentinel-1")
+        options = self.options(dims, reference_fill=reference_fill, min_s2=min_s2, min_s1=min_s1, draw=draw)
+        height, width = cube.shape
+        codes = np.zeros((height, width, options.dims), dtype=np.int8)
+        scales = np.full((height, width), np.nan, dtype=np.float32)
+        counts = np.zeros((height, width, len(STREAMS)), dtype=np.uint16)
+        for block in self.blocks(cube, options, advance=lambda pixels: progress(pixels, height * width)):
+            rows = slice(block.start, block.stop)
+            codes[rows], scales[rows], counts[rows] = block.codes, block.scales, block.counts
+        return self.embeddings(cube, options, codes, scales, counts)
+
+    def options(
+        self,
+        dims: int | None = None,
+        *,
+        reference_fill: bool = False,
+        min_s2: int = 0,
+        min_s1: int = 0,
+        draw: Draw | None = None,
+    ) -> Options:
+        """How to embed, checked; arguments as of `encode`.
+
+        Raises
+        ------
+        InputError
+            No such prefix, or a minimum below 0.
+        """
         kept = self.dims if dims is None else dims
         if kept not in self.identity.prefix_dims:
             choices = ", ".join(str(size) for size in self.identity.prefix_dims)
             raise InputError(f"{kept} dims of {self.identity.name}; expected one of {choices}")
-        height, width = cube.shape
-        codes = np.zeros((height, width, kept), dtype=np.int8)
-        scales = np.full((height, width), np.nan, dtype=np.float32)
-        counts = np.zeros((height, width, len(STREAMS)), dtype=np.uint16)
-        empty = quantise(np.zeros((1, kept), dtype=np.float32), spec.quantiser.floor, spec.quantiser.low)[1][0]
-        for start, stop in cube.row_blocks(self._rows_a_block(cube)):
-            s2, s1, block_counts = observe(cube.window(start, stop), spec)
-            counts[start:stop] = block_counts.reshape(stop - start, width, -1)
-            block_codes = np.zeros((len(block_counts), kept), dtype=np.int8)
-            block_scales = np.full(len(block_counts), empty if reference_fill else np.nan, dtype=np.float32)
-            for pixels, s2_tokens, s1_tokens in batches(s2, s1, spec.sampling, _TOKEN_BUDGET):
-                vectors = self.encode_batch(s2_tokens, s1_tokens)[:, :kept]
-                block_codes[pixels], block_scales[pixels] = quantise(vectors, spec.quantiser.floor, spec.quantiser.low)
-            codes[start:stop] = block_codes.reshape(stop - start, width, kept)
-            scales[start:stop] = block_scales.reshape(stop - start, width)
-            progress(stop, height)
-        identity = replace(
-            self.identity, dims=kept, prefix_dims=tuple(size for size in self.identity.prefix_dims if size <= kept)
-        )
-        return Embeddings(codes, scales, counts, identity, cube.grid, self.provenance(cube))
+        if min_s2 < 0 or min_s1 < 0:
+            raise InputError(f"at least {min_s2} and {min_s1} observations; expected 0 or more")
+        return Options(kept, reference_fill, min_s2, min_s1, draw or Draw())
 
-    def provenance(self, cube: PixelCube) -> dict[str, Any]:
-        """What an embedding of `cube` says about its inputs."""
-        return {**cube.provenance, "cube_sha256": cube.sha256}
+    def blocks(
+        self,
+        cube: PixelCube,
+        options: Options,
+        groups: Iterable[Rows] | None = None,
+        *,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[Block]:
+        """Embed a cube block of rows by block of rows.
 
-    def _rows_a_block(self, cube: PixelCube) -> int:
-        bands = len(self.spec.s2_bands) + 1, len(self.spec.s1_bands) + 1
-        steps = int(cube.s2.shape[0]), int(cube.s1_asc.shape[0] + cube.s1_desc.shape[0])
-        bytes_a_row = 4 * cube.shape[1] * (bands[0] * steps[0] + bands[1] * steps[1])
-        return max(1, min(128, _BLOCK_BYTES // max(1, bytes_a_row)))
+        Parameters
+        ----------
+        groups : blocks of `plan_blocks`, all where left out; they depend on the cube's shape alone
+        advance : called with pixels done so far
+
+        Raises
+        ------
+        InputError
+            The cube's bands are in another order than the weights demand.
+        """
+        parse_bands(cube.s2_bands, self.spec.s2_bands, "Sentinel-2")
+        parse_bands(cube.s1_bands, self.spec.s1_bands, "Sentinel-1")
+        return embed_blocks(self._runner, cube, options, plan_blocks(cube) if groups is None else groups, advance)
+
+    def embeddings(
+        self,
+        cube: PixelCube,
+        options: Options,
+        codes: NDArray[np.int8],
+        scales: NDArray[np.float32],
+        counts: NDArray[np.uint16],
+    ) -> Embeddings:
+        """The value of a cube's blocks put together."""
+        prefixes = tuple(size for size in self.identity.prefix_dims if size <= options.dims)
+        identity = replace(self.identity, dims=options.dims, prefix_dims=prefixes)
+        return Embeddings(codes, scales, counts, identity, cube.grid, self.provenance(cube, options))
+
+    def provenance(self, cube: PixelCube, options: Options | None = None) -> dict[str, Any]:
+        """What an embedding of `cube` says about its inputs and how it was made."""
+        encoding: dict[str, Any] = {"precision": self.precision}
+        if options is not None:
+            drawn = RULES[self.spec.sampling.rule].choose is None
+            encoding |= {
+                **({"draw": asdict(options.draw)} if drawn else {}),
+                **({"reference_fill": True} if options.reference_fill else {}),
+                **({"min_s2": options.min_s2} if options.min_s2 else {}),
+                **({"min_s1": options.min_s1} if options.min_s1 else {}),
+            }
+        return {**cube.provenance, "cube_sha256": cube.sha256, "encoding": encoding}
 
 
-def load_encoder(name_or_path: str | Path | None = None, source: str | None = None) -> Encoder:
-    """Load an encoder.
-
-    Parameters
-    ----------
-    name_or_path : None for the bundled weights, or the path of a checkpoint: a published v2 student or our safetensors
-    source : which provider's statistics to bind ("mpc" or "aws"), for versions that need it; v2 students have one set
+def find_devices(device: str | None = None) -> tuple[str, ...]:
+    """The devices that a name means: every GPU for None or "cuda" where there are any, else the one.
 
     Raises
     ------
     InputError
-        No such file or name, a truncated file, another version, tensors that do not fit, a source where none applies.
+        An unknown name, or a GPU that is not there.
+    """
+    require("torch", extra="models", purpose="an encoder")
+    from .device import parse_device
+
+    first = parse_device(device)
+    if first.type == "cpu" or ":" in str(first):
+        return (str(first),)
+    import torch
+
+    return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+
+
+def load_encoder(
+    name_or_path: str | Path | None = None,
+    source: str | None = None,
+    *,
+    device: str | None = None,
+    precision: str | None = None,
+) -> Encoder:
+    """Load an encoder.
+
+    Parameters
+    ----------
+    name_or_path : None for the bundled weights, a published name whose file was pulled (`tessera models list`), or the
+        path of a checkpoint: a published one of any version, or our safetensors
+    source : which provider's statistics to bind ("mpc" or "aws"), for v1.1, which has weights for each
+    device : "cpu", "cuda" or "cuda:<n>"; a GPU where there is one
+    precision : "fp32", "bf16", or "auto" for bf16 where the device has instructions for it; fp32 on a CPU and auto on
+        a GPU where left out
+
+    Raises
+    ------
+    InputError
+        No such file or name, a truncated file, tensors that do not fit, a source missing or where none applies, no
+        such device.
     """
     require("torch", extra="models", purpose="an encoder")
     require("safetensors", extra="models", purpose="an encoder")
-    from tessera.models import read_checkpoint, resolve
+    from tessera.models import open_checkpoint
 
-    checkpoint = read_checkpoint(resolve(name_or_path))
-    if source is not None:
-        raise InputError(f"source {source!r} for {checkpoint.name}; v2 students have one set of statistics, give none")
+    from .device import parse_device, parse_precision
+
+    where = parse_device(device)
+    how = parse_precision(precision, where)
+    checkpoint = open_checkpoint(name_or_path, source)
     identity = ModelIdentity(
         checkpoint.name, checkpoint.sha256, checkpoint.spec.dims, prefix_dims=checkpoint.spec.prefix_dims
     )
-    return Encoder(checkpoint.network(), checkpoint.spec, identity)
+    return Encoder(checkpoint.network(), checkpoint.spec, identity, str(where), how)

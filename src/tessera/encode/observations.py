@@ -1,4 +1,4 @@
-"""Observations of a block of pixels: which are valid, in what order, and the tensors that a network reads."""
+"""Observations of a block of pixels: which are valid, and ragged arrays of those that enter a network."""
 
 from __future__ import annotations
 
@@ -10,107 +10,180 @@ import numpy as np
 from .sampling import sample_indices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from tessera.cubes import PixelCube
-    from tessera.models import InputSpec, Sampling, Statistics
+    from tessera.models import Sampling
+
+_DUMMY_DAY = 180
+"""Day of the zeros that stand for an orbit without dates in v1.0 (published code: ssl_dataset.py)."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One modality of P pixels.
+    """One modality of P pixels as it lies in the cube.
 
     Attributes
     ----------
-    tokens : (P, T, C + 1) float32, standardised bands and the day of year
-    order : (P, T) int32, indices of the valid observations first, in order
-    n : (P,) int64, number of valid observations
+    stack : (T, P, C) uint16 or int16, raw
+    days : (T,) int16, day of year
+    kinds : (T,) uint8, which statistics an observation is standardised by: 0 or 1 (the descending orbit)
+    valid : (P, T) bool
     """
 
-    tokens: NDArray[np.float32]
-    order: NDArray[np.int32]
-    n: NDArray[np.int64]
-
-    def sizes(self, sampling: Sampling) -> NDArray[np.int64]:
-        """(P,) tokens that each pixel enters with: its bin, or 0 without an observation."""
-        bins = np.asarray(sampling.bins)
-        return np.where(self.n == 0, 0, bins[np.minimum(np.searchsorted(bins, self.n), len(bins) - 1)])
-
-    def gather(self, pixels: NDArray[np.int64], size: int, sampling: Sampling) -> NDArray[np.float32]:
-        """(M, size, C + 1) tokens of pixels of one size; a single token of zeros where the size is 0."""
-        if size == 0:
-            return np.zeros((len(pixels), 1, self.tokens.shape[-1]), dtype=np.float32)
-        table = np.zeros((int(self.n[pixels].max()) + 1, size), dtype=np.int64)
-        for n in np.unique(self.n[pixels]):
-            table[n] = sample_indices(sampling.rule, sampling.bins, int(n))
-        chosen = np.take_along_axis(self.order[pixels], table[self.n[pixels]], axis=1)
-        return np.take_along_axis(self.tokens[pixels], chosen[:, :, None], axis=1)
+    stack: NDArray[np.generic]
+    days: NDArray[np.int16]
+    kinds: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
 
 
-def _by_pixel(stack: NDArray[np.generic]) -> NDArray[np.generic]:
-    """(T, H, W, C) to (H * W, T, C)."""
-    t, height, width, *channels = stack.shape
-    return np.ascontiguousarray(stack.reshape(t, height * width, *(channels or [1])).transpose(1, 0, 2))
+@dataclass(frozen=True)
+class Ragged:
+    """The observations of one modality that enter, pixel after pixel, pixels in ascending order of how many.
+
+    Attributes
+    ----------
+    pixels : (K,) int64, rows of the block; those without an observation are left out
+    values : (M, C) uint16 or int16, raw
+    days : (M,) int16
+    kinds : (M,) uint8
+    counts : (M,) uint8 or uint16, how often each stands in the pixel's sequence
+    lengths : (K,) int64, observations of each pixel, ascending
+    sequences : (K, L) int32 or None, the whole sequence of each pixel with its repeats, as rows of the pixel's own
+        observations; for networks that read time in order
+    spans : (K,) int64, length of each pixel's sequence
+    """
+
+    pixels: NDArray[np.int64]
+    values: NDArray[np.generic]
+    days: NDArray[np.int16]
+    kinds: NDArray[np.uint8]
+    counts: NDArray[np.generic]
+    lengths: NDArray[np.int64]
+    sequences: NDArray[np.int32] | None
+    spans: NDArray[np.int64]
 
 
-def _tokens(stack: NDArray[np.generic], days: NDArray[np.int16], statistics: Statistics) -> NDArray[np.float32]:
-    pixels = _by_pixel(stack).astype(np.float32)
-    mean = np.asarray(statistics.mean, dtype=np.float32)
-    scale = np.asarray(statistics.std, dtype=np.float32) + np.float32(1e-9)
-    tokens = np.empty((*pixels.shape[:2], pixels.shape[2] + 1), dtype=np.float32)
-    np.divide(pixels - mean, scale, out=tokens[..., :-1])
-    tokens[..., -1] = days.astype(np.float32)
-    return tokens
+def _flat(stack: NDArray[np.generic]) -> NDArray[np.generic]:
+    """(T, H, W, C) to (T, H * W, C)."""
+    stack = np.ascontiguousarray(stack)
+    return stack.reshape(stack.shape[0], stack.shape[1] * stack.shape[2], *stack.shape[3:])
 
 
-def _stream(tokens: NDArray[np.float32], valid: NDArray[np.bool_]) -> Stream:
-    order = np.argsort(~valid, axis=1, kind="stable").astype(np.int32)
-    return Stream(tokens, order, valid.sum(axis=1, dtype=np.int64))
-
-
-def observe(cube: PixelCube, spec: InputSpec) -> tuple[Stream, Stream, NDArray[np.uint16]]:
-    """Standardise a block of a cube that lies in memory.
+def observe(cube: PixelCube, sampling: Sampling) -> tuple[Stream, Stream, NDArray[np.uint16]]:
+    """The two modalities of a block of a cube that lies in memory.
 
     Sentinel-2 counts where its mask is not 0, Sentinel-1 where VV or VH is not 0; the ascending orbit comes before the
-    descending one, each standardised with its own statistics.
+    descending one.
 
     Returns
     -------
     Sentinel-2 stream, Sentinel-1 stream, counts (H * W, 3) uint16 of Sentinel-2, ascending, descending
     """
-    s2_valid = _by_pixel(np.asarray(cube.s2_mask))[..., 0] != 0
-    s2 = _stream(_tokens(np.asarray(cube.s2), cube.s2_doy, spec.s2), s2_valid)
-    asc, desc = np.asarray(cube.s1_asc), np.asarray(cube.s1_desc)
-    asc_valid, desc_valid = ((_by_pixel(stack) != 0).any(axis=2) for stack in (asc, desc))
-    s1 = _stream(
-        np.concatenate(
-            [_tokens(asc, cube.s1_asc_doy, spec.s1_asc), _tokens(desc, cube.s1_desc_doy, spec.s1_desc)], axis=1
-        ),
-        np.concatenate([asc_valid, desc_valid], axis=1),
+    stacks = [_flat(np.asarray(stack)) for stack in (cube.s2, cube.s1_asc, cube.s1_desc)]
+    days = [cube.s2_doy, cube.s1_asc_doy, cube.s1_desc_doy]
+    valid = [
+        np.ascontiguousarray((_flat(np.asarray(cube.s2_mask)) != 0).T),
+        *(np.ascontiguousarray((stack.view(np.int32)[..., 0] != 0).T) for stack in stacks[1:]),
+    ]
+    counts = np.stack([part.sum(axis=1, dtype=np.uint16) for part in valid], axis=1)
+    if sampling.rule == "v1.0":
+        for index, stack in enumerate(stacks):
+            if len(stack) == 0:
+                stacks[index] = np.zeros((1, *stack.shape[1:]), dtype=stack.dtype)
+                days[index] = np.asarray([_DUMMY_DAY], dtype=np.int16)
+                valid[index] = np.zeros((stack.shape[1], 1), dtype=np.bool_)
+    s2 = Stream(stacks[0], days[0], np.zeros(len(days[0]), dtype=np.uint8), valid[0])
+    s1 = Stream(
+        np.concatenate(stacks[1:]),
+        np.concatenate(days[1:]),
+        np.repeat(np.asarray([0, 1], dtype=np.uint8), [len(part) for part in days[1:]]),
+        np.concatenate(valid[1:], axis=1),
     )
-    counts = np.stack([valid.sum(axis=1) for valid in (s2_valid, asc_valid, desc_valid)], axis=1).astype(np.uint16)
     return s2, s1, counts
 
 
-def batches(
-    s2: Stream, s1: Stream, sampling: Sampling, token_budget: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]]:
-    """Batches of pixels of one shape, each of at most `token_budget` tokens but at least one pixel.
+def pack_rule(stream: Stream, pixels: NDArray[np.int64], sampling: Sampling, *, ordered: bool) -> Ragged:
+    """Pack by a rule that draws nothing: all valid observations up to the largest bin, repeats as counts.
 
-    Pixels without any observation are left out.
-
-    Yields
-    ------
-    pixels (M,) int64, s2 (M, T, 11) float32, s1 (M, T', 3) float32
+    Parameters
+    ----------
+    pixels : (K,) rows of the block
+    ordered : whether the network reads time in order and needs the sequences
     """
-    sizes = np.stack([s2.sizes(sampling), s1.sizes(sampling)], axis=1)
-    seen = np.flatnonzero(sizes.any(axis=1))
-    shapes, group = np.unique(sizes[seen], axis=0, return_inverse=True)
-    for index, (s2_size, s1_size) in enumerate(shapes.tolist()):
-        members = seen[group.reshape(-1) == index]
-        step = max(1, token_budget // (s2_size + s1_size))
-        for start in range(0, len(members), step):
-            pixels = members[start : start + step]
-            yield pixels, s2.gather(pixels, s2_size, sampling), s1.gather(pixels, s1_size, sampling)
+    valid = stream.valid[pixels]
+    n = valid.sum(axis=1, dtype=np.int64)
+    longest = sampling.bins[-1]
+    for index in np.flatnonzero(n > longest):
+        chosen = np.flatnonzero(valid[index])[sample_indices(sampling.rule, sampling.bins, int(n[index]))]
+        valid[index] = False
+        valid[index, chosen] = True
+        n[index] = longest
+    sizes, how_many = np.unique(n[n > 0], return_counts=True)
+    tables = [sample_indices(sampling.rule, sampling.bins, int(size)) for size in sizes]
+    counts = [
+        np.tile(np.bincount(table, minlength=size).astype(np.uint16), k)
+        for table, size, k in zip(tables, sizes, how_many, strict=True)
+    ]
+    spans = np.repeat([len(table) for table in tables], how_many).astype(np.int64)
+    sequences = None
+    if ordered:
+        rows = np.zeros((len(tables), max(map(len, tables), default=1)), dtype=np.int32)
+        for row, table in zip(rows, tables, strict=True):
+            row[: len(table)] = table
+        sequences = np.repeat(rows, how_many, axis=0)
+    return _pack(stream, pixels, valid, n, np.concatenate(counts) if counts else None, sequences, spans)
+
+
+def pack_counts(stream: Stream, pixels: NDArray[np.int64], drawn: NDArray[np.uint8], *, ordered: bool) -> Ragged:
+    """Pack what was drawn.
+
+    Parameters
+    ----------
+    pixels : (K,) rows of the block
+    drawn : (K, T) uint8, how often each observation of these pixels was drawn; rows have one sum
+    """
+    valid = drawn != 0
+    n = valid.sum(axis=1, dtype=np.int64)
+    packed = _pack(stream, pixels, valid, n, None, None, drawn.sum(axis=1, dtype=np.int64), drawn)
+    if not ordered:
+        return packed
+    own = np.arange(len(packed.counts)) - np.repeat(np.cumsum(packed.lengths) - packed.lengths, packed.lengths)
+    sequences = np.repeat(own, packed.counts.astype(np.int64)).astype(np.int32).reshape(len(packed.pixels), -1)
+    return Ragged(**{**packed.__dict__, "sequences": sequences})
+
+
+def _pack(
+    stream: Stream,
+    pixels: NDArray[np.int64],
+    valid: NDArray[np.bool_],
+    n: NDArray[np.int64],
+    counts: NDArray[np.generic] | None,
+    sequences: NDArray[np.int32] | None,
+    spans: NDArray[np.int64],
+    drawn: NDArray[np.uint8] | None = None,
+) -> Ragged:
+    rank = np.argsort(n, kind="stable")
+    rank = rank[np.searchsorted(n[rank], 1) :]
+    lengths = n[rank]
+    chosen = valid[rank]
+    flat = np.flatnonzero(chosen)
+    steps = flat % max(1, chosen.shape[1])
+    if drawn is not None:
+        counts, spans = drawn[rank].reshape(-1)[flat], spans[rank]
+    stack = stream.stack
+    channels = stack.shape[2]
+    record = np.dtype((np.void, stack.dtype.itemsize * channels))
+    where = steps * stack.shape[1] + np.repeat(pixels[rank], lengths)
+    records = np.ascontiguousarray(stack).reshape(-1).view(record)
+    values = records[where].view(stack.dtype).reshape(-1, channels)
+    return Ragged(
+        pixels[rank],
+        values,
+        stream.days[steps],
+        stream.kinds[steps],
+        np.zeros(0, dtype=np.uint16) if counts is None else counts,
+        lengths,
+        sequences,
+        spans,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,13 @@ def _middles(n: int, parts: int) -> NDArray[np.int64]:
     return np.asarray([run[len(run) // 2] for run in np.array_split(np.arange(n), parts)], dtype=np.int64)
 
 
+def _v1_1(n: int, size: int) -> NDArray[np.int64]:
+    if n >= size:
+        return _middles(n, size)
+    extra = np.rint(np.linspace(0, n - 1, size - n + 2)[1:-1]).astype(np.int64)
+    return np.concatenate([np.arange(n), extra.clip(0, n - 1)])
+
+
 def _v2(n: int, size: int) -> NDArray[np.int64]:
     if n >= size:
         return np.linspace(0, n - 1, size).astype(np.int64)
@@ -28,18 +36,33 @@ def _v2(n: int, size: int) -> NDArray[np.int64]:
     return np.concatenate([np.arange(n), extra])
 
 
-RULES: dict[str, Callable[[int, int], NDArray[np.int64]]] = {"v2": _v2}
-"""Name -> rule(n, size): `size` indices into n valid observations in order. "v2": all of them, then repeats, no masks;
-above the largest bin, evenly spaced ones, truncated (published code: tessera_infer_v2/student/infer.py)."""
+@dataclass(frozen=True)
+class Rule:
+    """How one family of published code samples a pixel's observations.
+
+    Attributes
+    ----------
+    choose : (n, size) -> `size` indices into n valid observations, all of them in order and then repeats, or evenly
+        spaced ones above the largest bin; None where they are drawn (`tessera.encode.draws`)
+    embeds : which pixels the published code embeds: "all" of them, those "seen" by an observation, or those that are
+        "lit", with a Sentinel-2 value that is not 0, clear or not
+    """
+
+    choose: Callable[[int, int], NDArray[np.int64]] | None
+    embeds: str
 
 
-@lru_cache(maxsize=4096)
+RULES = {"v1.0": Rule(None, "lit"), "v1.1": Rule(_v1_1, "all"), "v2": Rule(_v2, "seen")}
+"""Name -> rule (published code: utils/data_processing.py, datasets/ssl_dataset_v1_1.py, student/infer.py)."""
+
+
+@lru_cache(maxsize=16384)
 def sample_indices(rule: str, bins: tuple[int, ...], n: int) -> NDArray[np.int64]:
-    """Indices into a pixel's n valid observations, in order of the year.
+    """Indices into a pixel's n valid observations.
 
     Parameters
     ----------
-    rule : name in `RULES`
+    rule : name in `RULES`, of one that draws nothing
     bins : lengths, ascending; the first that holds n is taken, else the last
     n : valid observations, at least 1
 
@@ -50,11 +73,13 @@ def sample_indices(rule: str, bins: tuple[int, ...], n: int) -> NDArray[np.int64
     Raises
     ------
     InputError
-        The rule has no name here.
+        The rule has no name here, or it draws.
     """
-    if rule not in RULES:
-        raise InputError(f"sampling rule {rule!r}; expected one of {', '.join(RULES)}")
+    choose = RULES[rule].choose if rule in RULES else None
+    if choose is None:
+        known = ", ".join(name for name, other in RULES.items() if other.choose is not None)
+        raise InputError(f"sampling rule {rule!r}; expected one of {known}")
     size = next((size for size in bins if size >= n), bins[-1])
-    indices = RULES[rule](n, size)
+    indices = choose(n, size)
     indices.setflags(write=False)
     return indices

@@ -1,26 +1,53 @@
 """Networks, the containers that their weights come in, and what each demands of its input."""
 
-from .checkpoint import Checkpoint, identity_of, read_checkpoint, write_checkpoint
-from .names import BUNDLED, PUBLISHED, PublishedFile, bundled_path, resolve
-from .network import Student, StudentShape
+from .blocks import Backbone, SelfAttention, TwoBackbones, day_code
+from .checkpoint import Checkpoint, identity_of
+from .containers import write_published
+from .families import FAMILIES, Family
+from .load import open_checkpoint, read_checkpoint
+from .names import BUNDLED, PUBLISHED, PublishedFile, bundled_path, cached, resolve
+from .onnx import export_onnx
+from .own_file import write_checkpoint
+from .pull import pull
+from .recurrent import RecurrentPool
+from .shape import Shape
 from .spec import InputSpec, Quantiser, Sampling, Statistics
-from .students import STUDENT_SPEC
+from .specs import STUDENT_SPEC, TEACHER_SPEC, V1_0_EARLY_SPEC, V1_0_SPEC, V1_1_SPECS
+from .student import Student
+from .vendor import single_file
 
 __all__ = [
     "BUNDLED",
+    "FAMILIES",
     "PUBLISHED",
     "STUDENT_SPEC",
+    "TEACHER_SPEC",
+    "V1_0_EARLY_SPEC",
+    "V1_0_SPEC",
+    "V1_1_SPECS",
+    "Backbone",
     "Checkpoint",
+    "Family",
     "InputSpec",
     "PublishedFile",
     "Quantiser",
+    "RecurrentPool",
     "Sampling",
+    "SelfAttention",
+    "Shape",
     "Statistics",
     "Student",
-    "StudentShape",
+    "TwoBackbones",
     "bundled_path",
+    "cached",
+    "day_code",
+    "export_onnx",
     "identity_of",
+    "open_checkpoint",
+    "pull",
     "read_checkpoint",
     "resolve",
+    "single_file",
     "write_checkpoint",
+    "write_published",
 ]

@@ -1,34 +1,78 @@
-"""Names of the published encoders and of the bundled one."""
+"""Names of the published encoders and of the bundled one, and where on this machine their files are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tessera.base import InputError
 
 BUNDLED = "bundled-nano"
+_HUB = "Hugging Face"
+_V1_1 = "v1.1"
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A published checkpoint: repository and file on the Hugging Face hub, and how its SHA-256 begins."""
+    """A published checkpoint.
 
-    repo: str
+    Attributes
+    ----------
+    family : as in `InputSpec.family`
+    repo, file : repository on the Hugging Face hub and file there; repo is None where the file is not on the hub
+    dims : length of the vectors that are kept
+    parameters : of the encoder
+    sha256 : how its SHA-256 begins, "" where that is not known
+    size : bytes, None where not known
+    source : whose statistics it was trained with, where its family has several sets
+    """
+
+    family: str
+    repo: str | None
     file: str
-    sha256: str
+    dims: int
+    parameters: int
+    sha256: str = ""
+    size: int | None = None
+    source: str | None = None
+
+    @property
+    def where(self) -> str:
+        """Where it is published, for people."""
+        return f"Google Drive, {self.file}" if self.repo is None else f"{_HUB}, {self.repo}, {self.file}"
+
+
+def _student(name: str, letter: str, parameters: int, sha256: str, size: int) -> PublishedFile:
+    repo = f"geotessera/TESSERA-V-2.0-2B-{letter}"
+    return PublishedFile("v2-student", repo, f"ckpt/student_{name}.pt", 128, parameters, sha256, size)
+
+
+def _v1_1(source: str) -> PublishedFile:
+    file = f"tessera_v1_1_{source}_encoder.pt"
+    return PublishedFile("v1.1", "geotessera/TESSERA-V-1.1", file, 128, 57_708_738, source=source)
 
 
 PUBLISHED = {
-    f"v2-{name}": PublishedFile(f"geotessera/TESSERA-V-2.0-2B-{letter}", f"ckpt/student_{name}.pt", digest)
-    for name, letter, digest in (
-        ("nano", "N", "bc9929e3"),
-        ("small", "S", "92619d4f"),
-        ("medium", "M", "3823be7d"),
-        ("large", "L", "b5f20239"),
-    )
+    "v2-nano": _student("nano", "N", 1_066_402, "bc9929e3", 4_288_221),
+    "v2-small": _student("small", "S", 7_112_322, "92619d4f", 28_488_531),
+    "v2-medium": _student("medium", "M", 21_031_506, "3823be7d", 84_163_403),
+    "v2-large": _student("large", "L", 43_831_170, "b5f20239", 175_363_923),
+    "v2-teacher": PublishedFile(
+        "v2-teacher",
+        "geotessera/TESSERA-V-2.0-2B-Teacher",
+        "ckpt/tessera_v2_2B_teacher.pt",
+        1024,
+        2_064_266_242,
+        "bfca890a",
+        8_257_134_395,
+    ),
+    "v1.1-mpc": _v1_1("mpc"),
+    "v1.1-aws": _v1_1("aws"),
+    "v1.0": PublishedFile("v1.0", "geotessera/TESSERA-V-1.0", "tessera-v1.0-QAT-best.pt", 128, 45_828_226),
+    "v1.0-early": PublishedFile("v1.0-early", None, "best_model_fsdp_20250427_084307.pt", 128, 87_841_922),
 }
-"""Alias -> where the released student lies."""
+"""Alias -> where and what the file is."""
 
 
 def bundled_path() -> Path:
@@ -36,28 +80,75 @@ def bundled_path() -> Path:
     return Path(__file__).parent / "weights" / f"{BUNDLED}.safetensors"
 
 
-def resolve(name_or_path: str | Path | None) -> Path:
-    """The file of a model.
+def identify(sha256: str) -> str | None:
+    """The alias of the published file with this SHA-256, None for any other file."""
+    for alias, published in PUBLISHED.items():
+        if published.sha256 and sha256.startswith(published.sha256):
+            return alias
+    return None
 
-    Parameters
-    ----------
-    name_or_path : None or "bundled-nano" for the bundled weights, or the path of a checkpoint
+
+def published_alias(name: str, source: str | None = None) -> str | None:
+    """The alias that a name and a source stand for, None where the name is no published one.
 
     Raises
     ------
     InputError
-        A published name (its file must be given by path), or a path where nothing is.
+        A source is needed and missing, unknown, or another than the name says.
+    """
+    if name == _V1_1:
+        choices = {published.source: alias for alias, published in PUBLISHED.items() if published.source}
+        if source not in choices:
+            given = "no source" if source is None else f"source {source!r}"
+            expected = " or ".join(f"source={one}" for one in choices)
+            raise InputError(f"{given} for {name}; expected {expected}, or one of {', '.join(choices.values())}")
+        return choices[source]
+    if name not in PUBLISHED:
+        return None
+    bound = PUBLISHED[name].source
+    if source not in (None, bound):
+        why = "it has one set of statistics, give none" if bound is None else f"it was trained with those of {bound}"
+        raise InputError(f"source {source!r} for {name}; {why}")
+    return name
+
+
+def resolve(name_or_path: str | Path | None, source: str | None = None) -> Path:
+    """The file of a model on this machine; nothing is downloaded.
+
+    Parameters
+    ----------
+    name_or_path : None or "bundled-nano" for the bundled weights, the path of a checkpoint, or a published name; a
+        file that exists wins over a name
+    source : "mpc" or "aws" for the name "v1.1"
+
+    Raises
+    ------
+    InputError
+        A published name whose file is not here, a source that does not fit it, or a path where nothing is.
     """
     if name_or_path is None or str(name_or_path) == BUNDLED:
         return bundled_path()
     path = Path(name_or_path)
-    if path.exists():
+    if path.is_file():
         return path
-    published = PUBLISHED.get(str(name_or_path))
-    if published is not None:
-        raise InputError(
-            f"{name_or_path} is not on this machine; download {published.file} of {published.repo} from the "
-            f"Hugging Face hub and give its path"
-        )
-    known = ", ".join((BUNDLED, *PUBLISHED))
-    raise InputError(f"no model {str(name_or_path)!r}; expected the path of a checkpoint, or one of {known}")
+    alias = published_alias(str(name_or_path), source)
+    if alias is None:
+        known = ", ".join((BUNDLED, *PUBLISHED, _V1_1))
+        raise InputError(f"no model {str(name_or_path)!r}; expected the path of a checkpoint, or one of {known}")
+    held = cached(alias)
+    if held is not None:
+        return held
+    if PUBLISHED[alias].repo is None:
+        raise InputError(f"{alias} is on {PUBLISHED[alias].where} alone; download it and give its path")
+    raise InputError(f"{alias} is not on this machine; tessera models pull {alias} takes it from {_HUB}")
+
+
+def cached(alias: str) -> Path | None:
+    """The file of a published model in this machine's Hugging Face cache, None where it is not there."""
+    published = PUBLISHED[alias]
+    if published.repo is None or find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(published.repo, published.file)
+    return Path(found) if isinstance(found, str) else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
-SAMPLING_RULES = ("v2",)
+SAMPLING_RULES = ("v1.0", "v1.1", "v2")
 """Names of the rules that `tessera.encode` knows."""
 LONGEST_BIN = 4096
 """Observations of one pixel that a network is shown at most."""

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from tessera.base import InputError, TesseraError, silent, write_atomic
-from tessera.models import STUDENT_SPEC, Checkpoint, Student, StudentShape, write_checkpoint
+from tessera.models import STUDENT_SPEC, Checkpoint, Shape, Student, write_checkpoint
 
 from .losses import barlow_twins, mix_term, rankme, whiten
 from .projector import Projector
@@ -50,7 +50,7 @@ def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE, warm_up: f
 
 def pretrain(
     series: PixelSeries,
-    shape: StudentShape,
+    shape: Shape,
     *,
     steps: int,
     batch: int,
@@ -206,7 +206,7 @@ def _optimiser(*networks: nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def _checkpoint(encoder: nn.Module, shape: StudentShape, spec: InputSpec, name: str) -> Checkpoint:
+def _checkpoint(encoder: nn.Module, shape: Shape, spec: InputSpec, name: str) -> Checkpoint:
     tensors = {key: value.detach().clone() for key, value in encoder.state_dict().items()}
     return Checkpoint(shape, spec, tensors, name)
 

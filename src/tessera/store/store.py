@@ -13,7 +13,7 @@ from tessera.embeddings import Embeddings, ModelIdentity, dequantise, is_valid
 from tessera.geo import PIXEL_SIZE, Window, parse_points, zone_crs, zones_of
 from tessera.net import MissingError, open_objects
 
-from .commit import Commit, all_there, committed_cells, is_pending, read_commit, recover_all
+from .commit import BOOKKEEPING, Commit, all_there, committed_cells, is_pending, read_commit, recover_all
 from .layout import COUNTS, SCALES, ArraySpec, Layout
 from .metadata import DOCUMENT, DOCUMENT_LIMIT, Header, parse_year
 from .reader import read_points, read_window
@@ -137,6 +137,10 @@ class Store:
             if is_pending(folder, year, cell) or not all_there(folder, record):
                 return False
         return True
+
+    def scratch(self) -> Path:
+        """A folder for work that is not in the store yet; local stores only."""
+        return self._writable() / BOOKKEEPING / "work"
 
     def cells(self, year: int) -> list[Cell]:
         """The cells that were committed for a year; local stores only.

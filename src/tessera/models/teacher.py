@@ -1,0 +1,50 @@
+"""The v2 teacher: two pre-norm transformers, softmax pooling, and a transformer over the two modalities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import S1_CHANNELS, S2_CHANNELS, Backbone, Layers, Pool, SplitLayer, Stack, TwoBackbones, reducer
+
+if TYPE_CHECKING:
+    from .shape import Shape
+
+_FUSION_LAYERS = 2
+
+
+class Teacher(TwoBackbones):
+    """A pixel's year to one vector of mean 0 and standard deviation 1, whose coordinates are in no order.
+
+    Released: 1024 / 4 / 4 / 16384 to 1024 dims (latent width, layers, heads, feed-forward width); fusion by two layers
+    of the same kind, their feed-forward twice the width.
+    """
+
+    def __init__(self, shape: Shape, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.shape = shape
+        width = shape.width
+        fusion = replace(shape, dim_feedforward=2 * width)
+        self.s2_backbone = _backbone(S2_CHANNELS, shape, dropout)
+        self.s1_backbone = _backbone(S1_CHANNELS, shape, dropout)
+        self.fusion_modality_embed = nn.Parameter(torch.zeros(2, width))
+        self.fusion_transformer = Stack(
+            Layers(SplitLayer(fusion, dropout, pre_norm=True) for _ in range(_FUSION_LAYERS))
+        )
+        norm = nn.LayerNorm(shape.repr_dim, elementwise_affine=False)
+        self.dim_reducer = reducer(2 * width, 4 * width, shape.repr_dim, 2 * dropout, norm)
+
+    def fuse(self, s2: Tensor, s1: Tensor) -> Tensor:
+        both = torch.stack((s2, s1), dim=1) + self.fusion_modality_embed
+        out: Tensor = self.dim_reducer(self.fusion_transformer(both).flatten(1))
+        return out
+
+
+def _backbone(channels: int, shape: Shape, dropout: float) -> Backbone:
+    def layers() -> nn.Module:
+        return Stack(Layers(SplitLayer(shape, dropout, pre_norm=True) for _ in range(shape.num_layers)))
+
+    return Backbone(channels, shape, layers, lambda: Pool(shape.width))

@@ -1,0 +1,142 @@
+"""Files of torch.save: read as weights only, every byte compared with the checksum that was written with it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import pickle
+import struct
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from tessera.base import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+_HALVES = (torch.bfloat16, torch.float16)
+
+
+class _Ignored:
+    """Stands for a value that is no weight, such as a numpy score or a path among the settings of a training run."""
+
+    def __new__(cls, *_args: Any, **_named: Any) -> Self:
+        return super().__new__(cls)
+
+    def __init__(self, *_args: Any, **_named: Any) -> None:
+        pass
+
+    def __setstate__(self, _state: Any) -> None:
+        pass
+
+    def __repr__(self) -> str:
+        return "a value of another library"
+
+
+_HARMLESS: list[Any] = [
+    argparse.Namespace,
+    *(
+        (_Ignored, name)
+        for name in (
+            "numpy.core.multiarray.scalar",
+            "numpy._core.multiarray.scalar",
+            "numpy.dtype",
+            "pathlib.PosixPath",
+            "pathlib.WindowsPath",
+            "pathlib._local.PosixPath",
+            "pathlib._local.WindowsPath",
+        )
+    ),
+]
+"""What a published file may name beside tensors; all but the first are replaced by nothing, unseen and not run."""
+
+
+def load_torch_file(file: Path) -> Any:
+    """The content of a file of torch.save; its tensors stay on disk until they are used.
+
+    Raises
+    ------
+    InputError
+        A truncated or damaged file, or one that holds more than weights.
+    """
+    _verify(file)
+    try:
+        with torch.serialization.safe_globals(_HARMLESS):
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{file} holds more than weights and is not loaded: {_reason(error)}") from None
+    except Exception as error:  # a damaged pickle fails in whichever way its next byte says
+        raise InputError(f"{file} is truncated or no torch checkpoint: {_reason(error)}") from None
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def plain_tensors(state: Any, file: Path, *, halves: bool = False) -> dict[str, torch.Tensor]:
+    """The tensors of a state dict, each checked to be what a file can hold without tricks.
+
+    Parameters
+    ----------
+    halves : take bfloat16 and float16 as the float32 that they stand for
+
+    Raises
+    ------
+    InputError
+        No dict, a name that is no text, a value that is no plain tensor or claims more values than it holds.
+    """
+    if not isinstance(state, dict):
+        raise InputError(f"{file} holds a {type(state).__name__} of weights; expected a dict of tensors")
+    tensors = {}
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise InputError(f"{file}: {str(key)[:80]} is no tensor; expected a tensor for each name")
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+            raise InputError(f"{file}: {key} is no plain tensor; expected float32 in memory")
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise InputError(f"{file}: {key} claims {value.numel()} values and holds fewer; expected all of them")
+        value = value.detach().float() if halves and value.dtype in _HALVES else value.detach()
+        # torch.save aligns what it writes, another writer of zip files may not
+        tensors[key] = value.clone() if value.data_ptr() % value.element_size() else value
+    return tensors
+
+
+def _verify(file: Path) -> None:
+    """Compare every entry with its CRC-32, which torch.load does not do."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            if len({entry.filename for entry in entries}) != len(entries):
+                raise InputError(f"{file} names an entry twice; expected a file as torch.save writes it")
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise InputError(f"{file} is compressed; expected a file as torch.save writes it")
+            if not any(entry.CRC for entry in entries):
+                return  # torch was told to write no checksums
+            for entry in entries:
+                with archive.open(entry) as content:
+                    while content.read(_CHUNK):
+                        pass
+    except InputError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        NotImplementedError,
+        OSError,
+        OverflowError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise InputError(f"{file} is truncated, damaged or no torch checkpoint: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

@@ -1,0 +1,48 @@
+"""v1.0 early, v1.0 QAT and v1.1: two transformers, pooling by a recurrent network, and what fuses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import S1_CHANNELS, S2_CHANNELS, Backbone, JointLayer, Layers, Stack, TwoBackbones, reducer
+from .recurrent import RecurrentPool
+
+if TYPE_CHECKING:
+    from .shape import Shape
+
+
+class V1(TwoBackbones):
+    """A pixel's year to one vector.
+
+    Released: v1.0 early 128 / 8 / 8 / 4096 to 128 dims, v1.0 QAT 128 / 4 / 4 / 4096 to 128, v1.1 192 / 4 / 4 / 2048 to
+    192, of which the first 128 are kept (latent width, layers, heads, feed-forward width).
+
+    Parameters
+    ----------
+    published : "v1.0-early", "v1.0" (QAT) or "v1.1": its recurrent cell and its reducer
+    """
+
+    def __init__(self, shape: Shape, dropout: float = 0.1, *, published: str) -> None:
+        super().__init__()
+        self.shape = shape
+        width = shape.width
+        self.s2_backbone = _backbone(S2_CHANNELS, shape, dropout, published)
+        self.s1_backbone = _backbone(S1_CHANNELS, shape, dropout, published)
+        if published == "v1.1":
+            self.dim_reducer = reducer(2 * width, 4 * width, shape.repr_dim, 2 * dropout)
+        else:
+            self.dim_reducer = nn.Sequential(nn.Linear(2 * width, shape.repr_dim))
+
+    def fuse(self, s2: Tensor, s1: Tensor) -> Tensor:
+        out: Tensor = self.dim_reducer(torch.cat((s2, s1), dim=-1))
+        return out
+
+
+def _backbone(channels: int, shape: Shape, dropout: float, published: str) -> Backbone:
+    def layers() -> nn.Module:
+        return Stack(Layers(JointLayer(shape, dropout) for _ in range(shape.num_layers)))
+
+    return Backbone(channels, shape, layers, lambda: RecurrentPool(shape.width, published=published))
