@@ -62,6 +62,10 @@ SCALES = ArraySpec("scales", None, 1, "float32", float("inf"))
 COUNTS = ArraySpec("observation_counts", "stream", len(STREAMS), "uint16", 0)
 
 
+MOST_DIMS = 512
+"""Longest vectors of a store: students and v1 have 128, the teacher 1024."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Geometry of a store.
@@ -83,8 +87,10 @@ class Layout:
         for name, value, whole in (("shard", self.shard, CELL_SIZE), ("chunk", self.chunk, self.shard)):
             if value < 1 or whole % value:
                 raise InputError(f"{name} side {value!r}; expected a divisor of {whole}")
-        if not 1 <= self.dims <= 4096:
-            raise InputError(f"store of {self.dims!r} dims; expected 1 to 4096")
+        if not 1 <= self.dims <= MOST_DIMS:
+            raise InputError(
+                f"store of {self.dims!r} dims; expected 1 to {MOST_DIMS} (a teacher's vectors are for distillation)"
+            )
         if any(not 1 <= size < self.dims for size in self.prefixes):
             raise InputError(f"prefix arrays of {self.prefixes} dims; expected less than {self.dims}")
 
