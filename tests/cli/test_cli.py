@@ -228,7 +228,10 @@ def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, 
         (["cube", "build", "--source", "none", "--bbox", "5,50,6,51", "--year", 2023, "-o", tmp_path / "c"], "none"),
         (["cube", "info", tmp_path / "none"], "not found"),
         (["cube", "import", tmp_path / "short", "-o", tmp_path / "c"], "lacks bands.npy"),
-        (["embed", demo / "cube.zarr", "-o", tmp_path / "s", "--model", checkpoints / "v1_1.pt"], "v1.1"),
+        (
+            ["embed", demo / "cube.zarr", "-o", tmp_path / "s", "--model", checkpoints / "v1_1.pt"],
+            "source=mpc or source=aws",
+        ),
         (["embed", demo / "cube.zarr", "-o", store, "--model", checkpoints / "v2_nano.pt"], "holds 128 dims of"),
         (["embed", demo / "cube.zarr", "-o", tmp_path / "s", "--dims", 16], "expected one of 128"),
         (["embed", demo / "cube.zarr", "-o", tmp_path / "s", "--year", 1999], "is of 2023"),
@@ -307,6 +310,37 @@ def test_an_area_over_a_zone_border_gives_a_cube_a_zone_and_continues(tmp_path: 
     code, out, _ = run("get", tmp_path / "s", "--bbox", bbox, "-o", tmp_path / "r.npy")
     assert code == 0
     assert np.isfinite(np.load(tmp_path / "r.npy")).mean() > 0.9
+
+
+def test_embed_takes_a_device_a_precision_a_prefix_workers_and_several_cubes(
+    demo: Path, tmp_path: Path, run: Run, checkpoints: Path
+) -> None:
+    whole = open_cube(demo / "cube.zarr")
+    cubes = [tmp_path / "upper.zarr", tmp_path / "lower.zarr"]
+    for path, rows in zip(cubes, ((0, 6), (6, 12)), strict=True):
+        write_cube(whole.window(*rows, 0, 20), path)
+    plain = ["embed", *cubes, "-o", tmp_path / "s", "--model", checkpoints / "v2_nano.pt"]
+    code, out, err = run(*plain, "--dims", 16, "--device", "cpu", "--precision", "fp32", "--workers", 1)
+    assert code == 0, err
+    assert [line.split(":")[0] for line in out.splitlines()] == [str(path) for path in cubes]
+    assert out.count("1 cell written, 0 already there; 100% of its pixels have data") == 2
+    assert "px/s" in err
+    assert json.loads(run("store", "info", tmp_path / "s", "--json")[1])["dims"] == 16
+    wrong: list[tuple[list[object], str]] = [
+        (["--device", "tpu"], "device 'tpu'; expected cpu, cuda or cuda:<number>"),
+        (["--device", "cuda:99"], "device 'cuda:99'; this machine has"),
+        (["--precision", "int4"], "precision 'int4'; expected auto, fp32 or bf16"),
+        (["--workers", 0], "0 workers; expected 1 to 64"),
+        (["--workers", "two"], "'--workers'"),
+        (["--dims", 17], "17 dims of v2_nano; expected one of 16, 32, 64, 128"),
+        (["--dims", 32], "holds 16 dims of v2_nano"),
+        (["--min-s2", -1], "expected 0 or more"),
+        (["--seed", -1], "seed -1; expected 0 to 2**32 - 1"),
+    ]
+    for args, reason in wrong:
+        code, out, err = run(*plain, *args)
+        assert (code, len(err.splitlines()), out) == (2, 1, ""), (args, err)
+        assert reason in err, (args, err)
 
 
 def test_an_embedding_run_that_is_killed_continues_with_the_same_bytes(demo: Path, tmp_path: Path) -> None:

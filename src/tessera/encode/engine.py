@@ -75,7 +75,7 @@ def batch_of(ragged: Ragged, offsets: NDArray[np.int64], start: int, stop: int) 
         torch.from_numpy(ragged.values[a:b].view(np.int16)),
         torch.from_numpy(ragged.days[a:b]),
         torch.from_numpy(ragged.kinds[a:b]),
-        torch.from_numpy(ragged.counts[a:b].astype(np.uint8)),
+        torch.from_numpy(ragged.counts[a:b].astype(np.int16)),
         ragged.lengths[start:stop],
     )
 
@@ -181,6 +181,7 @@ class Tower:
 
 def quantise_on(values: Tensor, floor: float, low: int) -> tuple[Tensor, Tensor]:
     """As `tessera.embeddings.quantise`, on the values' device: (N, D) float32 to codes int8 and scales float32."""
-    scales = values.abs().amax(dim=-1).clamp_min(floor) / 127
+    most = torch.full((), 127.0, device=values.device)  # CUDA would multiply by the reciprocal of a Python number
+    scales = values.abs().amax(dim=-1).clamp_min(floor) / most
     codes = torch.round(values / scales.unsqueeze(-1)).clamp_(low, 127).to(torch.int8)
     return codes, scales

@@ -61,7 +61,7 @@ class FixedTower(Tower):
         del budget
         values = self._moved(ragged.values.view(np.int16))
         days, kinds = self._moved(ragged.days), self._moved(ragged.kinds)
-        log_count = torch.log(self._moved(ragged.counts.astype(np.uint8)).float())
+        log_count = torch.log(self._moved(ragged.counts.astype(np.int16)).float())
         own = self._moved(ragged.lengths)
         offsets = own.cumsum(0) - own
         sequences = None if ragged.sequences is None else self._moved(ragged.sequences)

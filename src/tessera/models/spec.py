@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 SAMPLING_RULES = ("v1.0", "v1.1", "v2")
 """Names of the rules that `tessera.encode` knows."""
+DRAWING_RULES = ("v1.0",)
+"""Of these, the rules that draw a fixed number of observations at random."""
+MOST_DRAWN = 255
+"""Observations that such a rule draws at most."""
 LONGEST_BIN = 4096
 """Observations of one pixel that a network is shown at most."""
 
@@ -70,6 +74,8 @@ class Sampling:
             raise InputError(
                 f"sampling bins {_short(self.bins)}; expected ascending whole numbers from 1 to {LONGEST_BIN}"
             )
+        if self.rule in DRAWING_RULES and (len(self.bins) > 1 or self.bins[0] > MOST_DRAWN):
+            raise InputError(f"sampling bins {_short(self.bins)} of {self.rule}; expected one, at most {MOST_DRAWN}")
 
 
 @dataclass(frozen=True)

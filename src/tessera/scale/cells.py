@@ -12,7 +12,7 @@ from tessera.embeddings import STREAMS
 from tessera.encode import plan_blocks
 from tessera.geo import Window
 
-from .spool import Spool, spool
+from .spool import Spool, discard, spool
 from .workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -71,11 +71,12 @@ def embed_cube(
             rows, cols = inside.slices_in(window)
             box = (rows.start, rows.stop, cols.start, cols.stop)
             part = cube.crop(*box)
+            work = _work(encoder, part, options, year, box)
             if store.holds(inside, year, encoder.provenance(part, options)):
+                discard(store.scratch(), work)
                 skipped += 1
             else:
                 before = done
-                work = _work(encoder, part, options, year, box)
                 with spool(store.scratch(), work, part.shape[1], options.dims) as kept:
                     report = _shifted(progress, before, height * width)
                     _fill(encoder, part, options, kept, report, pool, box)

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import file_lock, write_atomic
+from tessera.base import TesseraError, file_lock, write_atomic
 from tessera.embeddings import STREAMS
 from tessera.encode import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,23 @@ class Spool:
     dims: int
 
     def put(self, block: Block) -> None:
-        """Keep a block, whole or not at all."""
+        """Keep a block, whole or not at all, behind its digest.
+
+        Raises
+        ------
+        TesseraError
+            The disk is full or refuses.
+        """
         data = io.BytesIO()
         np.savez(data, codes=block.codes, scales=block.scales, counts=block.counts)
-        write_atomic(self._path(block.start), data.getvalue())
+        content = data.getvalue()
+        try:
+            write_atomic(self._path(block.start), hashlib.sha256(content).digest() + content)
+        except OSError as error:
+            raise TesseraError(
+                f"a block was not kept in {self.folder} ({error.strerror}); finished blocks are kept, "
+                "run the same command again"
+            ) from None
 
     def get(self, start: int, stop: int) -> Block | None:
         """A block that was kept; None where there is none, or one that is damaged or of another shape."""
@@ -50,7 +65,10 @@ class Spool:
             "counts": (np.uint16, (stop - start, self.width, len(STREAMS))),
         }
         try:
-            with np.load(self._path(start), allow_pickle=False) as content:
+            data = self._path(start).read_bytes()
+            if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+                return None
+            with np.load(io.BytesIO(data[_DIGEST:]), allow_pickle=False) as content:
                 parts = {name: content[name] for name in shapes}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
@@ -60,7 +78,7 @@ class Spool:
         return Block(start, stop, **parts)
 
     def _path(self, start: int) -> Path:
-        return self.folder / f"rows_{start:05}.npz"
+        return self.folder / f"rows_{start:05}.block"
 
 
 @contextmanager
@@ -72,10 +90,18 @@ def spool(scratch: Path, work: dict[str, Any], width: int, dims: int) -> Iterato
     scratch : folder for unfinished work
     work : plain values that say all that the blocks depend on
     """
-    key = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:24]
+    key = _key(work)
     folder = scratch / key
-    with file_lock(scratch / f"{key}.lock"):
+    with file_lock(scratch.parent / "locks" / f"work-{key}.lock"):
         folder.mkdir(parents=True, exist_ok=True)
         yield Spool(folder, width, dims)
         shutil.rmtree(folder, ignore_errors=True)
-    (scratch / f"{key}.lock").unlink(missing_ok=True)
+
+
+def discard(scratch: Path, work: dict[str, Any]) -> None:
+    """Remove the spool of a piece of work that was stopped after its end, where there is one."""
+    shutil.rmtree(scratch / _key(work), ignore_errors=True)
+
+
+def _key(work: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:24]

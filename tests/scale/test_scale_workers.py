@@ -1,0 +1,96 @@
+"""Several processes: the same bytes as one, one line where a process dies or fails, and the next run finishes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from scale_tiny import YEAR, files_of, leftovers, make_cube, make_model, make_store
+
+from tessera.base import TesseraError
+from tessera.cubes import PixelCube, open_cube, write_cube
+from tessera.encode import Encoder, load_encoder
+from tessera.scale import Workers, embed_cube
+
+SHARD = 256
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As many threads decide the last bits of a product, each process here has one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    """A cube of four blocks in two cells, a model, and a store that one process wrote."""
+    folder = tmp_path_factory.mktemp("workers")
+    write_cube(make_cube(SHARD, 330, 200), folder / "cube.zarr")
+    make_model(folder / "tiny.safetensors")
+    encoder, cube = opened(folder)
+    embed_cube(make_store(folder / "whole", encoder, SHARD), encoder, cube, YEAR, encoder.options())
+    return folder
+
+
+def opened(folder: Path) -> tuple[Encoder, PixelCube]:
+    return load_encoder(folder / "tiny.safetensors", device="cpu"), open_cube(folder / "cube.zarr")
+
+
+def workers_of(folder: Path, model: str = "tiny.safetensors") -> Workers:
+    return Workers(folder / "cube.zarr", str(folder / model), None, "fp32", ("cpu", "cpu"))
+
+
+def test_two_processes_write_the_bytes_of_one(work: Path) -> None:
+    encoder, cube = opened(work)
+    store = make_store(work / "two", encoder, SHARD)
+    seen: list[tuple[int, int]] = []
+    options = encoder.options()
+    done = embed_cube(
+        store, encoder, cube, YEAR, options, workers=workers_of(work), progress=lambda *both: seen.append(both)
+    )
+    assert done == (2, 0)
+    assert seen[-1] == (66_000, 66_000)
+    assert seen == sorted(seen)
+    assert len(set(seen)) >= 4
+    assert files_of(work / "two") == files_of(work / "whole")
+    assert leftovers(work / "two") == []
+    assert multiprocessing.active_children() == []
+
+
+def test_workers_that_die_are_told_in_one_line_and_the_next_run_finishes(work: Path) -> None:
+    encoder, cube = opened(work)
+    store = make_store(work / "dead", encoder, SHARD)
+
+    def kill(done: int, total: int) -> None:
+        if done:
+            for child in multiprocessing.active_children():
+                os.kill(child.pid or 0, signal.SIGKILL)
+
+    with pytest.raises(TesseraError, match=r"the worker on cpu ended with signal 9 .* run the same command") as caught:
+        embed_cube(store, encoder, cube, YEAR, encoder.options(), workers=workers_of(work), progress=kill)
+    assert "\n" not in str(caught.value)
+    assert multiprocessing.active_children() == []
+    embed_cube(store, encoder, cube, YEAR, encoder.options())
+    assert files_of(work / "dead") == files_of(work / "whole")
+    assert leftovers(work / "dead") == []
+
+
+def test_an_error_in_a_worker_is_passed_on(work: Path) -> None:
+    encoder, cube = opened(work)
+    store = make_store(work / "wrong", encoder, SHARD)
+    with pytest.raises(TesseraError, match=r"worker on cpu: .*none\.safetensors"):
+        embed_cube(store, encoder, cube, YEAR, encoder.options(), workers=workers_of(work, "none.safetensors"))
+    assert multiprocessing.active_children() == []
