@@ -12,6 +12,7 @@ former: ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 python benchmarks/encode.py
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
 import time
 from dataclasses import dataclass
@@ -235,26 +236,25 @@ class Endless:
         return rng.integers(0, self.high, (*shape, *self.shape[3:]), dtype=self.dtype)
 
 
-def memory(device: str) -> None:
+def memory(name: str, device: str) -> None:
     """Most memory above the loaded model, over a block of a cube of 20,000 x 8,000 pixels and the reading ahead."""
-    for name in ("v1.0", "v1.1", "v2-large"):
-        encoder = encoder_of(CASES[name], device, "bf16")
-        shape, days = (20_000, 8_000), np.arange(1, 91, dtype=np.int16)
-        cube = PixelCube(
-            Endless((90, *shape, 10), np.dtype(np.uint16), 9000),
-            Endless((90, *shape), np.dtype(np.uint8), 2),
-            days,
-            Endless((60, *shape, 2), np.dtype(np.int16), 9000),
-            days[:60],
-            Endless((60, *shape, 2), np.dtype(np.int16), 9000),
-            days[:60],
-        )
-        encoder.encode_batch(np.zeros((1, 8, 11), np.float32), np.zeros((1, 8, 3), np.float32))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        group = plan_blocks(cube)[0]
-        next(encoder.blocks(cube, encoder.options(), [[group[0], group[-1]]]))
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(f"memory, {name}: {(after - before) / 1024:,.0f} MiB more at the peak", flush=True)
+    encoder = encoder_of(CASES[name], device, "bf16")
+    shape, days = (20_000, 8_000), np.arange(1, 91, dtype=np.int16)
+    cube = PixelCube(
+        Endless((90, *shape, 10), np.dtype(np.uint16), 9000),
+        Endless((90, *shape), np.dtype(np.uint8), 2),
+        days,
+        Endless((60, *shape, 2), np.dtype(np.int16), 9000),
+        days[:60],
+        Endless((60, *shape, 2), np.dtype(np.int16), 9000),
+        days[:60],
+    )
+    encoder.encode_batch(np.zeros((1, 8, 11), np.float32), np.zeros((1, 8, 3), np.float32))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    group = plan_blocks(cube)[0]
+    next(encoder.blocks(cube, encoder.options(), [[group[0], group[-1]]]))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"memory, {name}: {(after - before) / 1024:,.0f} MiB more at the peak", flush=True)
 
 
 def main() -> None:
@@ -267,7 +267,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.memory:
-        memory(given.device)
+        for name in given.models or ("v1.0", "v1.1", "v2-small"):
+            process = multiprocessing.get_context("spawn").Process(target=memory, args=(name, given.device))
+            process.start()
+            process.join()
         return
     host_side(given.rounds)
     print(
