@@ -113,7 +113,7 @@ def test_the_same_pixel_has_the_same_codes_whatever_the_block(name: str, monkeyp
     cube, encoder = ragged_cube(placed=True), tiny_encoder(name)
     whole = encoder.encode(cube)
     monkeypatch.setattr("tessera.encode.blocks._BLOCK_PIXELS", 25)
-    monkeypatch.setattr("tessera.encode.run._BUDGET", {"cpu": 64})
+    monkeypatch.setattr("tessera.encode.run._BUDGET", 64)
     assert len(plan_blocks(cube)) < sum(map(len, plan_blocks(cube))) == 5
     same(encoder.encode(cube), whole)
     monkeypatch.setattr("tessera.encode.blocks._READ_BYTES", 1)
@@ -230,7 +230,7 @@ def test_repeats_are_averaged_before_they_are_quantised(draw: Draw) -> None:
 @pytest.mark.parametrize("name", ["v1.0", "v2-student"])
 def test_progress_reaches_the_end_and_never_goes_back(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tessera.encode.blocks._BLOCK_PIXELS", 25)
-    monkeypatch.setattr("tessera.encode.run._BUDGET", {"cpu": 64})
+    monkeypatch.setattr("tessera.encode.run._BUDGET", 64)
     seen: list[tuple[int, int]] = []
     tiny_encoder(name).encode(ragged_cube(), draw=Draw(0, 2), progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (99, 99)
@@ -288,3 +288,17 @@ def test_a_cube_in_another_band_order_than_the_weights_is_refused() -> None:
         other = replace(tiny_encoder(), spec=replace(spec_of("v2-student"), **change))
         with pytest.raises(InputError, match="in another order"):
             other.encode(ragged_cube())
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("dates", [(3, 2, 2), (0, 0, 0), (0, 3, 0), (4, 0, 0)])
+def test_a_block_where_nothing_was_seen_is_no_data(family: str, dates: tuple[int, int, int]) -> None:
+    cube = ragged_cube(dates=dates)
+    dark = replace(
+        cube, **{name: np.zeros_like(getattr(cube, name)) for name in ("s2", "s2_mask", "s1_asc", "s1_desc")}
+    )
+    found = tiny_encoder(family).encode(dark)
+    assert np.isnan(found.scales).all()
+    assert not found.codes.any()
+    filled = tiny_encoder(family).encode(dark, reference_fill=True)
+    assert np.isfinite(filled.scales).all()

@@ -93,7 +93,7 @@ def test_the_size_of_batches_does_not_matter(name: str, monkeypatch: pytest.Monk
     job = job_of(ragged_cube(), spec_of(name), ordered=name in RECURRENT)
     found = []
     for budget, outer, fused in ((4096, 2048, 4096), (64, 200, 7), (16, 16, 1)):
-        monkeypatch.setattr(run_module, "_BUDGET", {"cpu": budget})
+        monkeypatch.setattr(run_module, "_BUDGET", budget)
         monkeypatch.setattr(run_module, "_OUTER", {"cpu": outer})
         monkeypatch.setattr(run_module, "_FUSED", fused)
         found += [engine_vectors(runner_of(name), job), engine_vectors(fixed(runner_of(name)), job)]

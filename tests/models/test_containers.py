@@ -106,11 +106,25 @@ def test_tensors_of_one_mapped_file_are_written_apart(tmp_path: Path) -> None:
     assert_same(read_checkpoint(tmp_path / "a.pt"), checkpoint)
 
 
-def test_the_bundled_weights_keep_their_identity_and_their_bytes(tmp_path: Path) -> None:
+def test_the_bundled_weights_keep_their_identity(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(bundled_path())
     assert checkpoint.sha256.startswith("bb4022978cd9")
     write_checkpoint(checkpoint, tmp_path / "a.safetensors")
-    assert (tmp_path / "a.safetensors").read_bytes() == bundled_path().read_bytes()
+    assert read_checkpoint(tmp_path / "a.safetensors").sha256 == checkpoint.sha256
+
+
+@pytest.mark.parametrize("source", ["bundled", "written"])
+def test_a_flipped_bit_in_a_safetensors_file_is_refused(tmp_path: Path, source: str) -> None:
+    path = tmp_path / "a.safetensors"
+    if source == "written":
+        write_checkpoint(tiny_of("v2-student"), path)
+        data = bytearray(path.read_bytes())
+    else:
+        data = bytearray(bundled_path().read_bytes())
+    data[-2] ^= 0x10
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="is damaged: its tensors are of identity"):
+        read_checkpoint(path)
 
 
 def test_v1_is_read_with_and_without_what_its_training_left(tmp_path: Path) -> None:

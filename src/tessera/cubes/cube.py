@@ -35,6 +35,8 @@ class ArrayLike(Protocol):
     def __getitem__(self, key: Any, /) -> Any: ...
 
 
+_HASHED_BYTES = 512 * 1024**2
+"""Observations read at once for a digest."""
 _STACKS = ("s2", "s2_mask", "s1_asc", "s1_desc")
 
 
@@ -184,7 +186,8 @@ class PixelCube:
         total = hashlib.sha256(repr((self.shape, self.grid, self.s2_bands, self.s1_bands)).encode())
         for doy in (self.s2_doy, self.s1_asc_doy, self.s1_desc_doy):
             total.update(np.ascontiguousarray(doy, dtype="<i2").tobytes())
-        for start, stop in self.row_blocks(128):
+        row = sum(int(np.prod(getattr(self, name).shape[2:])) * getattr(self, name).shape[0] * 2 for name in _STACKS)
+        for start, stop in self.row_blocks(max(1, min(128, _HASHED_BYTES // max(1, row)))):
             block = self.window(start, stop)
             for part in (block.s2, block.s2_mask, block.s1_asc, block.s1_desc):
                 total.update(np.ascontiguousarray(part).data)

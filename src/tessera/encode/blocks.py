@@ -120,7 +120,7 @@ def _reporter(before: int, job: Job, advance: Callable[[int], None]) -> Callable
 
 def _jobs(runner: Runner, cube: PixelCube, options: Options, groups: Iterable[Rows]) -> Iterator[Job]:
     width = cube.shape[1]
-    published = _published_draws(runner, cube, options) if options.draw.numpy_batch else None
+    published = _published_draws(runner, cube, options) if runner.draws and options.draw.numpy_batch else None
     for group in groups:
         first = group[0][0]
         read = cube.window(first, group[-1][1])

@@ -27,7 +27,7 @@ def parse_device(device: str | None) -> torch.device:
     """
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+    if kind not in ("cpu", "cuda") or (index and not (index.isascii() and index.isdecimal())):
         raise InputError(f"device {name!r}; expected cpu, cuda or cuda:<number>")
     there = torch.cuda.device_count()
     if kind == "cuda" and int(index or 0) >= there:

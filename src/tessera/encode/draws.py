@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tessera.cubes import PixelCube
 
+_MARGIN = 1e-3
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -77,9 +78,9 @@ def pixel_keys(block: PixelCube, first_row: int, seed: int, stream: int, repeat:
         x, y, zone = np.broadcast_to(col, (height, width)), np.broadcast_to(row + first_row, (height, width)), 0
     else:
         a, b, c, d, e, f = grid.transform
-        size = max(abs(a), abs(b))
-        x = np.floor((a * (col + 0.5) + b * (row + 0.5) + c) / size)
-        y = np.floor((d * (col + 0.5) + e * (row + 0.5) + f) / size)
+        # a pixel's corner in whole pixels; the margin keeps rounding errors of a crop's corner from moving it
+        x = np.floor((a * col + b * row + c) / max(abs(a), abs(b)) + _MARGIN)
+        y = np.floor((d * col + e * row + f) / max(abs(d), abs(e)) + _MARGIN)
         zone = zlib.crc32(grid.crs.encode())
     place = (x.astype(np.int64) & 0xFFFFFFFF) | (y.astype(np.int64) << 32)
     head = _mixed(np.asarray([seed, zone, 2 * repeat + stream], dtype=np.uint64) * _STEP + _STEP)

@@ -120,6 +120,13 @@ class Tower:
         bands = (whole.float() - self.mean[kinds]) / self.scale[kinds]
         return self.backbone.tokens(bands, self.table[days.int()])
 
+    def moved(self, array: NDArray[np.generic]) -> Tensor:
+        """An array on the device; to a GPU by way of pinned memory, so that the host need not wait."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
     def _layers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Tokens after the transformer (N, T, width), log counts (N, T), and which are real where some are padding."""
         lengths = batch.lengths
@@ -159,7 +166,7 @@ class Tower:
                 out[start:stop] = pool(x, bias)
                 report(int(offsets[stop] - offsets[start]))
             return out
-        for first, last in cuts(ragged.lengths, outer):
+        for first, last in cuts(ragged.spans, outer):
             flat = []
             for start, stop in cuts(ragged.lengths[first:last], budget):
                 x, _, real = self._layers(batch_of(ragged, offsets, first + start, first + stop))

@@ -29,7 +29,8 @@ _MULTIPLE = 8
 def shapes(
     lengths: NDArray[np.int64], spans: NDArray[np.int64], budget: int, *, ordered: bool
 ) -> Iterator[tuple[int, int, int, int, int]]:
-    """Runs of pixels of one padded length and, where time is read in order, one span.
+    """Runs of pixels of one padded length and, where time is read in order, one span; what is left over takes a half, a
+    quarter, an eighth or a sixteenth of a batch.
 
     Yields
     ------
@@ -42,9 +43,12 @@ def shapes(
         if first == last:
             continue
         tokens, span = int(padded[first]), int(steps[first])
-        pixels = max(1, budget // tokens)
-        for start in range(int(first), int(last), pixels):
+        start, most = int(first), max(1, budget // tokens)
+        while start < last:
+            left = int(last) - start
+            pixels = next((size for size in (most // 16, most // 8, most // 4, most // 2) if size >= left), most)
             yield start, min(start + pixels, int(last)), pixels, tokens, span
+            start += pixels
 
 
 class FixedTower(Tower):
@@ -55,16 +59,17 @@ class FixedTower(Tower):
 
     _graphs: dict[tuple[int, int, int], tuple[list[Tensor], Callable[[], Tensor]]]
     _memory: Any
+    _stream: Any
 
     def pool(self, ragged: Ragged, budget: int, outer: int, report: Callable[[int], None]) -> Tensor:
         """As `Tower.pool`; `outer` is the budget here, and `budget` is not read."""
         del budget
-        values = self._moved(ragged.values.view(np.int16))
-        days, kinds = self._moved(ragged.days), self._moved(ragged.kinds)
-        log_count = torch.log(self._moved(ragged.counts.astype(np.int16)).float())
-        own = self._moved(ragged.lengths)
+        values = self.moved(ragged.values.view(np.int16))
+        days, kinds = self.moved(ragged.days), self.moved(ragged.kinds)
+        log_count = torch.log(self.moved(ragged.counts.astype(np.int16)).float())
+        own = self.moved(ragged.lengths)
         offsets = own.cumsum(0) - own
-        sequences = None if ragged.sequences is None else self._moved(ragged.sequences)
+        sequences = None if ragged.sequences is None else self.moved(ragged.sequences)
         out = torch.empty(len(ragged.pixels), self.table.shape[1], dtype=self.dtype, device=self.device)
         runs = shapes(ragged.lengths, ragged.spans, outer, ordered=self.ordered)
         for start, stop, pixels, tokens, span in runs:
@@ -80,12 +85,6 @@ class FixedTower(Tower):
             report(int(ragged.lengths[start:stop].sum()))
         return out
 
-    def _moved(self, array: NDArray[np.generic]) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
-
     def _forward(self, values: Tensor, days: Tensor, kinds: Tensor, bias: Tensor, *order: Tensor) -> Tensor:
         x = self.backbone.transformer_encoder(self.embed(values, days, kinds), bias)
         pool = self.backbone.attn_pool
@@ -100,6 +99,7 @@ class FixedTower(Tower):
             return self._forward(*inputs)
         if not hasattr(self, "_graphs"):
             self._graphs, self._memory = {}, torch.cuda.graph_pool_handle()
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         if shape not in self._graphs:
             self._graphs[shape] = self._captured(inputs)
         fixed, replay = self._graphs[shape]
@@ -110,14 +110,14 @@ class FixedTower(Tower):
     def _captured(self, inputs: list[Tensor]) -> tuple[list[Tensor], Callable[[], Tensor]]:
         """Inputs that stay in place, and what runs on them. CUDA wants a warm-up on a stream of its own first."""
         fixed = [tensor.clone() for tensor in inputs]
-        aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        aside = self._stream
         aside.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(aside):
             for _ in range(2):
                 self._forward(*fixed)
         torch.cuda.current_stream(self.device).wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._memory):
+        with torch.cuda.graph(graph, pool=self._memory, stream=aside):
             out = self._forward(*fixed)
 
         def replay() -> Tensor:

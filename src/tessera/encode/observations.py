@@ -114,11 +114,12 @@ def pack_rule(stream: Stream, pixels: NDArray[np.int64], sampling: Sampling, *, 
     valid = stream.valid[pixels]
     n = valid.sum(axis=1, dtype=np.int64)
     longest = sampling.bins[-1]
-    for index in np.flatnonzero(n > longest):
-        chosen = np.flatnonzero(valid[index])[sample_indices(sampling.rule, sampling.bins, int(n[index]))]
-        valid[index] = False
-        valid[index, chosen] = True
-        n[index] = longest
+    for size in np.unique(n[n > longest]):
+        rows = np.flatnonzero(n == size)
+        dates = np.nonzero(valid[rows])[1].reshape(len(rows), size)
+        valid[rows] = False
+        valid[rows[:, None], dates[:, sample_indices(sampling.rule, sampling.bins, int(size))]] = True
+        n[rows] = longest
     sizes, how_many = np.unique(n[n > 0], return_counts=True)
     tables = [sample_indices(sampling.rule, sampling.bins, int(size)) for size in sizes]
     counts = [
@@ -128,10 +129,10 @@ def pack_rule(stream: Stream, pixels: NDArray[np.int64], sampling: Sampling, *, 
     spans = np.repeat([len(table) for table in tables], how_many).astype(np.int64)
     sequences = None
     if ordered:
-        rows = np.zeros((len(tables), max(map(len, tables), default=1)), dtype=np.int32)
-        for row, table in zip(rows, tables, strict=True):
+        whole = np.zeros((len(tables), max(map(len, tables), default=1)), dtype=np.int32)
+        for row, table in zip(whole, tables, strict=True):
             row[: len(table)] = table
-        sequences = np.repeat(rows, how_many, axis=0)
+        sequences = np.repeat(whole, how_many, axis=0)
     return _pack(stream, pixels, valid, n, np.concatenate(counts) if counts else None, sequences, spans)
 
 
@@ -149,7 +150,8 @@ def pack_counts(stream: Stream, pixels: NDArray[np.int64], drawn: NDArray[np.uin
     if not ordered:
         return packed
     own = np.arange(len(packed.counts)) - np.repeat(np.cumsum(packed.lengths) - packed.lengths, packed.lengths)
-    sequences = np.repeat(own, packed.counts.astype(np.int64)).astype(np.int32).reshape(len(packed.pixels), -1)
+    size = int(packed.spans[0]) if len(packed.spans) else 1
+    sequences = np.repeat(own, packed.counts.astype(np.int64)).astype(np.int32).reshape(-1, size)
     return Ragged(**{**packed.__dict__, "sequences": sequences})
 
 

@@ -10,6 +10,7 @@ import torch
 from .device import PRECISIONS, prepare
 from .engine import Tower, quantise_on
 from .fixed import FixedTower
+from .sampling import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from .job import Job, Options
     from .observations import Ragged
 
-_BUDGET = {"cpu": 4096, "cuda": 131_072}
-"""Tokens a batch: on a CPU what it writes stays in a core's cache, a GPU wants many at once."""
+_BUDGET = 4096
+"""Tokens a batch on a CPU: what it writes stays in a core's cache."""
 _OUTER = {"cpu": 32_768, "cuda": 131_072}
-"""Tokens a pass of a recurrent pool, whose products are as wide as it has pixels."""
+"""Tokens a batch on a GPU, and on a CPU a pass of a recurrent pool, whose products are as wide as it has pixels."""
 _FUSED = 4096
 """Pixels fused at a time."""
 
@@ -35,6 +36,9 @@ class Runner:
 
     def __init__(self, network: TwoBackbones, spec: InputSpec, device: str, precision: str) -> None:
         self.device = torch.device(device)
+        if self.device.type == "cuda":
+            # graphs are captured and memory is pinned on the device that is current
+            torch.cuda.set_device(self.device)
         self.spec = spec
         self.network = prepare(network, self.device, precision)
         dtype = PRECISIONS[precision]
@@ -58,6 +62,11 @@ class Runner:
         )
         out: NDArray[np.float32] = self.network.fuse(*pooled)[:, : self.spec.dims].contiguous().cpu().numpy()
         return out
+
+    @property
+    def draws(self) -> bool:
+        """Whether a pixel's observations are drawn."""
+        return RULES[self.spec.sampling.rule].choose is None
 
     @property
     def in_flight(self) -> int:
@@ -101,8 +110,8 @@ class Runner:
 
     def _pooled(self, tower: Tower, ragged: Ragged, job: Job, report: Callable[[int], None]) -> Tensor:
         """(K, width) in the order of the kept pixels."""
-        pooled = tower.pool(ragged, _BUDGET[self.device.type], _OUTER[self.device.type], report)
-        rows = torch.from_numpy(np.searchsorted(job.kept, ragged.pixels)).to(self.device)
+        rows = tower.moved(np.searchsorted(job.kept, ragged.pixels))
+        pooled = tower.pool(ragged, _BUDGET, _OUTER[self.device.type], report)
         out = pooled.new_empty(len(job.kept), pooled.shape[1])
         if len(rows) < len(job.kept):
             out[:] = tower.nothing()

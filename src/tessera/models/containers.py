@@ -26,6 +26,7 @@ from tessera.base import InputError
 from .checkpoint import TRAINING_FAMILY, TRAINING_PREFIX, Checkpoint
 from .families import FAMILIES
 from .shape import Shape
+from .spec import short
 from .specs import STUDENT_SPEC
 from .torch_file import plain_tensors
 from .whole_file import whole_file
@@ -82,7 +83,8 @@ def parse_published(
         if state is None and any(isinstance(key, str) and _COMPILED_OR_BARE.match(key) for key in content):
             state = content
         if state is None:
-            raise InputError(f"{file} has the keys {', '.join(sorted(map(str, content))[:6])}; {_EXPECTED}")
+            keys = sorted(key[:40] if isinstance(key, str) else short(key) for key in content)
+            raise InputError(f"{file} has the keys {', '.join(keys[:6])}; {_EXPECTED}")
         tensors, others = _split_v1(state, file)
         family = _v1_family(tensors, file)
         shape, spec = _of_v1(family, tensors, file, source, name)
@@ -107,7 +109,7 @@ def _of_student(args: Any, file: Path, source: str | None, name: str) -> tuple[S
         raise InputError(f"{file}: args is no dict but a {type(args).__name__}; expected those of a v2 student")
     qk_norm = args.get("enable_qk_norm")
     if not isinstance(qk_norm, int | None):
-        raise InputError(f"{file}: enable_qk_norm {qk_norm!r}; expected true or false")
+        raise InputError(f"{file}: enable_qk_norm {short(qk_norm)}; expected true or false")
     sizes = {field.name: args.get(field.name, field.default) for field in fields(Shape) if field.name != "qk_norm"}
     shape = _shape(sizes, file, qk_norm=bool(qk_norm))
     return shape, _bound("v2-student", shape, source, name, _prefixes(args.get("matryoshka_dims"), shape, file))
@@ -117,7 +119,9 @@ def _of_teacher(arch: Any, file: Path, source: str | None, name: str) -> tuple[S
     if not isinstance(arch, dict):
         raise InputError(f"{file}: arch is no dict but a {type(arch).__name__}; expected that of the v2 teacher")
     if arch.get("final_layernorm") is not True:
-        raise InputError(f"{file} is a teacher with final_layernorm {arch.get('final_layernorm')!r}; expected True")
+        raise InputError(
+            f"{file} is a teacher with final_layernorm {short(arch.get('final_layernorm'))}; expected True"
+        )
     sizes = {field.name: arch.get(field.name) for field in fields(Shape) if field.name != "qk_norm"}
     shape = _shape(sizes, file)
     return shape, _bound("v2-teacher", shape, source, name)
@@ -192,9 +196,11 @@ def _prefixes(text: Any, shape: Shape, file: Path) -> tuple[int, ...]:
     try:
         sizes = {int(part) for part in (text.split(",") if isinstance(text, str) else text)} | {shape.repr_dim}
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{file}: matryoshka_dims {text!r}; expected whole numbers such as 16,32,64,128") from None
+        raise InputError(
+            f"{file}: matryoshka_dims {short(text)}; expected whole numbers such as 16,32,64,128"
+        ) from None
     if min(sizes) < 1 or max(sizes) > shape.repr_dim:
-        raise InputError(f"{file}: matryoshka_dims {text!r}; expected 1 to {shape.repr_dim}")
+        raise InputError(f"{file}: matryoshka_dims {short(text)}; expected 1 to {shape.repr_dim}")
     return tuple(sorted(sizes))
 
 

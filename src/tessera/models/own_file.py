@@ -13,6 +13,7 @@ from tessera.base import InputError
 
 from .checkpoint import TRAINING_FAMILY, TRAINING_PREFIX, Checkpoint, source_of
 from .families import family_of
+from .names import BUNDLED_IDENTITY
 from .shape import Shape
 from .spec import InputSpec
 from .whole_file import whole_file
@@ -63,10 +64,12 @@ def read_own(file: Path, source: str | None = None) -> Checkpoint:
         training = {key: value for key, value in tensors.items() if key.startswith(TRAINING_PREFIX)}
     encoder = {key: value for key, value in tensors.items() if key not in training}
     checkpoint = Checkpoint(sizes, demands, encoder, name, training)
-    if about.get("identity", checkpoint.sha256) != checkpoint.sha256:
+    # the bundled file was written before files said their identity
+    identity = about.get("identity", BUNDLED_IDENTITY)
+    if identity != checkpoint.sha256:
         raise InputError(
             f"{file} is damaged: its tensors are of identity {checkpoint.sha256[:12]}; "
-            f"expected {about['identity'][:12]}, as they were written"
+            f"expected {identity[:12]}, as they were written"
         )
     return checkpoint
 
@@ -117,14 +120,11 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
 
 def _about(checkpoint: Checkpoint) -> dict[str, str]:
     shape = {key: value for key, value in asdict(checkpoint.shape).items() if key != "qk_norm" or value}
-    about = {
+    return {
         "format": FORMAT,
         "version": VERSION,
         "name": checkpoint.name,
         "shape": json.dumps(shape),
         "spec": json.dumps(checkpoint.spec.to_json()),
+        "identity": checkpoint.sha256,
     }
-    # students without QK-norm were written before there was an identity in the file, and keep their bytes
-    if checkpoint.spec.family != "v2-student" or checkpoint.shape.qk_norm:
-        about["identity"] = checkpoint.sha256
-    return about

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 
 from tessera.base import InputError
@@ -38,9 +39,11 @@ class Shape:
         for name, limit in _LIMITS.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-                raise InputError(f"network with {name} {value!r}; expected a whole number from 1 to {limit}")
+                raise InputError(
+                    f"network with {name} {reprlib.repr(value)}; expected a whole number from 1 to {limit}"
+                )
         if not isinstance(self.qk_norm, bool):
-            raise InputError(f"network with qk_norm {self.qk_norm!r}; expected true or false")
+            raise InputError(f"network with qk_norm {reprlib.repr(self.qk_norm)}; expected true or false")
         if self.width % self.nhead:
             raise InputError(f"network {self.width} wide with {self.nhead} heads; expected a multiple")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,10 +73,10 @@ class Sampling:
             raise InputError(f"sampling rule {self.rule!r}; expected {' or '.join(SAMPLING_RULES)}")
         if not _ascends(self.bins, LONGEST_BIN):
             raise InputError(
-                f"sampling bins {_short(self.bins)}; expected ascending whole numbers from 1 to {LONGEST_BIN}"
+                f"sampling bins {short(self.bins)}; expected ascending whole numbers from 1 to {LONGEST_BIN}"
             )
         if self.rule in DRAWING_RULES and (len(self.bins) > 1 or self.bins[0] > MOST_DRAWN):
-            raise InputError(f"sampling bins {_short(self.bins)} of {self.rule}; expected one, at most {MOST_DRAWN}")
+            raise InputError(f"sampling bins {short(self.bins)} of {self.rule}; expected one, at most {MOST_DRAWN}")
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class InputSpec:
                 raise InputError(f"{name} statistics of {len(statistics.mean)} bands; expected {len(bands)}")
         if not _is_whole(self.dims) or not _ascends(self.prefix_dims, self.dims) or self.prefix_dims[-1] != self.dims:
             raise InputError(
-                f"prefix dims {_short(self.prefix_dims)} of {self.dims!r} dims; expected ascending whole numbers that "
+                f"prefix dims {short(self.prefix_dims)} of {self.dims!r} dims; expected ascending whole numbers that "
                 "end with the dims"
             )
 
@@ -165,39 +166,39 @@ class InputSpec:
         )
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def short(value: object) -> str:
+    """A value in a few words, however large a file made it."""
+    text = reprlib.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _object(value: object, form: type[Any], what: str) -> dict[str, Any]:
     names = {field.name for field in fields(form)}
     if not isinstance(value, dict):
-        raise InputError(f"input specification: {what} is {_short(value)}; expected {', '.join(sorted(names))}")
+        raise InputError(f"input specification: {what} is {short(value)}; expected {', '.join(sorted(names))}")
     for reason, keys in (("lacks", names - value.keys()), ("has the unknown key", value.keys() - names)):
         if keys:
             raise InputError(
-                f"input specification: {what} {reason} {_short(min(keys, key=str))}; expected "
-                f"{', '.join(sorted(names))}"
+                f"input specification: {what} {reason} {short(min(keys, key=str))}; expected {', '.join(sorted(names))}"
             )
     return value
 
 
 def _list(value: object, parse: Callable[[object, str], _T], what: str) -> tuple[_T, ...]:
     if not isinstance(value, list):
-        raise InputError(f"input specification: {what} is {_short(value)}; expected a list")
+        raise InputError(f"input specification: {what} is {short(value)}; expected a list")
     return tuple(parse(part, what) for part in value)
 
 
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"input specification: {what} has {_short(value)}; expected text")
+        raise InputError(f"input specification: {what} has {short(value)}; expected text")
     return value
 
 
 def _whole(value: object, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"input specification: {what} has {_short(value)}; expected a whole number")
+        raise InputError(f"input specification: {what} has {short(value)}; expected a whole number")
     return value
 
 
@@ -207,5 +208,5 @@ def _number(value: object, what: str) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise InputError(f"input specification: {what} has {_short(value)}; expected a finite number")
+        raise InputError(f"input specification: {what} has {short(value)}; expected a finite number")
     return number

@@ -127,7 +127,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
                 kind = {"F32": torch.float32}[about["dtype"]]
                 flat = torch.frombuffer(content, dtype=kind, count=count, offset=offset)
                 tensors[key] = flat.view(about["shape"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         raise InputError(f"{path} is truncated or no safetensors file of float32: {error!r}") from None
     return tensors
 

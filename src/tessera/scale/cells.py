@@ -12,7 +12,7 @@ from tessera.embeddings import STREAMS
 from tessera.encode import plan_blocks
 from tessera.geo import Window
 
-from .spool import Spool, discard, spool
+from .spool import Spool, spool
 from .workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -72,16 +72,15 @@ def embed_cube(
             box = (rows.start, rows.stop, cols.start, cols.stop)
             part = cube.crop(*box)
             work = _work(encoder, part, options, year, box)
-            if store.holds(inside, year, encoder.provenance(part, options)):
-                discard(store.scratch(), work)
-                skipped += 1
-            else:
-                before = done
-                with spool(store.scratch(), work, part.shape[1], options.dims) as kept:
-                    report = _shifted(progress, before, height * width)
+            with spool(store.scratch(), work, part.shape[1], options.dims) as kept:
+                # asked with the lock held: another process may have been at it until now
+                if store.holds(inside, year, encoder.provenance(part, options)):
+                    skipped += 1
+                else:
+                    report = _shifted(progress, done, height * width)
                     _fill(encoder, part, options, kept, report, pool, box)
                     store.write(_whole(encoder, part, options, kept), year)
-                written += 1
+                    written += 1
             done += inside.height * inside.width
             progress(done, height * width)
     return written, skipped

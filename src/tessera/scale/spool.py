@@ -98,10 +98,5 @@ def spool(scratch: Path, work: dict[str, Any], width: int, dims: int) -> Iterato
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def discard(scratch: Path, work: dict[str, Any]) -> None:
-    """Remove the spool of a piece of work that was stopped after its end, where there is one."""
-    shutil.rmtree(scratch / _key(work), ignore_errors=True)
-
-
 def _key(work: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:24]

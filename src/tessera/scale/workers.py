@@ -67,24 +67,28 @@ class WorkerPool:
 
     def __init__(self, workers: Workers) -> None:
         context = multiprocessing.get_context("spawn")
+        self._started = False
         self._tasks: Any = context.Queue()
         self._news: Any = context.Queue()
         threads = max(1, (os.cpu_count() or 1) // len(workers.devices))
         self._processes = [
             context.Process(
-                target=_work, args=(workers, device, threads, self._tasks, self._news), name=device, daemon=True
+                target=_work,
+                args=(workers, device, threads, os.getpid(), self._tasks, self._news),
+                name=device,
+                daemon=True,
             )
             for device in workers.devices
         ]
 
     def __enter__(self) -> Self:
-        for process in self._processes:
-            process.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._started:
+            return
         if kind is None:
             for _ in self._processes:
                 self._tasks.put(None)
@@ -113,6 +117,10 @@ class WorkerPool:
         TesseraError
             A process died or met an error; its message is passed on.
         """
+        if groups and not self._started:
+            self._started = True
+            for process in self._processes:
+                process.start()
         for rows in groups:
             self._tasks.put((box, options, kept, rows))
         waiting, pixels = len(groups), 0
@@ -140,7 +148,7 @@ class WorkerPool:
                 )
 
 
-def _work(workers: Workers, device: str, threads: int, tasks: Any, news: Any) -> None:
+def _work(workers: Workers, device: str, threads: int, parent: int, tasks: Any, news: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         import torch
@@ -151,26 +159,28 @@ def _work(workers: Workers, device: str, threads: int, tasks: Any, news: Any) ->
         torch.set_num_threads(threads)
         encoder = load_encoder(workers.model, workers.source, device=device, precision=workers.precision)
         cube = open_cube(workers.cube)
-        for box, options, kept, rows in iter(lambda: _next(tasks), None):
+        for box, options, kept, rows in iter(lambda: _next(tasks, parent), None):
             before = 0
             for block, pixels in _blocks(encoder, cube.crop(*box), options, rows):
+                if os.getppid() != parent:
+                    return
                 kept.put(block)
                 news.put(("pixels", pixels - before))
                 before = pixels
             news.put(("done", None))
     except Exception as error:
-        news.put(("error", f"worker on {device}: {error}"))
+        what = str(error) if isinstance(error, TesseraError | InputError) else f"{type(error).__name__}: {error}"
+        news.put(("error", f"worker on {device}: {what}"))
 
 
-def _next(tasks: Any) -> Any:
+def _next(tasks: Any, parent: int) -> Any:
     """The next piece of work; None at the end, also where the process that gives it is gone."""
-    parent = os.getppid()
-    while True:
+    while os.getppid() == parent:
         try:
             return tasks.get(timeout=1.0)
         except queue.Empty:
-            if os.getppid() != parent:
-                return None
+            continue
+    return None
 
 
 def _blocks(encoder: Any, part: Any, options: Options, rows: _Rows) -> Iterator[tuple[Any, int]]:
