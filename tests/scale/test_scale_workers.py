@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import torch
@@ -17,6 +22,7 @@ from tessera.cubes import PixelCube, open_cube, write_cube
 from tessera.encode import Encoder, load_encoder
 from tessera.scale import Workers, embed_cube
 
+T = TypeVar("T")
 SHARD = 256
 
 
@@ -94,3 +100,36 @@ def test_an_error_in_a_worker_is_passed_on(work: Path) -> None:
     with pytest.raises(TesseraError, match=r"worker on cpu: .*none\.safetensors"):
         embed_cube(store, encoder, cube, YEAR, encoder.options(), workers=workers_of(work, "none.safetensors"))
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the processes of Linux from /proc")
+def test_workers_end_when_the_process_that_started_them_was_killed(work: Path) -> None:
+    encoder, _ = opened(work)
+    command = [sys.executable, "-m", "tessera", "embed", str(work / "cube.zarr"), "-o", str(work / "orphans")]
+    make_store(work / "orphans", encoder, SHARD)
+    command += ["--model", str(work / "tiny.safetensors"), "--device", "cpu", "--precision", "fp32", "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        children = _wait(lambda: found if len(found := _workers_of(process.pid)) == 2 else None, 60)
+        process.kill()
+    assert children is not None
+    assert _wait(lambda: not any(Path(f"/proc/{child}").exists() for child in children) or None, 60)
+
+
+def _workers_of(parent: int) -> list[int]:
+    """Children that multiprocessing started to work, not the one that tracks resources."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent and b"spawn_main" in (stat.parent / "cmdline").read_bytes():
+                found.append(int(stat.parent.name))
+    return found
+
+
+def _wait(ready: Callable[[], T | None], seconds: float) -> T | None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if (value := ready()) is not None:
+            return value
+        time.sleep(0.1)
+    return None
