@@ -104,7 +104,7 @@ def test_pixels_with_too_few_observations_are_no_data_on_request(name: str) -> N
         filled = encoder.encode(cube, min_s2=s2, min_s1=s1, reference_fill=True)
         assert (filled.codes[~enough] == 0).all()
         assert not np.isnan(filled.scales).any()
-    with pytest.raises(InputError, match="at least -1 and 0 observations; expected 0 or more"):
+    with pytest.raises(InputError, match="min_s2 -1 and min_s1 0; expected 0 or more"):
         encoder.encode(cube, min_s2=-1)
 
 
@@ -288,6 +288,11 @@ def test_a_cube_in_another_band_order_than_the_weights_is_refused() -> None:
         other = replace(tiny_encoder(), spec=replace(spec_of("v2-student"), **change))
         with pytest.raises(InputError, match="in another order"):
             other.encode(ragged_cube())
+
+
+def test_what_is_no_cube_is_named() -> None:
+    with pytest.raises(InputError, match=r"a str to encode; expected a PixelCube, as tessera\.open_cube gives it"):
+        tiny_encoder().encode("cube.zarr")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)

@@ -162,6 +162,11 @@ def test_a_pickle_with_code_is_not_run(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "evil-was-here").exists()
 
 
+def test_a_published_file_under_another_ending_is_read(tmp_path: Path) -> None:
+    checkpoint = tiny()
+    assert read_checkpoint(published(checkpoint, tmp_path / "a.safetensors")).sha256 == checkpoint.sha256
+
+
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
     whole = published(tiny(), tmp_path / "a.pt").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.pt") as archive:

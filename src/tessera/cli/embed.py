@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def embed(
-    cubes: Annotated[list[Path], typer.Argument(help="Cubes or d-pixel folders, on the lattice.")],
+    cubes: Annotated[list[Path], typer.Argument(help="Cubes on the lattice.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Store; created if it is not there.")],
     model: Annotated[
         str | None, typer.Option(help="Published name or checkpoint file; the bundled weights where left out.")
@@ -33,8 +33,12 @@ def embed(
     workers: Annotated[
         int | None, typer.Option(help="Processes; one a GPU where left out, or this one alone on a CPU.")
     ] = None,
-    min_s2: Annotated[int, typer.Option(help="Fewest clear Sentinel-2 dates of an embedded pixel.")] = 0,
-    min_s1: Annotated[int, typer.Option(help="Fewest Sentinel-1 dates of an embedded pixel.")] = 0,
+    min_s2: Annotated[
+        int, typer.Option(help="Fewest clear Sentinel-2 dates of a pixel to embed; one that is in the store stays.")
+    ] = 0,
+    min_s1: Annotated[
+        int, typer.Option(help="Fewest Sentinel-1 dates of a pixel to embed; one that is in the store stays.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Of the dates that v1.0 draws; other versions do not draw.")] = 0,
 ) -> None:
     """Embed cubes into a store; run again after any stop, it goes on and ends with the same bytes.
@@ -85,7 +89,7 @@ def _open_or_create(out: Path, dims: int, encoder: Encoder) -> Store:
     if store.model.sha256 != encoder.identity.sha256 or store.dims != dims:
         raise InputError(
             f"{out} holds {store.dims} dims of {store.model.name} ({store.model.sha256[:12]}); "
-            f"given {dims} of {encoder.identity.name} ({encoder.identity.sha256[:12]})"
+            f"given {dims} of {encoder.identity.name} ({encoder.identity.sha256[:12]}), other weights or statistics"
         )
     return store
 

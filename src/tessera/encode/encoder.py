@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, require, silent
-from tessera.cubes import parse_bands
+from tessera.cubes import PixelCube, parse_bands
 from tessera.embeddings import STREAMS, Embeddings, ModelIdentity
 
 from .blocks import embed_blocks, plan_blocks
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
-    from tessera.cubes import PixelCube
     from tessera.models import InputSpec, TwoBackbones
 
     from .blocks import Block, Rows
@@ -132,6 +131,8 @@ class Encoder:
         InputError
             The cube's bands are in another order than the weights demand, or there is no such prefix.
         """
+        if not isinstance(cube, PixelCube):
+            raise InputError(f"a {type(cube).__name__} to encode; expected a PixelCube, as tessera.open_cube gives it")
         options = self.options(dims, reference_fill=reference_fill, min_s2=min_s2, min_s1=min_s1, draw=draw)
         height, width = cube.shape
         codes = np.zeros((height, width, options.dims), dtype=np.int8)
@@ -163,7 +164,7 @@ class Encoder:
             choices = ", ".join(str(size) for size in self.identity.prefix_dims)
             raise InputError(f"{kept} dims of {self.identity.name}; expected one of {choices}")
         if min_s2 < 0 or min_s1 < 0:
-            raise InputError(f"at least {min_s2} and {min_s1} observations; expected 0 or more")
+            raise InputError(f"min_s2 {min_s2} and min_s1 {min_s1}; expected 0 or more observations")
         return Options(kept, reference_fill, min_s2, min_s1, draw or Draw())
 
     def blocks(
