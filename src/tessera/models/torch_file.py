@@ -72,7 +72,7 @@ def load_torch_file(file: Path) -> Any:
                     return torch.load(handle, map_location="cpu", weights_only=True)
             return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"(?:GLOBAL|Unsupported \w+:?) ([\w.]+)", str(error))
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f" ({found[1]})" if found else ""
         raise InputError(f"{file} holds more than weights{what} and is not loaded; expected tensors alone") from None
     except Exception as error:  # a damaged pickle fails in whichever way its next byte says
