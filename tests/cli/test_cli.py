@@ -17,25 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tessera.cli import main
 from tessera.cubes import open_cube, write_cube
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command in this process: exit code, standard output, standard error."""
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tessera", *(str(arg) for arg in args)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capsys.readouterr()
-        code = stopped.value.code
-        return code if isinstance(code, int) else 0, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

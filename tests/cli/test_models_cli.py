@@ -11,25 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tessera.cli import main
 from tessera.models import FAMILIES, PUBLISHED, Checkpoint, Shape, read_checkpoint, write_checkpoint
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command in this process: exit code, standard output, standard error."""
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tessera", "models", *(str(arg) for arg in args)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capsys.readouterr()
-        code = stopped.value.code
-        return code if isinstance(code, int) else 0, out, err
-
-    return call
 
 
 @pytest.fixture
@@ -42,10 +26,10 @@ def v1_1(tmp_path: Path) -> Path:
 
 
 def test_list_names_every_published_encoder(run: Run) -> None:
-    code, out, _ = run("list")
+    code, out, _ = run("models", "list")
     assert code == 0
     assert all(any(line.startswith(f"{name} ") for line in out.splitlines()) for name in PUBLISHED)
-    rows = {row["name"]: row for row in json.loads(run("list", "--json")[1])}
+    rows = {row["name"]: row for row in json.loads(run("models", "list", "--json")[1])}
     assert rows.keys() == {"bundled-nano", *PUBLISHED}
     assert rows["bundled-nano"]["path"].endswith("bundled-nano.safetensors")
     assert rows["v2-teacher"] == {
@@ -60,25 +44,25 @@ def test_list_names_every_published_encoder(run: Run) -> None:
 
 
 def test_info_says_what_the_weights_demand(run: Run, v1_1: Path) -> None:
-    code, out, _ = run("info", v1_1, "--source", "aws")
+    code, out, _ = run("models", "info", v1_1, "--source", "aws")
     assert code == 0
     assert "statistics  those of aws" in out
     assert "sampling    v1.1, 8 to 256 observations" in out
-    about = json.loads(run("info", v1_1, "--source", "mpc", "--json")[1])
+    about = json.loads(run("models", "info", v1_1, "--source", "mpc", "--json")[1])
     assert (about["source"], about["dims"], about["published"]) == ("mpc", 128, None)
     assert about["sha256"] == read_checkpoint(v1_1, "mpc").sha256
-    code, out, _ = run("info", "bundled-nano")
+    code, out, _ = run("models", "info", "bundled-nano")
     assert "statistics  one set for all sources" in out
 
 
 def test_convert_writes_by_the_ending(run: Run, v1_1: Path, tmp_path: Path) -> None:
     identity = read_checkpoint(v1_1, "aws").sha256
     own, back = tmp_path / "a.safetensors", tmp_path / "b.pt"
-    code, out, _ = run("convert", v1_1, own, "--source", "aws")
+    code, out, _ = run("models", "convert", v1_1, own, "--source", "aws")
     assert (code, out) == (0, f"{own}: v, v1.1, identity {identity}\n")
-    assert run("convert", own, back)[0] == 0
+    assert run("models", "convert", own, back)[0] == 0
     assert read_checkpoint(own).sha256 == read_checkpoint(back, "aws").sha256 == identity
-    assert run("convert", own, own, "--force")[0] == 0
+    assert run("models", "convert", own, own, "--force")[0] == 0
     assert read_checkpoint(own).sha256 == identity
 
 
@@ -89,7 +73,7 @@ def test_convert_calls_the_exports(run: Run, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("tessera.models.export_onnx", export)
     monkeypatch.setattr("tessera.models.single_file", lambda checkpoint: f"# {checkpoint.name}\n")
     for ending, text in (("onnx", "bundled-nano"), ("py", "# bundled-nano\n")):
-        assert run("convert", "bundled-nano", tmp_path / f"a.{ending}")[0] == 0
+        assert run("models", "convert", "bundled-nano", tmp_path / f"a.{ending}")[0] == 0
         assert (tmp_path / f"a.{ending}").read_text() == text
 
 
@@ -112,7 +96,7 @@ def test_mistakes_are_one_line_and_exit_2(run: Run, v1_1: Path, tmp_path: Path) 
         (["convert", "bundled-nano", tmp_path / "folder.pt", "--force"], "is a folder"),
     ]
     for args, reason in mistakes:
-        code, out, err = run(*args)
+        code, out, err = run("models", *args)
         lines = [line for line in err.splitlines() if ": done in" not in line]
         assert (code, len(lines), out) == (2, 1, ""), (args, err)
         assert reason in err, (args, err)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from encode_tiny import (
     FAMILY_NAMES,
     engine_vectors,
@@ -27,14 +25,7 @@ from tessera.cubes import write_cube
 from tessera.embeddings import Embeddings, quantise
 from tessera.encode import Draw, plan_blocks
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These networks are tiny, and threads that wait for each other are slow on busy cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def same(one: Embeddings, other: Embeddings) -> None:

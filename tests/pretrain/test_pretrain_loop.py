@@ -24,16 +24,10 @@ from tessera.pretrain import embed_series, rankme, series_of_cube
 from tessera.pretrain import loop as loop_module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These networks are tiny, and threads that wait for each other are slow on busy cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class StoppedError(Exception):

@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-import torch
 from scale_tiny import YEAR, files_of, leftovers, make_cube, make_model, make_store
 
 from tessera.base import TesseraError
@@ -26,13 +25,7 @@ T = TypeVar("T")
 SHARD = 256
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As many threads decide the last bits of a product, each process here has one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)

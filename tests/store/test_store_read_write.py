@@ -19,7 +19,7 @@ from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, from_lonlat
 from tessera.net import NetError
 from tessera.store import Layout, Store, create_store, export_points, export_region, open_store
-from tessera.store.reader import read_window
+from tessera.store.source import LatticeSource
 
 windows = st.builds(
     lambda x, y, w, h: Window(31, BASE.west + x, BASE.north + y, w, h),
@@ -291,11 +291,13 @@ def test_what_another_zone_gives_is_read_in_small_blocks(tmp_path: Path, monkeyp
     store.write(random_embeddings(ACROSS), 2024)
     boxes: list[Window] = []
 
-    def noting(objects: Any, layout: Any, window: Window, *rest: Any) -> Any:
-        boxes.append(window)
-        return read_window(objects, layout, window, *rest)
+    read = LatticeSource.read_window
 
-    monkeypatch.setattr("tessera.store.region.read_window", noting)
+    def noting(source: LatticeSource, window: Window, *rest: Any) -> Any:
+        boxes.append(window)
+        return read(source, window, *rest)
+
+    monkeypatch.setattr(LatticeSource, "read_window", noting)
     next(iter(store.iter_region((5.0, 60.0, 7.0, 60.5), 2024)))
     assert {box.zone for box in boxes} == {31, 32}
     own = store.region_grid((5.0, 60.0, 7.0, 60.5)).zone

@@ -134,14 +134,9 @@ class Encoder:
         if not isinstance(cube, PixelCube):
             raise InputError(f"a {type(cube).__name__} to encode; expected a PixelCube, as tessera.open_cube gives it")
         options = self.options(dims, reference_fill=reference_fill, min_s2=min_s2, min_s1=min_s1, draw=draw)
-        height, width = cube.shape
-        codes = np.zeros((height, width, options.dims), dtype=np.int8)
-        scales = np.full((height, width), np.nan, dtype=np.float32)
-        counts = np.zeros((height, width, len(STREAMS)), dtype=np.uint16)
-        for block in self.blocks(cube, options, advance=lambda pixels: progress(pixels, height * width)):
-            rows = slice(block.start, block.stop)
-            codes[rows], scales[rows], counts[rows] = block.codes, block.scales, block.counts
-        return self.embeddings(cube, options, codes, scales, counts)
+        total = cube.shape[0] * cube.shape[1]
+        blocks = self.blocks(cube, options, advance=lambda pixels: progress(pixels, total))
+        return self.assemble(cube, options, blocks)
 
     def options(
         self,
@@ -191,15 +186,15 @@ class Encoder:
         parse_bands(cube.s1_bands, self.spec.s1_bands, "Sentinel-1")
         return embed_blocks(self._runner, cube, options, plan_blocks(cube) if groups is None else groups, advance)
 
-    def embeddings(
-        self,
-        cube: PixelCube,
-        options: Options,
-        codes: NDArray[np.int8],
-        scales: NDArray[np.float32],
-        counts: NDArray[np.uint16],
-    ) -> Embeddings:
+    def assemble(self, cube: PixelCube, options: Options, blocks: Iterable[Block]) -> Embeddings:
         """The value of a cube's blocks put together."""
+        height, width = cube.shape
+        codes = np.zeros((height, width, options.dims), dtype=np.int8)
+        scales = np.full((height, width), np.nan, dtype=np.float32)
+        counts = np.zeros((height, width, len(STREAMS)), dtype=np.uint16)
+        for block in blocks:
+            rows = slice(block.start, block.stop)
+            codes[rows], scales[rows], counts[rows] = block.codes, block.scales, block.counts
         prefixes = tuple(size for size in self.identity.prefix_dims if size <= options.dims)
         identity = replace(self.identity, dims=options.dims, prefix_dims=prefixes)
         return Embeddings(codes, scales, counts, identity, cube.grid, self.provenance(cube, options))

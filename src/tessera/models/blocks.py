@@ -9,6 +9,7 @@ logits and to the pooling score, which gives exactly what repeating the token gi
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
@@ -215,15 +216,15 @@ class Backbone(nn.Module):
         return pooled
 
 
-class TwoBackbones(nn.Module):
+class TwoBackbones(nn.Module, ABC):
     """Sentinel-2 and Sentinel-1, each pooled to one vector, and what makes one of both."""
 
     s2_backbone: Backbone
     s1_backbone: Backbone
 
+    @abstractmethod
     def fuse(self, s2: Tensor, s1: Tensor) -> Tensor:
         """(N, width) of each modality to (N, repr_dim)."""
-        raise NotImplementedError
 
     def forward(self, s2: Tensor, s1: Tensor) -> Tensor:
         """Embed a batch.

@@ -135,7 +135,6 @@ def _verify(file: Path) -> None:
         zlib.error,
         struct.error,
         EOFError,
-        NotImplementedError,
         OSError,
         OverflowError,
         RuntimeError,

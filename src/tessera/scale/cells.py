@@ -5,10 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tessera.base import silent
-from tessera.embeddings import STREAMS
 from tessera.encode import plan_blocks
 from tessera.geo import Window
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
     from tessera.cubes import PixelCube
-    from tessera.encode import Encoder, Options
+    from tessera.encode import Block, Encoder, Options
     from tessera.store import Store
 
     from .workers import Workers
@@ -79,7 +76,7 @@ def embed_cube(
                 else:
                     report = _shifted(progress, done, height * width)
                     _fill(encoder, part, options, kept, report, pool, box)
-                    store.write(_whole(encoder, part, options, kept), year)
+                    store.write(encoder.assemble(part, options, _blocks(encoder, part, options, kept)), year)
                     written += 1
             done += inside.height * inside.width
             progress(done, height * width)
@@ -129,19 +126,8 @@ def _fill(
         kept.put(block)
 
 
-def _whole(encoder: Encoder, part: PixelCube, options: Options, kept: Spool) -> Any:
-    """The cell's embeddings, from its blocks."""
-    height, width = part.shape
-    codes = np.zeros((height, width, options.dims), dtype=np.int8)
-    scales = np.full((height, width), np.nan, dtype=np.float32)
-    counts = np.zeros((height, width, len(STREAMS)), dtype=np.uint16)
-    for block in _blocks(encoder, part, options, kept):
-        rows = slice(block.start, block.stop)
-        codes[rows], scales[rows], counts[rows] = block.codes, block.scales, block.counts
-    return encoder.embeddings(part, options, codes, scales, counts)
-
-
-def _blocks(encoder: Encoder, part: PixelCube, options: Options, kept: Spool) -> Iterator[Any]:
+def _blocks(encoder: Encoder, part: PixelCube, options: Options, kept: Spool) -> Iterator[Block]:
+    """A cell's blocks, each from its file."""
     for group in plan_blocks(part):
         for rows in group:
             block = kept.get(*rows)

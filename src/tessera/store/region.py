@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +24,7 @@ from tessera.geo import (
     zones_of,
 )
 
-from .layout import SCALES, ArraySpec, Layout
-from .reader import read_window
+from .layout import SCALES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.geo import Area
-    from tessera.net import Objects
+
+    from .layout import ArraySpec, Layout
+    from .source import Source
 
 _STRIP_BYTES = 256 * 1024**2
 """Float32 values held at a time while a region streams."""
@@ -118,57 +120,59 @@ def strips(window: Window, dims: int, rows: int | None, layout: Layout) -> Itera
         north = south
 
 
-def read_values(
-    objects: Objects,
-    layout: Layout,
-    window: Window,
-    year_index: int,
-    spec: ArraySpec,
-    dims: int,
-    *,
-    zones: tuple[int, ...],
-    other_zones: bool,
-) -> NDArray[np.float32]:
-    """(height, width, dims) float32, NaN = no data; pixels whose longitude is another zone's come from there."""
-    values = _read_own(objects, layout, window, year_index, spec, dims, zones)
-    if not other_zones:
+@dataclass(frozen=True)
+class RegionReader:
+    """What stays the same while a region is read.
+
+    Attributes
+    ----------
+    source : of the pixels
+    zones : UTM zones that it has arrays for
+    year_index : position of the year on the time axis
+    spec, dims : the array of codes to read and how many of its bands to keep
+    """
+
+    source: Source
+    zones: tuple[int, ...]
+    year_index: int
+    spec: ArraySpec
+    dims: int
+
+    def read(self, window: Window, *, other_zones: bool) -> NDArray[np.float32]:
+        """(height, width, dims) float32, NaN = no data; pixels whose longitude is another zone's come from there."""
+        values = self._own(window)
+        if not other_zones:
+            return values
+        x = (np.arange(window.west, window.east) + 0.5) * PIXEL_SIZE
+        y = (np.arange(window.north - 1, window.south - 1, -1) + 0.5) * PIXEL_SIZE
+        grid_x, grid_y = np.meshgrid(x, y)
+        lon, lat = to_lonlat(grid_x, grid_y, window.zone)
+        nominal = zones_of(lon)
+        for zone in np.unique(nominal).tolist():
+            if zone != window.zone and zone in self.zones:
+                rows, cols = np.nonzero(nominal == zone)
+                found = self._nearest(zone, lon[rows, cols], lat[rows, cols])
+                good = ~np.isnan(found[:, 0])
+                values[rows[good], cols[good]] = found[good]
         return values
-    x = (np.arange(window.west, window.east) + 0.5) * PIXEL_SIZE
-    y = (np.arange(window.north - 1, window.south - 1, -1) + 0.5) * PIXEL_SIZE
-    grid_x, grid_y = np.meshgrid(x, y)
-    lon, lat = to_lonlat(grid_x, grid_y, window.zone)
-    nominal = zones_of(lon)
-    for zone in np.unique(nominal).tolist():
-        if zone == window.zone or zone not in zones:
-            continue
-        rows, cols = np.nonzero(nominal == zone)
-        there_x, there_y = from_lonlat(lon[rows, cols], lat[rows, cols], zone)
-        px = np.clip(np.floor(there_x / PIXEL_SIZE).astype(np.int64), WEST, EAST - 1)
-        py = np.clip(np.floor(there_y / PIXEL_SIZE).astype(np.int64), SOUTH, NORTH - 1)
+
+    def _own(self, window: Window) -> NDArray[np.float32]:
+        if window.zone not in self.zones:
+            return np.full((*window.shape, self.dims), np.nan, dtype=np.float32)
+        found = self.source.read_window(window, self.year_index, (SCALES, self.spec))
+        return dequantise(found[self.spec.name][..., : self.dims], found[SCALES.name])
+
+    def _nearest(self, zone: int, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(N, dims): the pixels of a zone that hold places."""
+        x, y = from_lonlat(lon, lat, zone)
+        px = np.clip(np.floor(x / PIXEL_SIZE).astype(np.int64), WEST, EAST - 1)
+        py = np.clip(np.floor(y / PIXEL_SIZE).astype(np.int64), SOUTH, NORTH - 1)
+        values = np.empty((len(px), self.dims), dtype=np.float32)
         # block by block: the grids of two zones are turned against each other, and one box would be mostly waste
         _, group = np.unique(np.stack([px // _BLOCK, py // _BLOCK], axis=1), axis=0, return_inverse=True)
         order = np.argsort(group.reshape(-1), kind="stable")
         for members in np.split(order, np.cumsum(np.bincount(group.reshape(-1)))[:-1]):
             x0, y1 = int(px[members].min()), int(py[members].max()) + 1
             box = Window(zone, x0, y1, int(px[members].max()) + 1 - x0, y1 - int(py[members].min()))
-            found = _read_own(objects, layout, box, year_index, spec, dims, zones)[
-                y1 - 1 - py[members], px[members] - x0
-            ]
-            good = ~np.isnan(found[:, 0])
-            values[rows[members[good]], cols[members[good]]] = found[good]
-    return values
-
-
-def _read_own(
-    objects: Objects,
-    layout: Layout,
-    window: Window,
-    year_index: int,
-    spec: ArraySpec,
-    dims: int,
-    zones: tuple[int, ...],
-) -> NDArray[np.float32]:
-    if window.zone not in zones:
-        return np.full((*window.shape, dims), np.nan, dtype=np.float32)
-    found = read_window(objects, layout, window, year_index, (SCALES, spec))
-    return dequantise(found[spec.name][..., :dims], found[SCALES.name])
+            values[members] = self._own(box)[y1 - 1 - py[members], px[members] - x0]
+        return values

@@ -16,8 +16,8 @@ from tessera.net import MissingError, open_objects
 from .commit import BOOKKEEPING, Commit, all_there, committed_cells, is_pending, read_commit, recover_all
 from .layout import COUNTS, SCALES, ArraySpec, Layout
 from .metadata import DOCUMENT, DOCUMENT_LIMIT, Header, parse_year
-from .reader import read_points, read_window
-from .region import memory_bytes, read_values, region_window, strips
+from .region import RegionReader, memory_bytes, region_window, strips
+from .source import LatticeSource, Source
 from .writer import ensure_year, input_of, read_header, write_cell, write_new
 
 if TYPE_CHECKING:
@@ -39,10 +39,12 @@ class Store:
     ----------
     objects : where its bytes lie
     header : identity, layout, years and zones as they were when it was opened, or after this object's last write
+    source : what reads its pixels
     """
 
     objects: Objects
     header: Header
+    source: Source
 
     def __repr__(self) -> str:
         years = " ".join(map(str, self.years)) or "no years yet"
@@ -168,7 +170,7 @@ class Store:
         else:
             self._check_zone(window.zone)
             for strip in strips(window, 1, None, self.layout):
-                scales = read_window(self.objects, self.layout, strip, index, (SCALES,))[SCALES.name]
+                scales = self.source.read_window(strip, index, (SCALES,))[SCALES.name]
                 valid += int(is_valid(scales).sum())
         return valid / (window.height * window.width)
 
@@ -177,7 +179,7 @@ class Store:
         index = self._year_index(year)
         self._check_zone(window.zone)
         codes = self.layout.codes
-        found = read_window(self.objects, self.layout, window, index, (codes, SCALES, COUNTS))
+        found = self.source.read_window(window, index, (codes, SCALES, COUNTS))
         arrays = found[codes.name], found[SCALES.name], found[COUNTS.name]
         return Embeddings(*arrays, self.model, window.grid)
 
@@ -215,7 +217,7 @@ class Store:
                 f"{len(outside)} of {len(lonlat)} points, such as longitude {lon:g}, latitude {lat:g}, lie outside "
                 f"the zones of {self.objects.root}: {', '.join(map(str, self.zones))}"
             )
-        codes, scales = read_points(self.objects, self.layout, lonlat, index, spec, kept, verify=verify)
+        codes, scales = self.source.read_points(lonlat, index, spec, kept, verify=verify)
         return dequantise(codes, scales)
 
     def region_grid(self, area: object, crs: str | None = None) -> Window:
@@ -315,7 +317,8 @@ class Store:
         spec, kept = self._codes(dims)
         if not others:
             self._check_zone(window.zone)
-        values = read_values(self.objects, self.layout, window, index, spec, kept, zones=self.zones, other_zones=others)
+        reader = RegionReader(self.source, self.zones, index, spec, kept)
+        values = reader.read(window, other_zones=others)
         x = (np.arange(window.west, window.east) + 0.5) * PIXEL_SIZE
         y = (np.arange(window.north - 1, window.south - 1, -1) + 0.5) * PIXEL_SIZE
         return xarray.DataArray(
@@ -421,4 +424,5 @@ def open_store(path_or_url: str | Path) -> Store:
         data = objects.read(DOCUMENT, limit=DOCUMENT_LIMIT)
     except MissingError:
         raise InputError(f"{objects.root} is no store: it has no {DOCUMENT}") from None
-    return Store(objects, Header.decode(data, f"{objects.root}/{DOCUMENT}"))
+    header = Header.decode(data, f"{objects.root}/{DOCUMENT}")
+    return Store(objects, header, LatticeSource(objects, header.layout))
