@@ -18,9 +18,10 @@ from store_helpers import ACROSS, BASE, CELL, LAYOUT, MODEL, centre_of, equal, n
 
 from tessera.base import InputError
 from tessera.embeddings import Embeddings, ModelIdentity
+from tessera.exchange import export_region
 from tessera.geo import Window
 from tessera.net import CorruptError, LoadError, NetError, Objects, PermanentError
-from tessera.store import create_store, export_region, open_store
+from tessera.store import create_store, open_store
 
 
 def test_damage_is_found_and_named(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from store_helpers import ACROSS, BASE, LAYOUT, MODEL, centre_of, equal, new_sto
 
 from tessera.base import InputError
 from tessera.embeddings import Embeddings, ModelIdentity
+from tessera.exchange import export_points, export_region
 from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, from_lonlat
 from tessera.net import NetError
-from tessera.store import Layout, Store, create_store, export_points, export_region, open_store
+from tessera.store import Layout, Store, create_store, open_store
 from tessera.store.source import LatticeSource
 
 windows = st.builds(

@@ -25,8 +25,9 @@ def get(
 
     Example: tessera get store.zarr --points plots.csv -o plots_embeddings.csv
     """
+    from tessera.exchange import export_points, export_region
     from tessera.geo import parse_points
-    from tessera.store import export_points, export_region, open_store
+    from tessera.store import open_store
 
     kind, value = one_of(bbox=bbox, aoi=aoi, points=points)
     opened = open_store(store)

@@ -1,8 +1,7 @@
 """Years of embeddings at a path or URL: layout, writer, reader."""
 
-from .export import export_points, export_region
 from .layout import ArraySpec, Layout
 from .metadata import parse_year
 from .store import Store, create_store, open_store
 
-__all__ = ["ArraySpec", "Layout", "Store", "create_store", "export_points", "export_region", "open_store", "parse_year"]
+__all__ = ["ArraySpec", "Layout", "Store", "create_store", "open_store", "parse_year"]

@@ -13,8 +13,7 @@ from tessera.geo import parse_points, read_vector
 
 if TYPE_CHECKING:
     from tessera.base import Progress
-
-    from .store import Store
+    from tessera.store import Store
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 REGION_SUFFIXES = (".tif", ".tiff", ".npy")

@@ -1,0 +1,1 @@
+"""A static server for stores and pages, with byte ranges."""
