@@ -19,6 +19,7 @@ SHARED = ROOT.parent / "shared"
 os.environ.pop("HF_HUB_CACHE", None)
 os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "tessera-tests-without-a-hub")
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+os.environ["TESSERA_CACHE"] = "off"
 
 settings.register_profile("house", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("house")

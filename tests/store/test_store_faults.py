@@ -23,6 +23,8 @@ from tessera.geo import Window
 from tessera.net import CorruptError, LoadError, NetError, Objects, PermanentError
 from tessera.store import create_store, open_store
 
+FORM = LAYOUT.format(LAYOUT.codes)
+
 
 def test_damage_is_found_and_named(tmp_path: Path) -> None:
     store = new_store(tmp_path / "s")
@@ -30,19 +32,19 @@ def test_damage_is_found_and_named(tmp_path: Path) -> None:
     path = tmp_path / "s" / LAYOUT.key(LAYOUT.codes, CELL, 0)
     whole = path.read_bytes()
     point = [centre_of(BASE, 50, 60)]
-    for position in (0, 5, LAYOUT.index_bytes - 1):
+    for position in (0, 5, FORM.index_bytes - 1):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
         for read in (lambda: store.read_window(BASE, 2024), lambda: store.sample_points(point, 2024)):
             with pytest.raises(CorruptError, match="index"):
                 read()
-    for length in (0, 10, LAYOUT.index_bytes, len(whole) - 1):
+    for length in (0, 10, FORM.index_bytes, len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(CorruptError):
             store.read_window(BASE, 2024)
         with pytest.raises(CorruptError):
             store.sample_points(point, 2024)
     flipped = bytearray(whole)
-    for position in range(LAYOUT.index_bytes, len(whole), 997):
+    for position in range(FORM.index_bytes, len(whole), 997):
         flipped[position] ^= 4
     path.write_bytes(flipped)
     with pytest.raises(CorruptError, match="checksum of a chunk"):
@@ -166,7 +168,7 @@ def test_a_write_between_two_reads_never_mixes_versions(
     point = [centre_of(BASE, 50, 60)]
     with serving(tmp_path) as (url, _):
         reader = open_store(f"{url}/s" if over_http else tmp_path / "s")
-        original = Objects.read_ranges, Objects.head_range
+        original = Objects.range, Objects.edge
         for turn in range(8):
             store.write(versions[0], 2024)
             reader = open_store(reader.objects.root)
@@ -179,16 +181,16 @@ def test_a_write_between_two_reads_never_mixes_versions(
                         calls += 1
                         if calls == turn + 1:  # noqa: B023 - called within this turn only
                             with monkeypatch.context() as inner:
-                                inner.setattr(Objects, "read_ranges", original[0])
-                                inner.setattr(Objects, "head_range", original[1])
+                                inner.setattr(Objects, "range", original[0])
+                                inner.setattr(Objects, "edge", original[1])
                                 store.write(versions[1], 2024)
                     return method(self, *args, **kwargs)
 
                 return call
 
             with monkeypatch.context() as patch:
-                patch.setattr(Objects, "read_ranges", interfering(original[0]))
-                patch.setattr(Objects, "head_range", interfering(original[1]))
+                patch.setattr(Objects, "range", interfering(original[0]))
+                patch.setattr(Objects, "edge", interfering(original[1]))
                 if turn % 2:
                     found = reader.sample_points(point, 2024)[0]
                     assert any(np.array_equal(found, one) for one in allowed)
@@ -240,7 +242,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
-@given(st.binary(min_size=LAYOUT.index_bytes - 4, max_size=LAYOUT.index_bytes - 4), st.integers(0, 10**6))
+@given(st.binary(min_size=FORM.index_bytes - 4, max_size=FORM.index_bytes - 4), st.integers(0, 10**6))
 def test_any_index_is_safe_to_read(body: bytes, size: int) -> None:
     import google_crc32c
 
@@ -248,11 +250,11 @@ def test_any_index_is_safe_to_read(body: bytes, size: int) -> None:
 
     data = body + int(google_crc32c.value(body)).to_bytes(4, "little")
     try:
-        index = decode_index(data, size, LAYOUT.codes, LAYOUT, "x")
+        index = decode_index(data, size, FORM, "x")
     except CorruptError:
         return
     there = index.offsets[index.offsets >= 0]
-    assert ((there >= LAYOUT.index_bytes) & (there + LAYOUT.chunk_bytes(LAYOUT.codes) + 4 <= size)).all()
+    assert ((there >= FORM.index_bytes) & (there + FORM.chunk_bytes + 4 <= size)).all()
 
 
 @given(

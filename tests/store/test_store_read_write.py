@@ -20,7 +20,7 @@ from tessera.exchange import export_points, export_region
 from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, from_lonlat
 from tessera.net import NetError
 from tessera.store import Layout, Store, create_store, open_store
-from tessera.store.source import LatticeSource
+from tessera.store.reader import ShardedSource
 
 windows = st.builds(
     lambda x, y, w, h: Window(31, BASE.west + x, BASE.north + y, w, h),
@@ -292,13 +292,13 @@ def test_what_another_zone_gives_is_read_in_small_blocks(tmp_path: Path, monkeyp
     store.write(random_embeddings(ACROSS), 2024)
     boxes: list[Window] = []
 
-    read = LatticeSource.read_window
+    read = ShardedSource.read_window
 
-    def noting(source: LatticeSource, window: Window, *rest: Any) -> Any:
+    def noting(source: ShardedSource, window: Window, *rest: Any) -> Any:
         boxes.append(window)
         return read(source, window, *rest)
 
-    monkeypatch.setattr(LatticeSource, "read_window", noting)
+    monkeypatch.setattr(ShardedSource, "read_window", noting)
     next(iter(store.iter_region((5.0, 60.0, 7.0, 60.5), 2024)))
     assert {box.zone for box in boxes} == {31, 32}
     own = store.region_grid((5.0, 60.0, 7.0, 60.5)).zone

@@ -2,13 +2,14 @@
 
 from .area import Area, ZonePart, parse_area
 from .grid import Grid
-from .lattice import CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, parse_cell
+from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, parse_cell
 from .points import parse_points, points_in_zones
 from .tiles import Tile, parse_tile, tiles_of
 from .vector import VectorTable, read_vector
 from .zones import from_lonlat, parse_zone, to_lonlat, zone_crs, zones_of
 
 __all__ = [
+    "CELL_SIDES",
     "CELL_SIZE",
     "EAST",
     "NORTH",

@@ -30,6 +30,9 @@ CELL_EAST = range(15, 83)
 CELL_NORTH = range(-868, 912)
 """Cell rows of the lattice: northings -8,888,320 to 9,338,880 m hold 80 S to 84 N."""
 
+CELL_SIDES = tuple(2**k for k in range(13))
+"""Sides that a cell may have: powers of two to 4096, which all divide the lattice (68 x 1,780 cells of 1024)."""
+
 WEST = CELL_EAST.start * CELL_SIZE
 EAST = CELL_EAST.stop * CELL_SIZE
 SOUTH = CELL_NORTH.start * CELL_SIZE
@@ -46,8 +49,8 @@ class Cell:
     Attributes
     ----------
     zone : UTM zone, 1 to 60
-    east, north : south-west corner in metres / 10,240 (15 to 82; -868 to 911), or in sides of another `size`
-    size : side in pixels, a divisor of 1024; other sides than 1024 serve small stores in tests
+    east, north : south-west corner in metres / 10,240 (15 to 82; -868 to 911), or in sides of a smaller `size`
+    size : side in pixels, one of `CELL_SIDES`; other sides than 1024 serve small stores and the published geometry
     """
 
     zone: int
@@ -57,15 +60,22 @@ class Cell:
 
     def __post_init__(self) -> None:
         parse_zone(self.zone)
-        if self.size < 1 or CELL_SIZE % self.size:
-            raise InputError(f"cell of {self.size} pixels; expected a divisor of {CELL_SIZE}")
-        east = range(WEST // self.size, EAST // self.size)
-        north = range(SOUTH // self.size, NORTH // self.size)
+        if self.size not in CELL_SIDES:
+            raise InputError(f"cell of {self.size} pixels; expected a divisor of {CELL_SIZE}, 2048 or 4096")
+        step = self.size // self._unit
+        east = range(WEST // self._unit, EAST // self._unit, step)
+        north = range(SOUTH // self._unit, NORTH // self._unit, step)
         if self.east not in east or self.north not in north:
+            every = f" in steps of {step}" if step > 1 else ""
             raise InputError(
                 f"cell e{self.east} n{self.north} is off the lattice; expected e{east[0]} to e{east[-1]} and "
-                f"n{north[0]} to n{north[-1]}"
+                f"n{north[0]} to n{north[-1]}{every}"
             )
+
+    @property
+    def _unit(self) -> int:
+        """Pixels that `east` and `north` count."""
+        return min(self.size, CELL_SIZE)
 
     @property
     def name(self) -> str:
@@ -76,7 +86,15 @@ class Cell:
     def window(self) -> Window:
         """Its pixels."""
         size = self.size
-        return Window(self.zone, self.east * size, (self.north + 1) * size, size, size)
+        return Window(self.zone, self.east * self._unit, self.north * self._unit + size, size, size)
+
+    @classmethod
+    def at(cls, zone: int, px: int, py: int, size: int = CELL_SIZE) -> Cell:
+        """The cell that holds a pixel, counted from the zone's origin."""
+        unit = min(size, CELL_SIZE)
+        west = WEST + (px - WEST) // size * size
+        south = SOUTH + (py - SOUTH) // size * size
+        return cls(zone, west // unit, south // unit, size)
 
 
 def parse_cell(name: str, size: int = CELL_SIZE) -> Cell:
@@ -214,6 +232,7 @@ class Window:
 
     def cells(self, size: int = CELL_SIZE) -> Iterator[Cell]:
         """The cells that it touches, from north to south, then from west to east."""
-        for north in range((self.north - 1) // size, self.south // size - 1, -1):
-            for east in range(self.west // size, (self.east - 1) // size + 1):
-                yield Cell(self.zone, east, north, size)
+        first = Cell.at(self.zone, self.west, self.north - 1, size).window
+        for south in range(first.south, self.south - size, -size):
+            for west in range(first.west, self.east, size):
+                yield Cell.at(self.zone, west, south, size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,10 @@ from .errors import (
     OversizeError,
     PermanentError,
 )
+from .host import Host, host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from obstore import GetOptions
 
@@ -32,10 +32,9 @@ _LOAD = re.compile(
 )
 """What a busy server or a broken line says, in the first line of an error."""
 _RANGE_SIGNS = ("range was invalid", "range not satisfiable", "status code: 416")
-_ATTEMPTS = {"max_retries": 4}
-_THREADS = 8
-"""Requests under way at once for one object."""
-_RUN_BYTES = 8 * 1024**2
+_ONE_ATTEMPT = {"max_retries": 0}
+"""Trying again is the Host's matter, which lets all readers of a host wait."""
+_CLIENT = {"user_agent": "tessera-earth", "timeout": "180s", "connect_timeout": "20s"}
 
 
 @contextmanager
@@ -86,6 +85,7 @@ class Objects:
     root: str
     folder: Path | None
     _store: Any
+    _host: Host
 
     def read(self, key: str, *, limit: int) -> bytes:
         """A whole object of at most `limit` bytes.
@@ -96,15 +96,22 @@ class Objects:
         """
         import obstore
 
-        with _named(self.root, key):
-            answer = obstore.get(self._store, key)
-            size = int(answer.meta["size"])
-            if size > limit:
-                raise OversizeError(f"{self.root}/{key} has {size} bytes; at most {limit} are read")
-            return bytes(answer.bytes())
+        def request() -> bytes:
+            with _named(self.root, key):
+                answer = obstore.get(self._store, key)
+                size = int(answer.meta["size"])
+                if size > limit:
+                    raise OversizeError(f"{self.root}/{key} has {size} bytes; at most {limit} are read")
+                return bytes(answer.bytes())
 
-    def head_range(self, key: str, length: int) -> tuple[bytes, int, str | None]:
-        """The first `length` bytes of an object, its whole size and its ETag (None where none is told), in one request.
+        return self._host.ask(request)
+
+    def edge(self, key: str, length: int, *, at_end: bool = False, known: str | None = None) -> Piece | None:
+        """The first or last `length` bytes of an object, with its size and version, in one request.
+
+        Parameters
+        ----------
+        known : the version that the caller has; None is returned, and no bytes are sent, where it is still that one
 
         Raises
         ------
@@ -113,27 +120,33 @@ class Objects:
         MissingError, CredentialError, LoadError, PermanentError
         """
         import obstore
+        from obstore.exceptions import NotModifiedError
 
-        with _named(self.root, key):
-            answer = obstore.get(self._store, key, options={"range": (0, length)})
-            size, etag = int(answer.meta["size"]), answer.meta["e_tag"]
-            if etag is not None and etag.startswith("W/"):
-                # a weak tag never matches a condition (RFC 9110, 13.1.1)
-                etag = None
-            data = bytes(answer.bytes())
-        if len(data) != length:
-            raise CorruptError(f"{self.root}/{key} has {size} bytes; expected at least {length}")
-        return data, size, etag
+        options: GetOptions = {"range": {"suffix": length} if at_end else (0, length)}
+        if known is not None:
+            options["if_none_match"] = known
 
-    def read_ranges(
-        self, key: str, starts: Sequence[int], lengths: Sequence[int], *, etag: str | None = None
-    ) -> list[bytes]:
-        """Several ranges of one object; those that touch are fetched as one, of at most 8 MiB.
+        def request() -> Piece | None:
+            with _named(self.root, key):
+                try:
+                    answer = obstore.get(self._store, key, options=options)
+                    size, etag = int(answer.meta["size"]), answer.meta["e_tag"]
+                    data = bytes(answer.bytes())
+                except NotModifiedError:
+                    return None
+            # a weak tag never matches a condition (RFC 9110, 13.1.1)
+            return Piece(data, size, None if etag is not None and etag.startswith("W/") else etag)
+
+        piece = self._host.ask(request)
+        if piece is not None and len(piece.data) != length:
+            raise CorruptError(f"{self.root}/{key} has {piece.size} bytes; expected at least {length}")
+        return piece
+
+    def range(self, key: str, start: int, stop: int, *, etag: str | None = None) -> bytes:
+        """Bytes `start` to `stop` (exclusive) of an object.
 
         Parameters
         ----------
-        key : the object
-        starts, lengths : bytes
         etag : the version that is wanted
 
         Raises
@@ -144,45 +157,29 @@ class Objects:
             Fewer bytes came.
         MissingError, CredentialError, LoadError, PermanentError
         """
-        runs = _runs(starts, lengths)
-
-        def fetch(run: tuple[int, int, int]) -> bytes:
-            return self._fetch(key, run[0], run[1], etag)
-
-        if len(runs) == 1:
-            fetched = [fetch(runs[0])]
-        else:
-            with ThreadPoolExecutor(_THREADS) as pool:
-                fetched = list(pool.map(fetch, runs))
-        parts: list[bytes] = []
-        for (start, _, count), data in zip(runs, fetched, strict=True):
-            for offset, length in zip(starts[len(parts) :][:count], lengths[len(parts) :][:count], strict=True):
-                parts.append(data[offset - start : offset - start + length])
-        return parts
-
-    def _fetch(self, key: str, start: int, stop: int, etag: str | None) -> bytes:
         import obstore
 
         options: GetOptions = {"range": (start, stop)}
         if etag is not None:
             options["if_match"] = etag
-        with _named(self.root, key):
-            data = bytes(obstore.get(self._store, key, options=options).bytes())
+
+        def request() -> bytes:
+            with _named(self.root, key):
+                return bytes(obstore.get(self._store, key, options=options).bytes())
+
+        data = self._host.ask(request)
         if len(data) != stop - start:
             raise CorruptError(f"{self.root}/{key}: {len(data)} bytes from {start}; expected {stop - start}")
         return data
 
 
-def _runs(starts: Sequence[int], lengths: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Ranges in the given order, joined where one begins at the end of the last: (start, stop, how many)."""
-    runs: list[tuple[int, int, int]] = []
-    for start, length in zip(starts, lengths, strict=True):
-        if runs and runs[-1][1] == start and start + length - runs[-1][0] <= _RUN_BYTES:
-            first, _, count = runs[-1]
-            runs[-1] = (first, start + length, count + 1)
-        else:
-            runs.append((start, start + length, 1))
-    return runs
+@dataclass(frozen=True)
+class Piece:
+    """A part of an object: its bytes, the size of the whole, and its version (None where none is told)."""
+
+    data: bytes
+    size: int
+    etag: str | None
 
 
 def open_objects(root: str | Path) -> Objects:
@@ -200,15 +197,15 @@ def open_objects(root: str | Path) -> Objects:
         folder = Path(text)
         if not folder.is_dir():
             raise InputError(f"store not found: {folder} is no folder")
-        return Objects(text.rstrip("/"), folder, LocalStore(folder.resolve()))
+        return Objects(text.rstrip("/"), folder, LocalStore(folder.resolve()), host_of("local"))
     scheme = text.split("://", 1)[0].lower()
     if scheme not in ("http", "https", "s3", "gs", "az"):
         raise InputError(f"{text} has the scheme {scheme!r}; expected http, https, s3, gs, az or a path")
-    options: dict[str, Any] = {"retry_config": _ATTEMPTS}
+    options: dict[str, Any] = {"retry_config": _ONE_ATTEMPT, "client_options": {**_CLIENT}}
     if scheme in ("http", "https"):
-        options["client_options"] = {"allow_http": True, "user_agent": "tessera-earth"}
+        options["client_options"]["allow_http"] = True
     try:
         store = from_url(text.rstrip("/"), **options)
     except Exception as error:
         raise InputError(f"{text} cannot be opened: {_first_line(error)}") from None
-    return Objects(text.rstrip("/"), None, store)
+    return Objects(text.rstrip("/"), None, store, host_of("/".join(text.split("/")[:3])))

@@ -3,19 +3,20 @@
 A zone's arrays cover the whole lattice and are sparse: a cell that was never written has no objects. One cell is one
 shard. Inside a shard, chunks of 32 x 32 pixels lie in row order behind an index, each chunk's bytes pixel by pixel (all
 bands of a pixel together) and followed by their CRC-32C: a pixel is one short range of bytes, and a whole chunk can be
-verified.
+verified. The published geometry (shards of 4096 pixels, chunks compressed band by band, the index at the end) is there
+as an option.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from tessera.base import InputError
 from tessera.embeddings import STREAMS
-from tessera.geo import CELL_SIZE, EAST, NORTH, SOUTH, WEST
+from tessera.geo import CELL_SIDES, CELL_SIZE, EAST, NORTH, SOUTH, WEST
 
 if TYPE_CHECKING:
     from tessera.geo import Cell
@@ -26,6 +27,8 @@ COLS = EAST - WEST
 CHUNK = 32
 """Side of an inner chunk, pixels: 131 kB of 128 codes, as in the published stores."""
 CRC_BYTES = 4
+PUBLISHED_SHARD = 4096
+"""Side of a shard of the published stores, pixels."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,66 @@ MOST_DIMS = 512
 """Longest vectors of a store: students and v1 have 128, the teacher 1024."""
 
 
+Compressor = Literal["blosc", "zstd", "gzip"]
+"""Codecs of a chunk that stores in the wild use; our own chunks have none, or blosc in the published geometry."""
+
+
+@dataclass(frozen=True)
+class ShardFormat:
+    """How the bytes of one array's shards are laid out, in Zarr's `sharding_indexed` terms.
+
+    Attributes
+    ----------
+    shard, chunk : sides, pixels
+    bands : length of the band axis, 1 without
+    dtype : numpy name, little-endian
+    fill : value of what is not written
+    pixel_major : all bands of a pixel together, else all pixels of a band
+    compressor : what chunks are packed with, None for raw bytes of one length
+    chunk_crc, index_crc : whether a CRC-32C follows each chunk, and the index
+    index_at_end : where the index lies
+    """
+
+    shard: int
+    chunk: int
+    bands: int
+    dtype: str
+    fill: float
+    pixel_major: bool = True
+    compressor: Compressor | None = None
+    chunk_crc: bool = True
+    index_crc: bool = True
+    index_at_end: bool = False
+
+    @property
+    def side(self) -> int:
+        """Chunks along a side of a shard."""
+        return self.shard // self.chunk
+
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of a shard's index: offset and length (uint64) a chunk, then its CRC-32C."""
+        return 16 * self.side**2 + (CRC_BYTES if self.index_crc else 0)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of one pixel."""
+        return self.bands * np.dtype(self.dtype).itemsize
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of an unpacked chunk without its CRC-32C."""
+        return self.chunk**2 * self.pixel_bytes
+
+    @property
+    def exact(self) -> bool:
+        """Whether a pixel's bytes lie together at a place that can be told without reading its chunk."""
+        return self.compressor is None and (self.pixel_major or self.bands == 1)
+
+
+Geometry = Literal["pixels", "published"]
+
+
 @dataclass(frozen=True)
 class Layout:
     """Geometry of a store.
@@ -74,19 +137,25 @@ class Layout:
     ----------
     dims : length of the vectors
     prefixes : prefixes kept as arrays of their own, such as (16,)
-    shard : side of a shard and a cell, pixels, a divisor of 1024
+    shard : side of a shard and a cell, pixels, a divisor of 1024, 2048 or 4096
     chunk : side of an inner chunk, pixels, a divisor of `shard`
+    geometry : "pixels" (chunks pixel-major and raw, the index at the start) or "published" (chunks band by band, packed
+        by blosc, the index at the end, as the published stores have it)
     """
 
     dims: int
     prefixes: tuple[int, ...] = ()
     shard: int = CELL_SIZE
     chunk: int = CHUNK
+    geometry: Geometry = "pixels"
 
     def __post_init__(self) -> None:
-        for name, value, whole in (("shard", self.shard, CELL_SIZE), ("chunk", self.chunk, self.shard)):
-            if value < 1 or whole % value:
-                raise InputError(f"{name} side {value!r}; expected a divisor of {whole}")
+        if self.shard not in CELL_SIDES:
+            raise InputError(f"shard side {self.shard!r}; expected a divisor of {CELL_SIZE}, 2048 or 4096")
+        if self.chunk < 1 or self.shard % self.chunk:
+            raise InputError(f"chunk side {self.chunk!r}; expected a divisor of {self.shard}")
+        if self.geometry not in get_args(Geometry):
+            raise InputError(f"geometry {self.geometry!r}; expected {' or '.join(get_args(Geometry))}")
         if not 1 <= self.dims <= MOST_DIMS:
             raise InputError(
                 f"store of {self.dims!r} dims; expected 1 to {MOST_DIMS} (a teacher's vectors are for distillation)"
@@ -109,19 +178,22 @@ class Layout:
         """All arrays of a zone in the order in which a commit moves them: scales last, since they say what is there."""
         return (self.codes, *self.prefix_arrays, COUNTS, SCALES)
 
+    @classmethod
+    def published(cls, dims: int, prefixes: tuple[int, ...] = ()) -> Layout:
+        """The geometry of the published stores: shards of 4096, chunks of 32 packed by blosc, the index at the end."""
+        return cls(dims, prefixes, PUBLISHED_SHARD, CHUNK, "published")
+
     @property
     def side(self) -> int:
         """Chunks along a side of a shard."""
         return self.shard // self.chunk
 
-    @property
-    def index_bytes(self) -> int:
-        """Bytes of a shard's index: offset and length (uint64) a chunk, then their CRC-32C."""
-        return 16 * self.side**2 + CRC_BYTES
-
-    def chunk_bytes(self, spec: ArraySpec) -> int:
-        """Bytes of an inner chunk without its CRC-32C."""
-        return self.chunk**2 * spec.pixel_bytes
+    def format(self, spec: ArraySpec) -> ShardFormat:
+        """How the shards of an array are laid out."""
+        parts = self.shard, self.chunk, spec.bands, spec.dtype, spec.fill
+        if self.geometry == "pixels":
+            return ShardFormat(*parts)
+        return ShardFormat(*parts, pixel_major=False, compressor="blosc", chunk_crc=False, index_at_end=True)
 
     def shape(self, spec: ArraySpec, years: int) -> tuple[int, ...]:
         """Shape of an array with so many years."""
@@ -129,8 +201,8 @@ class Layout:
 
     def key(self, spec: ArraySpec, cell: Cell, year_index: int) -> str:
         """Key of a cell's object, from the store's root."""
-        row = NORTH // self.shard - 1 - cell.north
-        col = cell.east - WEST // self.shard
+        row = (NORTH - cell.window.north) // self.shard
+        col = (cell.window.west - WEST) // self.shard
         bands = "" if spec.axis is None else "0/"
         return f"{zone_name(cell.zone)}/{spec.name}/c/{year_index}/{bands}{row}/{col}"
 
@@ -142,7 +214,8 @@ class Layout:
             "shard": self.shard,
             "chunk": self.chunk,
             "inner_order": "C",
-            "index_location": "start",
+            "index_location": "start" if self.geometry == "pixels" else "end",
+            **({} if self.geometry == "pixels" else {"geometry": self.geometry}),
         }
 
     @classmethod
@@ -155,13 +228,18 @@ class Layout:
             A key is missing or of another type, or the order inside a shard is one that this reader does not know.
         """
         try:
-            if value["inner_order"] != "C" or value["index_location"] != "start":
-                raise InputError(f"shards with {value['inner_order']!r} order; expected C order, index at the start")
+            geometry = value.get("geometry", "pixels")
+            place = "end" if geometry == "published" else "start"
+            if value["inner_order"] != "C" or value["index_location"] != place:
+                raise InputError(
+                    f"shards of {geometry!r} geometry with {value['inner_order']!r} order and their index at the "
+                    f"{value['index_location']!r}; expected C order and the {place}"
+                )
             numbers = [value["dims"], value["shard"], value["chunk"], *value["prefixes"]]
             if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
                 raise InputError(f"layout with the sizes {numbers}; expected whole numbers")
-            return cls(value["dims"], tuple(value["prefixes"]), value["shard"], value["chunk"])
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(value["dims"], tuple(value["prefixes"]), value["shard"], value["chunk"], geometry)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"layout cannot be read: {error!r}") from None

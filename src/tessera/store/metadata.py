@@ -218,12 +218,16 @@ def _zone_nodes(header: Header, zone: int) -> dict[str, Any]:
 def _sharded(spec: ArraySpec, layout: Layout, years: int) -> dict[str, Any]:
     bands = () if spec.axis is None else (spec.bands,)
     itemsize = np.dtype(spec.dtype).itemsize
+    form = layout.format(spec)
     codecs: list[dict[str, Any]] = [
-        {"name": "bytes", **({"configuration": {"endian": "little"}} if itemsize > 1 else {})},
-        {"name": "crc32c"},
+        {"name": "bytes", **({"configuration": {"endian": "little"}} if itemsize > 1 else {})}
     ]
-    if spec.axis is not None:
+    if form.pixel_major and spec.axis is not None:
         codecs.insert(0, {"name": "transpose", "configuration": {"order": [0, 2, 3, 1]}})
+    if form.compressor is not None:
+        codecs.append(_blosc_codec(itemsize, 3, "bitshuffle" if itemsize == 1 else "shuffle"))
+    if form.chunk_crc:
+        codecs.append({"name": "crc32c"})
     node = _array(
         shape=layout.shape(spec, years),
         chunks=(1, *bands, layout.shard, layout.shard),
@@ -237,7 +241,7 @@ def _sharded(spec: ArraySpec, layout: Layout, years: int) -> dict[str, Any]:
                     "chunk_shape": [1, *bands, layout.chunk, layout.chunk],
                     "codecs": codecs,
                     "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
-                    "index_location": "start",
+                    "index_location": "end" if form.index_at_end else "start",
                 },
             }
         ],
@@ -257,18 +261,14 @@ def _plain(name: str, length: int, chunk: int, dtype: str) -> dict[str, Any]:
         dims=(name,),
         codecs=[
             {"name": "bytes", "configuration": {"endian": "little"}},
-            {
-                "name": "blosc",
-                "configuration": {
-                    "typesize": size,
-                    "cname": "zstd",
-                    "clevel": 9,
-                    "shuffle": "bitshuffle",
-                    "blocksize": 0,
-                },
-            },
+            _blosc_codec(size, 9, "bitshuffle"),
         ],
     )
+
+
+def _blosc_codec(typesize: int, level: int, shuffle: str) -> dict[str, Any]:
+    configuration = {"typesize": typesize, "cname": "zstd", "clevel": level, "shuffle": shuffle, "blocksize": 0}
+    return {"name": "blosc", "configuration": configuration}
 
 
 def _array(

@@ -1,12 +1,12 @@
-"""A shard's bytes: an index, then chunks in row order, each pixel-major and followed by its CRC-32C.
+"""A shard's bytes: an index and chunks in row order; Zarr v3's `sharding_indexed`, so that one pixel can be one range.
 
-This is Zarr v3's `sharding_indexed` with the index at the start and the inner codecs transpose, bytes, crc32c; written
-here so that chunks lie in row order, and read here so that one pixel is one range.
+Written here so that chunks lie in row order, and read here so that only what is asked for is read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -19,9 +19,11 @@ from .layout import CRC_BYTES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .layout import ArraySpec, Layout
+    from .layout import ArraySpec, Layout, ShardFormat
 
 _ABSENT = np.uint64(2**64 - 1)
+_PACKED_MOST = 1024
+"""Bytes by which a packed chunk may exceed the chunk itself: blosc, zstd and gzip add less to what does not shrink."""
 
 
 def chunk_bitmap(mask: NDArray[np.bool_], layout: Layout) -> NDArray[np.bool_]:
@@ -40,81 +42,132 @@ def encode_shard(values: NDArray[Any], present: NDArray[np.bool_], spec: ArraySp
     """
     if not present.any():
         return None
-    side, chunk = layout.side, layout.chunk
+    form = layout.format(spec)
+    side, chunk = form.side, form.chunk
     blocks = values.reshape(side, chunk, side, chunk, -1).astype(f"<{np.dtype(spec.dtype).str[1:]}", copy=False)
-    length = layout.chunk_bytes(spec) + CRC_BYTES
-    index = np.full((side * side, 2), _ABSENT, dtype="<u8")
     kept = np.flatnonzero(present)
-    index[kept, 0] = layout.index_bytes + length * np.arange(len(kept), dtype=np.uint64)
-    index[kept, 1] = length
-    out = bytearray(layout.index_bytes + length * len(kept))
-    head = index.tobytes()
-    out[: len(head)] = head
-    out[len(head) : layout.index_bytes] = _crc(head)
-    position = layout.index_bytes
+    index = np.full((side * side, 2), _ABSENT, dtype="<u8")
+    if form.compressor is None:
+        out = bytearray(form.index_bytes + (form.chunk_bytes + CRC_BYTES) * len(kept))
+        position = form.index_bytes
+        for k in kept.tolist():
+            body = np.ascontiguousarray(blocks[k // side, :, k % side]).tobytes()
+            stop = position + form.chunk_bytes
+            out[position:stop] = body
+            out[stop : stop + CRC_BYTES] = _crc(body)
+            index[k] = position, form.chunk_bytes + CRC_BYTES
+            position = stop + CRC_BYTES
+        head = index.tobytes()
+        out[: form.index_bytes] = head + _crc(head)
+        return bytes(out)
+    packed, position = [], 0
     for k in kept.tolist():
-        body = np.ascontiguousarray(blocks[k // side, :, k % side]).tobytes()
-        out[position : position + len(body)] = body
-        out[position + len(body) : position + length] = _crc(body)
-        position += length
-    return bytes(out)
+        planes = np.ascontiguousarray(np.moveaxis(blocks[k // side, :, k % side], -1, 0))
+        packed.append(_blosc(planes.dtype.itemsize).encode(planes))
+        index[k] = position, len(packed[-1])
+        position += len(packed[-1])
+    tail = index.tobytes()
+    return b"".join([*packed, tail, _crc(tail)])
 
 
-def _crc(data: bytes) -> bytes:
+@cache
+def _blosc(typesize: int) -> Any:
+    """As Zarr's default for a number of that size: zstd level 3, bits shuffled in bytes and bytes in wider numbers."""
+    from numcodecs import blosc
+
+    return blosc.Blosc(cname="zstd", clevel=3, shuffle=blosc.BITSHUFFLE if typesize == 1 else blosc.SHUFFLE)
+
+
+def _crc(data: bytes | NDArray[np.uint8]) -> bytes:
     return int(google_crc32c.value(data)).to_bytes(CRC_BYTES, "little")
 
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Where each chunk of a shard lies: `offsets` (side * side,) int64, -1 where the chunk is absent."""
+    """Where each chunk of a shard lies: (side * side,) int64 each, offsets -1 where the chunk is absent."""
 
     offsets: NDArray[np.int64]
-
-    def pixel(self, row: int, col: int, spec: ArraySpec, layout: Layout) -> int | None:
-        """Offset of a pixel's bytes, None where its chunk is absent. `row` and `col` count from the shard's corner."""
-        chunk = layout.chunk
-        offset = int(self.offsets[(row // chunk) * layout.side + col // chunk])
-        return None if offset < 0 else offset + ((row % chunk) * chunk + col % chunk) * spec.pixel_bytes
+    lengths: NDArray[np.int64]
 
 
-def decode_index(data: bytes, size: int, spec: ArraySpec, layout: Layout, name: str) -> ShardIndex:
+def decode_index(data: bytes, size: int, form: ShardFormat, name: str) -> ShardIndex:
     """Read a shard's index.
 
     Parameters
     ----------
-    data : the shard's first `layout.index_bytes` bytes
+    data : its `form.index_bytes` bytes
     size : bytes of the whole object
     name : the object, for messages
 
     Raises
     ------
     CorruptError
-        The checksum does not fit, or an entry points outside the object or claims another length than a chunk has.
+        The checksum does not fit, or an entry points outside the object or claims a length that no chunk has.
     """
-    if _crc(data[:-CRC_BYTES]) != data[-CRC_BYTES:]:
-        raise CorruptError(f"{name}: the checksum of its index does not fit")
-    index = np.frombuffer(data[:-CRC_BYTES], dtype="<u8").reshape(-1, 2)
+    body = data
+    if form.index_crc:
+        body = data[:-CRC_BYTES]
+        if _crc(body) != data[-CRC_BYTES:]:
+            raise CorruptError(f"{name}: the checksum of its index does not fit")
+    index = np.frombuffer(body, dtype="<u8").reshape(-1, 2)
     absent = (index == _ABSENT).all(axis=1)
-    length = layout.chunk_bytes(spec) + CRC_BYTES
     offsets, lengths = index[~absent, 0], index[~absent, 1]
-    limit = max(0, size - length)
-    if (lengths != length).any() or (offsets < layout.index_bytes).any() or (offsets > limit).any():
+    whole = form.chunk_bytes + (CRC_BYTES if form.chunk_crc else 0)
+    least, most = (whole, whole) if form.compressor is None else (1, whole + _PACKED_MOST)
+    first, last = (0, size - form.index_bytes) if form.index_at_end else (form.index_bytes, size)
+    fits = (lengths >= least) & (lengths <= most) & (offsets >= first) & (offsets <= max(last, 0))
+    # both numbers are small once they fit, so that their sum cannot overflow
+    if not fits.all() or (offsets + lengths > max(last, 0)).any():
         raise CorruptError(f"{name}: its index points outside its {size} bytes or at chunks of another length")
-    found = np.full(len(index), -1, dtype=np.int64)
-    found[~absent] = offsets.astype(np.int64)
-    return ShardIndex(found)
+    places = np.full((2, len(index)), -1, dtype=np.int64)
+    places[0, ~absent] = offsets.astype(np.int64)
+    places[1, ~absent] = lengths.astype(np.int64)
+    return ShardIndex(places[0], places[1])
 
 
-def decode_chunk(data: bytes, spec: ArraySpec, layout: Layout, name: str) -> NDArray[Any]:
-    """A chunk's values, (chunk, chunk, bands) or (chunk, chunk), from its bytes and their CRC-32C.
+def decode_chunk(data: bytes | memoryview, form: ShardFormat, name: str) -> NDArray[Any]:
+    """A chunk's values, (chunk, chunk, bands), from its bytes and their CRC-32C.
 
     Raises
     ------
     CorruptError
-        The checksum does not fit.
+        The checksum does not fit, or what is packed has another length than a chunk.
     """
-    body = data[:-CRC_BYTES]
-    if _crc(body) != data[-CRC_BYTES:]:
-        raise CorruptError(f"{name}: the checksum of a chunk does not fit")
-    shape = (layout.chunk, layout.chunk) if spec.axis is None else (layout.chunk, layout.chunk, spec.bands)
-    return np.frombuffer(body, dtype=f"<{np.dtype(spec.dtype).str[1:]}").reshape(shape)
+    body = np.frombuffer(data, dtype=np.uint8)
+    if form.chunk_crc:
+        body, crc = body[:-CRC_BYTES], body[-CRC_BYTES:].tobytes()
+        if _crc(body) != crc:
+            raise CorruptError(f"{name}: the checksum of a chunk does not fit")
+    if form.compressor is not None:
+        body = np.frombuffer(_unpack(body.tobytes(), form, name), dtype=np.uint8)
+    if len(body) != form.chunk_bytes:
+        raise CorruptError(f"{name}: a chunk has {len(body)} bytes; expected {form.chunk_bytes}")
+    flat = body.view(f"<{np.dtype(form.dtype).str[1:]}")
+    if form.pixel_major:
+        return flat.reshape(form.chunk, form.chunk, form.bands)
+    return np.moveaxis(flat.reshape(form.bands, form.chunk, form.chunk), 0, -1)
+
+
+def _unpack(data: bytes, form: ShardFormat, name: str) -> bytes:
+    """What a compressor packed; its claimed length is checked before anything is allocated for it."""
+    import zlib
+
+    from numcodecs import blosc, zstd
+
+    try:
+        if form.compressor == "blosc":
+            # the header of blosc 1: bytes 4 to 8 are the unpacked length, 12 to 16 the packed one
+            claimed = int.from_bytes(data[4:8], "little"), int.from_bytes(data[12:16], "little")
+            if claimed != (form.chunk_bytes, len(data)):
+                raise CorruptError(
+                    f"{name}: a chunk claims {claimed[0]} bytes packed in {claimed[1]}; expected {form.chunk_bytes} "
+                    f"in {len(data)}"
+                )
+            return bytes(blosc.Blosc().decode(data))
+        out = bytearray(form.chunk_bytes)
+        if form.compressor == "zstd":
+            return bytes(zstd.Zstd().decode(data, out))
+        inflate = zlib.decompressobj(wbits=31)
+        return inflate.decompress(data, form.chunk_bytes + 1)
+    except (RuntimeError, ValueError, zlib.error) as error:
+        raise CorruptError(f"{name}: a chunk cannot be unpacked: {error}") from None

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-from .reader import read_points, read_window
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from tessera.geo import Window
-    from tessera.net import Objects
 
-    from .layout import ArraySpec, Layout
+    from .layout import ArraySpec
 
 
 class Source(Protocol):
@@ -34,21 +30,3 @@ class Source(Protocol):
     ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
         """Codes (N, dims) and scale (N,) of the pixel that holds each point; 0 and +inf where nothing was written."""
         ...
-
-
-@dataclass(frozen=True)
-class LatticeSource:
-    """Our own layout: sparse arrays over the whole lattice, a cell a shard."""
-
-    objects: Objects
-    layout: Layout
-
-    def read_window(self, window: Window, year_index: int, specs: tuple[ArraySpec, ...]) -> dict[str, NDArray[Any]]:
-        """See `Source.read_window`."""
-        return read_window(self.objects, self.layout, window, year_index, specs)
-
-    def read_points(
-        self, lonlat: NDArray[np.float64], year_index: int, spec: ArraySpec, dims: int, *, verify: bool
-    ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """See `Source.read_points`."""
-        return read_points(self.objects, self.layout, lonlat, year_index, spec, dims, verify=verify)

@@ -11,13 +11,13 @@ import numpy as np
 from tessera.base import InputError, silent
 from tessera.embeddings import Embeddings, ModelIdentity, dequantise, is_valid
 from tessera.geo import PIXEL_SIZE, Window, parse_points, zone_crs, zones_of
-from tessera.net import MissingError, open_objects
+from tessera.net import DiskCache, MissingError, default_cache, open_objects
 
 from .commit import BOOKKEEPING, Commit, all_there, committed_cells, is_pending, read_commit, recover_all
 from .layout import COUNTS, SCALES, ArraySpec, Layout
 from .metadata import DOCUMENT, DOCUMENT_LIMIT, Header, parse_year
+from .reader import lattice_source
 from .region import RegionReader, memory_bytes, region_window, strips
-from .source import LatticeSource, Source
 from .writer import ensure_year, input_of, read_header, write_cell, write_new
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.geo import Cell
     from tessera.net import Objects
+
+    from .source import Source
 
 
 @dataclass(repr=False)
@@ -405,12 +407,14 @@ def create_store(
     return open_store(path)
 
 
-def open_store(path_or_url: str | Path) -> Store:
+def open_store(path_or_url: str | Path, *, cache: bool | str | Path = True) -> Store:
     """Open a store for reading, and for writing where it is a local path; one request.
 
     Parameters
     ----------
     path_or_url : folder, or http, https, s3, gs or az URL
+    cache : a folder for what is read by URL, True for the user's own ($TESSERA_CACHE, or tessera/store in
+        $XDG_CACHE_HOME or ~/.cache; 2 GB or $TESSERA_CACHE_GB), False for none
 
     Raises
     ------
@@ -425,4 +429,10 @@ def open_store(path_or_url: str | Path) -> Store:
     except MissingError:
         raise InputError(f"{objects.root} is no store: it has no {DOCUMENT}") from None
     header = Header.decode(data, f"{objects.root}/{DOCUMENT}")
-    return Store(objects, header, LatticeSource(objects, header.layout))
+    return Store(objects, header, lattice_source(objects, header.layout, header.zones, _disk_cache(cache, objects)))
+
+
+def _disk_cache(cache: bool | str | Path, objects: Objects) -> DiskCache | None:
+    if cache is False or objects.folder is not None:
+        return None
+    return default_cache() if cache is True else DiskCache(Path(cache))

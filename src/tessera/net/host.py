@@ -1,0 +1,66 @@
+"""Patience with a host: how many requests at once, when to try again, and that all wait when it is busy."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+from .errors import ChangedError, LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Result = TypeVar("Result")
+DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each further attempt, each lengthened by up to a half at random; 8 to 12 s in all."""
+MOST_AT_ONCE = 64
+"""Requests under way to one host, from all readers of this process."""
+
+
+class Host:
+    """What all readers of one host share."""
+
+    def __init__(self) -> None:
+        self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._lock = threading.Lock()
+        self._quiet_until = 0.0
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        with self._slots:
+            wait = self._quiet_until - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            yield
+
+    def ask(self, request: Callable[[], Result]) -> Result:
+        """Make a request, again after a while when the host is busy or the line broke; all others wait with it.
+
+        Raises
+        ------
+        LoadError
+            It failed so often; and whatever else `request` raises, at once.
+        """
+        for delay in DELAYS:
+            try:
+                with self._slot():
+                    return request()
+            except ChangedError:
+                raise
+            except LoadError:
+                pause = delay * (1 + random.random() / 2)  # noqa: S311 - spreads attempts, guards nothing
+                with self._lock:
+                    self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
+                time.sleep(pause)
+        with self._slot():
+            return request()
+
+
+@cache
+def host_of(name: str) -> Host:  # noqa: ARG001 - what the cache keeps them by
+    """The one Host of a name such as "https://data.source.coop"."""
+    return Host()

@@ -1,0 +1,139 @@
+"""Where a zone's arrays lie: their corner on the lattice, their shape, and the shards that a window touches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.geo import EAST, NORTH, SOUTH, WEST
+
+from .layout import COLS, ROWS, zone_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from tessera.geo import Window
+
+    from .layout import ArraySpec
+
+Slices = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A square of a zone's arrays that one shard of each array holds.
+
+    Attributes
+    ----------
+    extent : of the arrays
+    row, col : position in shards, from the arrays' north-west corner
+    size : side, pixels
+    """
+
+    extent: Extent
+    row: int
+    col: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return f"{self.extent.group} shard {self.row}/{self.col}"
+
+    @property
+    def west(self) -> int:
+        """px of its first column."""
+        return self.extent.west + self.col * self.size
+
+    @property
+    def north(self) -> int:
+        """py above its first row."""
+        return self.extent.north - self.row * self.size
+
+    def key(self, spec: ArraySpec, year_index: int) -> str:
+        """Key of an array's object, from the store's root."""
+        bands = "" if spec.axis is None else "0/"
+        return f"{self.extent.group}/{spec.name}/c/{year_index}/{bands}{self.row}/{self.col}"
+
+    def overlap(self, window: Window) -> tuple[Slices, Slices] | None:
+        """Rows and columns of what it shares with a window, in the shard and in the window; None where nothing."""
+        extent = self.extent
+        north, south = min(self.north, window.north), max(self.north - self.size, window.south, extent.south)
+        west, east = max(self.west, window.west), min(self.west + self.size, window.east, extent.east)
+        if north <= south or east <= west:
+            return None
+        shape = (north - south, east - west)
+        here, there = (self.north - north, west - self.west), (window.north - north, west - window.west)
+        return _slices(here, shape), _slices(there, shape)
+
+
+def _slices(corner: tuple[int, int], shape: tuple[int, int]) -> Slices:
+    return slice(corner[0], corner[0] + shape[0]), slice(corner[1], corner[1] + shape[1])
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What a zone's arrays cover.
+
+    Attributes
+    ----------
+    zone : UTM zone
+    group : name of its Zarr group
+    west, north : px of the first column, py above the first row
+    width, height : pixels
+    """
+
+    zone: int
+    group: str
+    west: int = WEST
+    north: int = NORTH
+    width: int = COLS
+    height: int = ROWS
+
+    @property
+    def east(self) -> int:
+        """px behind the last column."""
+        return self.west + self.width
+
+    @property
+    def south(self) -> int:
+        """py of the last row."""
+        return self.north - self.height
+
+    def places(self, window: Window, size: int) -> Iterator[Place]:
+        """The shards of `size` pixels that a window touches, from north to south, then from west to east."""
+        north, south = min(window.north, self.north), max(window.south, self.south)
+        west, east = max(window.west, self.west), min(window.east, self.east)
+        if north <= south or east <= west:
+            return
+        for row in range((self.north - north) // size, (self.north - 1 - south) // size + 1):
+            for col in range((west - self.west) // size, (east - 1 - self.west) // size + 1):
+                yield Place(self, row, col, size)
+
+    def place_points(
+        self, px: NDArray[np.int64], py: NDArray[np.int64], size: int
+    ) -> Iterator[tuple[Place, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+        """Group pixels by shard: the shard, which of the pixels (M,), their rows and columns (M,) inside it."""
+        down, right = self.north - 1 - py, px - self.west
+        inside = np.flatnonzero((down >= 0) & (down < self.height) & (right >= 0) & (right < self.width))
+        down, right = down[inside], right[inside]
+        shards, group = np.unique(np.stack([down // size, right // size], axis=1), axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        order = np.argsort(group, kind="stable")
+        ends = np.cumsum(np.bincount(group, minlength=len(shards)))
+        for (row, col), members in zip(shards.tolist(), np.split(order, ends[:-1]), strict=True):
+            yield Place(self, row, col, size), inside[members], down[members] % size, right[members] % size
+
+
+def lattice_extent(zone: int) -> Extent:
+    """The whole lattice of a zone, as our own stores have it."""
+    return Extent(zone, zone_name(zone))
+
+
+def on_lattice(extent: Extent) -> bool:
+    """Whether an extent shares a pixel with the lattice."""
+    return extent.west < EAST and extent.east > WEST and extent.north > SOUTH and extent.south < NORTH
