@@ -75,11 +75,18 @@ class RangeHandler(SimpleHTTPRequestHandler):
         if "If-Match" in self.headers and (self.weak or self.headers["If-Match"] != etag):
             self.send_error(412)
             return
-        match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted or "")
+        if self.headers.get("If-None-Match") == etag and not self.weak:
+            self.send_response(304)
+            self.send_header("ETag", etag)
+            self.end_headers()
+            return
+        match = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted or "")
         if match is None:
             self.send_response(200)
         else:
-            start, stop = int(match[1]), min(int(match[2] or len(data) - 1) + 1, len(data))
+            start, stop = int(match[1] or 0), min(int(match[2] or len(data) - 1) + 1, len(data))
+            if not match[1]:
+                start, stop = max(0, len(data) - int(match[2])), len(data)
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
             data = data[start:stop]

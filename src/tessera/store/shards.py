@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.net import MissingError
+from tessera.net import ChangedError, MissingError
 
 from .shard import ShardIndex, decode_chunk, decode_index
 
@@ -147,6 +147,20 @@ class Shard:
                     cache.put(bytes(part), *self._entry(number))
 
         in_parallel(pool, read, runs)
+        if len(there) and not runs:
+            self._confirm()
+
+    def _confirm(self) -> None:
+        """Ask whether the shard is still of this version, as every read of its bytes does by itself.
+
+        Raises
+        ------
+        ChangedError
+            It is not.
+        """
+        form, objects = self.form, self.reading.objects
+        if objects.edge(self.key, form.index_bytes, at_end=form.index_at_end, known=self.etag) is not None:
+            raise ChangedError(f"{self.name} was replaced since it was kept")
 
     def read_pixels(
         self, rows: NDArray[np.int64], cols: NDArray[np.int64], length: int, pool: Executor
