@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_every_geometry_holds_the_same(tmp_path: Path, layout: Layout) -> None:
                 found = reader.sample_points(points, 2024, verify=verify)
                 whole = reader.read_region(ACROSS, 2024).values
                 assert np.array_equal(found, whole[[0, 129, 64, 40], [0, 149, 64, 39]], equal_nan=True)
-    stock = zarr.open_group(tmp_path / "s", mode="r")["utm31"]
+    stock: Any = zarr.open_group(tmp_path / "s", mode="r")["utm31"]
     rows, cols = ACROSS.slices_in(Window(31, 15360, 933888, 69632, 1822720))
     assert np.array_equal(np.moveaxis(stock["embeddings"][0, :, rows, cols], 0, -1), expected)
     scales = store.read_window(ACROSS, 2024).scales

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _LOAD = re.compile(
     r"(status code|status|code)\W+(429|5\d\d)|server error|too many requests|timed? ?out|connection (reset|closed)"
+    r"|body error|error decoding response body|end of file before message|incomplete message"
 )
 """What a busy server or a broken line says, in the first line of an error."""
 _RANGE_SIGNS = ("range was invalid", "range not satisfiable", "status code: 416")
@@ -86,6 +87,12 @@ class Objects:
     folder: Path | None
     _store: Any
     _host: Host
+
+    def zarr_store(self) -> Any:
+        """The same objects as zarr-python's read-only store."""
+        from zarr.storage import ObjectStore
+
+        return ObjectStore(self._store, read_only=True)
 
     def read(self, key: str, *, limit: int) -> bytes:
         """A whole object of at most `limit` bytes.

@@ -34,6 +34,8 @@ _GEOEMB = {
     "name": "geoemb:",
     "description": "Geospatial embeddings",
 }
+_NO_DATA = {"geotessera:mask_source": "source_nodata"}
+"""A scale of NaN is no data, not water; the published client looks for it in the zone, others at the root."""
 MOST_YEARS = 64
 """Years a chunk of the time axis holds: it never needs a second one."""
 
@@ -48,12 +50,14 @@ class Header:
     layout : its geometry
     years : in order of arrival, the time axis
     zones : UTM zones that have arrays
+    nan_is_water : whether a scale of NaN says water rather than no data; only in stores of others
     """
 
     model: ModelIdentity
     layout: Layout
     years: tuple[int, ...]
     zones: tuple[int, ...]
+    nan_is_water: bool = False
 
     def encode(self) -> bytes:
         """The bytes of tessera.json."""
@@ -176,7 +180,7 @@ def _root(header: Header, consolidated: dict[str, Any]) -> dict[str, Any]:
             "quantized_dtype": "int8",
             "scale": {"type": "array", "array_name": SCALES.name, "nodata": "+inf"},
         },
-        "geotessera:mask_source": "source_nodata",
+        **_NO_DATA,
         "tessera:inner_order": "C",
         "tessera:years": list(header.years),
     }
@@ -204,6 +208,7 @@ def _zone_nodes(header: Header, zone: int) -> dict[str, Any]:
                 "spatial:bbox": [west, south, east, north],
                 "spatial:shape": [ROWS, COLS],
                 "spatial:registration": "pixel",
+                **_NO_DATA,
             }
         )
     }

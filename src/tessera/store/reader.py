@@ -131,7 +131,7 @@ class ShardedSource:
             if shard is not None:
                 _read_box(shard, inside, view, pool)
                 if spec == SCALES and not self.clean:
-                    _drop_bad_scales(view)
+                    drop_bad_scales(view)
 
     def _open(
         self, place: Place, time_index: int, specs: tuple[ArraySpec, ...], pool: ThreadPoolExecutor
@@ -217,7 +217,7 @@ class ShardedSource:
             found, values = _pixels_of(shard, rows, cols, 4, pool, verify=verify)
             scales[found] = values.view("<f4")[:, 0]
             if not self.clean:
-                _drop_bad_scales(scales)
+                drop_bad_scales(scales)
         valid = np.flatnonzero(is_valid(scales))
         if len(valid):
             shard = shards[spec.name]
@@ -287,7 +287,7 @@ def _read_box(shard: Shard, inside: tuple[slice, slice], out: NDArray[Any], pool
     shard.read_chunks((chunk_rows[:, None] * form.side + chunk_cols).reshape(-1), take, pool)
 
 
-def _drop_bad_scales(scales: NDArray[np.float32]) -> None:
+def drop_bad_scales(scales: NDArray[np.float32]) -> None:
     """A scale of 0 or less, or of 1 or more, is no scale: published tiles that were corrupt had such (see `codes`)."""
     with np.errstate(invalid="ignore"):
         scales[(scales <= 0) | ((scales >= 1) & ~np.isposinf(scales))] = np.nan

@@ -139,7 +139,7 @@ def decode_chunk(data: bytes | memoryview, form: ShardFormat, name: str) -> NDAr
         if _crc(body) != crc:
             raise CorruptError(f"{name}: the checksum of a chunk does not fit")
     if form.compressor is not None:
-        body = np.frombuffer(_unpack(body.tobytes(), form, name), dtype=np.uint8)
+        body = np.frombuffer(unpack(body.tobytes(), form, name), dtype=np.uint8)
     if len(body) != form.chunk_bytes:
         raise CorruptError(f"{name}: a chunk has {len(body)} bytes; expected {form.chunk_bytes}")
     flat = body.view(f"<{np.dtype(form.dtype).str[1:]}")
@@ -148,8 +148,14 @@ def decode_chunk(data: bytes | memoryview, form: ShardFormat, name: str) -> NDAr
     return np.moveaxis(flat.reshape(form.bands, form.chunk, form.chunk), 0, -1)
 
 
-def _unpack(data: bytes, form: ShardFormat, name: str) -> bytes:
-    """What a compressor packed; its claimed length is checked before anything is allocated for it."""
+def unpack(data: bytes, form: ShardFormat, name: str) -> bytes:
+    """What a compressor packed; a length that it claims is checked before anything is allocated for it.
+
+    Raises
+    ------
+    CorruptError
+        It claims another length than a chunk of `form` has, or cannot be unpacked.
+    """
     import zlib
 
     from numcodecs import blosc, zstd

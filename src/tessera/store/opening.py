@@ -1,0 +1,82 @@
+"""Opening a store: ours, a published one by name, or one of others by path or URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tessera.base import InputError
+from tessera.net import DiskCache, MissingError, default_cache, open_objects
+
+from .datasets import PREFIX, Dataset, dataset_url, parse_dataset
+from .foreign import UnknownLayoutError, open_foreign
+from .metadata import DOCUMENT, DOCUMENT_LIMIT, Header
+from .reader import lattice_source
+
+if TYPE_CHECKING:
+    from tessera.net import Objects
+
+    from .source import Source
+
+_ICECHUNK = ".icechunk"
+
+
+def open_parts(location: str | Path, dataset: str | None, cache: bool | str | Path) -> tuple[Objects, Header, Source]:
+    """Where a store lies, what it says of itself, and what reads its pixels; see `open_store`."""
+    given = None if dataset is None else parse_dataset(dataset)
+    text = str(location)
+    if text.startswith(PREFIX):
+        given, text = _published(text, given)
+    if text.rstrip("/").endswith(_ICECHUNK):
+        return _open_icechunk(text, given)
+    objects = open_objects(text)
+    kept = None if cache is False or objects.folder is not None else _cache(cache)
+    try:
+        data = objects.read(DOCUMENT, limit=DOCUMENT_LIMIT)
+    except MissingError:
+        return _open_others(objects, given, kept)
+    header = Header.decode(data, f"{objects.root}/{DOCUMENT}")
+    if given is not None:
+        raise InputError(f"{objects.root} holds {header.model.name} by its {DOCUMENT}; it is no copy of {given.name}")
+    return objects, header, lattice_source(objects, header.layout, header.zones, kept)
+
+
+def _published(name: str, given: Dataset | None) -> tuple[Dataset, str]:
+    wants_icechunk = name.endswith(_ICECHUNK)
+    dataset = parse_dataset(name.removesuffix(_ICECHUNK))
+    if given is not None and given != dataset:
+        raise InputError(f"{name} opened as {given.name}; expected the same dataset")
+    if not wants_icechunk:
+        return dataset, dataset_url(dataset)
+    if dataset.icechunk is None:
+        raise InputError(f"{dataset.name} is not published as an Icechunk repository")
+    return dataset, dataset.icechunk
+
+
+def _cache(cache: bool | str | Path) -> DiskCache | None:
+    return default_cache() if isinstance(cache, bool) else DiskCache(Path(cache))
+
+
+def _open_others(objects: Objects, dataset: Dataset | None, cache: DiskCache | None) -> tuple[Objects, Header, Source]:
+    try:
+        return objects, *open_foreign(objects, dataset, cache)
+    except MissingError:
+        raise InputError(f"{objects.root} is no store: it has neither {DOCUMENT} nor zarr.json") from None
+    except UnknownLayoutError:
+        import zarr
+
+        from .zarr_source import open_zarr_source
+
+        try:
+            root = zarr.open_group(objects.zarr_store(), mode="r", zarr_format=3)
+        except Exception as error:
+            raise InputError(f"{objects.root} is no store that can be read: {error}") from None
+        return objects, *open_zarr_source(root, dataset, objects.root)
+
+
+def _open_icechunk(location: str, dataset: Dataset | None) -> tuple[Objects, Header, Source]:
+    from .zarr_source import open_icechunk, open_zarr_source
+
+    root = open_icechunk(location)
+    header, source = open_zarr_source(root, dataset, location)
+    return open_objects(location), header, source
