@@ -62,4 +62,5 @@ def quantise(
 def dequantise(codes: NDArray[np.int8], scales: NDArray[np.float32]) -> NDArray[np.float32]:
     """code x scale as float32 (..., D); NaN where the pixel is not valid."""
     factor = np.where(is_valid(scales), scales, np.float32(np.nan)).astype(np.float32)
-    return codes.astype(np.float32) * factor[..., None]
+    # in one pass: a float copy of the codes would be as large as the result
+    return np.multiply(codes, factor[..., None], dtype=np.float32)
