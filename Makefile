@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types docs unit benchmarks clean
+.PHONY: demo test lint types docs published unit benchmarks clean
 
 demo: $(READY)
 	$(BIN)/tessera demo --dir demo-output
 
-test: lint types docs unit
+test: lint types docs published unit
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tessera needs Python >= 3.11; this is " + sys.version.split()[0])'
@@ -28,6 +28,10 @@ types: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
+# the published client, in an environment of its own that is made once; without python3.12 its tests skip
+published: $(READY)
+	$(BIN)/python tools/published_client.py
+
 unit: $(READY)
 	$(BIN)/pytest
 
@@ -35,4 +39,4 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/belgium.py ../shared/data
 
 clean:
-	rm -rf $(VENV) site demo-output benchmarks/output .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache site demo-output benchmarks/output .mypy_cache .ruff_cache .hypothesis
