@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,7 @@ def embed(
             written, skipped = embed_cube(store, encoder, cube, its_year, options, workers=pool, progress=progress)
         cells = f"{written} cell{'s' * (written != 1)} written, {skipped} already there"
         print(f"{path}: {cells}; {_with_data(store, cube, its_year)} of its pixels have data; {out}")
+    _update_manifest(store)
 
 
 def _with_data(store: Store, cube: PixelCube, year: int) -> str:
@@ -77,6 +79,19 @@ def _with_data(store: Store, cube: PixelCube, year: int) -> str:
 
     window = Window.of_grid(cube.grid)
     return f"{store.coverage(window, year):.0%}"
+
+
+def _update_manifest(store: Store) -> None:
+    """Bring the manifest up to date; what was embedded is in the store whether this works or not."""
+    from tessera.base import TesseraError
+    from tessera.catalogue import write_manifest
+
+    try:
+        left_out = write_manifest(store).left_out
+    except (TesseraError, OSError) as error:
+        left_out = (f"the manifest was not updated ({error}); tessera store catalogue does it",)
+    for line in left_out:
+        print(line, file=sys.stderr)
 
 
 def _open_or_create(out: Path, dims: int, encoder: Encoder) -> Store:

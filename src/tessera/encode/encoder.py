@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, silent
+from tessera.base import InputError, require, sha256_hex, silent
 from tessera.cubes import PixelCube, parse_bands
 from tessera.embeddings import STREAMS, Embeddings, ModelIdentity
 
@@ -63,6 +64,12 @@ class Encoder:
         from .run import Runner
 
         return Runner(self.network, self.spec, self.device, self.precision)
+
+    @cached_property
+    def _statistics_sha256(self) -> str:
+        """SHA-256 of the statistics alone, as canonical JSON."""
+        streams = [asdict(self.spec.s2), asdict(self.spec.s1_asc), asdict(self.spec.s1_desc)]
+        return sha256_hex(json.dumps(streams, sort_keys=True).encode())
 
     def encode_batch(self, s2: NDArray[np.float32], s1: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed standardised observations.
@@ -210,7 +217,12 @@ class Encoder:
                 **({"min_s2": options.min_s2} if options.min_s2 else {}),
                 **({"min_s1": options.min_s1} if options.min_s1 else {}),
             }
-        return {**cube.provenance, "cube_sha256": cube.sha256, "encoding": encoding}
+        return {
+            **cube.provenance,
+            "cube_sha256": cube.sha256,
+            "statistics_sha256": self._statistics_sha256,
+            "encoding": encoding,
+        }
 
 
 def find_devices(device: str | None = None) -> tuple[str, ...]:

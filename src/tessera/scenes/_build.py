@@ -146,6 +146,8 @@ def _read(plan: Plan, out: str | Path | None, progress: Progress) -> PixelCube:
             "s2_baselines": sorted({scene.baseline for scene in kept if scene.optical}),
             "scenes_found": len(scenes),
             "scenes_used": len(kept),
+            # a scene that cannot be read stops the build
+            "scenes_lost": 0,
             "resampling": {band: RESAMPLING[band] for band in (SCL, *S2_BANDS, *S1_BANDS)},
         },
     )

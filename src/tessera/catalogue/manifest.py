@@ -1,0 +1,215 @@
+"""The manifest: a store's commit records in one GeoParquet file, brought up to date record by record."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.base import InputError, TesseraError, file_lock, silent, write_atomic
+from tessera.store import open_store
+
+from ._records import RecordFile, find_records, read_record, rows_table
+from ._schema import MANIFEST, array_names, encode, metadata, schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow
+
+    from tessera.base import Progress
+    from tessera.store import Store
+
+_BLOCK = 1024
+"""Records that are read before they become columns."""
+MANY = 1000
+"""Records from which on it is kept how their files look; fewer are read in 0.3 s, and a store's bytes stay the same."""
+_SETTLED_NS = 2_000_000_000
+"""A record that was younger when it was seen is read again next time: its time may be its successor's too."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `write_manifest` did.
+
+    Attributes
+    ----------
+    path : the manifest
+    rows : cells and years in it
+    read : records that were read; the other rows were there already
+    left_out : a line for each record that cannot be read
+    """
+
+    path: Path
+    rows: int
+    read: int
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A store's records as a table: its rows, how many were read, what was left out, and what each file looked like."""
+
+    table: pyarrow.Table
+    read: int
+    left_out: tuple[str, ...]
+    seen: pyarrow.Table
+
+
+def write_manifest(store: Store, *, progress: Progress = silent) -> Written:
+    """Compact the commit records of a local store into `manifest.parquet`.
+
+    From a thousand records on, one whose file looks as it did last time is not read again. The same records give the
+    same bytes; a killed run leaves the manifest as it was.
+
+    Parameters
+    ----------
+    progress : called with records looked at and their total
+
+    Raises
+    ------
+    InputError
+        A store by URL.
+    TesseraError
+        The disk is full or refuses; the manifest is as it was.
+    """
+    folder = local_folder(store, "writing its manifest")
+    with file_lock(work_folder(store) / "lock"):
+        gathered = gather(store, progress=progress)
+        data = encode(store, gathered.table)
+        path = folder / MANIFEST
+        try:
+            # unchanged bytes are left alone, and so is what caches know of them
+            if not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
+                write_atomic(path, data)
+            if gathered.table.num_rows >= MANY:
+                _keep_seen(store, gathered.seen, hashlib.sha256(data).hexdigest())
+        except OSError as error:
+            raise TesseraError(f"{path} was not written ({error.strerror}); it is as it was before") from None
+    return Written(path, gathered.table.num_rows, gathered.read, gathered.left_out)
+
+
+def local_folder(store: Store, what: str) -> Path:
+    """A local store's folder.
+
+    Raises
+    ------
+    InputError
+        The store is read by URL.
+    """
+    if store.objects.folder is None:
+        raise InputError(f"{store.objects.root} is read by URL; {what} needs its commit records, a local path")
+    return store.objects.folder
+
+
+def gather(store: Store, *, progress: Progress = silent) -> Gathered:
+    """A local store's records as the manifest's table, sorted; writes nothing.
+
+    Raises
+    ------
+    InputError
+        A store by URL.
+    """
+    import pyarrow as pa
+
+    folder = local_folder(store, "its manifest")
+    store = open_store(folder)
+    now = time.time_ns()
+    files: list[RecordFile] = []
+    left_out: list[str] = []
+    for found in find_records(store, folder):
+        if isinstance(found, RecordFile):
+            files.append(found)
+        else:
+            left_out.append(f"left out: {found}")
+    files.sort(key=lambda file: (file.year, file.cell.zone, -file.cell.north, file.cell.east))
+    old, places = _known(store, folder)
+    kept = [(index, place) for index, file in enumerate(files) if (place := places.get(_look(file))) is not None]
+    seen = [(*_look(files[index]), sha256) for index, (_, sha256) in kept]
+    order = [index for index, _ in kept]
+    tables = [old.take(pa.array([row for _, (row, _) in kept], pa.int64()))] if old is not None and kept else []
+    known = set(order)
+    new = [index for index in range(len(files)) if index not in known]
+    for start in range(0, len(new), _BLOCK):
+        progress(len(known) + start, len(files))
+        rows = []
+        for index in new[start : start + _BLOCK]:
+            file = files[index]
+            try:
+                row = read_record(store, file)
+            except InputError as error:
+                left_out.append(f"left out: {error}")
+                continue
+            rows.append(row)
+            order.append(index)
+            if file.mtime_ns < now - _SETTLED_NS:
+                seen.append((*_look(file), row.sha256))
+        if rows:
+            tables.append(rows_table(store, rows))
+    progress(len(files), len(files))
+    columns = schema(array_names(store))
+    table = pa.concat_tables([table.cast(columns) for table in tables]) if tables else columns.empty_table()
+    if order != sorted(order):
+        table = table.take(pa.array(np.argsort(order), pa.int64()))
+    look = pa.Table.from_pylist([dict(zip(_SEEN, line, strict=True)) for line in seen], schema=_seen_schema())
+    return Gathered(table.replace_schema_metadata(metadata(store, table)), len(new), tuple(left_out), look)
+
+
+_SEEN = ("year", "cell", "size", "mtime_ns", "sha256")
+
+
+def _look(file: RecordFile) -> tuple[int, str, int, int]:
+    """What tells a record's file from one that replaced it."""
+    return file.year, file.cell.name, file.size, file.mtime_ns
+
+
+def _seen_schema() -> pyarrow.Schema:
+    import pyarrow as pa
+
+    types = (pa.int16(), pa.string(), pa.int64(), pa.int64(), pa.string())
+    return pa.schema(list(zip(_SEEN, types, strict=True)))
+
+
+def work_folder(store: Store) -> Path:
+    """Where locks lie, and what was seen last time; losing it costs time only."""
+    return store.scratch().parent / "catalogue"
+
+
+def _keep_seen(store: Store, seen: pyarrow.Table, digest: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(seen.replace_schema_metadata({b"manifest": digest.encode()}), sink, compression="zstd")
+    write_atomic(work_folder(store) / "seen.parquet", sink.getvalue().to_pybytes())
+
+
+def _known(store: Store, folder: Path) -> tuple[pyarrow.Table | None, dict[tuple[int, str, int, int], tuple[int, str]]]:
+    """The manifest that lies there and, for each look of a record, its row and SHA-256; nothing unless it is ours."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        data = (folder / MANIFEST).read_bytes()
+        look = pq.read_table(work_folder(store) / "seen.parquet")
+        said = (look.schema.metadata or {}).get(b"manifest", b"").decode()
+        if hashlib.sha256(data).hexdigest() != said:
+            return None, {}
+        old = pq.read_table(pa.BufferReader(data))
+        if not old.schema.equals(schema(array_names(store))):
+            return None, {}
+        if old.schema.metadata != metadata(store, old):
+            return None, {}
+    except (OSError, pa.ArrowException, ValueError):
+        return None, {}
+    names = zip(old["year"].to_pylist(), old["cell"].to_pylist(), strict=True)
+    rows = dict(zip(names, enumerate(old["record_sha256"].to_pylist()), strict=True))
+    places = {}
+    for year, cell, size, mtime, sha256 in zip(*(look[name].to_pylist() for name in _SEEN), strict=True):
+        place = rows.get((year, cell))
+        if place is not None and place[1] == sha256:
+            places[year, cell, size, mtime] = place
+    return old, places

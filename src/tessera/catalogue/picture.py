@@ -1,0 +1,84 @@
+"""Coverage as a picture: the world, or a region with its cells, one map a year."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tessera.base import InputError, require, silent
+from tessera.geo import Window, parse_area
+
+from ._draw import save
+from ._region import draw_region
+from ._shade import frame_around
+from ._world import draw_world
+from .counting import CellRow, has_records, known_cells, years_of
+
+if TYPE_CHECKING:
+    from tessera.base import Progress
+    from tessera.store import Store
+
+_DOTS = 900
+"""Dots of the longer side of a map."""
+_NEAR = 15.0
+"""Degrees: all cells within such a box are drawn as a region, others on the world."""
+
+
+def draw_coverage(
+    store: Store, out: str | Path, area: object = None, year: int | None = None, *, progress: Progress = silent
+) -> Path:
+    """Draw where a store has data to a PNG, whole or not at all.
+
+    An area, or all cells where they lie within 15 degrees, is drawn as a region: every cell outlined, one map a year,
+    pixels by pixels where an area is small enough to read (32 million), else by written chunks. Cells that lie further
+    apart are drawn on the world, coloured by their number of years.
+
+    Parameters
+    ----------
+    area : whatever `tessera.geo.parse_area` reads, or a lattice Window; None for everything
+    year : None for all years
+    progress : called with maps drawn and their total
+
+    Raises
+    ------
+    InputError
+        No such year, nothing to draw, or a path that cannot be written; what `coverage` raises.
+    """
+    require("matplotlib", extra="heads", purpose="a picture of coverage")
+    path = Path(out)
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path} for a picture; expected a name that ends with .png")
+    years = years_of(store, year)
+    if not years:
+        raise InputError(f"{store.objects.root} holds no year yet; there is nothing to draw")
+    rows = _known(store, area, year)
+    if area is None:
+        if not rows:
+            raise InputError(f"{store.objects.root} holds no cell of {' '.join(map(str, years))}; nothing to draw")
+        boxes = [window.lonlat_bounds for window in {row.window for row in rows}]
+        frame = frame_around(boxes, 0.06, _DOTS)
+        if max(frame.east - frame.west, frame.north - frame.south) > _NEAR:
+            return save(draw_world(store, rows or [], years), path)
+    else:
+        frame = frame_around(_area_boxes(area), 0.1, _DOTS)
+    return save(draw_region(store, frame, area, years, rows, progress), path)
+
+
+def _known(store: Store, area: object, year: int | None) -> list[CellRow] | None:
+    """The cells that records or the manifest tell, None where a small area has to do without."""
+    try:
+        return known_cells(store, None if isinstance(area, Window) else area, year)
+    except InputError:
+        if area is None or has_records(store):
+            raise
+        return None
+
+
+def _area_boxes(area: object) -> list[tuple[float, float, float, float]]:
+    import shapely
+
+    if isinstance(area, Window):
+        return [area.lonlat_bounds]
+    parts = shapely.get_parts(parse_area(area).geometry)
+    bounds = shapely.bounds(parts).tolist()
+    return [(west, south, east, north) for west, south, east, north in bounds]
