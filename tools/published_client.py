@@ -52,9 +52,9 @@ def make() -> str | None:
         return "there is no python3.12"
     made = folder()
     shutil.rmtree(made, ignore_errors=True)
-    commands = (
+    commands: tuple[list[str], ...] = (
         [python, "-m", "venv", str(made)],
-        [str(made / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", REQUIREMENTS],
+        [str(made / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(REQUIREMENTS)],
     )
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True)

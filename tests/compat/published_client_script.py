@@ -35,23 +35,56 @@ def ask_zarr_client(question: dict[str, Any]) -> dict[str, Any]:
     answers |= {"codes": codes, "scales": scales}
     answers["strips"] = np.concatenate([block for block, *_ in store.iter_region(bbox, year, strip_rows=50)])
     lon, lat = question["probes"][0]
-    patch = store.read_patch(lon, lat, year, 16)
-    answers["patch"] = np.asarray(patch[0] if isinstance(patch, tuple) else patch)
-    zone = store.open_zone(lon=lon)
-    answers["accessor_bands"] = zone.tessera.n_bands
-    answers["accessor_years"] = np.asarray(zone.tessera.years)
+    answers["one"] = store.sample_at(lon, lat, year, search_px=0)
+    patch, transform, crs = store.read_patch(lon, lat, year, 16, depth=question["depth"])
+    answers |= {"patch": patch, "patch_transform": np.asarray(transform)[:6], "patch_crs": str(crs)}
+    if "directory" in question:
+        options: Any = {"bands": question["picked"], "strip_rows": 50}
+        answers["files"] = store.export_geotiffs(bbox, year, question["directory"], **options)
+        answers["planned"] = len(store.export_geotiffs(bbox, year, question["directory"], dry_run=True, **options))
     return answers
 
 
+def ask_zone(question: dict[str, Any]) -> dict[str, Any]:
+    """A zone's dataset and its accessor, asked in the zone's own metres."""
+    from geotessera.store import GeoTesseraZarr
+
+    dataset = GeoTesseraZarr(question["store"]).open_zone(zone=question["zone"])
+    zone, year, bbox = dataset.tessera, question["year"], tuple(question["bounds"])
+    region, transform = zone.read_region(bbox, year)
+    codes, scales, _ = zone.read_region_quantized(bbox, year)
+    places = [tuple(place) for place in question["places"]]
+    return {
+        "bands": zone.n_bands,
+        "years": np.asarray(zone.years),
+        "crs": str(zone.crs),
+        "region": region,
+        "transform": np.asarray(transform)[:6],
+        "codes": codes,
+        "scales": scales,
+        "strips": np.concatenate([block for block, *_ in zone.iter_region(bbox, year, strip_rows=40)]),
+        "points": zone.sample_points(places, year),
+        "one": zone.sample_at(*places[0], year, search_px=0),
+        "state": zone.probe(*places[0], year, search_px=0)[1],
+        "xarray": dataset.sel(time=year).sel(x=[places[0][0]], y=[places[0][1]], method="nearest").embeddings.values,
+    }
+
+
 def ask_stock(question: dict[str, Any]) -> dict[str, Any]:
-    """Plain zarr-python and xarray, by path."""
+    """Plain zarr-python and xarray, by path or over https, where a store cannot be listed."""
     import xarray
     import zarr
+    from obstore.store import HTTPStore
+    from zarr.storage import ObjectStore
 
     (zone, rows, cols), time = question["window"], question["time"]
-    group = zarr.open_group(question["store"], mode="r")[f"utm{zone:02d}"]
+    location: Any = question["store"]
+    remote = location.startswith("https://")
+    if remote:
+        location = ObjectStore(HTTPStore.from_url(location), read_only=True)
+    group: Any = zarr.open_group(location, mode="r", use_consolidated=remote)[f"utm{zone:02d}"]
     box = slice(*rows), slice(*cols)
-    dataset = xarray.open_zarr(question["store"], group=f"utm{zone:02d}", consolidated=False, chunks=None)
+    dataset = xarray.open_zarr(location, group=f"utm{zone:02d}", consolidated=remote, chunks=None)
     picked = dataset.isel(time=time, y=box[0], x=box[1])
     return {
         "zarr_codes": np.moveaxis(group["embeddings"][(time, slice(None), *box)], 0, -1),
@@ -105,7 +138,7 @@ def write_store(question: dict[str, Any]) -> dict[str, Any]:
     return {"done": True}
 
 
-ASK = {"zarr": ask_zarr_client, "stock": ask_stock, "tiles": ask_tiles, "write": write_store}
+ASK = {"zarr": ask_zarr_client, "zone": ask_zone, "stock": ask_stock, "tiles": ask_tiles, "write": write_store}
 
 
 def main() -> None:

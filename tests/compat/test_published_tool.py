@@ -1,22 +1,28 @@
-"""We read a store that the published registry tool wrote from tiles."""
+"""We read a store that the published registry tool wrote from tiles, which the published client reads as they are."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from compat_helpers import ask, published_python
+from compat_helpers import ask, lonlat, published_python
 from pyproj import Transformer
 
-from tessera.geo import Window, to_lonlat
+from tessera.geo import Window
 from tessera.store import open_store
 
+Tile = tuple[float, float]
+Tile3 = tuple[Any, Any, Any]
 YEAR = 2024
 TILES = ((3.05, 82.95), (3.15, 82.95), (33.05, -79.35))
 """Narrow ones: 0.1 degree of longitude is 1 to 2 km there. Two that touch, one in the south."""
+
+INNER = [(row, 60 + 3 * number) for number, row in enumerate(range(400, 700, 37))]
+"""Rows and columns of pixels that no other tile has."""
 
 
 def raster_of(lon: float, lat: float) -> tuple[int, float, float, int, int]:
@@ -29,8 +35,33 @@ def raster_of(lon: float, lat: float) -> tuple[int, float, float, int, int]:
     return epsg, left, top, round((top - min(y[2], y[3])) / 10), round((max(x[1], x[3]) - left) / 10)
 
 
-def write_tiles(folder: Path) -> dict[tuple[float, float], tuple[Any, Any]]:
-    """A folder as the published client keeps it: tiles, landmasks and their registries; codes and scales by tile."""
+def window_of(lon: float, lat: float) -> Window:
+    """The lattice window that the published tool gives a tile: it floors columns and rows, so west and north."""
+    epsg, left, top, height, width = raster_of(lon, lat)
+    shift = 1_000_000 * (epsg > 32700)
+    return Window(epsg % 100, math.floor(left / 10), math.ceil(top / 10) - shift, width, height)
+
+
+def inner_points(lon: float, lat: float) -> list[tuple[float, float]]:
+    """Centres of a tile's own pixels, which do not lie on the lattice."""
+    epsg, left, top, _, _ = raster_of(lon, lat)
+    back = Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True)
+    return [back.transform(left + 10 * col + 5, top - 10 * row - 5) for row, col in INNER]
+
+
+def vectors_at(windows: dict[Tile, Window], made: dict[Tile, Tile3], near: Window, px: int, py: int) -> list[Any]:
+    """What the tiles of a zone that have a pixel hold there, masked."""
+    found = []
+    for tile, window in windows.items():
+        row, col = window.north - 1 - py, px - window.west
+        if window.zone == near.zone and 0 <= row < window.height and 0 <= col < window.width:
+            codes, scales, land = made[tile]
+            found.append(codes[row, col] * (scales[row, col] if land[row, col] else np.float32(np.nan)))
+    return found
+
+
+def write_tiles(folder: Path) -> dict[Tile, Tile3]:
+    """A folder as the published client keeps it: tiles, landmasks and their registries; codes, scales, land by tile."""
     import pandas as pd
     import rasterio
 
@@ -54,7 +85,7 @@ def write_tiles(folder: Path) -> dict[tuple[float, float], tuple[Any, Any]]:
         transform = rasterio.Affine(10, 0, left, 0, -10, top)
         with rasterio.open(mask, "w", crs=f"EPSG:{epsg}", transform=transform, **profile) as out:
             out.write(land, 1)
-        made[lon, lat] = codes, np.where(land > 0, scales, np.nan)
+        made[lon, lat] = codes, scales, land
         files = [tile / f"{name}{end}" for end in (".npy", "_scales.npy")]
         sizes.append((YEAR, lon, lat, *(file.stat().st_size for file in files), "1.1", "cambridge"))
         masks.append((lon, lat, mask.stat().st_size))
@@ -70,28 +101,43 @@ def test_we_read_what_the_published_tool_wrote(tmp_path: Path) -> None:
     python = published_python()
     made = write_tiles(tmp_path / "tiles")
     out = tmp_path / "published.zarr"
-    writing = {"kind": "write", "folder": str(tmp_path / "tiles"), "out": str(out), "year": YEAR, "shard": 256}
-    points = {}
-    for (lon, lat), (codes, _) in made.items():
-        epsg, left, top, height, width = raster_of(lon, lat)
-        zone, shift = epsg % 100, 1_000_000 * (epsg > 32700)
-        rows = np.arange(12, height - 12, 53)
-        cols = np.resize(np.arange(8, width - 8, 17), len(rows))
-        places = np.stack([rows, cols])
-        west, north = int(left // 10), int(top // 10) - shift
-        found = [to_lonlat((west + c + 0.5) * 10, (north - r - 0.5) * 10, zone) for r, c in places.T.tolist()]
-        points[lon, lat] = [(float(x), float(y)) for x, y in found]
-        assert codes.shape[:2] == (height, width)
+    writing = {"kind": "write", "folder": str(tmp_path / "tiles"), "out": str(out), "year": YEAR, "shard": 512}
+    points, held = [], []
+    windows = {tile: window_of(*tile) for tile in TILES}
+    for window in windows.values():
+        rows = np.arange(12, window.height - 12, 53)
+        for row, col in zip(rows, np.resize(np.arange(8, window.width - 8, 17), len(rows)), strict=True):
+            points.append(lonlat(window, int(row), int(col)))
+            held.append(vectors_at(windows, made, window, window.west + int(col), window.north - 1 - int(row)))
     asking = {
         "kind": "zarr",
         "store": str(out),
         "year": YEAR,
-        "points": [point for found in points.values() for point in found],
+        "points": points,
         "probes": [(3.1, 82.95)],
         "bbox": [3.08, 82.92, 3.12, 82.98],
         "depth": None,
     }
-    answers = ask(python, tmp_path, {"write": writing | {"options": []}, "zarr": asking})
+    tiles = {
+        "kind": "tiles",
+        "folder": str(tmp_path / "tiles"),
+        "registry": str(tmp_path / "tiles"),
+        "version": "v1.1",
+        "variant": "cambridge",
+        "year": YEAR,
+        "tiles": list(TILES),
+        "points": [point for tile in TILES for point in inner_points(*tile)],
+    }
+    answers = ask(python, tmp_path, {"write": writing | {"options": []}, "zarr": asking, "tiles": tiles})
+    for number, (tile, (codes, scales, _)) in enumerate(made.items()):
+        epsg, left, top, _, _ = raster_of(*tile)
+        values = codes * np.where(np.isfinite(scales), scales, np.nan)[..., None]
+        assert np.array_equal(answers[f"tiles/tile{number}"], values, equal_nan=True)
+        assert str(answers[f"tiles/crs{number}"]) == f"EPSG:{epsg}"
+        assert answers[f"tiles/transform{number}"].tolist() == [10, 0, left, 0, -10, top]
+        sampled = answers["tiles/points"][number * len(INNER) : (number + 1) * len(INNER)]
+        assert np.array_equal(sampled, [values[pixel] for pixel in INNER], equal_nan=True)
+        assert np.isfinite(sampled).any()
     store = open_store(out, dataset="v1.1-cambridge")
     assert store.years == (YEAR,)
     assert store.zones == (31, 36)
@@ -105,15 +151,8 @@ def test_we_read_what_the_published_tool_wrote(tmp_path: Path) -> None:
     region = store.read_region(window, YEAR).values
     assert np.array_equal(region, answers["zarr/region"], equal_nan=True)
     assert np.isfinite(region[..., 0]).mean() > 0.5
-    # and both are what the tiles hold: every vector at a point is one of its tile's
-    start = 0
-    for key, found in points.items():
-        codes, scales = made[key]
-        values = codes.astype(np.float32) * scales[..., None]
-        rows = mine[start : start + len(found)]
-        start += len(found)
-        for row in rows[np.isfinite(rows[:, 0])]:
-            near = np.flatnonzero(np.abs(values[..., 0] - row[0]).reshape(-1) < 1e-9)
-            assert any(np.array_equal(values.reshape(-1, 128)[place], row) for place in near.tolist())
+    # and both are what the tiles hold in that place, one of them where two overlap
+    for row, choices in zip(mine, held, strict=True):
+        assert any(np.array_equal(row, choice, equal_nan=True) for choice in choices)
     with pytest.raises(Exception, match="year 2020"):
         store.sample_points(asking["points"], 2020)

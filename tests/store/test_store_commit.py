@@ -232,6 +232,96 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pyt
     assert not list((tmp_path / "s" / ".tessera" / "staging").rglob("*.part"))
 
 
+DISK = ("replace", "mkdir", "open")
+
+
+def test_a_disk_that_is_full_at_any_operation_loses_nothing_and_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each making of a folder, opening for writing and renaming in turn finds no room, and so do all that follow."""
+    store = new_store(tmp_path / "s")
+    store.write(version(1), 2024)
+    failed, limit, current, outcomes = True, 0, 1, set()
+    while failed:
+        count = 0
+
+        def filling(original: Any) -> Any:
+            def call(path: Path, *args: Any, **kwargs: Any) -> Any:
+                nonlocal count
+                if original.__name__ != "open" or "w" in (args[0] if args else kwargs.get("mode", "r")):
+                    count += 1
+                    if count > limit:  # noqa: B023 - called within this turn only
+                        raise OSError(28, "No space left on device")
+                return original(path, *args, **kwargs)
+
+            return call
+
+        year = 2024 if limit % 2 else 2025 + limit
+        with monkeypatch.context() as patch:
+            for name in DISK:
+                patch.setattr(Path, name, filling(getattr(Path, name)))
+            try:
+                store.write(version(current + 1), 2024)
+                store.write(version(current + 1), year)
+                failed = False
+            except TesseraError as error:
+                assert "No space left on device" in str(error)  # noqa: PT017 - raised or not
+        shown = number_of(open_store(tmp_path / "s"))
+        outcomes.add(None if shown is None else shown - current)
+        assert shown in (None, current, current + 1)
+        store.write(version(500, Window(31, WINDOW.west, WINDOW.north, 1, 1)), 2024)
+        found = np.unique(open_store(tmp_path / "s").read_window(WINDOW, 2024).counts[1:])
+        assert len(found) == 1
+        assert found[0] in (current, current + 1)
+        current += 2
+        store.write(version(current), 2024)
+        assert number_of(store) == current
+        check_committed(store)
+        limit += 1
+    assert limit > 12
+    assert outcomes >= {None, 0, 1}
+
+
+def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    store.write(version(1), 2024)
+    script = (
+        "import resource, sys; sys.path.insert(0, sys.argv[2]);"
+        "from test_store_commit import version; from tessera.store import open_store;"
+        "from tessera.base import TesseraError;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try: open_store(sys.argv[1]).write(version(2), 2024)\n"
+        "except TesseraError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "s"), str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "File too large" in done.stdout
+    assert "as it was before" in done.stdout
+    assert number_of(store) == 1
+    check_committed(store)
+    store.write(version(2), 2024)
+    assert number_of(store) == 2
+
+
+def test_writing_the_same_again_touches_no_file_and_heals_damage(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    store.write(random_embeddings(WINDOW, no_data=0), 2024)
+
+    def state() -> dict[Path, tuple[int, int, bytes]]:
+        files = [path for path in (tmp_path / "s").rglob("*") if path.is_file() and ".tessera" not in path.parts]
+        return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+    before = state()
+    open_store(tmp_path / "s").write(random_embeddings(WINDOW, no_data=0), 2024)
+    assert state() == before
+    for spec in LAYOUT.arrays:
+        path = tmp_path / "s" / LAYOUT.key(spec, CELL, 0)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+        store.write(random_embeddings(WINDOW, no_data=0), 2024)
+        assert path.read_bytes() == whole
+
+
 def test_a_staged_object_that_was_changed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = new_store(tmp_path / "s")
     import tessera.store.commit as commit

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
 def sha256_hex(data: Buffer) -> str:
     """SHA-256 of `data` as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
@@ -46,7 +49,9 @@ def write_atomic(path: Path, data: Buffer) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        # a link that a stranger's folder has in this place is not followed
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, _NEW_FILE, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -146,7 +151,7 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
             f"writing {path.parent} needs file locks of Linux or macOS; this system only reads"
         ) from None
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield

@@ -10,7 +10,7 @@ import typer
 from tessera._version import __version__
 from tessera.base import InputError, TesseraError
 
-from . import cube, demo, embed, fit, get, map_, models, store
+from . import cube, demo, embed, fit, get, map_, models, serve, store
 
 app = typer.Typer(
     name="tessera",
@@ -51,6 +51,7 @@ app.add_typer(store.app, name="store")
 app.command("get")(get.get)
 app.command("fit")(fit.fit)
 app.command("map")(map_.map_)
+app.command("serve")(serve.serve)
 
 
 def main() -> None:

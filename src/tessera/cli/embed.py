@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def embed(
     cubes: Annotated[list[Path], typer.Argument(help="Cubes on the lattice.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Store; created if it is not there.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Store, a path or s3, gs or az URL; created if it is not there.")
+    ],
     model: Annotated[
         str | None, typer.Option(help="Published name or checkpoint file; the bundled weights where left out.")
     ] = None,
@@ -94,13 +96,18 @@ def _update_manifest(store: Store) -> None:
         print(line, file=sys.stderr)
 
 
-def _open_or_create(out: Path, dims: int, encoder: Encoder) -> Store:
+def _open_or_create(out: str, dims: int, encoder: Encoder) -> Store:
     from tessera.base import InputError
-    from tessera.store import create_store, open_store
+    from tessera.store import NoStoreError, create_store, open_store
 
-    if not out.exists():
+    if "://" not in out and not Path(out).exists():
         return create_store(out, dims, encoder)
-    store = open_store(out)
+    try:
+        store = open_store(out)
+    except NoStoreError:
+        if "://" not in out:
+            raise
+        return create_store(out, dims, encoder)
     if store.model.sha256 != encoder.identity.sha256 or store.dims != dims:
         raise InputError(
             f"{out} holds {store.dims} dims of {store.model.name} ({store.model.sha256[:12]}); "

@@ -3,44 +3,159 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ._show import one_of, step, year_of
+from tessera.base import InputError
+
+from ._show import one_of, print_json, step
+
+_WHERE = "tessera store info says where data is"
 
 
 def get(
-    store: Annotated[str, typer.Argument(help="Path or URL of a store.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help=".csv or .parquet for points, .tif or .npy for a region.")],
+    store: Annotated[str, typer.Argument(help="Path, URL or published name of a store.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help=".csv or .parquet for points and --zonal; .tif (COG), .zarr or .npy for a region."
+        ),
+    ],
     bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
     aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
     points: Annotated[str | None, typer.Option(help="Vector file of points, or CSV with lon and lat.")] = None,
-    year: Annotated[int | None, typer.Option(help="Year; may be left out where there is one.")] = None,
+    zonal: Annotated[str | None, typer.Option(help="Vector file of polygons, for the mean vector of each.")] = None,
+    year: Annotated[
+        list[str] | None, typer.Option(help="Year, several as 2023,2024 or repeated; may be left out if only one.")
+    ] = None,
     dims: Annotated[int | None, typer.Option(help="Prefix of the model's dims.")] = None,
+    crs: Annotated[str | None, typer.Option(help="CRS of a region, such as EPSG:3035; else the area's UTM.")] = None,
+    resolution: Annotated[float | None, typer.Option(help="Pixel side in units of the CRS; else 10 m.")] = None,
+    resampling: Annotated[str, typer.Option(help="nearest, bilinear or average.")] = "nearest",
+    clip: Annotated[bool, typer.Option("--clip", help="No data outside the polygons of --aoi.")] = False,
+    quantised: Annotated[
+        bool, typer.Option("--quantised", help="int8 codes and float32 scales: a quarter of the bytes.")
+    ] = False,
+    search: Annotated[int, typer.Option(help="Pixels to look around a point without data.")] = 0,
+    all_touched: Annotated[bool, typer.Option("--all-touched", help="Count pixels that a polygon touches.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write the vectors at points, with their own columns, or of a region to a file.
+    """Write the vectors at points, of a region, or the means of polygons to a file.
 
-    A region is the whole rectangle of pixels that holds the area, also where the area is a polygon.
+    Points and polygons keep their own columns. A region is the whole rectangle of pixels that holds the area, unless
+    --clip is given. What it takes is told first; after a stop the same command goes on where it was.
 
     Example: tessera get store.zarr --points plots.csv -o plots_embeddings.csv
     """
-    from tessera.exchange import export_points, export_region
-    from tessera.geo import parse_points
     from tessera.store import open_store
 
-    kind, value = one_of(bbox=bbox, aoi=aoi, points=points)
+    kind, value = one_of(bbox=bbox, aoi=aoi, points=points, zonal=zonal)
     opened = open_store(store)
-    chosen = year_of(year, opened.years, store)
+    years = _years(year, opened.years, store)
+    region = {"crs": crs, "resolution": resolution, "resampling": resampling, "clip": clip}
+    _refuse(kind, region | {"quantised": quantised, "search": search, "all_touched": all_touched})
     if kind == "points":
-        count = len(parse_points(value))
-        found = export_points(opened, value, chosen, out, dims=dims)
-        hint = (
-            "" if found or not count else "; are longitude and latitude swapped? tessera store info says where data is"
-        )
-        print(f"{out}: {count} points, {found} with data{hint}")
+        run, estimate = _points(opened, value, years, out, dims, search)
+    elif kind == "zonal":
+        run, estimate = _zonal(opened, value, years, out, dims, all_touched)
+    else:
+        run, estimate = _region(opened, value, years, out, dims, region, quantised)
+    if dry_run:
+        if as_json:
+            print_json({"out": str(out), "estimate": estimate.to_json()})
+        else:
+            print(f"{out}: {estimate}")
         return
-    with step("Reading the region") as progress:
-        height, width, bands, found = export_region(opened, value, chosen, out, dims=dims, progress=progress)
-    hint = "" if found else "; tessera store info says where data is"
-    print(f"{out}: {height} x {width} pixels, {bands} dims, {found:,} pixels with data{hint}")
+    if not as_json:
+        print(estimate)
+    told, line = run()
+    if as_json:
+        print_json({"out": str(out), **told, "estimate": estimate.to_json()})
+    else:
+        print(line)
+
+
+def _years(given: list[str] | None, held: tuple[int, ...], what: str) -> Any:
+    """One year, or a list of several."""
+    if given is None:
+        if len(held) != 1:
+            raise InputError(f"{what} holds the years {', '.join(map(str, held)) or 'none'}; choose with --year")
+        return held[0]
+    texts = [part.strip() for text in given for part in text.split(",")]
+    wrong = [text for text in texts if not (text.isascii() and text.isdigit() and len(text) == 4)]
+    if wrong:
+        raise InputError(f"--year {wrong[0]!r}; expected a year, or several as 2023,2024")
+    years = list(dict.fromkeys(int(text) for text in texts))
+    return years if len(years) > 1 else years[0]
+
+
+def _refuse(kind: str, given: dict[str, Any]) -> None:
+    """Options that do not go with what is asked for."""
+    of = {"points": ("search",), "zonal": ("all_touched",)}.get(
+        kind, ("crs", "resolution", "resampling", "clip", "quantised")
+    )
+    unused = {"crs": None, "resolution": None, "resampling": "nearest", "search": 0}
+    for name, value in given.items():
+        if name not in of and value != unused.get(name, False):
+            raise InputError(f"--{name.replace('_', '-')} does not go with --{kind}")
+
+
+def _points(opened: Any, value: str, years: Any, out: Path, dims: int | None, search: int) -> Any:
+    from tessera.exchange import estimate_points, export_points
+    from tessera.geo import read_vector
+
+    table = read_vector(value)
+    count = len(table)
+    rows = count * (len(years) if isinstance(years, list) else 1)
+    estimate = estimate_points(opened, table, years, out, dims=dims, search=search)
+
+    def run() -> tuple[dict[str, Any], str]:
+        with step("Reading points") as progress:
+            found = export_points(opened, table, years, out, dims=dims, search=search, progress=progress)
+        hint = "" if found or not count else f"; are longitude and latitude swapped? {_WHERE}"
+        return {"points": count, "rows": rows, "valid": found}, f"{out}: {count} points, {found} with data{hint}"
+
+    return run, estimate
+
+
+def _zonal(opened: Any, value: str, years: Any, out: Path, dims: int | None, all_touched: bool) -> Any:
+    from tessera.exchange import estimate_zonal, export_zonal
+    from tessera.geo import read_vector
+
+    table = read_vector(value)
+    estimate = estimate_zonal(opened, table, years, out, dims=dims, all_touched=all_touched)
+
+    def run() -> tuple[dict[str, Any], str]:
+        with step("Reading polygons") as progress:
+            found = export_zonal(opened, table, years, out, dims=dims, all_touched=all_touched, progress=progress)
+        counts = found.counts.reshape(len(found), -1)
+        filled = int((counts > 0).any(axis=1).sum())
+        told = {"polygons": len(found), "with_data": filled, "valid": int(counts.sum())}
+        hint = "" if filled else f"; {_WHERE}"
+        return told, f"{out}: {len(found)} polygons, {filled} with data, {told['valid']:,} pixels{hint}"
+
+    return run, estimate
+
+
+def _region(
+    opened: Any, value: str, years: Any, out: Path, dims: int | None, options: dict[str, Any], quantised: bool
+) -> Any:
+    from tessera.exchange import estimate_region, export_region, targets_of
+    from tessera.store import plan_region
+
+    planned = plan_region(opened, value, years, dims, **options)
+    estimate = estimate_region(opened, planned, out, quantised=quantised)
+
+    def run() -> tuple[dict[str, Any], str]:
+        with step("Reading the region") as progress:
+            height, width, bands, found = export_region(
+                opened, value, years, out, dims=dims, quantised=quantised, progress=progress, **options
+            )
+        files = [str(file) for file in targets_of(out, planned.query.years, quantised)]
+        told = {"files": files, "height": height, "width": width, "dims": bands, "valid": found}
+        hint = "" if found else f"; {_WHERE}"
+        return told, f"{', '.join(files)}: {height} x {width} pixels, {bands} dims, {found:,} pixels with data{hint}"
+
+    return run, estimate

@@ -6,9 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from . import store_check, store_coverage, store_preview
 from ._show import print_json, print_table
 
 app = typer.Typer(help="Stores: years of embeddings at a path or URL.", no_args_is_help=True)
+app.command("preview")(store_preview.preview)
+app.command("coverage")(store_coverage.coverage)
+app.command("catalogue")(store_coverage.catalogue)
+app.command("check")(store_check.check)
+app.command("repair")(store_check.repair)
 
 
 @app.command("info")

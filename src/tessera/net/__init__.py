@@ -12,19 +12,26 @@ from .errors import (
     PermanentError,
 )
 from .objects import Objects, Piece, open_objects
+from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
 
 __all__ = [
+    "SCHEMES",
     "ChangedError",
     "CorruptError",
     "CredentialError",
     "DiskCache",
+    "Listed",
     "LoadError",
     "MissingError",
     "NetError",
     "Objects",
+    "ObjectsWriter",
     "OversizeError",
     "PermanentError",
     "Piece",
+    "Version",
     "default_cache",
     "open_objects",
+    "open_writer",
+    "writer_of",
 ]

@@ -35,7 +35,12 @@ _LOAD = re.compile(
 _RANGE_SIGNS = ("range was invalid", "range not satisfiable", "status code: 416")
 _ONE_ATTEMPT = {"max_retries": 0}
 """Trying again is the Host's matter, which lets all readers of a host wait."""
-_CLIENT = {"user_agent": "tessera-earth", "timeout": "180s", "connect_timeout": "20s"}
+_CLIENT: dict[str, Any] = {
+    "user_agent": "tessera-earth",
+    "timeout": "180s",
+    "connect_timeout": "20s",
+    "allow_http": True,
+}
 
 
 @contextmanager
@@ -212,8 +217,6 @@ def open_objects(root: str | Path) -> Objects:
     if scheme not in ("http", "https", "s3", "gs", "az"):
         raise InputError(f"{text} has the scheme {scheme!r}; expected http, https, s3, gs, az or a path")
     options: dict[str, Any] = {"retry_config": _ONE_ATTEMPT, "client_options": {**_CLIENT}}
-    if scheme in ("http", "https"):
-        options["client_options"]["allow_http"] = True
     try:
         store = from_url(text.rstrip("/"), **options)
     except Exception as error:

@@ -7,11 +7,12 @@ then the commit record is written. Whoever comes next rolls a pending intent for
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +22,23 @@ from tessera.base import InputError, TesseraError, file_lock, read_json, sha256_
 from tessera.geo import Cell, parse_cell
 
 from .layout import SCALES, Layout
+from .metadata import MOST_YEARS
+from .within import file_size, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
 BOOKKEEPING = ".tessera"
 FORMAT = "tessera-commit"
 VERSION = 1
+_RECORD = "record.json"
+"""The staged record; no array has such a name."""
+RECORD_LIMIT = 16 * 1024**2
+"""Bytes of a record or an intent that are read; a cell written in a thousand parts has about 1 MB."""
+_KEY = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class Commit:
     pixels : how many are valid, without data, not written
     inputs : for each part that was written, in order, its window, its provenance, and whether it is intact (no later
         part touched it)
+    mark : what its objects in an object store end with, 64 hexadecimal digits (see `remote_commit`); "" in folders
     """
 
     cell: str
@@ -55,6 +65,7 @@ class Commit:
     chunks: str
     pixels: dict[str, int]
     inputs: tuple[dict[str, Any], ...]
+    mark: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the inverse of `from_json`."""
@@ -69,6 +80,7 @@ class Commit:
             "pixels": self.pixels,
             "inputs": list(self.inputs),
             "software": __version__,
+            **({"mark": self.mark} if self.mark else {}),
         }
 
     @classmethod
@@ -84,7 +96,7 @@ class Commit:
             if value["format"] != FORMAT or value["version"] != VERSION:
                 raise InputError(f"{where} has format {value['format']!r} {value['version']!r}; expected {FORMAT!r} 1")
             objects = {
-                str(name): {"key": str(o["key"]), "bytes": int(o["bytes"]), "sha256": str(o["sha256"])}
+                str(name): {"key": _parse_key(o["key"]), "bytes": int(o["bytes"]), "sha256": str(o["sha256"])}
                 for name, o in value["objects"].items()
             }
             return cls(
@@ -95,8 +107,9 @@ class Commit:
                 str(value["chunks"]),
                 {str(key): int(count) for key, count in value["pixels"].items()},
                 tuple(_parse_input(part) for part in value["inputs"]),
+                _parse_mark(value.get("mark", "")),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{where} is no commit record: {error!r}") from None
@@ -115,6 +128,19 @@ def _parse_input(part: Any) -> dict[str, Any]:
     }
 
 
+def _parse_key(key: object) -> str:
+    """A key that stays below the store's root, whatever joins it to a path."""
+    if isinstance(key, str) and _KEY.fullmatch(key):
+        return key
+    raise ValueError(f"key {str(key)[:200]!r} points outside the store")
+
+
+def _parse_mark(mark: object) -> str:
+    if isinstance(mark, str) and re.fullmatch(r"([0-9a-f]{64})?", mark):
+        return mark
+    raise ValueError(f"mark {mark!r}")
+
+
 def pack_bitmap(chunks: NDArray[np.bool_]) -> str:
     """(side, side) bool as hexadecimal digits, row order, first chunk in the highest bit."""
     return np.packbits(chunks.reshape(-1)).tobytes().hex()
@@ -122,7 +148,12 @@ def pack_bitmap(chunks: NDArray[np.bool_]) -> str:
 
 def commit_path(folder: Path, year: int, cell: Cell) -> Path:
     """Where a cell's record lies."""
-    return folder / "commits" / str(year) / f"{cell.name}.json"
+    return folder / record_key(year, cell)
+
+
+def record_key(year: int, cell: Cell) -> str:
+    """Key of a cell's record, from the store's root."""
+    return f"commits/{year}/{cell.name}.json"
 
 
 def read_commit(folder: Path, year: int, cell: Cell) -> Commit | None:
@@ -131,12 +162,15 @@ def read_commit(folder: Path, year: int, cell: Cell) -> Commit | None:
     Raises
     ------
     InputError
-        The record cannot be read.
+        The record cannot be read, or is another cell's.
     """
     path = commit_path(folder, year, cell)
-    if not path.exists():
+    if file_size(folder, path) is None:
         return None
-    return Commit.from_json(read_json(path, what="commit record"), str(path))
+    record = Commit.from_json(read_json(path, what="commit record", limit=RECORD_LIMIT), str(path))
+    if (record.cell, record.year) != (cell.name, year):
+        raise InputError(f"{path} is the record of cell {record.cell[:40]!r} and year {record.year}")
+    return record
 
 
 def committed_cells(folder: Path, year: int, layout: Layout) -> Iterator[Cell]:
@@ -160,7 +194,7 @@ def put_cell(
     folder: Path,
     cell: Cell,
     record: Commit,
-    shards: dict[str, bytes | None],
+    shards: dict[str, bytes | bytearray | None],
     keys: dict[str, str],
     layout: Layout,
     before: Commit | None,
@@ -187,14 +221,19 @@ def put_cell(
             if data is not None
         },
     )
-    if before == record and all_there(folder, record):
+    if before == record and _are_intact(folder, record):
         return record
     staging = _staging(folder, record.year, cell)
+    _check_targets(folder, cell, record.year, keys)
     try:
         for spec in layout.arrays:
             data = shards[spec.name]
             if data is not None:
                 write_atomic(staging / spec.name, data)
+        # what rolling forward needs is made now: it must not want for room once the old scales are gone
+        write_atomic(staging / _RECORD, record.encode())
+        for key in (*keys.values(), record_key(record.year, cell)):
+            _make_folder((folder / key).parent)
         intent = {"record": record.to_json(), "keys": keys}
         write_atomic(staging / "intent.json", json.dumps(intent, sort_keys=True).encode())
     except OSError as error:
@@ -202,8 +241,30 @@ def put_cell(
         raise TesseraError(
             f"cell {cell.name} of {record.year} was not written ({error.strerror}); the store is as it was before"
         ) from None
-    _roll_forward(folder, cell, record, layout, keys)
+    try:
+        _roll_forward(folder, cell, record, layout, keys)
+    except OSError as error:
+        raise TesseraError(
+            f"cell {cell.name} of {record.year} is staged but not in place ({error.strerror}); it shows no data until "
+            f"the next write finishes it"
+        ) from None
     return record
+
+
+def _check_targets(folder: Path, cell: Cell, year: int, keys: dict[str, str]) -> None:
+    """Refuse a store whose folders are links that lead out of it, before anything is moved."""
+    for path in (_staging(folder, year, cell) / _RECORD, commit_path(folder, year, cell)):
+        within(folder, path)
+    for key in keys.values():
+        within(folder, folder / key)
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder so that it survives a power cut, with those above it."""
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
 
 
 def all_there(folder: Path, record: Commit, names: set[str] | None = None) -> bool:
@@ -211,6 +272,18 @@ def all_there(folder: Path, record: Commit, names: set[str] | None = None) -> bo
     objects = {name: info for name, info in record.objects.items() if names is None or name in names}
     paths = [(folder / str(info["key"]), info["bytes"]) for info in objects.values()]
     return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+
+
+def _are_intact(folder: Path, record: Commit) -> bool:
+    """Whether a record's objects are the ones that it names; all are read."""
+    if not all_there(folder, record):
+        return False
+    return all(_sha256_of(folder / str(info["key"])) == info["sha256"] for info in record.objects.values())
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _roll_forward(folder: Path, cell: Cell, record: Commit, layout: Layout, keys: dict[str, str]) -> None:
@@ -225,16 +298,55 @@ def _roll_forward(folder: Path, cell: Cell, record: Commit, layout: Layout, keys
         if spec.name not in record.objects:
             target.unlink(missing_ok=True)
         elif source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             source.replace(target)
             sync_folder(target.parent)
-    write_atomic(commit_path(folder, record.year, cell), record.encode())
+    target, source = commit_path(folder, record.year, cell), staging / _RECORD
+    if source.exists() and source.read_bytes() == record.encode():
+        _make_folder(target.parent)
+        source.replace(target)
+        sync_folder(target.parent)
+    else:
+        write_atomic(target, record.encode())
     shutil.rmtree(staging, ignore_errors=True)
 
 
 def is_pending(folder: Path, year: int, cell: Cell) -> bool:
     """Whether a writer is at work on a cell, or died on it."""
     return (_staging(folder, year, cell) / "intent.json").exists()
+
+
+def read_intent(folder: Path, year: int, cell: Cell, layout: Layout) -> tuple[Commit, dict[str, str]]:
+    """The record of a pending commit and the key of each array's object; what is staged is read and is as intended.
+
+    Raises
+    ------
+    TesseraError
+        A staged object is not the one that the intent names, or the intent is for another cell, year or layout.
+    """
+    staging = _staging(folder, year, cell)
+    path = within(folder, staging / "intent.json")
+    intent = read_json(path, what="commit intent", limit=RECORD_LIMIT)
+    try:
+        record = Commit.from_json(intent["record"], str(path))
+        given = {str(name): _parse_key(key) for name, key in intent["keys"].items()}
+    except (KeyError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no commit intent: {error!r}") from None
+    possible = ({spec.name: layout.key(spec, cell, index) for spec in layout.arrays} for index in range(MOST_YEARS))
+    named = {name: info["key"] for name, info in record.objects.items()}
+    if given not in possible or not named.items() <= given.items() or (record.cell, record.year) != (cell.name, year):
+        raise InputError(f"{path} is for another cell, year or layout")
+    for name, info in record.objects.items():
+        source, target = staging / name, folder / given[name]
+        found = target if file_size(folder, source) is None else source
+        if file_size(folder, found) != info["bytes"] or _sha256_of(found) != info["sha256"]:
+            raise TesseraError(
+                f"cell {cell.name} of {year}: the staged object {found} is not the one intended; write the cell again "
+                f"after removing {staging}"
+            )
+    return record, given
 
 
 def recover_cell(folder: Path, year: int, cell: Cell, layout: Layout) -> bool:
@@ -249,31 +361,12 @@ def recover_cell(folder: Path, year: int, cell: Cell, layout: Layout) -> bool:
     TesseraError
         A staged object is not the one that the intent names.
     """
-    staging = _staging(folder, year, cell)
-    if not (staging / "intent.json").exists():
-        shutil.rmtree(staging, ignore_errors=True)
+    if not is_pending(folder, year, cell):
+        shutil.rmtree(within(folder, _staging(folder, year, cell)), ignore_errors=True)
         return False
-    intent = read_json(staging / "intent.json", what="commit intent")
-    try:
-        record = Commit.from_json(intent["record"], str(staging / "intent.json"))
-        given = {str(name): str(key) for name, key in intent["keys"].items()}
-    except (KeyError, AttributeError) as error:
-        raise InputError(f"{staging / 'intent.json'} is no commit intent: {error!r}") from None
-    expected = {spec.name for spec in layout.arrays}
-    if set(given) != expected or (record.cell, record.year) != (cell.name, year):
-        raise InputError(f"{staging / 'intent.json'} is for another cell, year or layout")
-    for key in given.values():
-        if Path(key).is_absolute() or ".." in Path(key).parts:
-            raise InputError(f"{staging / 'intent.json'} names the object {key!r}, outside the store")
-    for name, info in record.objects.items():
-        source, target = staging / name, folder / given[name]
-        found = source if source.exists() else target
-        if not found.exists() or sha256_hex(found.read_bytes()) != info["sha256"]:
-            raise TesseraError(
-                f"cell {cell.name} of {year}: the staged object {found} is not the one intended; write the cell again "
-                f"after removing {staging}"
-            )
-    _roll_forward(folder, cell, record, layout, given)
+    record, keys = read_intent(folder, year, cell, layout)
+    _check_targets(folder, cell, year, keys)
+    _roll_forward(folder, cell, record, layout, keys)
     return True
 
 

@@ -125,32 +125,25 @@ def parse_year(year: object) -> int:
 
 def documents(header: Header) -> Iterator[tuple[str, bytes]]:
     """Key and bytes of every metadata document and coordinate chunk; the root's consolidated zarr.json comes last."""
-    consolidated: dict[str, Any] = {}
-    chunks = _coordinate_chunks(header.layout)
     for zone in header.zones:
-        group = zone_name(zone)
-        yield f"{group}/time/c/0", _blosc(_years_chunk(header.years))
-        for name, chunk in chunks.items():
-            yield f"{group}/{name}/c/0", chunk
+        for name, chunk in _coordinate_chunks(header.layout).items():
+            yield f"{zone_name(zone)}/{name}/c/0", chunk
+    yield from year_documents(header)
+
+
+def year_documents(header: Header) -> Iterator[tuple[str, bytes]]:
+    """What a new year changes, in the order in which it must appear: time, arrays, tessera.json, root."""
+    years = _blosc(_years_chunk(header.years))
+    for zone in header.zones:
+        yield f"{zone_name(zone)}/time/c/0", years
+    consolidated: dict[str, Any] = {}
+    for zone in header.zones:
         nodes = _zone_nodes(header, zone)
         consolidated.update(nodes)
         for path, node in nodes.items():
             yield f"{path}/zarr.json", _dump(node)
     yield DOCUMENT, header.encode()
     yield "zarr.json", _dump(_root(header, consolidated))
-
-
-def year_documents(header: Header) -> Iterator[tuple[str, bytes]]:
-    """What a new year changes, in the order in which it must appear: time, arrays, tessera.json, root."""
-    static = {f"{name}/c/0" for name in _coordinate_chunks(header.layout)}
-    later: list[tuple[str, bytes]] = []
-    for key, data in documents(header):
-        inside = key.partition("/")[2]
-        if inside.startswith("time/"):
-            yield key, data
-        elif inside not in static:
-            later.append((key, data))
-    yield from later
 
 
 def _dump(node: dict[str, Any]) -> bytes:

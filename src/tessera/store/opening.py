@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _ICECHUNK = ".icechunk"
 
 
+class NoStoreError(InputError):
+    """There is nothing that could be a store."""
+
+
 def open_parts(location: str | Path, dataset: str | None, cache: bool | str | Path) -> tuple[Objects, Header, Source]:
     """Where a store lies, what it says of itself, and what reads its pixels; see `open_store`."""
     given = None if dataset is None else parse_dataset(dataset)
@@ -61,7 +65,7 @@ def _open_others(objects: Objects, dataset: Dataset | None, cache: DiskCache | N
     try:
         return objects, *open_foreign(objects, dataset, cache)
     except MissingError:
-        raise InputError(f"{objects.root} is no store: it has neither {DOCUMENT} nor zarr.json") from None
+        raise NoStoreError(f"{objects.root} is no store: it has neither {DOCUMENT} nor zarr.json") from None
     except UnknownLayoutError:
         import zarr
 

@@ -1,4 +1,4 @@
-"""Regions: a window of one zone, or an area over several, strip by strip."""
+"""Regions: an area of one zone or over several, on the lattice or any other grid, rectangle by rectangle."""
 
 from __future__ import annotations
 
@@ -9,93 +9,189 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.embeddings import dequantise
-from tessera.geo import (
-    EAST,
-    NORTH,
-    PIXEL_SIZE,
-    SOUTH,
-    WEST,
-    Window,
-    ZonePart,
-    from_lonlat,
-    parse_area,
-    to_lonlat,
-    zones_of,
-)
+from tessera.embeddings import dequantise, is_valid
+from tessera.geo import zones_of
 
-from .layout import SCALES
+from .query import parse_query, pixel_of
+from .target import parse_target
+from .warp import make_warp, parse_method, pixel_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from tessera.geo import Area
+    from .query import Quantised, Query
+    from .spans import Edges
+    from .store import Store
+    from .target import Target
+    from .warp import Warp
 
-    from .layout import ArraySpec, Layout
-    from .source import Source
+STRIP_BYTES = 128 * 1024**2
+"""Float32 values of a strip: while a region streams, one strip is the caller's and one is being read."""
+_MOST_STRIP = 4 * 1024**3
+"""Bytes of the thinnest strip that is still streamed."""
+_SPARSE = 4
+"""Target pixels that lie so many lattice pixels apart are read chunk by chunk: blocks would be mostly waste."""
 
-_STRIP_BYTES = 256 * 1024**2
-"""Float32 values held at a time while a region streams."""
-_BLOCK = 256
-"""Side of what is read of another zone at a time, pixels."""
+
+@dataclass(frozen=True)
+class Region:
+    """What a region is made of; nothing of it is read yet.
+
+    Attributes
+    ----------
+    query : store, years and dims
+    target : the grid
+    warp : how it is filled where pixels are mixed; None where each is one pixel of the store
+    outline : edges of the area in pixels of the grid where pixels outside become no data, else None
+    step : side of a target pixel, lattice pixels
+    """
+
+    query: Query
+    target: Target
+    warp: Warp | None
+    outline: Edges | None
+    step: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width), pixels."""
+        return self.target.shape
+
+    @property
+    def bytes(self) -> int:
+        """Of its float32 values."""
+        height, width = self.shape
+        return 4 * height * width * self.query.dims * len(self.query.years)
+
+    def quantised(self, rows: range, cols: range, index: int) -> Quantised:
+        """Codes (height, width, D) and scales (height, width) of a rectangle of the grid, of one year.
+
+        Raises
+        ------
+        InputError
+            Its pixels are mixed ones, which have no codes.
+        """
+        if self.warp is not None:
+            raise InputError(f"{self.warp.method} resampling gives no codes; expected resampling='nearest'")
+        codes, scales = self._lattice(rows, cols, index) if self.target.window else self._places(rows, cols, index)
+        if self.outline is not None:
+            scales = np.where(self.inside(rows, cols), scales, np.float32(np.nan))
+        return codes, scales
+
+    def values(self, rows: range, cols: range, index: int) -> NDArray[np.float32]:
+        """Vectors (height, width, D) float32 of a rectangle of the grid, NaN = no data, of one year."""
+        if self.warp is None:
+            return dequantise(*self.quantised(rows, cols, index))
+        values = self.warp.read(rows, cols, index)
+        if self.outline is not None:
+            values[~self.inside(rows, cols)] = np.nan
+        return values
+
+    def valid(self, rows: range, cols: range, index: int) -> NDArray[np.bool_]:
+        """Which pixels have data; scales only where the region lies in one zone of the lattice."""
+        if self.target.window is not None and not self.target.others:
+            valid = is_valid(self.query.scales(self.target.part(rows, cols), index))
+            return valid if self.outline is None else valid & self.inside(rows, cols)
+        return np.isfinite(self.values(rows, cols, index)[..., 0])
+
+    def inside(self, rows: range, cols: range) -> NDArray[np.bool_]:
+        """Which pixels of a rectangle have their centre inside the area; all where it does not clip."""
+        if self.outline is None:
+            return np.ones((len(rows), len(cols)), dtype=np.bool_)
+        edges = self.outline.between(rows.start, rows.stop)
+        return edges.spans(rows.start, rows.stop).mask(rows, cols)
+
+    def strips(
+        self, rows: int | None = None, *, within: range | None = None, limit: int = STRIP_BYTES
+    ) -> Iterator[range]:
+        """Rows of strips from north to south.
+
+        Parameters
+        ----------
+        rows : of a strip; None for as many as `limit` bytes of float32 hold, ending where chunks or tiles end
+        within : rows of the region to cut, all where None
+
+        Raises
+        ------
+        InputError
+            Strips of no rows, or a region so wide that one row of chunks does not fit into memory.
+        """
+        height, width = self.shape
+        whole = range(height) if within is None else within
+        unit = self.warp.side if self.warp is not None else self.query.layout.chunk
+        row_bytes = 4 * self.query.dims * width
+        if rows is None and row_bytes * min(unit, len(whole)) > _MOST_STRIP:
+            raise InputError(
+                f"a region {width:,} pixels wide takes {row_bytes * unit / 1e9:,.1f} GB a strip; expected its parts"
+            )
+        if rows is not None and rows < 1:
+            raise InputError(f"strips of {rows} rows; expected at least 1")
+        # rows of the lattice's chunks are counted from its origin, those of tiles from the region's first row
+        first = -self.target.window.north if self.target.window is not None else 0
+        step = max(unit, limit // row_bytes) if rows is None else rows
+        start = whole.start
+        while start < whole.stop:
+            stop = start + step if rows is not None else (first + start + step) // unit * unit - first
+            yield range(start, min(stop, whole.stop))
+            start = stop
+
+    def _lattice(self, rows: range, cols: range, index: int) -> Quantised:
+        window = self.target.part(rows, cols)
+        codes, scales = self.query.window(window, index)
+        if not self.target.others:
+            return codes, scales
+        lon, lat = self.target.lonlat(rows, cols)
+        nominal = zones_of(lon)
+        for zone in np.unique(nominal).tolist():
+            if zone != window.zone and zone in self.query.zones:
+                place = np.nonzero(nominal == zone)
+                px, py = pixel_of(lon[place], lat[place], zone)
+                found, found_scales = self.query.pixels(zone, px, py, index)
+                good = is_valid(found_scales)
+                there = place[0][good], place[1][good]
+                codes[there], scales[there] = found[good], found_scales[good]
+        own = np.nonzero((nominal == window.zone) & ~is_valid(scales))
+        mended, mended_scales = codes[own], scales[own]
+        self.query.mend(lon[own], lat[own], mended, mended_scales, index)
+        codes[own], scales[own] = mended, mended_scales
+        return codes, scales
+
+    def _places(self, rows: range, cols: range, index: int) -> Quantised:
+        lon, lat = self.target.lonlat(rows, cols)
+        good = np.isfinite(lon) & (lat >= -80) & (lat <= 84)
+        codes, scales = self.query.empty(lon.shape)
+        codes[good], scales[good] = self.query.places(lon[good], lat[good], index, sparse=self.step >= _SPARSE)
+        return codes, scales
 
 
-def region_window(area: object, crs: str | None) -> tuple[Window, bool]:
-    """The window of an area and whether other zones than the window's own must be looked at.
+def plan_region(
+    store: Store,
+    area: object,
+    year: object,
+    dims: int | None = None,
+    crs: object = None,
+    *,
+    resolution: float | None = None,
+    resampling: str = "nearest",
+    clip: bool = False,
+) -> Region:
+    """Check what was asked for; reads nothing. Arguments as in `Store.read_region`.
 
     Raises
     ------
     InputError
-        No area, beyond UTM, or a CRS that is no UTM zone.
+        What `Store.read_region` refuses, except for its size.
     """
-    if isinstance(area, Window):
-        own = f"EPSG:{32600 + area.zone}"
-        if crs is not None and _zone_of_crs(crs) != area.zone:
-            raise InputError(f"crs {crs} for a window of zone {area.zone}; expected {own} or none")
-        return area, False
-    parsed = parse_area(area)
-    parts = parsed.parts()
-    if crs is None and len(parts) == 1:
-        return parts[0].window, False
-    zone = _centre_zone(parsed) if crs is None else _zone_of_crs(crs)
-    if len(parts) == 1 and parts[0].zone == zone:
-        return parts[0].window, False
-    return _project_whole(parts, zone), True
-
-
-def _zone_of_crs(crs: str) -> int:
-    code = str(crs).upper().removeprefix("EPSG:")
-    if code.isdigit() and 32601 <= int(code) <= 32660:
-        return int(code) - 32600
-    raise InputError(f"crs {crs!r}; expected a UTM zone, EPSG:32601 to EPSG:32660, or none for the area's own")
-
-
-def _centre_zone(area: Area) -> int:
-    west, _, east, _ = area.bounds
-    if west == -180 and east == 180:
-        return max(area.parts(), key=lambda part: part.geometry.area).zone
-    return int(zones_of(np.asarray((west + east) / 2)))
-
-
-def _project_whole(parts: list[ZonePart], zone: int) -> Window:
-    import shapely
-
-    moved = []
-    for part in parts:
-        points = shapely.get_coordinates(part.geometry)
-        lon, lat = to_lonlat(points[:, 0], points[:, 1], part.zone)
-        moved.append(np.stack(from_lonlat(lon, lat, zone), axis=1))
-    points = np.concatenate(moved) / PIXEL_SIZE
-    low, high = points.min(axis=0), points.max(axis=0)
-    if low[0] < WEST or high[0] > EAST or low[1] < SOUTH or high[1] > NORTH:
-        raise InputError(
-            f"the area reaches beyond the lattice of zone {zone}; expected one in neighbouring zones, or its parts"
-        )
-    west, south = (int(value) for value in np.floor(low))
-    east, north = (int(value) for value in np.ceil(high))
-    return Window(zone, west, north, east - west, north - south)
+    query = parse_query(store, year, dims)
+    method = parse_method(resampling)
+    target, outline = parse_target(area, crs, resolution, clip)
+    if target.window is not None and not target.others:
+        store._check_zone(target.window.zone)
+    mixed = target.window is None and method != "nearest"
+    warp = make_warp(query, target, method) if mixed else None
+    return Region(query, target, warp, outline, pixel_step(target))
 
 
 def memory_bytes() -> int:
@@ -104,75 +200,3 @@ def memory_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 16 * 1024**3
-
-
-def strips(window: Window, dims: int, rows: int | None, layout: Layout) -> Iterator[Window]:
-    """Cut a window into strips from north to south; they end on rows of chunks unless `rows` is given."""
-    if rows is not None and rows < 1:
-        raise InputError(f"strips of {rows} rows; expected at least 1")
-    chunk = layout.chunk
-    fitting = _STRIP_BYTES // (4 * dims * window.width)
-    north = window.north
-    while north > window.south:
-        south = north - rows if rows is not None else (north - max(chunk, fitting)) // chunk * chunk
-        south = max(south, window.south)
-        yield Window(window.zone, window.west, north, window.width, north - south)
-        north = south
-
-
-@dataclass(frozen=True)
-class RegionReader:
-    """What stays the same while a region is read.
-
-    Attributes
-    ----------
-    source : of the pixels
-    zones : UTM zones that it has arrays for
-    year_index : position of the year on the time axis
-    spec, dims : the array of codes to read and how many of its bands to keep
-    """
-
-    source: Source
-    zones: tuple[int, ...]
-    year_index: int
-    spec: ArraySpec
-    dims: int
-
-    def read(self, window: Window, *, other_zones: bool) -> NDArray[np.float32]:
-        """(height, width, dims) float32, NaN = no data; pixels whose longitude is another zone's come from there."""
-        values = self._own(window)
-        if not other_zones:
-            return values
-        x = (np.arange(window.west, window.east) + 0.5) * PIXEL_SIZE
-        y = (np.arange(window.north - 1, window.south - 1, -1) + 0.5) * PIXEL_SIZE
-        grid_x, grid_y = np.meshgrid(x, y)
-        lon, lat = to_lonlat(grid_x, grid_y, window.zone)
-        nominal = zones_of(lon)
-        for zone in np.unique(nominal).tolist():
-            if zone != window.zone and zone in self.zones:
-                rows, cols = np.nonzero(nominal == zone)
-                found = self._nearest(zone, lon[rows, cols], lat[rows, cols])
-                good = ~np.isnan(found[:, 0])
-                values[rows[good], cols[good]] = found[good]
-        return values
-
-    def _own(self, window: Window) -> NDArray[np.float32]:
-        if window.zone not in self.zones:
-            return np.full((*window.shape, self.dims), np.nan, dtype=np.float32)
-        found = self.source.read_window(window, self.year_index, (SCALES, self.spec))
-        return dequantise(found[self.spec.name][..., : self.dims], found[SCALES.name])
-
-    def _nearest(self, zone: int, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(N, dims): the pixels of a zone that hold places."""
-        x, y = from_lonlat(lon, lat, zone)
-        px = np.clip(np.floor(x / PIXEL_SIZE).astype(np.int64), WEST, EAST - 1)
-        py = np.clip(np.floor(y / PIXEL_SIZE).astype(np.int64), SOUTH, NORTH - 1)
-        values = np.empty((len(px), self.dims), dtype=np.float32)
-        # block by block: the grids of two zones are turned against each other, and one box would be mostly waste
-        _, group = np.unique(np.stack([px // _BLOCK, py // _BLOCK], axis=1), axis=0, return_inverse=True)
-        order = np.argsort(group.reshape(-1), kind="stable")
-        for members in np.split(order, np.cumsum(np.bincount(group.reshape(-1)))[:-1]):
-            x0, y1 = int(px[members].min()), int(py[members].max()) + 1
-            box = Window(zone, x0, y1, int(px[members].max()) + 1 - x0, y1 - int(py[members].min()))
-            values[members] = self._own(box)[y1 - 1 - py[members], px[members] - x0]
-        return values

@@ -32,7 +32,9 @@ def chunk_bitmap(mask: NDArray[np.bool_], layout: Layout) -> NDArray[np.bool_]:
     return np.asarray(mask.reshape(side, chunk, side, chunk).any(axis=(1, 3)))
 
 
-def encode_shard(values: NDArray[Any], present: NDArray[np.bool_], spec: ArraySpec, layout: Layout) -> bytes | None:
+def encode_shard(
+    values: NDArray[Any], present: NDArray[np.bool_], spec: ArraySpec, layout: Layout
+) -> bytes | bytearray | None:
     """The bytes of a shard, None where no chunk is present.
 
     Parameters
@@ -59,7 +61,7 @@ def encode_shard(values: NDArray[Any], present: NDArray[np.bool_], spec: ArraySp
             position = stop + CRC_BYTES
         head = index.tobytes()
         out[: form.index_bytes] = head + _crc(head)
-        return bytes(out)
+        return out
     packed, position = [], 0
     for k in kept.tolist():
         planes = np.ascontiguousarray(np.moveaxis(blocks[k // side, :, k % side], -1, 0))

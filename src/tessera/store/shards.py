@@ -292,7 +292,8 @@ def open_shard(reading: Reading, key: str, form: ShardFormat) -> Shard | None:
         reading.indexes.put(seen)
         return seen
     shard = Shard(reading, key, form, decode_index(piece.data, piece.size, form, name), piece.etag)
-    if reading.is_remote and piece.etag is not None:
+    # without any chunk it may be a cell that is just being written
+    if reading.is_remote and piece.etag is not None and (shard.index.offsets >= 0).any():
         reading.indexes.put(shard)
         if cache is not None:
             head = f"{piece.etag}\n{piece.size}\n".encode()

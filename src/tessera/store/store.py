@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError, silent
-from tessera.embeddings import Embeddings, ModelIdentity, dequantise, is_valid
-from tessera.geo import PIXEL_SIZE, Window, parse_points, zone_crs, zones_of
-from tessera.net import DiskCache, MissingError, default_cache, open_objects
+from tessera.embeddings import Embeddings, ModelIdentity
+from tessera.geo import Window, parse_points
 
-from .commit import BOOKKEEPING, Commit, all_there, committed_cells, is_pending, read_commit, recover_all
+from .ground import create_on_ground, ground_of, is_writable
 from .layout import COUNTS, SCALES, ArraySpec, Layout
-from .metadata import DOCUMENT, DOCUMENT_LIMIT, Header, parse_year
-from .reader import lattice_source
-from .region import RegionReader, memory_bytes, region_window, strips
-from .writer import ensure_year, input_of, read_header, write_cell, write_new
+from .merge import input_of
+from .metadata import Header, parse_year
+from .opening import open_parts
+from .points import PointSample, PointStatus, parse_anywhere, sample
+from .query import parse_query
+from .reader import ShardedSource
+from .region import plan_region
+from .target import parse_target
+from .zonal import Zonal, plan_zonal, zonal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
 
     import xarray
     from numpy.typing import NDArray
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from tessera.geo import Cell
     from tessera.net import Objects
 
+    from .commit import Commit
+    from .ground import Ground
     from .source import Source
 
 
@@ -42,11 +49,13 @@ class Store:
     objects : where its bytes lie
     header : identity, layout, years and zones as they were when it was opened, or after this object's last write
     source : what reads its pixels
+    single_writer : whether the caller answers for it that nobody else writes; see `open_store`
     """
 
     objects: Objects
     header: Header
     source: Source
+    single_writer: bool = False
 
     def __repr__(self) -> str:
         years = " ".join(map(str, self.years)) or "no years yet"
@@ -93,11 +102,13 @@ class Store:
         Raises
         ------
         InputError
-            Another model or length, no grid, a grid off the lattice, a zone that the store lacks, or a store by URL.
+            Another model or length, no grid, a grid off the lattice, a zone that the store lacks, or a store that can
+            only be read.
         TesseraError
-            The disk is full or refuses; cells committed before stay, the cell at hand is as it was.
+            The disk is full or refuses; cells committed before stay, the cell at hand is as it was. Or the line or the
+            server failed; then the next write of that cell finishes what this one began.
         """
-        folder = self._writable()
+        ground = self._writable()
         year = parse_year(year)
         if embeddings.model.sha256 != self.model.sha256:
             raise InputError(
@@ -108,8 +119,8 @@ class Store:
             raise InputError(f"embeddings of {embeddings.shape[2]} dims for a store of {self.dims}")
         window = Window.of_grid(embeddings.grid)
         self._check_zone(window.zone)
-        self.header = ensure_year(folder, year)
-        recover_all(folder, self.layout)
+        self.header = ground.ensure_year(year)
+        ground.recover_all(self.header)
         cells = list(window.cells(self.layout.shard))
         done: list[Cell] = []
         for cell in cells:
@@ -117,7 +128,8 @@ class Store:
             if inside is None:
                 continue
             part = embeddings.crop(*inside.slices_in(window))
-            write_cell(folder, self.header, cell, year, part, inside)
+            ground.write_cell(self.header, cell, year, part, inside)
+            self._forget(cell, year)
             done.append(cell)
             progress(len(done), len(cells))
         return done
@@ -125,56 +137,50 @@ class Store:
     def holds(self, window: Window, year: int, provenance: dict[str, Any]) -> bool:
         """Whether this window was written from these very inputs and nothing was written over it since.
 
-        Only a local store can tell; objects are looked at, not read.
+        Only a store that can be written can tell; objects are looked at, not read.
         """
-        folder = self.objects.folder
-        if folder is None or year not in self.years:
+        if not is_writable(self.objects) or year not in self.years:
             return False
+        ground = self._ground
         for cell in window.cells(self.layout.shard):
             inside = cell.window.intersection(window)
             try:
-                record = read_commit(folder, year, cell)
+                record = ground.read_commit(cell, year)
             except InputError:
                 return False
             if record is None or inside is None or input_of(inside, provenance) not in record.inputs:
                 return False
-            if is_pending(folder, year, cell) or not all_there(folder, record):
+            if not ground.is_whole(self.header, cell, record):
                 return False
         return True
 
     def scratch(self) -> Path:
-        """A folder for work that is not in the store yet; local stores only."""
-        return self._writable() / BOOKKEEPING / "work"
+        """A folder of this machine for work that is not in the store yet; in the store where that is local."""
+        return self._writable().scratch()
 
     def cells(self, year: int) -> list[Cell]:
-        """The cells that were committed for a year; local stores only.
+        """The cells that were committed for a year; of stores that can be written, a path or an object store's URL.
 
         Raises
         ------
         InputError
-            No such year, or a store by URL.
+            No such year, or a store that can only be read.
         """
         self._year_index(year)
-        return list(committed_cells(self._local(), year, self.layout))
+        return list(self._ground.cells(year, self.layout))
 
     def commit(self, cell: Cell, year: int) -> Commit | None:
-        """The commit record of a cell; local stores only."""
-        return read_commit(self._local(), year, cell)
+        """The commit record of a cell, None where it was never committed; of stores that can be written."""
+        return self._ground.read_commit(cell, year)
 
     def coverage(self, area: object, year: int) -> float:
         """Share of the pixels that `read_region` returns that have data, 0 to 1; in one zone it reads scales only."""
-        index = self._year_index(year)
-        window, others = region_window(area, None)
-        valid = 0
-        if others:
-            for part in self.iter_region(area, year, self.model.prefix_dims[0]):
-                valid += int(np.isfinite(part.values[..., 0]).sum())
-        else:
-            self._check_zone(window.zone)
-            for strip in strips(window, 1, None, self.layout):
-                scales = self.source.read_window(strip, index, (SCALES,))[SCALES.name]
-                valid += int(is_valid(scales).sum())
-        return valid / (window.height * window.width)
+        region = plan_region(self, area, year, self.model.prefix_dims[0])
+        cols = range(region.shape[1])
+        valid = sum(
+            int(region.valid(rows, cols, index).sum()) for index in region.query.indexes for rows in region.strips()
+        )
+        return valid / (region.shape[0] * region.shape[1])
 
     def read_window(self, window: Window, year: int) -> Embeddings:
         """Codes, scales and counts of a lattice window, verified; exactly what was written."""
@@ -186,20 +192,21 @@ class Store:
         return Embeddings(*arrays, self.model, window.grid)
 
     def sample_points(
-        self, points: object, year: int, dims: int | None = None, *, verify: bool = False
+        self, points: object, year: int | Sequence[int], dims: int | None = None, *, verify: bool = False
     ) -> NDArray[np.float32]:
         """The vector of the pixel that holds each point.
 
         Parameters
         ----------
         points : (N, 2) longitudes and latitudes in degrees, a GeoDataFrame, or a CSV, GeoJSON or GeoParquet file
-        year : one of `years`
+        year : one of `years`, or a sequence of them
         dims : length of the prefix to return, one of the model's prefixes
         verify : check whole chunks against their checksum, 131 kB a point, instead of reading its 132 bytes
 
         Returns
         -------
-        (N, dims) float32, NaN = no data
+        (N, dims) float32, NaN = no data; (N, years, dims) for a sequence of years. Within 0.1 degree of a border
+        between zones the neighbour's pixel counts where the point's own zone has no data
 
         Raises
         ------
@@ -210,61 +217,134 @@ class Store:
             A shard's index or, with `verify`, a chunk is damaged.
         """
         lonlat = parse_points(points)
-        index = self._year_index(year)
-        spec, kept = self._codes(dims)
-        outside = np.flatnonzero(~np.isin(zones_of(lonlat[:, 0]), self.zones))
+        found = sample(parse_query(self, year, dims), lonlat, np.ones(len(lonlat), dtype=np.bool_), verify=verify)
+        beyond = found.status == PointStatus.OUTSIDE
+        outside = np.flatnonzero(beyond.any(axis=1) if beyond.ndim > 1 else beyond)
         if len(outside):
             lon, lat = lonlat[outside[0]]
             raise InputError(
                 f"{len(outside)} of {len(lonlat)} points, such as longitude {lon:g}, latitude {lat:g}, lie outside "
                 f"the zones of {self.objects.root}: {', '.join(map(str, self.zones))}"
             )
-        codes, scales = self.source.read_points(lonlat, index, spec, kept, verify=verify)
-        return dequantise(codes, scales)
+        return found.values
 
-    def region_grid(self, area: object, crs: str | None = None) -> Window:
-        """The lattice window that `read_region` returns for an area."""
-        return region_window(area, crs)[0]
-
-    def read_region(self, area: object, year: int, dims: int | None = None, crs: str | None = None) -> xarray.DataArray:
-        """Vectors of every pixel of the smallest window that holds an area.
+    def sample(
+        self,
+        points: object,
+        year: int | Sequence[int],
+        dims: int | None = None,
+        *,
+        search: int = 0,
+        verify: bool = False,
+    ) -> PointSample:
+        """As `sample_points`, with why a point has no vector and which pixel was used; no point is an error.
 
         Parameters
         ----------
-        area : whatever `tessera.geo.parse_area` reads, or a lattice Window; pixels of the window outside a polygon are
-            kept. Over several zones the window lies in the zone of the area's centre, and pixels of other zones are the
-            nearest ones there
-        year : one of `years`
-        dims : length of the prefix
-        crs : "EPSG:326NN" of another zone to read into
-
-        Returns
-        -------
-        DataArray (y, x, band) float32, NaN = no data; x and y are pixel centres, metres; attrs crs, transform, year
+        points, year, dims, verify : as for `sample_points`
+        search : pixels around a point in which the nearest valid one is taken where its own has no data, 0 to 100;
+            water is no gap
 
         Raises
         ------
         InputError
-            No area, an area beyond UTM, no such year, prefix or CRS.
+            No points, no such year or prefix, or a `search` that is no such number.
+        CorruptError
+            As for `sample_points`.
+        """
+        lonlat, inside = parse_anywhere(points)
+        return sample(parse_query(self, year, dims), lonlat, inside, search=search, verify=verify)
+
+    def zonal(
+        self, polygons: object, year: int | Sequence[int], dims: int | None = None, *, all_touched: bool = False
+    ) -> Zonal:
+        """The mean vector of each polygon, over the valid pixels whose centre it holds.
+
+        Parameters
+        ----------
+        polygons : a vector file, GeoDataFrame, GeoJSON, a shapely polygon or a sequence of them, degrees
+        year, dims : as for `sample_points`
+        all_touched : count every pixel that a polygon touches
+
+        Raises
+        ------
+        InputError
+            A geometry that is no polygon or lies beyond UTM, no such year or prefix.
         CorruptError
             A shard is damaged.
         """
-        window, others = region_window(area, crs)
-        size = 4 * window.height * window.width * self._codes(dims)[1]
-        if size > memory_bytes():
-            raise InputError(
-                f"a region of {window.height} x {window.width} pixels takes {size / 1e9:,.1f} GB, more than this "
-                f"machine has; read it with iter_region, or in parts"
-            )
-        return self._read(window, year, dims, others)
+        return zonal(plan_zonal(self, polygons, year, dims, all_touched=all_touched))
+
+    def region_grid(self, area: object, crs: str | None = None) -> Window:
+        """The lattice window that `read_region` returns for an area, in a UTM zone."""
+        window = parse_target(area, crs, None, False)[0].window
+        if window is None:
+            raise InputError(f"crs {crs!r}; expected a UTM zone, EPSG:32601 to EPSG:32660, or none for the area's own")
+        return window
+
+    def read_region(
+        self,
+        area: object,
+        year: int | Sequence[int],
+        dims: int | None = None,
+        crs: str | None = None,
+        *,
+        resolution: float | None = None,
+        resampling: str = "nearest",
+        clip: bool = False,
+        chunks: object = None,
+    ) -> xarray.DataArray:
+        """Vectors of every pixel of the smallest rectangle that holds an area.
+
+        Parameters
+        ----------
+        area : whatever `tessera.geo.parse_area` reads, or a lattice Window. Over several zones the rectangle lies in
+            the zone of the area's centre, and pixels of other zones are the nearest ones there
+        year : one of `years`, or a sequence of them
+        dims : length of the prefix
+        crs : what to read into: "EPSG:<code>", WKT; the area's own UTM zone where None
+        resolution : side of a pixel in units of the CRS; 10 m (10^-4 degrees) where None
+        resampling : "nearest", or "bilinear" or "average" (these need the extra geo), which leave out what has no data
+        clip : make pixels no data whose centre is outside the area
+        chunks : pixels of a dask block, a number, (rows, columns) or "auto": nothing is read before it is computed
+
+        Returns
+        -------
+        DataArray (y, x, band) float32, NaN = no data, with a leading `year` for a sequence of years; x and y are pixel
+        centres, units of the CRS; attrs crs, transform, year, and the accessor `.tessera`
+
+        Raises
+        ------
+        InputError
+            No area, an area beyond UTM, no such year, prefix, CRS or resolution, or more than fits into memory.
+        CorruptError
+            A shard is damaged.
+        """
+        from .lazy import lazy_array, read_array
+
+        region = plan_region(self, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
+        return read_array(region) if chunks is None else lazy_array(region, chunks)
 
     def iter_region(
-        self, area: object, year: int, dims: int | None = None, crs: str | None = None, rows: int | None = None
-    ) -> Iterator[xarray.DataArray]:
-        """The same region as strips from north to south, in bounded memory; `rows` a strip, chosen where None."""
-        window, others = region_window(area, crs)
-        for strip in strips(window, self._codes(dims)[1], rows, self.layout):
-            yield self._read(strip, year, dims, others)
+        self,
+        area: object,
+        year: int | Sequence[int],
+        dims: int | None = None,
+        crs: str | None = None,
+        rows: int | None = None,
+        *,
+        resolution: float | None = None,
+        resampling: str = "nearest",
+        clip: bool = False,
+    ) -> Generator[xarray.DataArray, None, None]:
+        """The same region as strips from north to south, in bounded memory; `rows` a strip, chosen where None.
+
+        While the caller has a strip the next is read, by a thread that ends when the iterator is closed.
+        """
+        from .lazy import iter_arrays
+
+        region = plan_region(self, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
+        return iter_arrays(region, rows)
 
     def info(self) -> dict[str, Any]:
         """Plain values: where, model, dims, years, zones, and for a local store its cells and pixels a year."""
@@ -312,31 +392,6 @@ class Store:
         edges = west[order][(after + 1) % len(order)], south.min(), (reach[after] + 180) % 360 - 180, north.max()
         return [round(float(value), 5) for value in edges]
 
-    def _read(self, window: Window, year: int, dims: int | None, others: bool) -> xarray.DataArray:
-        import xarray
-
-        index = self._year_index(year)
-        spec, kept = self._codes(dims)
-        if not others:
-            self._check_zone(window.zone)
-        reader = RegionReader(self.source, self.zones, index, spec, kept)
-        values = reader.read(window, other_zones=others)
-        x = (np.arange(window.west, window.east) + 0.5) * PIXEL_SIZE
-        y = (np.arange(window.north - 1, window.south - 1, -1) + 0.5) * PIXEL_SIZE
-        return xarray.DataArray(
-            values,
-            dims=("y", "x", "band"),
-            coords={"y": y, "x": x, "band": np.arange(kept)},
-            name="embeddings",
-            attrs={
-                "crs": zone_crs(window.zone),
-                "transform": window.grid.transform,
-                "year": year,
-                "model": self.model.name,
-                "model_sha256": self.model.sha256,
-            },
-        )
-
     def _codes(self, dims: int | None) -> tuple[ArraySpec, int]:
         kept = self.dims if dims is None else dims
         if kept not in self.model.prefix_dims:
@@ -356,15 +411,20 @@ class Store:
         if zone not in self.zones:
             raise InputError(f"{self.objects.root} has no zone {zone}; it has {', '.join(map(str, self.zones))}")
 
-    def _local(self) -> Path:
-        if self.objects.folder is None:
-            raise InputError(f"{self.objects.root} is read by URL; expected a local path for this")
-        return self.objects.folder
+    @cached_property
+    def _ground(self) -> Ground:
+        return ground_of(self.objects, single_writer=self.single_writer)
 
-    def _writable(self) -> Path:
-        folder = self._local()
-        self.header = read_header(folder)
-        return folder
+    def _writable(self) -> Ground:
+        ground = self._ground
+        self.header = ground.read_header()
+        return ground
+
+    def _forget(self, cell: Cell, year: int) -> None:
+        """Look again at the objects of a cell that was written: a reader keeps indexes for a while."""
+        if isinstance(self.source, ShardedSource):
+            index = self.header.years.index(year)
+            self.source.reading.indexes.drop(self.layout.key(spec, cell, index) for spec in self.layout.arrays)
 
 
 def create_store(
@@ -374,21 +434,25 @@ def create_store(
     *,
     zones: tuple[int, ...] | None = None,
     layout: Layout | None = None,
+    single_writer: bool = False,
 ) -> Store:
     """Create an empty store.
 
     Parameters
     ----------
-    path : folder that does not exist yet
+    path : folder that does not exist yet, or s3, gs or az URL under which there is nothing
     dims : length of its vectors; a store of another length is another store
     model : an Encoder, or its ModelIdentity
     zones : UTM zones that it has arrays for, all 60 where None
     layout : another geometry, for tests and experiments
+    single_writer : see `open_store`
 
     Raises
     ------
     InputError
-        The path exists, there is no model, or its vectors have another length.
+        The path exists, there is no model, its vectors have another length, or the object store has no conditional put.
+    NetError
+        The line or the server failed; the same call goes on.
     """
     identity = getattr(model, "identity", model)
     if not isinstance(identity, ModelIdentity):
@@ -403,36 +467,32 @@ def create_store(
     if layout.dims != dims:
         raise InputError(f"a layout of {layout.dims} dims for a store of {dims}")
     chosen = tuple(range(1, 61)) if zones is None else tuple(sorted(set(zones)))
-    write_new(Path(path), Header(identity, layout, (), chosen))
-    return open_store(path)
+    create_on_ground(path, Header(identity, layout, (), chosen), single_writer=single_writer)
+    return open_store(path, single_writer=single_writer)
 
 
-def open_store(path_or_url: str | Path, *, cache: bool | str | Path = True) -> Store:
-    """Open a store for reading, and for writing where it is a local path; one request.
+def open_store(
+    path_or_url: str | Path, *, dataset: str | None = None, cache: bool | str | Path = True, single_writer: bool = False
+) -> Store:
+    """Open a store for reading, and for writing where it is our own and a path, s3, gs or az URL; one request.
 
     Parameters
     ----------
-    path_or_url : folder, or http, https, s3, gs or az URL
+    path_or_url : folder, or http, https, s3, gs or az URL, of our own or of the published geometry; a published
+        dataset by name, such as "tessera:v1.1-dclimate" (or "tessera:v1.1-dclimate.icechunk", which needs the extra
+        icechunk); an Icechunk repository, whose name ends with .icechunk
+    dataset : which published dataset a store of others is a copy of; without it, what it holds compares with nothing
+        else, since such stores name a version but not the run
     cache : a folder for what is read by URL, True for the user's own ($TESSERA_CACHE, or tessera/store in
         $XDG_CACHE_HOME or ~/.cache; 2 GB or $TESSERA_CACHE_GB), False for none
+    single_writer : the caller answers for it that nobody else writes; needed to write to an object store without
+        conditional put
 
     Raises
     ------
     InputError
-        Nothing there, no store, another format or version.
+        Nothing there, no store, another format, version or dataset.
     NetError
         The line or the server failed.
     """
-    objects = open_objects(path_or_url)
-    try:
-        data = objects.read(DOCUMENT, limit=DOCUMENT_LIMIT)
-    except MissingError:
-        raise InputError(f"{objects.root} is no store: it has no {DOCUMENT}") from None
-    header = Header.decode(data, f"{objects.root}/{DOCUMENT}")
-    return Store(objects, header, lattice_source(objects, header.layout, header.zones, _disk_cache(cache, objects)))
-
-
-def _disk_cache(cache: bool | str | Path, objects: Objects) -> DiskCache | None:
-    if cache is False or objects.folder is not None:
-        return None
-    return default_cache() if cache is True else DiskCache(Path(cache))
+    return Store(*open_parts(path_or_url, dataset, cache), single_writer)

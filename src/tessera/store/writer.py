@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from tessera.base import InputError, TesseraError, file_lock, new_folder, read_json, write_atomic
-from tessera.embeddings import is_valid
-from tessera.geo import Window
 from tessera.net import CorruptError, open_objects
 
 from .commit import (
     BOOKKEEPING,
-    Commit,
     all_there,
     cell_lock_path,
-    pack_bitmap,
     put_cell,
     read_commit,
     recover_cell,
 )
 from .layout import COUNTS, SCALES
+from .merge import Pixels, covers, draw_up, merge
 from .metadata import DOCUMENT, MOST_YEARS, Header, documents, year_documents
 from .reader import read_window
-from .shard import chunk_bitmap, encode_shard
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from tessera.embeddings import Embeddings
-    from tessera.geo import Cell
+    from tessera.geo import Cell, Window
+    from tessera.net import Objects
+
+    from .commit import Commit
+    from .layout import Layout
 
 
 def write_new(folder: Path, header: Header) -> None:
@@ -74,7 +70,10 @@ def ensure_year(folder: Path, year: int) -> Header:
         elif _root_years(folder) == header.years:
             return header
         for key, data in year_documents(header):
-            write_atomic(folder / key, data)
+            path = folder / key
+            for left in path.parent.glob(f".{path.name}.*.part"):
+                left.unlink(missing_ok=True)
+            write_atomic(path, data)
     return header
 
 
@@ -109,34 +108,8 @@ def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embedd
     with file_lock(cell_lock_path(folder, year, cell)):
         recover_cell(folder, year, cell, layout)
         before = _readable_commit(folder, year, cell)
-        everything = window == cell.window and bool(is_valid(part.scales).all())
-        codes, scales, counts = _read_before(folder, header, cell, year_index, before, everything=everything)
-        box = window.slices_in(cell.window)
-        _merge(codes[box], scales[box], counts[box], part)
-        written = ~np.isposinf(scales)
-        valid = is_valid(scales)
-        chunks = chunk_bitmap(written, layout)
-        has_codes = chunk_bitmap(valid, layout)
-        shards: dict[str, bytes | None] = {
-            layout.codes.name: encode_shard(codes, has_codes, layout.codes, layout),
-            SCALES.name: encode_shard(scales, chunks, SCALES, layout),
-            COUNTS.name: encode_shard(counts, chunks, COUNTS, layout),
-        }
-        for spec in layout.prefix_arrays:
-            shards[spec.name] = encode_shard(codes[..., : spec.bands], has_codes, spec, layout)
-        record = Commit(
-            cell=cell.name,
-            year=year,
-            model=header.model.sha256,
-            objects={},
-            chunks=pack_bitmap(chunks),
-            pixels={
-                "valid": int(valid.sum()),
-                "no_data": int((written & ~valid).sum()),
-                "not_written": int((~written).sum()),
-            },
-            inputs=_inputs(before, window, part.provenance),
-        )
+        held = None if covers(cell, window, part) else _read_before(folder, header, cell, year_index, before)
+        record, shards = draw_up(header, cell, year, merge(held, cell, window, part), before, window, part.provenance)
         keys = {spec.name: layout.key(spec, cell, year_index) for spec in layout.arrays}
         return put_cell(folder, cell, record, shards, keys, layout, before)
 
@@ -149,56 +122,35 @@ def _readable_commit(folder: Path, year: int, cell: Cell) -> Commit | None:
         return None
 
 
-def _read_before(
-    folder: Path, header: Header, cell: Cell, year_index: int, before: Commit | None, *, everything: bool
-) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.uint16]]:
+def _read_before(folder: Path, header: Header, cell: Cell, year_index: int, before: Commit | None) -> Pixels:
     """What a cell holds already: the shards are the truth, with or without a record.
 
     A damaged cell is replaced only by embeddings that have data in every pixel of it, so that nothing which could still
     be read is lost.
     """
-    layout = header.layout
-    specs = (layout.codes, SCALES, COUNTS)
+    names = {spec.name for spec in (header.layout.codes, SCALES, COUNTS)}
     try:
-        if before is not None and not all_there(folder, before, {spec.name for spec in specs}):
+        if before is not None and not all_there(folder, before, names):
             raise CorruptError(f"cell {cell.name} of {before.year} lacks objects that its commit record names")
-        found = read_window(open_objects(folder), layout, cell.window, year_index, specs)
-        return found[layout.codes.name], found[SCALES.name], found[COUNTS.name]
+        return read_pixels(open_objects(folder), header.layout, cell, year_index)
     except CorruptError as error:
-        if not everything:
-            raise CorruptError(
-                f"{error}; to write cell {cell.name} anew, remove its objects and commit record, or write data to all "
-                f"of it"
-            ) from None
-    side = layout.shard
-    return (
-        np.zeros((side, side, layout.dims), dtype=np.int8),
-        np.full((side, side), np.inf, dtype=np.float32),
-        np.zeros((side, side, COUNTS.bands), dtype=np.uint16),
+        raise unreadable(cell, error) from None
+
+
+def read_pixels(objects: Objects, layout: Layout, cell: Cell, year_index: int) -> Pixels:
+    """A cell as it is, verified.
+
+    Raises
+    ------
+    CorruptError
+        A shard is truncated, a checksum does not fit, or codes lack pixels that have scales.
+    """
+    found = read_window(objects, layout, cell.window, year_index, (layout.codes, SCALES, COUNTS))
+    return Pixels(found[layout.codes.name], found[SCALES.name], found[COUNTS.name])
+
+
+def unreadable(cell: Cell, error: CorruptError) -> CorruptError:
+    """The same error with what helps."""
+    return CorruptError(
+        f"{error}; to write cell {cell.name} anew, remove its objects and commit record, or write data to all of it"
     )
-
-
-def _merge(codes: NDArray[np.int8], scales: NDArray[np.float32], counts: NDArray[np.uint16], part: Embeddings) -> None:
-    new = is_valid(part.scales)
-    blank = np.isnan(part.scales) & ~is_valid(scales)
-    codes[new] = part.codes[new]
-    scales[new] = part.scales[new]
-    scales[blank] = np.nan
-    counts[new | blank] = part.counts[new | blank]
-
-
-def _inputs(before: Commit | None, window: Window, provenance: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """The parts that a cell was written from; one is intact while no later part touched its window."""
-    kept = []
-    for part in () if before is None else before.inputs:
-        west, north, width, height = part["window"]
-        old = Window(window.zone, west, north, width, height)
-        if old != window:
-            kept.append({**part, "intact": bool(part["intact"]) and old.intersection(window) is None})
-    return (*kept, input_of(window, provenance))
-
-
-def input_of(window: Window, provenance: dict[str, Any]) -> dict[str, Any]:
-    """What a commit record keeps of one written part."""
-    place = [window.west, window.north, window.width, window.height]
-    return {"window": place, "provenance": provenance, "intact": True}

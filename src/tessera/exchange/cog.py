@@ -1,0 +1,262 @@
+"""The bytes of a cloud-optimised GeoTIFF: directories first, then tiles from the smallest overview to the full size.
+
+The order is that of GDAL's COG driver, which computes overviews of a hundred bands that lie together very slowly and
+needs a whole copy beside the target; here overviews are made on the way, and every tile is written once.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import TesseraError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    Rows = Callable[[range], NDArray[Any]]
+    Reduce = Callable[[NDArray[Any]], NDArray[Any]]
+
+_GHOST = (
+    b"LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
+    b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n "
+)
+"""What GDAL knows a COG by; the space is where it notes that somebody edited the file."""
+_SHORT, _LONG, _DOUBLE, _LONG8 = 3, 4, 12, 16
+_FORMATS = {_SHORT: "H", _LONG: "I", _DOUBLE: "d", _LONG8: "Q"}
+_SIZES = {1: 1, 2: 1, _SHORT: 2, _LONG: 4, _DOUBLE: 8, _LONG8: 8}
+_COPIED = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
+"""Tags that say where a raster lies and what its bands are: GeoTIFF's own, and GDAL's metadata and no data."""
+_GDAL_METADATA = 42112
+_LEVEL = 3
+"""Of deflate; higher ones hardly shrink embeddings."""
+_THREADS = 8
+
+Entry = tuple[int, int, bytes]
+"""A tag's type, count and values."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One size of the raster."""
+
+    height: int
+    width: int
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class CogProfile:
+    """What a COG is made of.
+
+    Attributes
+    ----------
+    height, width, bands : of the full size
+    dtype : of the values
+    tile : side of a tile, pixels
+    fill : value beyond the edge
+    entries : tags that say where it lies, as `place_tags` returns them
+    """
+
+    height: int
+    width: int
+    bands: int
+    dtype: np.dtype[Any]
+    tile: int
+    fill: float
+    entries: dict[int, Entry]
+
+
+def place_tags(data: bytes) -> dict[int, Entry]:
+    """The tags of a small TIFF of the same CRS and bands that hold for the large one too."""
+    if data[:4] != b"II*\0":
+        raise TesseraError("GDAL wrote another kind of TIFF than expected")
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, at)
+    found = {}
+    for number in range(count):
+        tag, kind, length = struct.unpack_from("<HHI", data, at + 2 + 12 * number)
+        if tag in _COPIED:
+            size = _SIZES[kind] * length
+            start = at + 2 + 12 * number + 8
+            if size > 4:
+                (start,) = struct.unpack_from("<I", data, start)
+            found[tag] = kind, length, data[start : start + size]
+    return found
+
+
+def write_cog(path: Path, profile: CogProfile, rows: Rows, reduce: Reduce) -> None:
+    """Write a COG; bytes of overviews lie in files beside it while it is made.
+
+    Parameters
+    ----------
+    rows : rows of the full size, (rows, width, bands), asked for twice
+    reduce : an even number of rows -> half of them and of the columns
+    """
+    made: list[Path] = []
+    try:
+        levels = list(_levels(path, profile, rows, reduce, made))
+        with path.open("w+b") as file, ThreadPoolExecutor(_THREADS) as pool:
+            places = _write_head(file, profile, levels)
+            for level, place in zip(levels[::-1], places[::-1], strict=True):
+                offsets, counts = _write_tiles(file, profile, level, pool)
+                end = file.tell()
+                for at, numbers in zip(place, (offsets, counts), strict=True):
+                    file.seek(at)
+                    file.write(np.asarray(numbers, dtype="<u8" if _is_big(profile) else "<u4").tobytes())
+                file.seek(end)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        for extra in made:
+            extra.unlink(missing_ok=True)
+
+
+def overview_shapes(height: int, width: int, tile: int) -> list[tuple[int, int]]:
+    """Height and width of each overview, halved until one tile holds it."""
+    shapes = []
+    while max(height, width) > tile:
+        height, width = -(-height // 2), -(-width // 2)
+        shapes.append((height, width))
+    return shapes
+
+
+def mean_of_valid(values: NDArray[Any]) -> NDArray[Any]:
+    """The mean of each 2 x 2 pixels (fewer at an odd edge) that are not NaN: (r, c, D) -> (r / 2, c / 2, D)."""
+    total = np.zeros((-(-values.shape[0] // 2), -(-values.shape[1] // 2), values.shape[2]), dtype=np.float32)
+    count = np.zeros((*total.shape[:2], 1), dtype=np.float32)
+    for row in (0, 1):
+        for col in (0, 1):
+            part = values[row::2, col::2]
+            good = ~np.isnan(part[..., :1])
+            into = slice(0, part.shape[0]), slice(0, part.shape[1])
+            total[into] += np.where(good, part, 0)
+            count[into] += good
+    return np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
+
+
+def every_second(values: NDArray[Any]) -> NDArray[Any]:
+    """Every second row and column."""
+    return values[::2, ::2]
+
+
+def _levels(path: Path, profile: CogProfile, rows: Rows, reduce: Reduce, made: list[Path]) -> Iterator[Level]:
+    level = Level(profile.height, profile.width, rows)
+    yield level
+    for number, (height, width) in enumerate(overview_shapes(profile.height, profile.width, profile.tile)):
+        extra = path.with_name(f"{path.name}.{number}.overview")
+        made.append(extra)
+        held = np.memmap(extra, dtype=profile.dtype, mode="w+", shape=(height, width, profile.bands))
+        for start in range(0, height, profile.tile // 2):
+            stop = min(start + profile.tile // 2, height)
+            held[start:stop] = reduce(level.rows(range(2 * start, min(2 * stop, level.height))))
+        level = Level(height, width, _rows_of(held))
+        yield level
+
+
+def _rows_of(held: NDArray[Any]) -> Rows:
+    return lambda rows: held[rows.start : rows.stop]
+
+
+def _is_big(profile: CogProfile) -> bool:
+    """Whether offsets may need more than 32 bits."""
+    pixel = profile.bands * profile.dtype.itemsize
+    shapes = [(profile.height, profile.width), *overview_shapes(profile.height, profile.width, profile.tile)]
+    tiles = sum(-(-height // profile.tile) * -(-width // profile.tile) for height, width in shapes)
+    return tiles * (profile.tile**2 * pixel + 1024) > 2**32 - 2**24
+
+
+def _write_head(file: BinaryIO, profile: CogProfile, levels: list[Level]) -> list[tuple[int, int]]:
+    """Write the header and directories; returns where each level's offsets and byte counts go."""
+    big = _is_big(profile)
+    file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0) if big else struct.pack("<2sHI", b"II", 42, 0))
+    file.write(b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(_GHOST) + _GHOST)
+    link = 8 if big else 4
+    places = []
+    for number, level in enumerate(levels):
+        at = file.tell() + file.tell() % 2
+        file.seek(link)
+        file.write(struct.pack("<Q" if big else "<I", at))
+        file.seek(at)
+        entries = _entries(profile, level, number, big)
+        entry = 20 if big else 12
+        values = at + (8 if big else 2) + entry * len(entries) + (8 if big else 4)
+        head, body, spots = b"", b"", {}
+        for tag, (kind, count, data) in sorted(entries.items()):
+            inline = 8 if big else 4
+            spots[tag] = at + (8 if big else 2) + len(head) + (12 if big else 8)
+            if len(data) > inline:
+                spots[tag] = values + len(body)
+                field = struct.pack("<Q" if big else "<I", spots[tag])
+                body += data + b"\0" * (len(data) % 2)
+            else:
+                field = data.ljust(inline, b"\0")
+            head += struct.pack("<HHQ" if big else "<HHI", tag, kind, count) + field
+        link = at + (8 if big else 2) + len(head)
+        file.write(struct.pack("<Q" if big else "<H", len(entries)) + head + b"\0" * (8 if big else 4) + body)
+        places.append((spots[324], spots[325]))
+    return places
+
+
+def _entries(profile: CogProfile, level: Level, number: int, big: bool) -> dict[int, Entry]:
+    tiles = -(-level.height // profile.tile) * -(-level.width // profile.tile)
+    bands = profile.bands
+    kind = {"f": 3, "i": 2, "u": 1}[profile.dtype.kind]
+    wide = _LONG8 if big else _LONG
+
+    def numbers(code: int, *values: int) -> Entry:
+        return code, len(values), struct.pack(f"<{len(values)}{_FORMATS[code]}", *values)
+
+    entries = {
+        254: numbers(_LONG, int(number > 0)),
+        256: numbers(_LONG, level.width),
+        257: numbers(_LONG, level.height),
+        258: numbers(_SHORT, *[8 * profile.dtype.itemsize] * bands),
+        259: numbers(_SHORT, 8),
+        262: numbers(_SHORT, 1),
+        277: numbers(_SHORT, bands),
+        284: numbers(_SHORT, 1),
+        322: numbers(_LONG, profile.tile),
+        323: numbers(_LONG, profile.tile),
+        324: (wide, tiles, bytes(tiles * _SIZES[wide])),
+        325: (wide, tiles, bytes(tiles * _SIZES[wide])),
+        339: numbers(_SHORT, *[kind] * bands),
+    }
+    if bands > 1:
+        entries[338] = numbers(_SHORT, *[0] * (bands - 1))
+    shared = (
+        profile.entries if number == 0 else {tag: profile.entries[tag] for tag in (42113,) if tag in profile.entries}
+    )
+    return entries | shared
+
+
+def _write_tiles(
+    file: BinaryIO, profile: CogProfile, level: Level, pool: ThreadPoolExecutor
+) -> tuple[list[int], list[int]]:
+    side = profile.tile
+    offsets, counts = [], []
+    for top in range(0, level.height, side):
+        values = level.rows(range(top, min(top + side, level.height)))
+
+        def pack(left: int, values: NDArray[Any] = values) -> bytes:
+            tile = np.full((side, side, profile.bands), profile.fill, dtype=profile.dtype)
+            part = values[:, left : left + side]
+            tile[: part.shape[0], : part.shape[1]] = part
+            return zlib.compress(tile.astype(profile.dtype.newbyteorder("<"), copy=False).tobytes(), _LEVEL)
+
+        for data in pool.map(pack, range(0, level.width, side)):
+            # GDAL then reads a tile whose place it guessed without asking for its size
+            offsets.append(file.tell() + 4)
+            counts.append(len(data))
+            file.write(struct.pack("<I", len(data)) + data + data[-4:])
+    return offsets, counts

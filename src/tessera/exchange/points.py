@@ -1,0 +1,196 @@
+"""Vectors at points as a table, sampled cell by cell into a spool."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, TesseraError, silent, staging
+from tessera.geo import VectorTable, zones_of
+from tessera.store import PointStatus, parse_anywhere
+
+from .regions import parse_target
+from .sizes import Estimate
+from .spool import spooled_bytes, spooling
+from .state import cells_at, state_of
+from .tables import TABLE_SUFFIXES, VALUE_TEXT, as_table, is_several, refuse_taken, vector_names, write_table, years_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tessera.base import Progress
+    from tessera.store import Store
+
+    from .spool import Arrays, Spool
+
+BATCH = 16_384
+"""Points of one part."""
+_SCALE_BYTES = 4
+_INDEX_BYTES = 16
+"""Of a chunk, in a shard's index."""
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Points that are to be sampled into a table.
+
+    Attributes
+    ----------
+    target : the table
+    lonlat, inside : (N, 2) degrees and which of them lie on the grid
+    years, dims : of the vectors
+    columns : what comes before the vectors
+    """
+
+    target: Path
+    lonlat: NDArray[np.float64]
+    inside: NDArray[np.bool_]
+    years: tuple[int, ...]
+    dims: int
+    columns: dict[str, NDArray[Any]]
+
+    def estimate(self, store: Store) -> Estimate:
+        """Exact ranges of codes and scales, and the indexes of shards that are not known yet."""
+        rows = len(self.lonlat) * len(self.years)
+        cells = len(cells_at(self.lonlat[self.inside], store.layout.shard)) * len(self.years)
+        read = rows * (self.dims + _SCALE_BYTES) + cells * 2 * _INDEX_BYTES * store.layout.side**2
+        value = VALUE_TEXT if self.target.suffix.lower() == ".csv" else 4
+        work, written = rows * (8 * self.dims + 64), rows * (value * self.dims + 200)
+        return Estimate(f"{len(self.lonlat):,} points", len(self.years), self.dims, read, work, written)
+
+
+def _plan_points(store: Store, points: object, year: object, out: str | Path, dims: int | None, search: int) -> _Points:
+    target = parse_target(out, TABLE_SUFFIXES)
+    table = points if isinstance(points, (list, tuple, np.ndarray)) else as_table(points)
+    lonlat, inside = parse_anywhere(_positions(table))
+    years = years_of(year)
+    # what is wrong is said before anything is made
+    store.sample([], years, dims, search=search)
+    kept = store.dims if dims is None else dims
+    columns = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
+    if isinstance(table, VectorTable):
+        columns |= {name: column for name, column in table.columns.items() if name not in columns}
+    refuse_taken(columns, [*vector_names(kept), "status", "geometry", *["year"] * is_several(year)], "points")
+    return _Points(target, lonlat, inside, years, kept, columns)
+
+
+def estimate_points(
+    store: Store, points: object, year: object, out: str | Path, *, dims: int | None = None, search: int = 0
+) -> Estimate:
+    """What `export_points` takes, at most; raises what it raises."""
+    return _plan_points(store, points, year, out, dims, search).estimate(store)
+
+
+def export_points(
+    store: Store,
+    points: object,
+    year: object,
+    out: str | Path,
+    *,
+    dims: int | None = None,
+    search: int = 0,
+    progress: Progress = silent,
+) -> int:
+    """Write the vectors at points as a table: lon, lat, the points' own columns, then one a dimension, nan = no data.
+
+    Several years give a row a point and year, with the column `year`. The last columns are `status`, which says why a
+    point has no vector, and in Parquet `geometry`, which makes it GeoParquet.
+
+    Parameters
+    ----------
+    points, search : as `Store.sample` takes them
+    out : a .csv or .parquet file; it appears whole or not at all
+    progress : called with batches done and their total
+
+    Returns
+    -------
+    How many of the rows have data.
+
+    Raises
+    ------
+    InputError
+        Another suffix, or what `Store.sample` refuses.
+    """
+    plan = _plan_points(store, points, year, out, dims, search)
+    target, lonlat, years, kept = plan.target, plan.lonlat, plan.years, plan.dims
+    plan.estimate(store).check(target, spooled_bytes(target))
+    order = _by_cell(lonlat, store.layout.shard)
+    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    cells = cells_at(lonlat[plan.inside], store.layout.shard)
+    state = state_of(store, cells, years)
+    digest = hashlib.sha256(np.ascontiguousarray(lonlat).tobytes()).hexdigest()
+    request = {"state": state, "points": digest, "years": years, "dims": kept, "search": search, "batch": BATCH}
+    with spooling(target, request) as spool:
+
+        def sample(members: NDArray[np.int64]) -> Arrays:
+            found = store.sample(lonlat[members], years, dims, search=search)
+            return {"values": found.values, "status": found.status}
+
+        parts = [(f"{number:06d}", partial(sample, members)) for number, members in enumerate(batches)]
+        spool.fill(parts, len(parts), progress)
+        if state_of(store, cells, years) != state:
+            raise TesseraError(f"{store.objects.root} was written to while it was read; run the same command again")
+        with staging(target) as folder:
+            values, status = _gathered(spool, batches, (len(lonlat), len(years), kept), folder)
+            names = np.array([kind.name.lower() for kind in PointStatus], dtype=object)
+            write_table(
+                folder / target.name,
+                plan.columns,
+                years if is_several(year) else (),
+                values,
+                {},
+                {"status": names[status]},
+                _point_wkb(lonlat),
+            )
+            (folder / target.name).replace(target)
+        spool.finished = True
+    return int((status == PointStatus.VALID).sum())
+
+
+def _positions(given: object) -> object:
+    """Points as `parse_anywhere` takes them."""
+    if not isinstance(given, VectorTable):
+        return given
+    import shapely
+
+    kinds = shapely.get_type_id(given.geometries)
+    wrong = np.flatnonzero((kinds != shapely.GeometryType.POINT) | shapely.is_empty(given.geometries))
+    if len(wrong):
+        shape = given.geometries[wrong[0]]
+        what = "has no geometry" if shape is None or shape.is_empty else f"is a {shape.geom_type}"
+        raise InputError(f"{given.source}, feature {wrong[0]} {what}; expected points only")
+    return shapely.get_coordinates(given.geometries)
+
+
+def _by_cell(lonlat: NDArray[np.float64], side: int) -> NDArray[np.int64]:
+    """An order of points in which those of one cell, about, follow each other."""
+    step = side / 11_000
+    lat, lon = np.floor(lonlat[:, 1] / step), np.floor(lonlat[:, 0] / step)
+    return np.lexsort((lon, lat, zones_of(lonlat[:, 0])))
+
+
+def _gathered(
+    spool: Spool, batches: list[NDArray[np.int64]], shape: tuple[int, int, int], folder: Path
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """The batches' values in the points' own order, in a file of their own."""
+    values: Any = np.zeros(shape, dtype=np.float32)
+    if values.size:
+        values = np.lib.format.open_memmap(folder / "values.npy", mode="w+", dtype=np.float32, shape=shape)
+    status = np.zeros(shape[:2], dtype=np.uint8)
+    for number, members in enumerate(batches):
+        part = spool.get(f"{number:06d}")
+        values[members], status[members] = part["values"], part["status"]
+    return values, status
+
+
+def _point_wkb(lonlat: NDArray[np.float64]) -> tuple[NDArray[np.object_], dict[str, Any]]:
+    import shapely
+
+    points = np.asarray(shapely.points(lonlat), dtype=object).reshape(-1)
+    return points, {"geometry_types": ["Point"] if len(points) else []}

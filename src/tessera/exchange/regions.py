@@ -1,0 +1,307 @@
+"""Regions as files: read strip by strip into a spool, then written in one go."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, TesseraError, silent, staging, sync_folder
+from tessera.embeddings import dequantise, is_valid
+from tessera.geo import Window
+from tessera.store import plan_region
+
+from .arrays import write_npy, write_zarr
+from .geotiff import overview_bytes, write_geotiffs
+from .sizes import Estimate, region_bytes
+from .spool import UNIT_BYTES, Spool, spooled_bytes, spooling
+from .state import cells_of, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from tessera.base import Progress
+    from tessera.geo import Cell
+    from tessera.store import Region, Store
+
+    from .spool import Arrays
+
+REGION_SUFFIXES = (".tif", ".tiff", ".npy", ".zarr")
+
+
+class Strips:
+    """A region whose strips lie in a spool.
+
+    Parameters
+    ----------
+    region : what it is
+    spool : where its parts lie
+    quantised : whether codes and scales are wanted instead of values
+    """
+
+    def __init__(self, region: Region, spool: Spool | None, quantised: bool) -> None:
+        self.region, self.spool, self.quantised = region, spool, quantised
+        self.rows = list(region.strips(limit=UNIT_BYTES))
+        self.found = 0
+        self._kept: tuple[str, Arrays] | None = None
+
+    @property
+    def units(self) -> int:
+        """How many parts there are."""
+        return len(self.rows) * len(self.region.query.years)
+
+    def parts(self) -> Iterator[tuple[str, Any]]:
+        """Name and maker of each part."""
+        for year in range(len(self.region.query.years)):
+            for number, rows in enumerate(self.rows):
+                yield _name(year, number), partial(self._make, year, rows)
+
+    def _make(self, year: int, rows: range) -> Arrays:
+        index, cols = self.region.query.indexes[year], range(self.region.shape[1])
+        if self.region.warp is not None:
+            return {"values": self.region.values(rows, cols, index)}
+        codes, scales = self.region.quantised(rows, cols, index)
+        return {"codes": codes, "scales": scales}
+
+    def read(self, year: int, rows: range) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+        """Values (rows, width, D) float32, or codes int8 with their scales (rows, width)."""
+        found = [
+            (self._part(year, number), strip)
+            for number, strip in enumerate(self.rows)
+            if strip.start < rows.stop and strip.stop > rows.start
+        ]
+        cut = [
+            {name: array[max(rows.start - strip.start, 0) : rows.stop - strip.start] for name, array in part.items()}
+            for part, strip in found
+        ]
+        whole = {name: np.concatenate([part[name] for part in cut]) for name in cut[0]}
+        if self.quantised:
+            return whole["codes"], np.where(is_valid(whole["scales"]), whole["scales"], np.float32(np.nan))
+        if "values" in whole:
+            return whole["values"], None
+        return dequantise(whole["codes"], whole["scales"]), None
+
+    def _part(self, year: int, number: int) -> Arrays:
+        name = _name(year, number)
+        if self._kept is None or self._kept[0] != name:
+            if self.spool is None:
+                raise TesseraError("no strips were read")
+            self._kept = name, self.spool.get(name)
+        return self._kept[1]
+
+    def valid(self) -> int:
+        """Pixels with data, of all years."""
+        total = 0
+        for year in range(len(self.region.query.years)):
+            for number in range(len(self.rows)):
+                part = self._part(year, number)
+                good = np.isfinite(part["values"][..., 0]) if "values" in part else is_valid(part["scales"])
+                total += int(good.sum())
+        return total
+
+
+def _name(year: int, number: int) -> str:
+    return f"{year}-{number:06d}"
+
+
+def parse_target(out: str | Path, suffixes: tuple[str, ...]) -> Path:
+    """Check where an export goes.
+
+    Raises
+    ------
+    InputError
+        Another suffix, or a folder is there.
+    """
+    target = Path(out)
+    suffix = target.suffix.lower()
+    if suffix not in suffixes:
+        raise InputError(f"output {target.name}; expected one of {', '.join(suffixes)}")
+    if suffix == ".zarr" and target.exists():
+        raise InputError(f"output {target} exists; expected a new path for a Zarr group")
+    if target.is_dir():
+        raise InputError(f"output {target} is a folder; expected a file")
+    return target
+
+
+def targets_of(target: Path, years: tuple[int, ...], quantised: bool) -> list[Path]:
+    """The files that an export makes: a GeoTIFF holds one year, and codes have their scales in a file beside them."""
+    suffix = target.suffix.lower()
+    several = suffix in (".tif", ".tiff") and len(years) > 1
+    mains = [target.with_name(f"{target.stem}_{year}{target.suffix}") for year in years] if several else [target]
+    if not quantised or suffix == ".zarr":
+        return mains
+    return [file for main in mains for file in (main, main.with_name(f"{main.stem}_scales{main.suffix}"))]
+
+
+def estimate_region(store: Store, region: Region, out: str | Path, *, quantised: bool = False) -> Estimate:
+    """What an export of a region takes, at most.
+
+    Raises
+    ------
+    InputError
+        Another suffix, or codes of pixels that are mixed.
+    """
+    target = parse_target(out, REGION_SUFFIXES)
+    query = region.query
+    if quantised and region.warp is not None:
+        raise InputError(f"{region.warp.method} resampling mixes pixels, which then have no codes; expected nearest")
+    height, width = region.shape
+    pixels = height * width * len(query.years)
+    value = query.dims + 4 if quantised else 4 * query.dims
+    part = 4 * query.dims if region.warp is not None else query.dims + 4
+    written, work = pixels * value, pixels * part
+    if target.suffix.lower() in (".tif", ".tiff"):
+        # overviews lie beside the file while it is made, and then in it
+        work += overview_bytes(written)
+        written += overview_bytes(written)
+    what = f"a region of {height:,} x {width:,} pixels"
+    return Estimate(what, len(query.years), query.dims, region_bytes(store, region), work, written)
+
+
+def export_region(
+    store: Store,
+    area: object,
+    year: object,
+    out: str | Path,
+    *,
+    dims: int | None = None,
+    crs: object = None,
+    resolution: float | None = None,
+    resampling: str = "nearest",
+    clip: bool = False,
+    quantised: bool = False,
+    progress: Progress = silent,
+) -> tuple[int, int, int, int]:
+    """Write a region's vectors: float32, NaN = no data. A run that was stopped goes on when it is called again.
+
+    Parameters
+    ----------
+    area, year, dims, crs, resolution, resampling, clip : as `Store.read_region` takes them
+    out : .tif (a cloud-optimised GeoTIFF, a band a dimension; several years become a file each; needs the extra geo),
+        .npy (([year,] height, width, dims)) or .zarr (a group that xarray opens with its CRS); each appears whole or
+        not at all
+    quantised : write int8 codes and float32 scales instead, a quarter of the bytes; in files the scales lie beside the
+        codes, as `<name>_scales`
+    progress : called with strips done and their total
+
+    Returns
+    -------
+    height, width, dims, and how many pixels have data, over all years
+
+    Raises
+    ------
+    InputError
+        Another suffix, codes of pixels that are mixed, a disk that is too small, or what `Store.read_region` refuses.
+    TesseraError
+        The store changed meanwhile, or the disk refuses.
+    """
+    target = parse_target(out, REGION_SUFFIXES)
+    region = plan_region(store, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
+    query = region.query
+    estimate_region(store, region, target, quantised=quantised).check(target, spooled_bytes(target))
+    cells = _cells(store, region)
+    state = state_of(store, cells, query.years)
+    request = {"state": state, "target": _described(region), "years": query.years, "dims": query.dims}
+    with spooling(target, request) as spool:
+        strips = Strips(region, spool, quantised)
+        spool.fill(strips.parts(), strips.units, progress)
+        if state_of(store, cells, query.years) != state:
+            raise TesseraError(f"{query.root} was written to while it was read; run the same command again")
+        found = strips.valid()
+        with staging(target) as folder:
+            files = _write(strips, folder, target)
+            for file in files:
+                _place(file, target.with_name(file.name))
+        sync_folder(target.parent)
+        spool.finished = True
+    return (*region.shape, query.dims, found)
+
+
+def _write(strips: Strips, folder: Path, target: Path) -> list[Path]:
+    """Write all files into a folder; the main one comes last."""
+    names = [file.name for file in targets_of(target, strips.region.query.years, strips.quantised)]
+    suffix = target.suffix.lower()
+    files = [folder / name for name in names]
+    if suffix == ".npy":
+        write_npy(strips, files)
+    elif suffix == ".zarr":
+        write_zarr(strips, files[0])
+    else:
+        write_geotiffs(strips, files, target)
+    return files[::-1]
+
+
+def _place(part: Path, target: Path) -> None:
+    if target.suffix.lower() == ".zarr" and target.exists():
+        raise InputError(f"output {target} exists; expected a new path for a Zarr group")
+    for path in part.rglob("*") if part.is_dir() else [part]:
+        if path.is_file():
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    part.replace(target)
+
+
+def _cells(store: Store, region: Region) -> set[Cell]:
+    """The cells that a region may read, in other CRSs those around its outline's zones."""
+    window = region.target.window
+    side = store.layout.shard
+    if window is not None and not region.target.others:
+        return cells_of([window], side)
+    found: set[Cell] = set()
+    for rows in region.strips(limit=UNIT_BYTES):
+        cols = range(region.shape[1])
+        found |= cells_of(_windows_around(store, region, rows, cols), side)
+    return found
+
+
+def _windows_around(store: Store, region: Region, rows: range, cols: range) -> Iterator[Window]:
+    """Windows of every zone that hold the outline of a rectangle of the grid and the reach of a kernel."""
+    from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, from_lonlat, zones_of
+
+    edges = [
+        region.target.lonlat(range(row, row + 1), cols)
+        for row in (rows.start, (rows.start + rows.stop) // 2, rows.stop - 1)
+    ] + [region.target.lonlat(rows, range(col, col + 1)) for col in (cols.start, cols.stop - 1)]
+    lon = np.concatenate([edge[0].reshape(-1) for edge in edges])
+    lat = np.concatenate([edge[1].reshape(-1) for edge in edges])
+    good = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = lon[good], np.clip(lat[good], -80, 84)
+    if not len(lon):
+        return
+    margin = 4 + int(4 * region.step)
+    present = np.unique(zones_of(lon))
+    near = {(int(zone) + step - 1) % 60 + 1 for zone in present for step in (-1, 0, 1)}
+    for zone in sorted(near.intersection(store.zones)):
+        px, py = (np.floor(value / PIXEL_SIZE) for value in from_lonlat(lon, lat, zone))
+        west, east = max(int(px.min()) - margin, WEST), min(int(px.max()) + margin, EAST)
+        south, north = max(int(py.min()) - margin, SOUTH), min(int(py.max()) + margin, NORTH)
+        if west < east and south < north:
+            yield Window(zone, west, north, east - west, north - south)
+
+
+def _described(region: Region) -> dict[str, Any]:
+    """All that the pixels of a region depend on, as plain values."""
+    target, outline = region.target, region.outline
+    clip = None
+    if outline is not None:
+        import hashlib
+
+        arrays = (outline.x0, outline.y0, outline.x1, outline.y1)
+        clip = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+    return {
+        "crs": target.crs,
+        "transform": target.transform,
+        "shape": target.shape,
+        "others": target.others,
+        "method": "nearest" if region.warp is None else region.warp.method,
+        "clip": clip,
+        "unit": UNIT_BYTES,
+    }

@@ -1,0 +1,146 @@
+"""Finished parts of a long export, kept beside its target until it is whole, so that a run that was stopped goes on.
+
+A part is one file that appears whole or not at all. Parts belong to one request: to another store, another state of its
+cells, another area or other options they are of no use, and go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import zipfile
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, TesseraError, file_lock, write_atomic
+from tessera.store import ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tessera.base import Progress
+
+    Arrays = dict[str, NDArray[Any]]
+
+UNIT_BYTES = 64 * 1024**2
+"""Float32 values of one part of a region; what a stop costs at most."""
+_FORMAT = 1
+"""Raised when parts of older versions can no longer be used."""
+
+
+class Spool:
+    """Parts of one request.
+
+    Parameters
+    ----------
+    folder : where they lie
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.finished = False
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
+    def has(self, name: str) -> bool:
+        """Whether a part is there."""
+        return self._path(name).is_file()
+
+    def put(self, name: str, arrays: Arrays) -> None:
+        """Keep a part."""
+        data = io.BytesIO()
+        np.savez(data, **arrays)  # type: ignore[arg-type]
+        write_atomic(self._path(name), data.getbuffer())
+
+    def get(self, name: str) -> Arrays:
+        """A part, its checksums checked.
+
+        Raises
+        ------
+        TesseraError
+            It is damaged; it is removed, so that the next run makes it anew.
+        """
+        path = self._path(name)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {key: file[key] for key in file.files}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            path.unlink(missing_ok=True)
+            raise TesseraError(f"{path} is damaged ({error}); run the same command again to make it anew") from None
+
+    def fill(self, parts: Iterable[tuple[str, Callable[[], Arrays]]], total: int, progress: Progress) -> None:
+        """Make the parts that are not there, one being read while another is kept.
+
+        Parameters
+        ----------
+        parts : name and maker of each, in order
+        progress : called with parts there and `total`
+        """
+        progress(0, total)
+
+        def missing() -> Iterator[Callable[[], tuple[str, Arrays | None]]]:
+            for name, make in parts:
+                yield partial(_made, name, None if self.has(name) else make)
+
+        for done, (name, arrays) in enumerate(ahead(missing()), 1):
+            if arrays is not None:
+                self.put(name, arrays)
+            progress(done, total)
+
+
+def _made(name: str, make: Callable[[], Arrays] | None) -> tuple[str, Arrays | None]:
+    return name, None if make is None else make()
+
+
+def _folder(target: Path) -> Path:
+    return target.with_name(f".{target.name}.spool")
+
+
+def spooled_bytes(target: Path) -> int:
+    """Bytes of the parts that lie beside a target."""
+    return sum(path.stat().st_size for path in _folder(target).glob("*.npz"))
+
+
+@contextmanager
+def spooling(target: Path, request: dict[str, Any]) -> Iterator[Spool]:
+    """The spool of a request, beside its target; it stays when the work is stopped and goes when it is `finished`.
+
+    Parameters
+    ----------
+    request : plain values that say all that the parts depend on
+
+    Raises
+    ------
+    InputError
+        Another process is writing this target.
+    """
+    folder = _folder(target)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = file_lock(folder / "lock", wait=False) if os.name == "posix" else nullcontext()
+    try:
+        with lock:
+            text = json.dumps({"format": _FORMAT, **request}, sort_keys=True)
+            digest = hashlib.sha256(text.encode()).hexdigest().encode()
+            mark = folder / "request"
+            if not mark.is_file() or mark.read_bytes() != digest:
+                for path in folder.glob("*.npz"):
+                    path.unlink()
+                write_atomic(mark, digest)
+            spool = Spool(folder)
+            try:
+                yield spool
+            finally:
+                if spool.finished or not any(folder.glob("*.npz")):
+                    shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        raise InputError(f"{target} is being written by another process") from None

@@ -1,0 +1,147 @@
+"""The socket of one client: every wait has an end, and files go from disk to socket within the system where it can."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import ssl
+import time
+
+SLICE = 256 * 1024
+"""What must be gone within the stall limit, bytes: by default some 9 kB a second."""
+_RECEIVE = 16 * 1024
+_NOT_DIRECTLY = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOVERFLOW)
+"""What sendfile says on file systems that cannot."""
+
+
+class Cut(Exception):  # noqa: N818
+    """The file became shorter or was written into: the answer cannot be finished, and must not look finished."""
+
+
+class Wire:
+    """A client's socket, encrypted or not.
+
+    Attributes
+    ----------
+    sent : bytes so far
+    since : when the wait for the client's next move, or the sending of the present slice, began; seconds of the
+        monotonic clock
+    """
+
+    def __init__(self, raw: socket.socket, stall_seconds: float) -> None:
+        self._socket = raw
+        self._stall = stall_seconds
+        self.sent = 0
+        self.since = time.monotonic()
+
+    def encrypt(self, context: ssl.SSLContext, seconds: float) -> None:
+        """Make the handshake within `seconds`.
+
+        Raises
+        ------
+        OSError
+            The client speaks no TLS, or too slowly.
+        """
+        self._socket.settimeout(seconds)
+        self._socket = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
+        self._socket.do_handshake()
+
+    def receive(self, seconds: float) -> bytes | None:
+        """The next bytes, none where the client has gone; None where nothing came in time."""
+        if seconds <= 0:
+            return None
+        self._socket.settimeout(seconds)
+        try:
+            return self._socket.recv(_RECEIVE)
+        except TimeoutError:
+            return None
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Send all of it.
+
+        Raises
+        ------
+        OSError
+            The client is gone, or took less than a slice within the stall limit.
+        """
+        self._socket.settimeout(self._stall)
+        view = memoryview(data)
+        for start in range(0, len(view), SLICE):
+            self.since = time.monotonic()
+            part = view[start : start + SLICE]
+            self._socket.sendall(part)
+            self.sent += len(part)
+
+    def stream(self, handle: int, start: int, stop: int) -> None:
+        """Send bytes `start` up to `stop` of an open file.
+
+        Raises
+        ------
+        OSError
+            As for `write`.
+        Cut
+            The file ends before `stop`.
+        """
+        directly = not isinstance(self._socket, ssl.SSLSocket)
+        while start < stop:
+            count = min(SLICE, stop - start)
+            if directly:
+                taken = self._send_directly(handle, start, count)
+                directly = taken is not None
+                start += taken or 0
+                continue
+            data = os.pread(handle, count, start)
+            if not data:
+                raise Cut
+            self.write(data)
+            start += len(data)
+
+    def _send_directly(self, handle: int, start: int, count: int) -> int | None:
+        """Let the system copy a slice from file to socket; None where it cannot."""
+        self.since = time.monotonic()
+        self._socket.settimeout(0)
+        done = 0
+        while done < count:
+            try:
+                taken = os.sendfile(self._socket.fileno(), handle, start + done, count - done)
+            except BlockingIOError:
+                self._wait_writable(self.since + self._stall - time.monotonic())
+                continue
+            except OSError as error:
+                if done == 0 and error.errno in _NOT_DIRECTLY:
+                    return None
+                raise
+            if taken == 0:
+                raise Cut
+            done += taken
+            self.sent += taken
+        return done
+
+    def _wait_writable(self, seconds: float) -> None:
+        waiter = select.poll()
+        waiter.register(self._socket.fileno(), select.POLLOUT)
+        if seconds <= 0 or not waiter.poll(seconds * 1000):
+            raise TimeoutError
+
+    def linger(self, seconds: float) -> None:
+        """Read on for a moment after the last answer: bytes left unread would make the system throw it away."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            return
+        self._socket.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + seconds
+        while self.receive(deadline - time.monotonic()):
+            pass
+
+    def stop(self) -> None:
+        """End both directions, from any thread: what waits on them fails at once."""
+        try:
+            # not the method of an encrypted socket, which would then go on in plain text
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Close the socket, once, from the thread that uses it."""
+        self._socket.close()

@@ -1,0 +1,87 @@
+"""Whether a store's documents say what its tessera.json says: Zarr metadata and coordinate chunks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tessera.base import InputError
+
+from .metadata import DOCUMENT, documents
+from .within import file_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .metadata import Header
+
+_SLACK = 1024**2
+"""Bytes by which a document may be longer than ours: others may add attributes."""
+_VERSION = "geoemb:build_version"
+_OPEN = "/attributes"
+
+
+def damaged_documents(folder: Path, header: Header) -> Iterator[tuple[str, bytes, str]]:
+    """Key, right bytes, and what is wrong, of each document that is missing or does not say what it must.
+
+    Attributes, and nodes of the root's consolidated metadata, that we do not write may be there; the version of the
+    software that wrote them may be another.
+    """
+    for key, data in documents(header):
+        wrong = _compare(folder, key, data)
+        if wrong is not None:
+            yield key, data, wrong
+
+
+def _compare(folder: Path, key: str, data: bytes) -> str | None:
+    path = folder / key
+    try:
+        size = file_size(folder, path)
+    except InputError as error:
+        return str(error)
+    if size is None:
+        return f"{key} is missing"
+    if size > len(data) + _SLACK:
+        return f"{key} has {size} bytes; expected about {len(data)}"
+    found = path.read_bytes()
+    if found == data:
+        return None
+    if "/c/" in key:
+        return None if _unpacked(found, data) == _unpacked(data, data) else f"{key} is not the coordinates expected"
+    try:
+        value = json.loads(found)
+    except (ValueError, RecursionError):
+        return f"{key} is not JSON"
+    where = _difference(json.loads(data), value, _OPEN if key == DOCUMENT else "")
+    return None if where is None else f"{key} is not as {DOCUMENT} has it, at {where}"
+
+
+def _unpacked(data: bytes, expected: bytes) -> bytes | None:
+    """What blosc packed, None where it claims another length than `expected`: other versions pack other bytes."""
+    from numcodecs import blosc
+
+    if data[4:8] != expected[4:8] or int.from_bytes(data[12:16], "little") != len(data):
+        return None
+    try:
+        return bytes(blosc.Blosc().decode(data))
+    except (RuntimeError, ValueError):
+        return None
+
+
+def _difference(expected: Any, found: Any, where: str) -> str | None:
+    """The first place where a document is not as expected; None where it is."""
+    if not (isinstance(expected, dict) and isinstance(found, dict)):
+        return None if expected == found else where or "/"
+    may_have_more = where.endswith((_OPEN, "/consolidated_metadata/metadata"))
+    for name in sorted(set(found) - set(expected)):
+        # Zarr: what says so may be overlooked
+        if not (may_have_more or (isinstance(found[name], dict) and found[name].get("must_understand") is False)):
+            return f"{where}/{name[:60]}"
+    for name, value in expected.items():
+        if name not in found:
+            return f"{where}/{name}"
+        inside = None if name == _VERSION else _difference(value, found[name], f"{where}/{name}")
+        if inside is not None:
+            return inside
+    return None
