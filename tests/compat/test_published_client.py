@@ -141,12 +141,18 @@ def test_the_published_client_reads_our_store(
 
 
 def test_a_zone_and_its_accessor(store: Store, python: Path, served: tuple[str, Path], tmp_path: Path) -> None:
+    # in the usual geometry: the client plans a task a shard of the whole zone
+    folder = Path(store.objects.root).with_name("usual.zarr")
+    store = create_store(folder, 128, MODEL, zones=(31,))
+    for seed, year in enumerate(YEARS):
+        store.write(random_embeddings(NORTH, 70 + seed), year)
     year = YEARS[1]
+    location = f"{served[0].rpartition('/')[0]}/{folder.name}"
     places = [
         (NORTH.west * 10 + 10 * col + 5, NORTH.north * 10 - 10 * row - 5) for row, col in ((64, 33), (0, 0), (99, 7))
     ]
     bounds = [NORTH.west * 10 + 205, NORTH.north * 10 - 1105, NORTH.west * 10 + 1305, NORTH.north * 10 - 305]
-    asked = {"kind": "zone", "store": served[0], "zone": 31, "year": year, "places": places, "bounds": bounds}
+    asked = {"kind": "zone", "store": location, "zone": 31, "year": year, "places": places, "bounds": bounds}
     answers = ask(python, tmp_path, {"zone": asked}, served[1])
     found = {key.removeprefix("zone/"): answers[key] for key in answers}
     assert sorted(found["years"].tolist()) == sorted(YEARS)

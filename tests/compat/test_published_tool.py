@@ -12,6 +12,7 @@ import pytest
 from compat_helpers import ask, lonlat, published_python
 from pyproj import Transformer
 
+from tessera.exchange import import_tiles
 from tessera.geo import Window
 from tessera.store import open_store
 
@@ -154,5 +155,12 @@ def test_we_read_what_the_published_tool_wrote(tmp_path: Path) -> None:
     # and both are what the tiles hold in that place, one of them where two overlap
     for row, choices in zip(mine, held, strict=True):
         assert any(np.array_equal(row, choice, equal_nan=True) for choice in choices)
+    # and the same tiles, imported by us, answer the same but where two overlap, which one alone decides
+    imported = import_tiles(tmp_path / "tiles", tmp_path / "imported.zarr")
+    assert (imported.written, imported.failed) == (len(TILES), [])
+    own = open_store(tmp_path / "imported.zarr").sample_points(points, YEAR)
+    alone = np.asarray([len(choices) == 1 for choices in held])
+    assert alone.mean() > 0.5
+    assert np.array_equal(own[alone], mine[alone], equal_nan=True)
     with pytest.raises(Exception, match="year 2020"):
         store.sample_points(asking["points"], 2020)

@@ -352,7 +352,7 @@ def test_a_cog_of_any_shape_and_size_of_offsets_is_read_by_gdal(
     with rasterio.open(path) as raster:
         assert np.array_equal(np.moveaxis(raster.read(), 0, -1), values, equal_nan=True)
         assert raster.crs.to_epsg() == 3035
-        assert tuple(raster.transform) == tuple(place["transform"])  # type: ignore[arg-type]
+        assert tuple(raster.transform)[:6] == (10, 0, 4e6, 0, -10, 3e6)
         assert raster.tags()["YEAR"] == "2024"
         assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert len(raster.overviews(1)) == len(cog_module.overview_shapes(height, width, 128))

@@ -341,7 +341,7 @@ def test_questions_that_have_no_answer_are_one_line(tmp_path: Path) -> None:
         (lambda: store.sample_points([(5, 50)], text), "year '2024'"),
         (lambda: store.sample_points([(5, 50)], 2024, dims=3), "one of 2, 8"),
         (lambda: store.read_region((5, 84, 6, 85), 2024), "85 N"),
-        (lambda: store.read_region(ACROSS, 2024, crs="EPSG:4326"), "EPSG:4326"),
+        (lambda: store.read_region(ACROSS, 2024, crs="EPSG:99999"), "EPSG:99999"),
         (lambda: store.read_region(replace(ACROSS, zone=7), 2024), "no zone 7"),
         (lambda: create_store(tmp_path / "s", 8, MODEL), "exists"),
         (lambda: create_store(tmp_path / "t", 9, MODEL), "9 dims"),
@@ -373,7 +373,7 @@ def test_exports_hold_what_the_store_holds(tmp_path: Path) -> None:
     assert export_points(store, points, 2024, tmp_path / "p.csv") == found
     assert export_points(store, points, 2024, tmp_path / "p.parquet") == found
     for table in (pyarrow.csv.read_csv(tmp_path / "p.csv"), pyarrow.parquet.read_table(tmp_path / "p.parquet")):
-        assert table.column_names == ["lon", "lat", *(f"e{k}" for k in range(8))]
+        assert table.column_names[:10] == ["lon", "lat", *(f"e{k}" for k in range(8))]
         rows = np.array([[row[f"e{k}"] for k in range(8)] for row in table.to_pylist()], dtype=np.float32)
         np.testing.assert_allclose(rows, wanted, rtol=1e-6, equal_nan=True)
     assert export_region(store, ACROSS, 2024, tmp_path / "r.npy") == (130, 150, 8, int(given_.valid.sum()))

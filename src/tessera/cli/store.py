@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import store_check, store_coverage, store_preview
+from . import store_check, store_coverage, store_exchange, store_preview
 from ._show import print_json, print_table
 
 app = typer.Typer(help="Stores: years of embeddings at a path or URL.", no_args_is_help=True)
@@ -15,6 +15,8 @@ app.command("coverage")(store_coverage.coverage)
 app.command("catalogue")(store_coverage.catalogue)
 app.command("check")(store_check.check)
 app.command("repair")(store_check.repair)
+app.command("import")(store_exchange.import_)
+app.command("export")(store_exchange.export)
 
 
 @app.command("info")

@@ -3,15 +3,32 @@
 from .points import estimate_points, export_points
 from .regions import estimate_region, export_region, targets_of
 from .sizes import Estimate
+from .tile_export import TilesWritten, estimate_tiles, export_tiles
+from .tile_import import ImportReport, estimate_import, import_tiles
+from .tiles import EMBEDDINGS, find_tiles, tile_window
+from .year_store import YearStoreWritten, estimate_year_store, export_year_store, import_year_store
 from .zonal import estimate_zonal, export_zonal
 
 __all__ = [
+    "EMBEDDINGS",
     "Estimate",
+    "ImportReport",
+    "TilesWritten",
+    "YearStoreWritten",
+    "estimate_import",
     "estimate_points",
     "estimate_region",
+    "estimate_tiles",
+    "estimate_year_store",
     "estimate_zonal",
     "export_points",
     "export_region",
+    "export_tiles",
+    "export_year_store",
     "export_zonal",
+    "find_tiles",
+    "import_tiles",
+    "import_year_store",
     "targets_of",
+    "tile_window",
 ]

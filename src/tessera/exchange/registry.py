@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("codes", "scales", "landmask")
 _FILE_LIMIT = 4 * 1024**3
 _BATCH = 65_536
-_COLUMNS = {
+_COLUMNS: dict[str, dict[str, tuple[str, str | None]]] = {
     "manifest.parquet": {"codes": ("grid_size", None), "scales": ("scales_size", None)},
     "registry.parquet": {"codes": ("file_size", "hash"), "scales": ("scales_size", "scales_hash")},
     "landmasks.parquet": {"landmask": ("file_size", "hash")},

@@ -26,7 +26,7 @@ def dataset_of(model: ModelIdentity) -> Dataset:
     """The dataset of a model: the published one of its name, else version 0.0 and a variant that holds its digest."""
     match = re.fullmatch(r"tessera:v(\d+\.\d+)-([\w.~-]+)", model.name, re.ASCII)
     if match is not None:
-        dataset = parse_pair(*match.groups(), model.name)
+        dataset = parse_pair(match[1], match[2], model.name)
         if dataset_identity(dataset, model.dims).sha256 == model.sha256:
             return dataset
     name = re.sub(r"[^\w.~-]+", "-", model.name, flags=re.ASCII)

@@ -98,8 +98,8 @@ def export_tiles(
 
     A tile's raster is `tile_window`; its pixels come from the zone of its centre. Where that zone has no data and the
     pixel lies over the zone's border, it is the one of the neighbouring zone that holds its centre. Landmasks say land
-    everywhere: a pixel without data has the scale NaN. Tiles of other areas and years may be added to the folder. A tile
-    that is there, of the same state of the store, is left alone.
+    everywhere: a pixel without data has the scale NaN. Tiles of other areas and years may be added to the folder. A
+    tile that is there, of the same state of the store, is left alone.
 
     Parameters
     ----------
@@ -186,7 +186,11 @@ def _export_tile(store: Store, files: TileFiles) -> str:
     record.unlink(missing_ok=True)
     facts: dict[str, list[Any]] = {}
     if is_valid(scales).any():
-        made = {"landmask": landmask_bytes(files.tile, window), "scales": npy_bytes(scales), "codes": npy_bytes(codes)}
+        made: dict[str, bytes | memoryview] = {
+            "landmask": landmask_bytes(files.tile, window),
+            "scales": npy_bytes(scales),
+            "codes": npy_bytes(codes),
+        }
         for kind, data in made.items():
             write_atomic(paths[kind], data)
             facts[kind] = [len(data), sha256_hex(data)]

@@ -14,7 +14,8 @@ from tessera.geo import Window
 from tessera.store import NoStoreError, Store, create_store, open_store, parse_year
 
 from .registry import FileFacts, dataset_columns, read_registries
-from .sidecar import identity_of, model_of, parse_pair, read_sidecar
+from .sidecar import DIMS, identity_of, model_of, parse_pair, read_sidecar
+from .sizes import Estimate
 from .tiles import LANDMASK_BYTES, MOST_DIMS, find_tiles, npy_limit, parse_npy, read_landmask, read_within
 
 if TYPE_CHECKING:
@@ -319,3 +320,34 @@ def _is_done_in(store: Store, cell: Any, window: Window, year: int, provenance: 
     last = record.inputs[-1]
     # the last part is never touched by another, so this asks only whether the cell's objects are there
     return store.holds(Window(cell.zone, *last["window"]), year, last["provenance"])
+
+
+def estimate_import(source: str | Path, year: int | None, tiles: bool) -> Estimate:
+    """What an import writes, at most: as much as the source's files, and half as much again at the edges of chunks.
+
+    Raises
+    ------
+    InputError
+        No such folder, or no tiles in it.
+    """
+    folder = Path(source)
+    if tiles:
+        found = find_tiles(folder, year)
+        size = sum(_bytes(path) for files in found for path in (files.codes, files.scales))
+        what = f"{len(found):,} tiles"
+    else:
+        size = sum(_bytes(path) for path in folder.rglob("*"))
+        what = f"a year store of {size / 1e6:,.1f} MB"
+    return Estimate(what, 1, _dims(folder), size, 0, size + size // 2)
+
+
+def _dims(folder: Path) -> int:
+    named = read_sidecar(folder)
+    return DIMS if named is None or named[1] is None else named[1].dims
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0

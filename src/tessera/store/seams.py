@@ -46,14 +46,14 @@ def seam(codes: NDArray[np.int8], scales: NDArray[np.float32]) -> tuple[bool, st
     if len(use) < MIN_ROWS:
         return False, None
     steps = _squares(values[use, 1:], values[use, :-1])
-    beside = np.delete(steps, DEPTH - 1, axis=1)
+    across, *beside = np.median(np.roll(steps, 1 - DEPTH, axis=1), axis=0).tolist()
     # what rounding to codes alone makes of equal vectors: a variance of scale^2 / 12 in each
     floor = float(np.median(scales[use].astype(np.float64) ** 2)) * codes.shape[-1] / 6
-    ratio = (float(np.median(steps[:, DEPTH - 1])) + floor) / (float(np.median(beside)) + floor)
-    if not STEP_LEAST <= ratio <= STEP_MOST:
+    least, most = ((across + floor) / (side + floor) for side in (max(beside), min(beside)))
+    if least > STEP_MOST or most < STEP_LEAST:
         return True, (
-            f"vectors differ {ratio:.2g} times as much across as beside it (expected {STEP_LEAST} to {STEP_MOST}): one "
-            f"of the two lies aside or was made by other means"
+            f"vectors differ {least:.2g} to {most:.2g} times as much across as beside it: one of the two lies aside or "
+            f"was made by other means"
         )
     slide = _slide(values)
     if slide is not None:
