@@ -54,7 +54,7 @@ def make() -> str | None:
     shutil.rmtree(made, ignore_errors=True)
     commands: tuple[list[str], ...] = (
         [python, "-m", "venv", str(made)],
-        [str(made / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(REQUIREMENTS)],
+        [str(made / "bin" / "python"), "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS)],
     )
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True)

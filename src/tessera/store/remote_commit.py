@@ -162,7 +162,9 @@ class CellCommits:
             if mark is not None:
                 return Register(version, pending_attempt(mark[0]))
 
-    def commit(self, place: Place, base: Base, record: Commit, shards: dict[str, bytes | bytearray | None]) -> Commit | None:
+    def commit(
+        self, place: Place, base: Base, record: Commit, shards: dict[str, bytes | bytearray | None]
+    ) -> Commit | None:
         """Steps 2 to 5; None where another won."""
         began, began_at = time.monotonic(), time.time()
         attempt = uuid.uuid4().hex

@@ -147,7 +147,9 @@ class RemoteGround:
         except CorruptError as error:
             raise unreadable(place.cell, error) from None
 
-    def _unchanged(self, place: Place, base: Base, record: Commit, shards: dict[str, bytes | bytearray | None]) -> Commit | None:
+    def _unchanged(
+        self, place: Place, base: Base, record: Commit, shards: dict[str, bytes | bytearray | None]
+    ) -> Commit | None:
         """The record that is there, if it is of these very bytes and they are all there."""
         before = base.before
         if before is None or base.register.attempt is not None:
