@@ -306,10 +306,9 @@ def test_a_header_of_any_bytes_is_an_array_or_one_line(tail: bytes, place: int, 
     for data in (bytes(good), b"\x93NUMPY" + tail, tail):
         try:
             found = parse_npy(data, "x.npy", "<f4", 2)
-        except InputError as error:
-            assert "x.npy" in str(error)
-        else:
-            assert found.nbytes <= len(data)
+        except InputError:
+            continue
+        assert found.nbytes <= len(data)
 
 
 def test_corrupt_scales_and_water_are_no_data_and_counted(tmp_path: Path) -> None:

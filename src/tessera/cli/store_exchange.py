@@ -76,8 +76,8 @@ def _print(report: ImportReport, what: str) -> None:
     print(f"{report.store}: {what} {report.written} written, {report.kept} there before{left}{unlisted}{checked}")
     pixels = report.pixels
     print(
-        f"pixels written: {pixels.valid:,} with data, {pixels.no_data:,} without (of these {pixels.water:,} water by the "
-        f"landmask, {pixels.corrupt:,} with a corrupt scale)"
+        f"pixels written: {pixels.valid:,} with data, {pixels.no_data:,} without (of these {pixels.water:,} water by "
+        f"the landmask, {pixels.corrupt:,} with a corrupt scale)"
     )
 
 

@@ -6,7 +6,8 @@ from .sizes import Estimate
 from .tile_export import TilesWritten, estimate_tiles, export_tiles
 from .tile_import import ImportReport, estimate_import, import_tiles
 from .tiles import EMBEDDINGS, find_tiles, tile_window
-from .year_store import YearStoreWritten, estimate_year_store, export_year_store, import_year_store
+from .year_store import YearStoreWritten, estimate_year_store, export_year_store
+from .year_store_import import import_year_store
 from .zonal import estimate_zonal, export_zonal
 
 __all__ = [

@@ -1,12 +1,13 @@
 """Registries of tiles: which tiles there are, how long their files are, and their digests where that is told.
 
 Two kinds are in use: geotessera 0.8 to 0.11 reads `manifest.parquet` and `landmasks.parquet` (lengths only), 0.7
-`registry.parquet` and `landmasks.parquet` (SHA-256 too). A folder that we write has all three.
+`registry.parquet`, a GeoParquet file, and `landmasks.parquet` (SHA-256 too). A folder that we write has all three.
 """
 
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ _COLUMNS: dict[str, dict[str, tuple[str, str | None]]] = {
     "landmasks.parquet": {"landmask": ("file_size", "hash")},
 }
 """Registry -> kind of file -> columns of its length and its SHA-256."""
+_GEOMETRY = "geometry"
 
 Key = tuple[str, int, int, int]
 """Kind of file, year (0 for landmasks), centre's longitude and latitude in hundredths of a degree."""
@@ -249,6 +251,7 @@ def write_registries(folder: Path, rows: list[TileRow], dataset: Dataset) -> Non
         "file_size": sizes["codes"],
         "scales_hash": digests["scales"],
         "scales_size": sizes["scales"],
+        **_geometry(places),
     }
     tiles = sorted(by_tile)
     masks = [by_tile[tile].files["landmask"] for tile in tiles]
@@ -267,10 +270,24 @@ def _places(tiles: list[Tile]) -> dict[str, Any]:
     return {"lon": centres[:, 0], "lat": centres[:, 1], "lon_i": keys[:, 0], "lat_i": keys[:, 1]}
 
 
+def _geometry(places: dict[str, Any]) -> dict[str, Any]:
+    """The centres as points in WKB."""
+    import shapely
+
+    return {_GEOMETRY: list(shapely.to_wkb(shapely.points(places["lon"], places["lat"])))}
+
+
 def _parquet(columns: dict[str, Any]) -> memoryview:
+    """A Parquet file's bytes; GeoParquet 1.0 in longitude and latitude where there is a column of geometry."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    table = pa.table({name: values for name, values in columns.items() if name != _GEOMETRY})
+    if _GEOMETRY in columns:
+        column = {"encoding": "WKB", "geometry_types": ["Point"]}
+        geo = {"version": "1.0.0", "primary_column": _GEOMETRY, "columns": {_GEOMETRY: column}}
+        table = table.append_column(_GEOMETRY, pa.array(columns[_GEOMETRY], pa.binary()))
+        table = table.replace_schema_metadata({b"geo": json.dumps(geo, sort_keys=True).encode()})
     file = io.BytesIO()
-    pq.write_table(pa.table(columns), file, compression="zstd")
+    pq.write_table(table, file, compression="zstd")
     return file.getbuffer()

@@ -183,6 +183,10 @@ class _Import:
         if self.store is None:
             self.store = open_target(self.target, model)
         check_model(self.store, model)
+        if tile.window.zone not in self.store.zones:
+            where = f"tile {files.tile.name} of {files.year}"
+            self.report.failed.append(f"{where}: {self.store.objects.root} has no zone {tile.window.zone}")
+            return
         self.report.unlisted += bool(self.registry.names) and not self.registry.lists(files.tile, files.year)
         if is_done(self.store, tile.window, files.year, tile.provenance):
             self.report.kept += 1

@@ -2,11 +2,15 @@
 
 Embeddings of neighbouring pixels differ about as much across a border between cells as they do beside it, and a row
 fits best to the row that lies beside it. Both are said by medians over the border's rows of squared distances between
-vectors, so that roads and edges of fields do not count. Measured on smooth random fields (correlated over 0.7 to 12
-pixels, with noise of none to half of the signal, quantised as embeddings are; 128 and 1024 rows, 8 and 128 dims; 40
-fields each), the ratio of an honest border was 0.77 to 1.28, and 0.98 to 1.03 for 1024 rows of 128 dims. A cell whose
-pixels lie one column aside gave at least 1.7 or exactly 0 without noise, one that lies a row aside a fit that was at
-least 1.25 times better a row along. A field that is mostly noise from pixel to pixel cannot tell.
+vectors, so that roads and corners of fields do not count; edges that run along a border do, so that the step across is
+held against the largest and the smallest of the six steps beside it.
+
+Measured on 1,666 borders in smooth random fields (correlated over 0.7 to 25 pixels, noise of 0 to 0.1 of the signal,
+quantised; 128 and 1,024 rows, 8 and 128 dims) without a shift: one was flagged. On 70 borders laid through embeddings
+of simulated scenes: none. Of cells with 1,024 rows or 128 dims in fields that are smooth over 12 pixels or less and
+without noise, every shift of a pixel and every other field was caught; in the embeddings of simulated scenes, of 256
+rows, every column that was doubled and 58 to 65 % of shifts by one pixel. A field that is mostly noise from pixel to
+pixel cannot tell.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ DEPTH = 4
 """Columns of each side that are compared: one at the border, and three steps between columns beside it."""
 STEP_MOST = 1.5
 STEP_LEAST = 0.6
-"""What the difference across may be, as a share of the differences beside the border."""
+"""By how much the step across may exceed the largest step beside it, and fall short of the smallest."""
 SLIDE = 0.9
 """A border that fits so much better a few rows along was not written where it belongs."""
 SLIDES = (-2, -1, 1, 2)
