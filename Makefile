@@ -33,7 +33,7 @@ published: $(READY)
 	$(BIN)/python tools/published_client.py
 
 unit: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/belgium.py ../shared/data

@@ -5,6 +5,7 @@ store_client.py tessera|geotessera URL: then a line of JSON for each thing to do
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -26,29 +27,30 @@ class Ours:
 
         self.tessera = tessera
 
-    def open(self) -> None:
-        """One request."""
-        self.store = self.tessera.open_store(self.url, cache=False)
+    def open(self, cached: bool = False) -> None:
+        """One request; the cache's folder is this process's own."""
+        self.store = self.tessera.open_store(self.url, cache=cached)
 
-    def points(self, points: Any, year: int) -> int:
-        """How many have data."""
+    def points(self, points: Any, year: int) -> dict[str, Any]:
+        """How many have data, and what they are."""
         found = self.store.sample_points(points, year)
-        return int((found[:, 0] == found[:, 0]).sum())
+        return {"found": int((found[:, 0] == found[:, 0]).sum()), "values": digest(found)}
 
-    def region(self, bbox: Any, year: int) -> int:
-        """Pixels of a region of one zone."""
+    def region(self, bbox: Any, year: int) -> dict[str, Any]:
+        """Pixels of a region of one zone, and where it lies."""
         found = self.store.read_region(tuple(bbox), year)
-        return int(found.shape[0] * found.shape[1])
+        return shape(found.shape, found.attrs["transform"])
 
-    def stream(self, window: Any, year: int) -> int:
+    def stream(self, window: Any, year: int) -> dict[str, Any]:
         """Pixels of a window, strip by strip."""
         from tessera.geo import Window
 
-        return sum(part.shape[0] * part.shape[1] for part in self.store.iter_region(Window(*window), year))
+        parts = self.store.iter_region(Window(*window), year)
+        return {"found": sum(part.shape[0] * part.shape[1] for part in parts)}
 
 
 class Theirs(Ours):
-    """geotessera's Zarr client, which keeps metadata in a cache folder of this process's own."""
+    """geotessera's Zarr client, which keeps metadata in a cache folder where it is asked to."""
 
     def prepare(self) -> None:
         """Import what a first use imports."""
@@ -56,21 +58,33 @@ class Theirs(Ours):
 
         self.module = geotessera.store
 
-    def open(self) -> None:
+    def open(self, cached: bool = False) -> None:
         """Its own way."""
-        self.store = self.module.GeoTesseraZarr(self.url)
+        self.store = self.module.GeoTesseraZarr(self.url, cache_dir=str(Path.home() / "cache") if cached else None)
 
-    def points(self, points: Any, year: int) -> int:
-        """One point by probe, as its sample_at does, or many at once."""
+    def points(self, points: Any, year: int) -> dict[str, Any]:
+        """One point by itself, or many at once."""
         if len(points) == 1:
-            return int(self.store.probe(*points[0], year, search_px=0)[1] == "valid")
-        found = self.store.sample_points([tuple(point) for point in points], year, progress=False, search_px=0)
-        return int((found[:, 0] == found[:, 0]).sum())
+            found = self.store.sample_at(*points[0], year, search_px=0)[None]
+        else:
+            found = self.store.sample_points([tuple(point) for point in points], year, progress=False, search_px=0)
+        return {"found": int((found[:, 0] == found[:, 0]).sum()), "values": digest(found)}
 
-    def region(self, bbox: Any, year: int) -> int:
-        """Pixels of a region of one zone."""
-        found = self.store.read_region(tuple(bbox), year)[0]
-        return int(found.shape[0] * found.shape[1])
+    def region(self, bbox: Any, year: int) -> dict[str, Any]:
+        """Pixels of a region of one zone, and where it lies."""
+        found, transform, _ = self.store.read_region(tuple(bbox), year)
+        return shape(found.shape, transform)
+
+
+def digest(values: Any) -> str:
+    """SHA-256 of float32 vectors that are all valid."""
+    return hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()
+
+
+def shape(size: Any, transform: Any) -> dict[str, Any]:
+    """Pixels of a region, and its west, north, width and height in pixels."""
+    west, north = round(tuple(transform)[2] / 10), round(tuple(transform)[5] / 10)
+    return {"found": int(size[0] * size[1]), "window": [west, north, int(size[1]), int(size[0])]}
 
 
 def peak_mib() -> float:
@@ -89,7 +103,7 @@ def main() -> None:
         start = time.perf_counter()
         found = getattr(client, call)(*args)
         seconds = time.perf_counter() - start
-        print(json.dumps({"seconds": seconds, "found": found, "peak_mib": peak_mib()}), flush=True)
+        print(json.dumps({"seconds": seconds, "peak_mib": peak_mib(), **(found or {"found": 0})}), flush=True)
 
 
 if __name__ == "__main__":

@@ -282,7 +282,11 @@ def test_stores_without_records_are_refused_in_one_line(store: Store, tmp_path: 
             check_store(open_store(f"{url}/s"))
     else:
         published = create_store(
-            tmp_path / "p", 8, ModelIdentity("test", "ab" * 32, 8), zones=(31,), layout=Layout.published(8)
+            tmp_path / "p",
+            8,
+            ModelIdentity("test", "ab" * 32, 8),
+            zones=(31,),
+            layout=Layout(8, (), 128, 32, "published"),
         )
         published.write(random_embeddings(replace(BASE, width=4, height=4)), 2024)
         assert check_store(published).sound

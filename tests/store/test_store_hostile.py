@@ -10,6 +10,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,17 @@ from tessera.store.commit import Commit, read_commit, recover_all, recover_cell
 
 FORM = LAYOUT.format(CODES)
 POINT = [centre_of(BASE, 50, 60)]
+
+
+@contextmanager
+def at_most(size: float) -> Iterator[None]:
+    """What happens inside may hold so many bytes at once."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.fixture
@@ -131,18 +143,12 @@ def test_a_key_that_comes_twice_is_refused(store: Store) -> None:
         open_store(root)
 
 
-def test_a_document_of_absurd_length_is_not_read(store: Store, tmp_path: Path) -> None:
+def test_a_document_of_absurd_length_is_not_read(store: Store) -> None:
     root = Path(store.objects.root)
     with (root / "tessera.json").open("r+b") as file:
         file.truncate(2**40)
-    tracemalloc.start()
-    with serving(tmp_path) as (url, _):
-        for where in (str(root),):
-            with pytest.raises(TesseraError, match="at most 4096 are read"):
-                open_store(where)
-        del url
-    assert tracemalloc.get_traced_memory()[1] < 5e6
-    tracemalloc.stop()
+    with at_most(5e6), pytest.raises(TesseraError, match="at most 4096 are read"):
+        open_store(root)
 
 
 def crafted(entries: list[tuple[int, int]]) -> bytes:
@@ -175,13 +181,10 @@ def test_an_index_that_points_anywhere_is_refused(store: Store, tmp_path: Path, 
     object_path(root, CODES).write_bytes(crafted(INDEXES[kind]))
     with serving(tmp_path) as (url, _):
         for opened in (open_store(root), open_store(f"{url}/s")):
-            tracemalloc.start()
-            with pytest.raises(CorruptError):
+            with at_most(20e6), pytest.raises(CorruptError):
                 opened.read_window(BASE, 2024)
-            with pytest.raises(CorruptError):
+            with at_most(20e6), pytest.raises(CorruptError):
                 opened.sample_points(POINT, 2024, verify=True)
-            assert tracemalloc.get_traced_memory()[1] < 20e6
-            tracemalloc.stop()
     sign(root)
     assert check_store(store).broken == ((2024, CELL.name),)
 
@@ -295,14 +298,12 @@ def test_a_huge_record_or_intent_is_not_read(store: Store) -> None:
         with path.open("wb") as file:
             file.write(b"[" * 100)
             file.truncate(2**33)
-    tracemalloc.start()
-    with pytest.raises(InputError, match="bytes; at most"):
-        read_commit(root, 2024, CELL)
-    with pytest.raises(InputError, match="bytes; at most"):
-        recover_cell(root, 2024, CELL, LAYOUT)
-    report = check_store(store)
-    assert tracemalloc.get_traced_memory()[1] < 30e6
-    tracemalloc.stop()
+    with at_most(30e6):
+        with pytest.raises(InputError, match="bytes; at most"):
+            read_commit(root, 2024, CELL)
+        with pytest.raises(InputError, match="bytes; at most"):
+            recover_cell(root, 2024, CELL, LAYOUT)
+        report = check_store(store)
     assert len(report.problems) == 2
     assert repair_store(store).dropped == ((2024, CELL.name),)
 
@@ -383,14 +384,14 @@ def test_links_that_lead_out_are_not_followed(store: Store, tmp_path: Path, link
             shutil.rmtree(root / place)
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).symlink_to(outside, target_is_directory=True)
-        listed = {path for path in outside.rglob("*")}
+        listed = set(outside.rglob("*"))
         with suppress(TesseraError):
             check_store(store)
         with suppress(TesseraError):
             repair_store(store)
         with suppress(TesseraError):
             recover_all(root, LAYOUT)
-        assert {path for path in outside.rglob("*")} == listed
+        assert set(outside.rglob("*")) == listed
 
 
 def test_a_link_in_the_place_of_a_file_is_removed_and_its_target_stays(store: Store, tmp_path: Path) -> None:
@@ -467,7 +468,6 @@ def grown() -> float:
 HEADS = {
     "a length of 2^62": b"HTTP/1.1 200 OK\r\nContent-Length: 4611686018427387904\r\nConnection: close\r\n\r\n",
     "no length": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
-    "a length that overflows": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\nConnection: close\r\n\r\n",
 }
 
 
@@ -481,7 +481,6 @@ def test_an_endless_document_is_refused_in_bounded_memory(kind: str) -> None:
 
 def test_more_bytes_than_were_asked_for_are_refused_in_bounded_memory(tmp_path: Path) -> None:
     store = new_store(tmp_path / "s")
-    about = (tmp_path / "s" / "tessera.json").read_bytes()
     store.write(random_embeddings(BASE, no_data=0), 2024)
     about = (tmp_path / "s" / "tessera.json").read_bytes()
 
@@ -491,7 +490,7 @@ def test_more_bytes_than_were_asked_for_are_refused_in_bounded_memory(tmp_path: 
         size, last = FORM.index_bytes, FORM.index_bytes - 1
         return (
             f"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-{last}/{10 * size}\r\n"
-            f"Content-Length: {4096 * 2**16}\r\nETag: \"a\"\r\nConnection: close\r\n\r\n"
+            f'Content-Length: {4096 * 2**16}\r\nETag: "a"\r\nConnection: close\r\n\r\n'
         ).encode()
 
     def body(path: str) -> Iterator[bytes]:
@@ -533,9 +532,9 @@ def foreign(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     from tessera.store import create_store
 
     root = tmp_path / "p"
-    create_store(root, 8, ModelIdentity("test", "ab" * 32, 8), zones=(31,), layout=Layout.published(8)).write(
-        random_embeddings(type(BASE)(31, BASE.west, BASE.north, 2, 2)), 2024
-    )
+    layout = Layout(8, (), 128, 32, "published")
+    made = create_store(root, 8, ModelIdentity("test", "ab" * 32, 8), zones=(31,), layout=layout)
+    made.write(random_embeddings(replace(BASE, width=2, height=2)), 2024)
     (root / "tessera.json").unlink()
     value = json.loads((root / "zarr.json").read_text())
     change(value)
@@ -557,7 +556,7 @@ FOREIGN: list[Callable[[dict[str, Any]], object]] = [
     lambda value: node(value, "utm31/scales").update(shape=[1, 10**18, 10**18]),
     lambda value: node(value, "utm31/scales")["chunk_grid"]["configuration"].update(chunk_shape=[1, 1e400, 1e400]),
     lambda value: node(value, "utm31/scales")["chunk_grid"]["configuration"].update(chunk_shape=[1, 2**62, 2**62]),
-    lambda value: node(value, "utm31/scales")["codecs"][0]["configuration"].update(chunk_shape=[1, 1, 1]),
+    lambda value: node(value, "utm31/scales")["codecs"][0]["configuration"].update(chunk_shape=[1, 0, 0]),
     lambda value: node(value, "utm31/scales").update(codecs=[{"name": "sharding_indexed", "configuration": []}]),
     lambda value: node(value, "utm31/scales").update(chunk_key_encoding=5),
     lambda value: node(value, "utm31/time").update(shape=[float("inf")]),
@@ -575,11 +574,8 @@ FOREIGN: list[Callable[[dict[str, Any]], object]] = [
 @pytest.mark.parametrize("number", range(len(FOREIGN)))
 def test_metadata_of_others_that_cannot_be_is_refused_in_one_line(tmp_path: Path, number: int) -> None:
     root = foreign(tmp_path, FOREIGN[number])
-    tracemalloc.start()
-    with pytest.raises(TesseraError) as caught:
+    with at_most(60e6), pytest.raises(TesseraError) as caught:
         open_store(root)
-    assert tracemalloc.get_traced_memory()[1] < 60e6
-    tracemalloc.stop()
     assert "\n" not in str(caught.value)
 
 

@@ -264,13 +264,17 @@ def test_damaged_documents_are_written_again(store: Store) -> None:
     said = repair_store(store, dry_run=True)
     assert not (root / "utm31" / "zarr.json").exists()
     done = repair_store(store)
-    assert set(done.restored) == set(said.restored) == {
-        "zarr.json",
-        "utm31/zarr.json",
-        "utm31/time/zarr.json",
-        "utm31/time/c/0",
-        "utm31/y/c/0",
-    }
+    assert (
+        set(done.restored)
+        == set(said.restored)
+        == {
+            "zarr.json",
+            "utm31/zarr.json",
+            "utm31/time/zarr.json",
+            "utm31/time/c/0",
+            "utm31/y/c/0",
+        }
+    )
     after = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and ".tessera" not in path.parts}
     assert after == whole
     assert done.left == ()

@@ -48,9 +48,10 @@ def import_(
     kind = _parse_format(format_) if format_ is not None else _detect(source)
     if kind == "year-store" and keep_water is not None:
         raise InputError("--keep-water and --mask-water go with tiles; a year store has no landmasks")
-    estimate = estimate_import(source, year, kind == "tiles")
-    if "://" not in store:
-        estimate.check(Path(store))
+    local = Path(store) if "://" not in store else None
+    estimate = estimate_import(source, year, kind == "tiles", local)
+    if local is not None:
+        estimate.check(local)
     if not as_json:
         print(estimate)
     with step(f"Importing {kind.replace('-', ' ')}") as progress:

@@ -16,7 +16,16 @@ from tessera.store import NoStoreError, Store, create_store, open_store, parse_y
 from .registry import FileFacts, dataset_columns, read_registries
 from .sidecar import DIMS, identity_of, model_of, parse_pair, read_sidecar
 from .sizes import Estimate
-from .tiles import LANDMASK_BYTES, MOST_DIMS, find_tiles, npy_limit, parse_npy, read_landmask, read_within
+from .tiles import (
+    LANDMASK_BYTES,
+    MOST_DIMS,
+    find_tiles,
+    npy_limit,
+    parse_npy,
+    read_landmask,
+    read_within,
+    tile_window,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +38,8 @@ if TYPE_CHECKING:
     from .tiles import TileFiles
 
 _SOURCE = "tile"
-"""What provenance says of a part that came from a tile."""
+YEAR_STORE = "year-store"
+"""What provenance says of a part that came from a tile, or from a year store."""
 
 
 @dataclass
@@ -326,23 +336,64 @@ def _is_done_in(store: Store, cell: Any, window: Window, year: int, provenance: 
     return store.holds(Window(cell.zone, *last["window"]), year, last["provenance"])
 
 
-def estimate_import(source: str | Path, year: int | None, tiles: bool) -> Estimate:
+def estimate_import(source: str | Path, year: int | None, tiles: bool, store: Path | None = None) -> Estimate:
     """What an import writes, at most: as much as the source's files, and half as much again at the edges of chunks.
+
+    Parameters
+    ----------
+    source, year : as for `import_tiles`
+    tiles : whether it is a folder of tiles, else a year store
+    store : folder of the store; what an import that was stopped left in it counts nothing
 
     Raises
     ------
     InputError
         No such folder, or no tiles in it.
     """
+    there = _opened(store)
     folder = Path(source)
     if tiles:
         found = find_tiles(folder, year)
-        size = sum(_bytes(path) for files in found for path in (files.codes, files.scales))
+        sizes = {files: sum(map(_bytes, (files.codes, files.scales))) for files in found}
+        size = sum(sizes.values())
+        left = size - sum(sizes[files] for files in found if there is not None and _is_begun(there, files))
         what = f"{len(found):,} tiles"
+        written = left + left // 2
     else:
         size = sum(_bytes(path) for path in folder.rglob("*"))
         what = f"a year store of {size / 1e6:,.1f} MB"
-    return Estimate(what, 1, _dims(folder), size, 0, size + size // 2)
+        written = max(0, size + size // 2 - (0 if there is None else _held(there, YEAR_STORE)))
+    return Estimate(what, 1, _dims(folder), size, 0, written)
+
+
+def _opened(store: Path | None) -> Store | None:
+    try:
+        return None if store is None else open_store(store)
+    except NoStoreError:
+        return None
+
+
+def _is_begun(store: Store, files: TileFiles) -> bool:
+    """Whether a tile's last cell has it: cells are written in order."""
+    if files.year not in store.years:
+        return False
+    try:
+        *_, last = tile_window(files.tile).cells(store.layout.shard)
+        record = store.commit(last, files.year)
+    except InputError:
+        return False
+    return record is not None and any(part["provenance"].get("tile") == files.tile.name for part in record.inputs)
+
+
+def _held(store: Store, source: str) -> int:
+    """Bytes of the cells that a kind of import wrote to."""
+    records = (store.commit(cell, year) for year in store.years for cell in store.cells(year))
+    return sum(
+        int(item["bytes"])
+        for record in records
+        if record is not None and any(part["provenance"].get("source") == source for part in record.inputs)
+        for item in record.objects.values()
+    )
 
 
 def _dims(folder: Path) -> int:

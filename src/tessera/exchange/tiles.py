@@ -168,7 +168,7 @@ def parse_npy(data: bytes, name: str, dtype: str, ndim: int) -> NDArray[Any]:
         raise InputError(f"{name} is in Fortran order; expected C order")
     size = math.prod(shape) * wanted.itemsize
     if len(data) - start != size:
-        raise InputError(f"{name} has {len(data) - start} bytes of data; its header says {size}")
+        raise InputError(f"{name} has {len(data) - start} bytes of data; its header says {str(size)[:30]}")
     return np.frombuffer(data, wanted, offset=start).reshape(shape)
 
 

@@ -120,8 +120,9 @@ def export_year_store(
     request = json.dumps(
         {"format": _FORMAT, "state": state, "windows": [[w.zone, *w.bounds] for w in windows]}, sort_keys=True
     )
-    estimate_year_store(store, area, year).check(target)
     work = target.with_name(f".{target.name}.part")
+    kept = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
+    estimate_year_store(store, area, year).check(target, kept)
     work.mkdir(parents=True, exist_ok=True)
     lock = file_lock(work / "lock", wait=False) if os.name == "posix" else nullcontext()
     try:

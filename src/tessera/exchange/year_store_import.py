@@ -16,14 +16,17 @@ from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_zone
 from tessera.store import parse_year
 
 from .sidecar import identity_of, model_of, parse_model, parse_pair, version_path
-from .tile_import import ImportReport, check_model, clean_scales, embeddings_of, open_target
+from .tile_import import YEAR_STORE, ImportReport, check_model, clean_scales, embeddings_of, open_target
 from .tiles import FALSE_NORTHING, MOST_DIMS
+from .year_shards import check_shard, parse_form
 from .year_store import STEP
 
 if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.embeddings import ModelIdentity
     from tessera.store import Dataset, Store
+
+    from .year_shards import ShardForm
 
 _MOST_SHARD = 4096
 _DOCUMENT_LIMIT = 4 * 1024**2
@@ -40,13 +43,13 @@ class _Zone:
     folder : its group
     window : its grid on the lattice
     dims : length of its vectors
-    shards : array name -> side of a shard, pixels
+    shards : array name -> form of its shards
     """
 
     folder: Path
     window: Window
     dims: int
-    shards: dict[str, int]
+    shards: dict[str, ShardForm]
 
 
 def import_year_store(
@@ -161,8 +164,8 @@ def _zone(folder: Path, node: Path, year: int) -> _Zone:
     return _Zone(node, window, shape[2], {"embeddings": shard, "scales": scale_shard})
 
 
-def _array(value: dict[str, Any], node: Path, dtype: str, axes: int) -> tuple[tuple[int, ...], int]:
-    """Shape of an array and side of its shards.
+def _array(value: dict[str, Any], node: Path, dtype: str, axes: int) -> tuple[tuple[int, ...], ShardForm]:
+    """Shape of an array and form of its shards.
 
     Raises
     ------
@@ -176,30 +179,21 @@ def _array(value: dict[str, Any], node: Path, dtype: str, axes: int) -> tuple[tu
         encoding = value["chunk_key_encoding"]
         plain = encoding["name"] == "default" and encoding.get("configuration", {}).get("separator", "/") == "/"
         regular = (value["zarr_format"], value["node_type"], grid["name"]) == (3, "array", "regular")
-        inner = shard
-        for codec in value["codecs"]:
-            if codec["name"] == "sharding_indexed":
-                inner = tuple(_whole(side) for side in codec["configuration"]["chunk_shape"])
+        codecs = value["codecs"]
         found = value["data_type"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{node} has metadata that cannot be read: {str(error)[:80]!r}") from None
     if found != dtype or not (plain and regular) or value.get("storage_transformers"):
         raise InputError(f"{node} holds {str(found)[:40]!r} in some other layout; expected regular {dtype}")
-    if not (len(shape) == len(shard) == len(inner) == axes) or shape[0] > NORTH - SOUTH or shape[1] > EAST - WEST:
+    if not (len(shape) == len(shard) == axes) or shape[0] > NORTH - SOUTH or shape[1] > EAST - WEST:
         raise InputError(f"{node} has the shape {shape}; expected {axes} axes on the lattice")
-    if (
-        shard[0] != shard[1]
-        or shard[0] > _MOST_SHARD
-        or any(size % side for size, side in zip(shard, inner, strict=True))
-    ):
-        raise InputError(
-            f"{node} has shards of {shard} in chunks of {inner}; expected squares of at most {_MOST_SHARD}"
-        )
+    if shard[0] != shard[1] or shard[0] > _MOST_SHARD:
+        raise InputError(f"{node} has shards of {shard}; expected squares of at most {_MOST_SHARD}")
     if shard[2:] != shape[2:]:
         raise InputError(f"{node} has shards of {shard[2:]} bands; expected all {shape[2:]}")
     if math.prod(shard) * np.dtype(dtype).itemsize > _SHARD_BYTES:
         raise InputError(f"{node} has shards of {shard}, more than {_SHARD_BYTES} bytes")
-    return shape, shard[0]
+    return shape, parse_form(codecs, shard, np.dtype(dtype).itemsize, node)
 
 
 def _whole(value: Any) -> int:
@@ -225,7 +219,7 @@ def _window(about: dict[str, Any], zone: int, shape: tuple[int, ...], node: Path
 
 def _squares_with_data(zone: _Zone) -> list[Window]:
     """The squares that a shard of scales touches: a sparse zone is not walked through."""
-    side, window = zone.shards["scales"], zone.window
+    side, window = zone.shards["scales"].side, zone.window
     found: set[tuple[int, int]] = set()
     root = zone.folder / "scales" / "c"
     for row in _numbers(root, -(-window.height // side)):
@@ -252,7 +246,7 @@ def _numbers(folder: Path, count: int) -> list[int]:
 def _import_square(
     store: Store, zone: _Zone, square: Window, year: int, dataset: Dataset, report: ImportReport
 ) -> None:
-    provenance = {"source": "year-store", "dataset": dataset.name, "shards_sha256": _digest(zone, square)}
+    provenance = {"source": YEAR_STORE, "dataset": dataset.name, "shards_sha256": _digest(zone, square)}
     if store.holds(square, year, provenance):
         report.kept += 1
         return
@@ -263,10 +257,11 @@ def _import_square(
 
 
 def _digest(zone: _Zone, square: Window) -> str:
-    """SHA-256 over names and bytes of the shards that a square touches; none may be larger than its pixels explain."""
+    """SHA-256 over names and bytes of the shards that a square touches; none may unpack to more than its pixels."""
     rows, cols = square.slices_in(zone.window)
     found = hashlib.sha256()
-    for name, side in zone.shards.items():
+    for name, form in zone.shards.items():
+        side = form.side
         limit = 2 * side * side * (zone.dims if name == "embeddings" else 4) + 64 * side * side + 65_536
         for row in range(rows.start // side, (rows.stop - 1) // side + 1):
             for col in range(cols.start // side, (cols.stop - 1) // side + 1):
@@ -277,6 +272,7 @@ def _digest(zone: _Zone, square: Window) -> str:
                     raise InputError(f"{path} is a link out of its zone")
                 if path.stat().st_size > limit:
                     raise InputError(f"{path} has {path.stat().st_size} bytes; its pixels explain at most {limit}")
+                check_shard(path, form)
                 with path.open("rb") as file:
                     found.update(f"{name}/{row}/{col}\0".encode())
                     found.update(hashlib.file_digest(file, "sha256").digest())

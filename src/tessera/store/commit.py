@@ -379,6 +379,6 @@ def recover_all(folder: Path, layout: Layout) -> int:
     for staging in sorted((folder / BOOKKEEPING / "staging").glob("[0-9]*/utm*")):
         with suppress(BlockingIOError, TesseraError, ValueError):
             year, cell = int(staging.parent.name), parse_cell(staging.name, layout.shard)
-            with file_lock(cell_lock_path(folder, year, cell), wait=False):
+            with file_lock(within(folder, cell_lock_path(folder, year, cell)), wait=False):
                 rolled += recover_cell(folder, year, cell, layout)
     return rolled
