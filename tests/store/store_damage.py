@@ -33,10 +33,16 @@ def record_path(root: Path, cell: Cell = CELL, year: int = 2024) -> Path:
     return root / "commits" / str(year) / f"{cell.name}.json"
 
 
-def flip(path: Path, position: int, bit: int = 1) -> None:
+def flip(path: Path, position: int, bit: int = 1) -> int:
     data = bytearray(path.read_bytes())
     data[position] ^= bit
-    path.write_bytes(data)
+    return path.write_bytes(data)
+
+
+def lose(*paths: Path) -> int:
+    for path in paths:
+        path.unlink()
+    return len(paths)
 
 
 def append(path: Path, data: bytes) -> None:
@@ -48,14 +54,14 @@ def change_record(root: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def sign(root: Path) -> None:
+def sign(root: Path) -> int:
     """Make a record name what lies there: damage that no hash tells."""
     path = record_path(root)
     record = json.loads(path.read_text())
     for info in record["objects"].values():
         data = (root / info["key"]).read_bytes()
         info.update(bytes=len(data), sha256=sha256_hex(data))
-    path.write_text(json.dumps(record))
+    return path.write_text(json.dumps(record))
 
 
 def put_pixels(root: Path, codes: NDArray[Any], scales: NDArray[Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from store_damage import CODES, PREFIX, RIGHT, SCALES, change_record, flip, object_path, record_path, sign
+from store_damage import CODES, PREFIX, RIGHT, SCALES, change_record, flip, lose, object_path, record_path, sign
 from store_helpers import ACROSS, BASE, CELL, LAYOUT, equal, new_store, random_embeddings
 from test_store_commit import Killed, number_of, version
 
@@ -54,7 +54,7 @@ HARMS: list[Callable[[Path], object]] = [
     lambda root: record_path(root).write_text("{"),
     lambda root: record_path(root).unlink(),
     lambda root: change_record(root, model="cd" * 32),
-    lambda root: (object_path(root, SCALES).unlink(), record_path(root).unlink()),
+    lambda root: lose(object_path(root, SCALES), record_path(root)),
 ]
 
 

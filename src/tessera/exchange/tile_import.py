@@ -281,10 +281,19 @@ def open_target(target: str | Path | Store, model: ModelIdentity) -> Store:
     """
     if isinstance(target, Store):
         return target
+    found = _opened(target)
+    return create_store(target, model.dims, model) if found is None else found
+
+
+def _opened(target: str | Path) -> Store | None:
+    """The store of a path or URL, None where there is nothing."""
+    where = str(target)
+    if not ("://" in where or where.startswith("tessera:") or Path(target).exists()):
+        return None
     try:
         return open_store(target)
     except NoStoreError:
-        return create_store(target, model.dims, model)
+        return None
 
 
 def check_model(store: Store, model: ModelIdentity) -> None:
@@ -350,7 +359,7 @@ def estimate_import(source: str | Path, year: int | None, tiles: bool, store: Pa
     InputError
         No such folder, or no tiles in it.
     """
-    there = _opened(store)
+    there = None if store is None else _opened(store)
     folder = Path(source)
     if tiles:
         found = find_tiles(folder, year)
@@ -364,13 +373,6 @@ def estimate_import(source: str | Path, year: int | None, tiles: bool, store: Pa
         what = f"a year store of {size / 1e6:,.1f} MB"
         written = max(0, size + size // 2 - (0 if there is None else _held(there, YEAR_STORE)))
     return Estimate(what, 1, _dims(folder), size, 0, written)
-
-
-def _opened(store: Path | None) -> Store | None:
-    try:
-        return None if store is None else open_store(store)
-    except NoStoreError:
-        return None
 
 
 def _is_begun(store: Store, files: TileFiles) -> bool:

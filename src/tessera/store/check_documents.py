@@ -60,7 +60,7 @@ def _compare(folder: Path, key: str, data: bytes) -> str | None:
 
 @lru_cache(maxsize=32)
 def _same_numbers(found: bytes, expected: bytes) -> bool:
-    """Whether blosc packed the same: with several threads it does not pack the same bytes twice. All zones share them."""
+    """Whether blosc packed the same: by several threads, blocks come in any order. All zones share a few chunks."""
     return _unpacked(found, expected) == _unpacked(expected, expected)
 
 

@@ -33,6 +33,8 @@ def open_parts(location: str | Path, dataset: str | None, cache: bool | str | Pa
         given, text = _published(text, given)
     if text.rstrip("/").endswith(_ICECHUNK):
         return _open_icechunk(text, given)
+    if "://" not in text and not Path(text).is_dir():
+        raise NoStoreError(f"store not found: {text} is no folder")
     objects = open_objects(text)
     kept = None if cache is False or objects.folder is not None else _cache(cache)
     try:
