@@ -25,6 +25,7 @@ from tessera.exchange import estimate_year_store, export_tiles, export_year_stor
 from tessera.exchange.sidecar import about_model
 from tessera.exchange.year_shards import ShardForm, check_shard, parse_form
 from tessera.geo import Window, to_lonlat
+from tessera.store import open_store
 
 WINDOW = Window(31, 50000, 560256, 64, 64)
 SWOLLEN = 1 << 30
@@ -258,3 +259,17 @@ def test_the_hashed_registry_is_geoparquet(tmp_path: Path) -> None:
     places: Sequence[tuple[float, float]] = [(point.x, point.y) for point in table.geometry]
     assert places == [(3.05, 83.85), (3.15, 83.85)]
     assert list(zip(table["lon"], table["lat"], strict=True)) == places
+
+
+def test_an_import_makes_the_store_that_is_not_there(tmp_path: Path) -> None:
+    path = year_store(tmp_path / f"{YEAR}.zarr", None, shards=False)
+    for _ in range(2):
+        report = import_year_store(path, tmp_path / "new.zarr")
+    assert (report.written, report.kept, report.failed) == (0, 1, [])
+    made = open_store(tmp_path / "new.zarr")
+    assert len(made.zones) == 60
+    assert np.array_equal(made.read_window(WINDOW, YEAR).codes, embeddings_over(WINDOW, 1, 0.1).codes)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(InputError, match="exists; expected a new path"):
+        import_year_store(path, tmp_path / "mine")

@@ -39,7 +39,7 @@ SOUTH = CELL_NORTH.start * CELL_SIZE
 NORTH = CELL_NORTH.stop * CELL_SIZE
 """Edges of the lattice in pixels from the zone's origin."""
 
-_NAME = re.compile(r"utm(\d{2})_e(\d{1,5})_n(-?\d{1,6})")
+_NAME = re.compile(r"utm(\d{2})_e(\d{1,5})_n(-?\d{1,6})", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
@@ -109,7 +109,10 @@ def parse_cell(name: str, size: int = CELL_SIZE) -> Cell:
     if match is None:
         raise InputError(f"cell name {name!r}; expected the form utm31_e64_n548")
     zone, east, north = (int(part) for part in match.groups())
-    return Cell(zone, east, north, size)
+    cell = Cell(zone, east, north, size)
+    if cell.name != name:
+        raise InputError(f"cell name {name!r}; expected {cell.name}")
+    return cell
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tessera.base import InputError
 
-_NAME = re.compile(r"grid_(-?\d{1,3}\.\d{2})_(-?\d{1,2}\.\d{2})")
+_NAME = re.compile(r"grid_(-?\d{1,3}\.\d{2})_(-?\d{1,2}\.\d{2})", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +43,10 @@ def parse_tile(name: str) -> Tile:
     hundredths = [round(float(part) * 100) for part in match.groups()]
     if any((value - 5) % 10 for value in hundredths) or abs(hundredths[0]) > 18000 or abs(hundredths[1]) > 9000:
         raise InputError(f"tile name {name!r}; expected a centre at an odd 0.05 degree within the globe")
-    return Tile((hundredths[0] - 5) // 10, (hundredths[1] - 5) // 10)
+    tile = Tile((hundredths[0] - 5) // 10, (hundredths[1] - 5) // 10)
+    if tile.name != name:
+        raise InputError(f"tile name {name!r}; expected {tile.name}")
+    return tile
 
 
 def tiles_of(west: float, south: float, east: float, north: float) -> list[Tile]:

@@ -224,7 +224,7 @@ def parse_format(node: Mapping[str, Any], spec: ArraySpec, where: str) -> ShardF
         index = [codec["name"] for codec in sharding["index_codecs"]]
         if index not in (["bytes"], ["bytes", "crc32c"]) or sharding["index_location"] not in ("start", "end"):
             raise UnknownLayoutError(f"{where} has an index by {index}")
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{where}: its metadata cannot be read: {error!r}") from None
@@ -321,7 +321,7 @@ def read_years(objects: Objects, group: str, node: Mapping[str, Any]) -> tuple[i
         names = [codec["name"] for codec in node["codecs"]]
         packing = [name for name in names if name in _COMPRESSORS]
         known = set(names) <= {"bytes", *_COMPRESSORS} and len(packing) <= 1
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{where}: its metadata cannot be read: {error!r}") from None
     if not known or dtype.kind not in "iu" or not 1 <= length <= MOST_YEARS or not 1 <= chunk <= 1024:
         raise UnknownLayoutError(f"{where} has {length} values of {dtype} by {names}; expected whole years")

@@ -26,6 +26,8 @@ COLS = EAST - WEST
 """Pixels of a zone's arrays: 1,822,720 x 69,632."""
 CHUNK = 32
 """Side of an inner chunk, pixels: 131 kB of 128 codes, as in the published stores."""
+MOST_CHUNKS = 512
+"""Chunks along a side of a shard: its index then has at most 4 MiB."""
 CRC_BYTES = 4
 PUBLISHED_SHARD = 4096
 """Side of a shard of the published stores, pixels."""
@@ -152,16 +154,17 @@ class Layout:
     def __post_init__(self) -> None:
         if self.shard not in CELL_SIDES:
             raise InputError(f"shard side {self.shard!r}; expected a divisor of {CELL_SIZE}, 2048 or 4096")
-        if self.chunk < 1 or self.shard % self.chunk:
-            raise InputError(f"chunk side {self.chunk!r}; expected a divisor of {self.shard}")
+        if self.chunk < 1 or self.shard % self.chunk or self.shard // self.chunk > MOST_CHUNKS:
+            least = -(-self.shard // MOST_CHUNKS)
+            raise InputError(f"chunk side {self.chunk!r}; expected a divisor of {self.shard}, at least {least}")
         if self.geometry not in get_args(Geometry):
             raise InputError(f"geometry {self.geometry!r}; expected {' or '.join(get_args(Geometry))}")
         if not 1 <= self.dims <= MOST_DIMS:
             raise InputError(
                 f"store of {self.dims!r} dims; expected 1 to {MOST_DIMS} (a teacher's vectors are for distillation)"
             )
-        if any(not 1 <= size < self.dims for size in self.prefixes):
-            raise InputError(f"prefix arrays of {self.prefixes} dims; expected less than {self.dims}")
+        if any(not 1 <= size < self.dims for size in self.prefixes) or len(set(self.prefixes)) < len(self.prefixes):
+            raise InputError(f"prefix arrays of {self.prefixes} dims; expected each once and less than {self.dims}")
 
     @property
     def codes(self) -> ArraySpec:

@@ -87,7 +87,7 @@ class Header:
             No JSON, another format or version, or a value that does not fit.
         """
         try:
-            value = json.loads(data)
+            value = json.loads(data, object_pairs_hook=_once)
             given = value.get("format"), value.get("version")
             if given != (FORMAT, VERSION):
                 raise InputError(f"{where} has format {given[0]!r} {given[1]!r}; expected {FORMAT!r} {VERSION}")
@@ -105,9 +105,20 @@ class Header:
             raise InputError(f"{where} is no {DOCUMENT}: {error!r}") from None
         if len(set(years)) != len(years) or len(years) > MOST_YEARS:
             raise InputError(f"{where} lists the years {years}; expected each once and at most {MOST_YEARS}")
+        if len(set(header.zones)) != len(header.zones):
+            raise InputError(f"{where} lists the zones {header.zones}; expected each once")
         if header.model.dims != header.layout.dims:
             raise InputError(f"{where}: a model of {header.model.dims} dims in a store of {header.layout.dims}")
         return header
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys come once: readers differ in which of two they take."""
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise InputError(f"it has the key {key!r} twice; expected once")
+    return dict(pairs)
 
 
 def parse_year(year: object) -> int:
