@@ -75,13 +75,17 @@ def _serve(folder: Path, counts: Counts, tls: tuple[str, str] | None, ready: Any
                         start, stop = int(wanted[1]), min(size, int(wanted[2] or size - 1) + 1)
                     else:
                         start = max(0, size - int(wanted[2]))
+                if self.headers.get("If-Match", tag) != tag:
+                    status, stop = 412, start
+                if self.headers.get("If-None-Match") == tag:
+                    status, stop = 304, start
             length = 0 if status == 404 else stop - start
             with counts.requests.get_lock():
                 counts.requests.value += 1
                 counts.bytes.value += length if body else 0
             self.send_response(status)
             self.send_header("Content-Length", str(length))
-            if status == 404:
+            if status in (404, 412):
                 self.end_headers()
                 return
             if status == 206:
@@ -90,7 +94,7 @@ def _serve(folder: Path, counts: Counts, tls: tuple[str, str] | None, ready: Any
             self.send_header("ETag", tag)
             self.send_header("Last-Modified", self.date_time_string(about.st_mtime))
             self.end_headers()
-            if body:
+            if body and length:
                 with path.open("rb") as file:
                     self.wfile.flush()
                     self.connection.sendfile(file, start, length)

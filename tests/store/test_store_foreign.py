@@ -198,6 +198,51 @@ def test_zones_split_by_hemisphere_are_one(tmp_path: Path, kind: str) -> None:
     assert np.array_equal(earlier[:44], expected(31, 1, WINDOW)[:44], equal_nan=True)
 
 
+def test_a_point_alone_may_lie_in_either_half_or_outside(tmp_path: Path) -> None:
+    write_official(tmp_path / "s", zones=(31,))
+    root = zarr.open_group(tmp_path / "h", mode="w", zarr_format=3)
+    write_by_hemisphere(root)
+    zarr.consolidate_metadata(root.store)
+    for path in (tmp_path / "s", tmp_path / "h"):
+        store = open_store(path)
+        for row in (5, 90):
+            found = store.sample_points([lonlat(WINDOW, row, 12)], 2021)
+            assert np.array_equal(found[0], expected(31, 0, WINDOW)[row, 12], equal_nan=True)
+        assert np.isnan(store.sample_points([(3.5, 40.0)], 2021)).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "dtype", "bands", "reason"),
+    [("embeddings", "int16", DIMS, "has the type int16; expected int8"), ("embeddings", "int8", 4, "expected 8 as")],
+)
+def test_another_type_or_number_of_bands_is_refused(
+    tmp_path: Path, array: str, dtype: str, bands: int, reason: str
+) -> None:
+    root = zarr.open_group(tmp_path / "h", mode="w", zarr_format=3)
+    write_by_hemisphere(root)
+    group: Any = root["31S"]
+    shape = group[array].shape
+    del group[array]
+    group.create_array(
+        array,
+        shape=(*shape[:3], bands),
+        chunks=(1, 32, 32, bands),
+        dtype=dtype,
+        dimension_names=["time", "northing", "easting", "band"],
+    )
+    zarr.consolidate_metadata(root.store)
+    with pytest.raises(InputError, match=reason):
+        open_store(tmp_path / "h")
+
+
+def test_names_are_read_over_http_without_credentials() -> None:
+    from obstore.store import HTTPStore
+
+    from tessera.store.datasets import MIRROR
+
+    assert isinstance(open_objects(MIRROR)._store, HTTPStore)
+
+
 def test_datasets_are_opened_by_name_and_never_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_official(tmp_path / "zarr" / "v1.1-dclimate", zones=(31,))
     write_official(tmp_path / "zarr" / "v1.1", zones=(31,))
@@ -215,6 +260,8 @@ def test_datasets_are_opened_by_name_and_never_mixed(tmp_path: Path, monkeypatch
             open_store(tmp_path / "zarr" / "v1.1", dataset="v1.0")
         with pytest.raises(InputError, match=r"dataset 'tessera:v3'; expected one of tessera:v1\.0-vultr"):
             open_store("tessera:v3")
+        with pytest.raises(InputError, match=r"dataset 'tessera:v1\.1-'"):
+            open_store("tessera:v1.1-")
         with pytest.raises(InputError, match="expected the same dataset"):
             open_store("tessera:v1.1", dataset="v1.0")
         with pytest.raises(InputError, match="not published as an Icechunk"):

@@ -1,6 +1,6 @@
 """Bytes from a folder or a URL, and one taxonomy of what can go wrong on the way."""
 
-from .cache import DiskCache, default_cache
+from .cache import DiskCache, default_cache, disk_cache
 from .errors import (
     ChangedError,
     CorruptError,
@@ -11,7 +11,7 @@ from .errors import (
     OversizeError,
     PermanentError,
 )
-from .objects import Objects, Piece, open_objects
+from .objects import Objects, Piece, is_strong, open_objects
 from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
     "Piece",
     "Version",
     "default_cache",
+    "disk_cache",
+    "is_strong",
     "open_objects",
     "open_writer",
     "writer_of",

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ class DiskCache:
         self.folder = folder
         self.limit = limit
         self._lock = threading.Lock()
-        self._held: int | None = None
+        self._unseen = limit
+        self._looking = False
 
     def __repr__(self) -> str:
         return f"DiskCache({self.folder}, {self.limit / 1e9:g} GB)"
@@ -79,12 +81,14 @@ class DiskCache:
                 part.unlink()
             return
         with self._lock:
-            if self._held is None:
-                self._held = sum(size for _, size, _ in self._entries())
-            else:
-                self._held += len(data) + _CRC_BYTES
-            if self._held > self.limit:
-                self._held = self._shrink()
+            self._unseen += len(data) + _CRC_BYTES
+            look = self._unseen > self.limit * (1 - _SPARE) and not self._looking
+            self._looking |= look
+        if look:
+            # one thread looks, after each tenth of the limit: other processes write here too
+            self._shrink()
+            with self._lock:
+                self._unseen, self._looking = 0, False
 
     def _entries(self) -> Iterator[tuple[float, int, str]]:
         """Time of last use, bytes and path of each file."""
@@ -93,7 +97,7 @@ class DiskCache:
                 about = path.stat()
                 yield about.st_mtime, about.st_size, str(path)
 
-    def _shrink(self) -> int:
+    def _shrink(self) -> None:
         entries = sorted(self._entries())
         held = sum(size for _, size, _ in entries)
         for _, size, path in entries:
@@ -102,7 +106,6 @@ class DiskCache:
             with suppress(OSError):
                 Path(path).unlink()
             held -= size
-        return held
 
 
 def default_cache() -> DiskCache | None:
@@ -116,8 +119,12 @@ def default_cache() -> DiskCache | None:
     given = os.environ.get("TESSERA_CACHE", "")
     if given.lower() in ("off", "none", "0"):
         return None
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(given) if given else Path(base) / "tessera" / "store"
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        # a user without a home, as in containers
+        return None
+    folder = Path(given) if given else base / "tessera" / "store"
     size = os.environ.get("TESSERA_CACHE_GB", "")
     try:
         limit = int(float(size) * 1e9) if size else LIMIT
@@ -125,4 +132,10 @@ def default_cache() -> DiskCache | None:
         limit = 0
     if limit < 1:
         raise InputError(f"TESSERA_CACHE_GB is {size!r}; expected gigabytes above 0")
+    return disk_cache(folder, limit)
+
+
+@cache
+def disk_cache(folder: Path, limit: int = LIMIT) -> DiskCache:
+    """The one cache of a folder in this process, which counts what all its users keep."""
     return DiskCache(folder, limit)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further attempt, each lengthened by up to a half at random; 8 to 12 s in all."""
+PATIENCE = 120.0
+"""Seconds after which nothing is tried again, whatever the number of attempts."""
 MOST_AT_ONCE = 64
 """Requests under way to one host, from all readers of this process."""
 
@@ -45,6 +47,7 @@ class Host:
         LoadError
             It failed so often; and whatever else `request` raises, at once.
         """
+        began = time.monotonic()
         for delay in DELAYS:
             try:
                 with self._slot():
@@ -52,6 +55,8 @@ class Host:
             except ChangedError:
                 raise
             except LoadError:
+                if time.monotonic() - began > PATIENCE:
+                    raise
                 pause = delay * (1 + random.random() / 2)  # noqa: S311 - spreads attempts, guards nothing
                 with self._lock:
                     self._quiet_until = max(self._quiet_until, time.monotonic() + pause)

@@ -35,9 +35,11 @@ _LOAD = re.compile(
 _RANGE_SIGNS = ("range was invalid", "range not satisfiable", "status code: 416")
 _ONE_ATTEMPT = {"max_retries": 0}
 """Trying again is the Host's matter, which lets all readers of a host wait."""
+_SOME_ATTEMPTS = {"max_retries": 5}
+"""Where zarr-python asks by itself."""
 _CLIENT: dict[str, Any] = {
     "user_agent": "tessera-earth",
-    "timeout": "180s",
+    "timeout": "120s",
     "connect_timeout": "20s",
     "allow_http": True,
 }
@@ -66,6 +68,11 @@ def _named(root: str, key: str) -> Iterator[None]:
             raise PermanentError(f"{root} does not answer range requests; expected a server that does") from None
         if any(sign in said for sign in _RANGE_SIGNS):
             raise CorruptError(f"{where} is shorter than expected: {text}") from None
+        whole = str(error).lower()
+        if "certificate" in whole or "corrupt message" in whole or "handshake" in whole:
+            raise PermanentError(
+                f"{where}: no secure line to the server; its certificate is not trusted, or it does not speak https"
+            ) from None
         if "error sending request" in said:
             raise LoadError(f"{where}: no answer from the server") from None
         if _LOAD.search(said):
@@ -97,7 +104,8 @@ class Objects:
         """The same objects as zarr-python's read-only store."""
         from zarr.storage import ObjectStore
 
-        return ObjectStore(self._store, read_only=True)
+        store = self._store if self.folder is not None else _remote_store(self.root, _SOME_ATTEMPTS)
+        return ObjectStore(store, read_only=True)
 
     def read(self, key: str, *, limit: int) -> bytes:
         """A whole object of at most `limit` bytes.
@@ -119,7 +127,13 @@ class Objects:
                 raise OversizeError(f"{self.root}/{key} has more than the {size} bytes that its server says")
             return data
 
+        self._check_file(key)
         return self._host.ask(request)
+
+    def _check_file(self, key: str) -> None:
+        """Refuse what is no file, such as a pipe, which would be waited for."""
+        if self.folder is not None and (path := self.folder / key).exists() and not path.is_file():
+            raise CorruptError(f"{path} is no file")
 
     def _take(self, answer: Any, most: int) -> bytes:
         """The bytes of an answer; of one with more than `most` bytes, a few more, whatever its server sends."""
@@ -165,9 +179,9 @@ class Objects:
             if known is not None and etag == known:
                 # a server that does not know the condition
                 return None
-            # a weak tag never matches a condition (RFC 9110, 13.1.1)
-            return Piece(data, size, None if etag is not None and etag.startswith("W/") else etag)
+            return Piece(data, size, etag)
 
+        self._check_file(key)
         piece = self._host.ask(request)
         if piece is not None and len(piece.data) != length:
             said = f"{len(piece.data)} bytes came of {piece.size}"
@@ -181,7 +195,8 @@ class Objects:
 
         Parameters
         ----------
-        etag : the version that is wanted
+        etag : the version that is wanted, strong or weak; the server is asked for a strong one, and what it answers is
+            compared with either
 
         Raises
         ------
@@ -194,17 +209,29 @@ class Objects:
         import obstore
 
         options: GetOptions = {"range": (start, stop)}
-        if etag is not None:
+        # a weak tag never matches a condition (RFC 9110, 13.1.1)
+        if etag is not None and is_strong(etag):
             options["if_match"] = etag
 
         def request() -> bytes:
             with _named(self.root, key):
-                return self._take(obstore.get(self._store, key, options=options), stop - start)
+                answer = obstore.get(self._store, key, options=options)
+                found = answer.meta["e_tag"]
+                if etag is not None and found is not None and found != etag:
+                    # a server that does not know the condition
+                    raise ChangedError(f"{self.root}/{key} was replaced while it was read, try again")
+                return self._take(answer, stop - start)
 
+        self._check_file(key)
         data = self._host.ask(request)
         if len(data) != stop - start:
             raise CorruptError(f"{self.root}/{key}: {len(data)} bytes from {start}; expected {stop - start}")
         return data
+
+
+def is_strong(etag: str | None) -> bool:
+    """Whether a version can be asked for."""
+    return etag is not None and not etag.startswith("W/")
 
 
 @dataclass(frozen=True)
@@ -224,7 +251,7 @@ def open_objects(root: str | Path) -> Objects:
     InputError
         The folder is missing, or the URL's scheme is none of these.
     """
-    from obstore.store import LocalStore, from_url
+    from obstore.store import LocalStore
 
     text = str(root)
     if "://" not in text:
@@ -235,9 +262,17 @@ def open_objects(root: str | Path) -> Objects:
     scheme = text.split("://", 1)[0].lower()
     if scheme not in ("http", "https", "s3", "gs", "az"):
         raise InputError(f"{text} has the scheme {scheme!r}; expected http, https, s3, gs, az or a path")
-    options: dict[str, Any] = {"retry_config": _ONE_ATTEMPT, "client_options": {**_CLIENT}}
     try:
-        store = from_url(text.rstrip("/"), **options)
+        store = _remote_store(text, _ONE_ATTEMPT)
     except Exception as error:
         raise InputError(f"{text} cannot be opened: {_first_line(error)}") from None
     return Objects(text.rstrip("/"), None, store, host_of("/".join(text.split("/")[:3])))
+
+
+def _remote_store(url: str, retries: dict[str, int]) -> Any:
+    """The object store of a URL; what is http stays so, also where it could be told as somebody's bucket."""
+    from obstore.store import HTTPStore, from_url
+
+    options: dict[str, Any] = {"retry_config": retries, "client_options": {**_CLIENT}}
+    make = HTTPStore.from_url if url.lower().startswith("http") else from_url
+    return make(url.rstrip("/"), **options)

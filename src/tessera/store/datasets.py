@@ -59,11 +59,11 @@ def parse_dataset(name: str) -> Dataset:
         There is no such dataset.
     """
     wanted = name.removeprefix(PREFIX).removeprefix("v")
-    version, _, variant = wanted.partition("-")
+    version, dash, variant = wanted.partition("-")
     if version in ("1", "2"):
         version = f"{version}.0"
     for dataset in DATASETS:
-        if dataset.version == version and variant in ("", dataset.variant):
+        if dataset.version == version and (variant == dataset.variant or not dash):
             return dataset
     known = ", ".join(dataset.name for dataset in DATASETS)
     raise InputError(f"dataset {name!r}; expected one of {known}")

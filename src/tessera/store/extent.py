@@ -120,6 +120,8 @@ class Extent:
         """Group pixels by shard: the shard, which of the pixels (M,), their rows and columns (M,) inside it."""
         down, right = self.north - 1 - py, px - self.west
         inside = np.flatnonzero((down >= 0) & (down < self.height) & (right >= 0) & (right < self.width))
+        if not len(inside):
+            return
         down, right = down[inside], right[inside]
         shards, group = np.unique(np.stack([down // size, right // size], axis=1), axis=0, return_inverse=True)
         group = group.reshape(-1)

@@ -18,7 +18,7 @@ from tessera.net import MissingError
 
 from .datasets import dataset_identity
 from .extent import Extent
-from .layout import CHUNK, MOST_DIMS, PUBLISHED_SHARD, SCALES, ArraySpec, Layout, ShardFormat
+from .layout import CHUNK, MOST_CHUNK_BYTES, MOST_DIMS, PUBLISHED_SHARD, SCALES, ArraySpec, Layout, ShardFormat
 from .metadata import MOST_YEARS, Header, parse_year
 from .reader import ShardedSource
 from .shard import unpack
@@ -34,13 +34,12 @@ if TYPE_CHECKING:
     from .datasets import Dataset
     from .layout import Compressor
 
-ROOT_BYTES = 64 * 1024**2
+ROOT_BYTES = 8 * 1024**2
 """Most bytes of a root's metadata; consolidated over 60 zones it has about 1 MB."""
 _COMPRESSORS: dict[str, Compressor] = {"blosc": "blosc", "zstd": "zstd", "gzip": "gzip"}
 _MOST_SIDE = 16384
-_MOST_CHUNK_BYTES = 64 * 1024**2
 _MOST_PIXELS = 10**7
-"""Sides of shards and of zones, and bytes of a chunk, beyond which metadata is not believed."""
+"""Sides of shards and of zones, pixels, beyond which metadata is not believed."""
 _FALSE_NORTHING = 10_000_000
 """Metres that southern UTM adds to northings."""
 
@@ -115,7 +114,9 @@ def open_foreign(objects: Objects, dataset: Dataset | None, cache: DiskCache | N
     times = {group: nodes.get(f"{group}/time", {}) for group in groups}
     years = read_years(objects, groups[0], times[groups[0]])
     shard = forms[SCALES.name].shard
-    layout = Layout(dims, prefixes, shard if shard in CELL_SIDES else PUBLISHED_SHARD, CHUNK, "published")
+    chunk = forms[specs[0].name].chunk
+    sides = (shard, chunk) if shard in CELL_SIDES else (PUBLISHED_SHARD, CHUNK)
+    layout = Layout(dims, prefixes, *sides, "published")
     masked = [attributes, *(nodes[group].get("attributes", {}) for group in groups)]
     nan_is_water = all(values.get("geotessera:mask_source") != "source_nodata" for values in masked)
     header = Header(
@@ -245,8 +246,8 @@ def parse_format(node: Mapping[str, Any], spec: ArraySpec, where: str) -> ShardF
         "crc32c" in index,
         sharding["index_location"] == "end",
     )
-    if max(form.chunk_bytes, form.index_bytes) > _MOST_CHUNK_BYTES:
-        raise InputError(f"{where} has chunks of {form.chunk_bytes} bytes; expected at most {_MOST_CHUNK_BYTES}")
+    if max(form.chunk_bytes, form.index_bytes) > MOST_CHUNK_BYTES:
+        raise InputError(f"{where} has chunks of {form.chunk_bytes} bytes; expected at most {MOST_CHUNK_BYTES}")
     return form
 
 

@@ -26,6 +26,8 @@ COLS = EAST - WEST
 """Pixels of a zone's arrays: 1,822,720 x 69,632."""
 CHUNK = 32
 """Side of an inner chunk, pixels: 131 kB of 128 codes, as in the published stores."""
+MOST_CHUNK_BYTES = 64 * 1024**2
+"""Bytes of a chunk beyond which nothing is believed: it is unpacked in memory."""
 MOST_CHUNKS = 512
 """Chunks along a side of a shard: its index then has at most 4 MiB."""
 CRC_BYTES = 4
@@ -162,6 +164,10 @@ class Layout:
         if not 1 <= self.dims <= MOST_DIMS:
             raise InputError(
                 f"store of {self.dims!r} dims; expected 1 to {MOST_DIMS} (a teacher's vectors are for distillation)"
+            )
+        if self.chunk**2 * self.dims > MOST_CHUNK_BYTES:
+            raise InputError(
+                f"chunks of {self.chunk} pixels and {self.dims} dims; expected at most {MOST_CHUNK_BYTES} bytes"
             )
         if any(not 1 <= size < self.dims for size in self.prefixes) or len(set(self.prefixes)) < len(self.prefixes):
             raise InputError(f"prefix arrays of {self.prefixes} dims; expected each once and less than {self.dims}")

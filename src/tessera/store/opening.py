@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tessera.base import InputError
-from tessera.net import DiskCache, MissingError, default_cache, open_objects
+from tessera.net import DiskCache, MissingError, default_cache, disk_cache, open_objects
 
 from .datasets import PREFIX, Dataset, dataset_url, parse_dataset
 from .foreign import UnknownLayoutError, open_foreign
@@ -60,7 +60,7 @@ def _published(name: str, given: Dataset | None) -> tuple[Dataset, str]:
 
 
 def _cache(cache: bool | str | Path) -> DiskCache | None:
-    return default_cache() if isinstance(cache, bool) else DiskCache(Path(cache))
+    return default_cache() if isinstance(cache, bool) else disk_cache(Path(cache))
 
 
 def _open_others(objects: Objects, dataset: Dataset | None, cache: DiskCache | None) -> tuple[Objects, Header, Source]:
@@ -76,7 +76,8 @@ def _open_others(objects: Objects, dataset: Dataset | None, cache: DiskCache | N
         try:
             root = zarr.open_group(objects.zarr_store(), mode="r", zarr_format=3)
         except Exception as error:
-            raise InputError(f"{objects.root} is no store that can be read: {error}") from None
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{objects.root} is no store that can be read: {said[:300]}") from None
         return objects, *open_zarr_source(root, dataset, objects.root)
 
 

@@ -124,10 +124,10 @@ class ShardedSource:
             view, shard = out[spec.name][there], shards[spec.name]
             view[...] = spec.fill
             valid = is_valid(out[SCALES.name][there])
-            if spec.dtype == "int8":
-                if not valid.any():
-                    continue
-                self._check_codes(shard, spec, place, inside, valid)
+            if spec.dtype == "int8" and not valid.any():
+                continue
+            if spec != SCALES and valid.any():
+                self._check_there(shard, spec, place, inside, valid)
             if shard is not None:
                 _read_box(shard, inside, view, pool)
                 if spec == SCALES and not self.clean:
@@ -136,14 +136,20 @@ class ShardedSource:
     def _open(
         self, place: Place, time_index: int, specs: tuple[ArraySpec, ...], pool: ThreadPoolExecutor
     ) -> dict[str, Shard | None]:
-        """The shards of a place, opened at once: no bytes of them are read before all are open."""
+        """The shards of a place, opened at once: no bytes of them are read before all are open.
+
+        Either all indexes were seen lately, or all are asked for anew: one that is older than the others could lack
+        what they have, and no byte of it would be read that could tell.
+        """
+        keys = {spec.name: place.key(spec, time_index) for spec in specs}
+        trust = all(self.reading.indexes.get(key)[0] for key in keys.values())
         jobs = {
-            spec.name: pool.submit(open_shard, self.reading, place.key(spec, time_index), self.forms[spec.name])
-            for spec in specs
+            name: pool.submit(open_shard, self.reading, key, self.forms[name], trust=trust)
+            for name, key in keys.items()
         }
         return {name: job.result() for name, job in jobs.items()}
 
-    def _check_codes(
+    def _check_there(
         self,
         shard: Shard | None,
         spec: ArraySpec,
@@ -158,7 +164,8 @@ class ShardedSource:
         lacking = len(numbers) if shard is None else int((shard.index.offsets[numbers] < 0).sum())
         if lacking:
             where = place.name if shard is None else shard.name
-            raise _LackingError(f"{where} lacks the codes ({spec.name}) of {lacking} chunks that have scales")
+            what = f"codes ({spec.name})" if spec.dtype == "int8" else spec.name
+            raise _LackingError(f"{where} lacks the {what} of {lacking} chunks that have scales")
 
     def read_points(
         self, lonlat: NDArray[np.float64], year_index: int, spec: ArraySpec, dims: int, *, verify: bool

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from concurrent.futures import wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.net import ChangedError, MissingError
+from tessera.net import ChangedError, MissingError, is_strong
 
 from .shard import ShardIndex, decode_chunk, decode_index
 
@@ -211,21 +211,26 @@ class Shard:
     @property
     def _cache(self) -> DiskCache | None:
         """The cache on disk, None where the version is not told."""
-        return None if self.etag is None or not self.reading.is_remote else self.reading.cache
+        return self.reading.cache if is_strong(self.etag) and self.reading.is_remote else None
 
     def _entry(self, number: int) -> tuple[object, ...]:
         return (self.name, self.etag, int(self.index.offsets[number]), int(self.index.lengths[number]))
 
 
 def in_parallel(pool: Executor, work: Callable[[Any], None], items: list[Any]) -> None:
-    """Do work on each item in the pool, one item in this thread; the first error is raised when all have ended."""
+    """Do work on each item in the pool, one item in this thread; after an error no item is begun any more."""
     if len(items) == 1:
         work(items[0])
         return
     jobs = [pool.submit(work, item) for item in items]
+    wait(jobs, return_when=FIRST_EXCEPTION)
+    for job in jobs:
+        # after an error the others would only find the same
+        job.cancel()
     wait(jobs)
     for job in jobs:
-        job.result()
+        if not job.cancelled():
+            job.result()
 
 
 class IndexCache:
@@ -266,8 +271,12 @@ class IndexCache:
             self._bytes -= shard.index.offsets.nbytes + shard.index.lengths.nbytes
 
 
-def open_shard(reading: Reading, key: str, form: ShardFormat) -> Shard | None:
+def open_shard(reading: Reading, key: str, form: ShardFormat, *, trust: bool) -> Shard | None:
     """A shard with its index, None where there is no such shard; one request, or none where its index is known.
+
+    Parameters
+    ----------
+    trust : whether an index that was seen lately may be used without asking
 
     Raises
     ------
@@ -276,7 +285,7 @@ def open_shard(reading: Reading, key: str, form: ShardFormat) -> Shard | None:
     """
     name = f"{reading.objects.root}/{key}"
     fresh, seen = reading.indexes.get(key)
-    if fresh and seen is not None:
+    if trust and fresh and seen is not None:
         return seen
     cache = reading.cache if reading.is_remote else None
     kept = None if seen is not None or cache is None else _kept_index(cache, name, form)
@@ -293,7 +302,7 @@ def open_shard(reading: Reading, key: str, form: ShardFormat) -> Shard | None:
         return seen
     shard = Shard(reading, key, form, decode_index(piece.data, piece.size, form, name), piece.etag)
     # without any chunk it may be a cell that is just being written
-    if reading.is_remote and piece.etag is not None and (shard.index.offsets >= 0).any():
+    if reading.is_remote and is_strong(piece.etag) and (shard.index.offsets >= 0).any():
         reading.indexes.put(shard)
         if cache is not None:
             head = f"{piece.etag}\n{piece.size}\n".encode()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require
+from tessera.base import InputError, TesseraError, require
 from tessera.embeddings import is_valid
 from tessera.geo import points_in_zones
 from tessera.net import CorruptError, LoadError
 
 from .extent import Extent, Place
 from .foreign import identify, place_extent
-from .layout import COUNTS, MOST_DIMS, SCALES, ArraySpec, Layout
+from .layout import COUNTS, MOST_CHUNK_BYTES, MOST_DIMS, SCALES, ArraySpec, Layout
 from .metadata import Header, parse_year
 from .reader import drop_bad_scales
 
@@ -191,9 +191,18 @@ def open_zarr_source(root: zarr.Group, dataset: Dataset | None, where: str) -> t
     Raises
     ------
     InputError
-        It has no such groups, or they cannot be believed.
+        It has no such groups, they cannot be believed, or its groups cannot be listed.
     """
-    zones: dict[int, list[Part]] = {}
+    try:
+        return _open_groups(root, dataset, where)
+    except TesseraError:
+        raise
+    except Exception as error:
+        raise InputError(f"{where} cannot be read as a store: {_line(error)}") from None
+
+
+def _open_groups(root: zarr.Group, dataset: Dataset | None, where: str) -> tuple[Header, ZarrSource]:
+    zones: dict[int, dict[str, Part]] = {}
     years: tuple[int, ...] = ()
     dims, prefixes, unmasked = 0, set(), False
     for name in sorted(root.group_keys()):
@@ -206,8 +215,13 @@ def open_zarr_source(root: zarr.Group, dataset: Dataset | None, where: str) -> t
         if years and axis != years:
             raise InputError(f"{where}: {name} has the years {axis}; expected {years} as the other groups")
         years = axis
-        zones.setdefault(zone, []).append(part)
+        halves = zones.setdefault(zone, {})
+        if match[2] in halves or ("" in halves) or (not match[2] and halves):
+            raise InputError(f"{where} has several groups of zone {zone}, such as {name}; expected one a hemisphere")
+        halves[match[2]] = part
         shape = dict(zip(axes_of(group["embeddings"]), group["embeddings"].shape, strict=True))
+        if dims and dims != int(shape["band"]):
+            raise InputError(f"{where}: {name} has {shape['band']} bands; expected {dims} as the other groups")
         dims = int(shape["band"])
         prefixes |= {int(key[12:]) for key in group.array_keys() if re.fullmatch(r"embeddings_d\d{1,3}", key)}
         unmasked |= bool(match[2]) or group.attrs.get("geotessera:mask_source") == "source_nodata"
@@ -218,7 +232,7 @@ def open_zarr_source(root: zarr.Group, dataset: Dataset | None, where: str) -> t
     kept = tuple(sorted(size for size in prefixes if 1 <= size < dims))
     identity = identify(dataset, attributes, dims, kept, where)
     layout = Layout(dims, kept)
-    parts = {zone: tuple(found) for zone, found in zones.items()}
+    parts = {zone: tuple(found.values()) for zone, found in zones.items()}
     return Header(identity, layout, years, tuple(sorted(zones)), not unmasked), ZarrSource(where, parts, years)
 
 
@@ -230,6 +244,13 @@ def _part(group: Any, zone: int, hemisphere: str, name: str, where: str) -> tupl
         code = str(group.attrs["proj:code"]).upper()
         if sorted(axes) != ["time", "x", "y"] or sorted(axes_of(group["embeddings"])) != ["band", "time", "x", "y"]:
             raise InputError(f"{where}: {name} has arrays with the axes {axes}; expected time, y, x and band")
+        other = dict(zip(axes_of(group["embeddings"]), group["embeddings"].shape, strict=True))
+        if any(other[axis] != shape[axis] for axis in ("time", "y", "x")):
+            raise InputError(
+                f"{where}: {name} has embeddings of {other} and scales of {shape}; expected the same pixels"
+            )
+        for array, dtype in (("embeddings", "int8"), ("scales", "float32")):
+            _check_array(group[array], dtype, f"{where}/{name}/{array}")
         years = _years(group["time"], f"{where}/{name}")
         complete = tuple(int(year) for year in group.attrs.get("years_complete", years))
     except (KeyError, TypeError, ValueError) as error:
@@ -243,6 +264,15 @@ def _part(group: Any, zone: int, hemisphere: str, name: str, where: str) -> tupl
     elif hemisphere == "S":
         top = min(top, 0)
     return Part(group, extent, top, bottom, tuple(year for year in years if year in complete)), years
+
+
+def _check_array(array: Any, dtype: str, where: str) -> None:
+    """Refuse another type, which would be wrapped, and chunks that do not fit into memory."""
+    if array.dtype != np.dtype(dtype):
+        raise InputError(f"{where} has the type {array.dtype}; expected {dtype}")
+    size = int(np.prod([int(side) for side in array.chunks], dtype=object)) * array.dtype.itemsize
+    if size > MOST_CHUNK_BYTES:
+        raise InputError(f"{where} has chunks of {size:,} bytes; expected at most {MOST_CHUNK_BYTES:,}")
 
 
 def _years(array: Any, where: str) -> tuple[int, ...]:
