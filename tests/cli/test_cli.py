@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -369,7 +370,9 @@ def test_the_documented_way_with_stock_xarray_works(demo: Path, tmp_path: Path) 
 
 def test_an_interrupt_says_so(demo: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tessera", "embed", str(demo / "cube.zarr"), "-o", str(tmp_path / "s")]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # whoever started the tests in the background may have had the signal ignored, which children inherit
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     while not (tmp_path / "s").exists() and child.poll() is None:
         time.sleep(0.01)
     child.send_signal(signal.SIGINT)
