@@ -131,6 +131,11 @@ Case = tuple[list[Call], list[Call]]
 """What is counted, and what comes before it."""
 
 
+def inner(row: int, col: int) -> list[int]:
+    """The window of 900 x 900 pixels inside a region of 1000 x 1000: west, north, width, height."""
+    return [CORNER.west + col + 50, CORNER.north - row - 50, 900, 900]
+
+
 def cases_of(store: Store, side: int) -> dict[str, Case]:
     """What is compared."""
     year = YEARS[0]
@@ -144,8 +149,9 @@ def cases_of(store: Store, side: int) -> dict[str, Case]:
     # 1000 = 31 chunks and 8 pixels: 32 chunks at best, 33 where it begins in a chunk's last 7 pixels
     places = {"on chunks": (1024, 1024), "off chunks": (1040, 1037), "worst offset, four cells": (543, 543)}
     for name, corner in places.items():
-        cases[f"1000 x 1000 {name}"] = ([("open", []), ("region", [bbox(store, *corner, 1000), year])], [])
-    again: Call = ("region", [bbox(store, 543, 543, 1000), year])
+        region: Call = ("region", [bbox(store, *corner, 1000), year, inner(*corner)])
+        cases[f"1000 x 1000 {name}"] = ([("open", []), region], [])
+    again: Call = ("region", [bbox(store, 543, 543, 1000), year, inner(543, 543)])
     cases["that region again, with a cache"] = ([again], [("open", [True]), again])
     return cases
 
@@ -252,7 +258,7 @@ def sides(folder: Path) -> None:
                 for call, args in (
                     ("points", [[lonlat(700, 700)], YEARS[0]]),
                     ("points", [scattered, YEARS[0]]),
-                    ("region", [bbox(open_store(path), 543, 543, 1000), YEARS[0]]),
+                    ("region", [bbox(open_store(path), 543, 543, 1000), YEARS[0], inner(543, 543)]),
                 ):
                     row = measure("tessera", f"{url}/{path.name}", None, counts, [("open", []), (call, args)], 1, [])
                     cells.append(f"{row.requests:,} / {row.bytes / 1e3:,.0f} kB")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.geo import EAST, NORTH, SOUTH, WEST
+from tessera.geo import NORTH, WEST
 
 from .layout import COLS, ROWS, zone_name
 
@@ -134,8 +134,3 @@ class Extent:
 def lattice_extent(zone: int) -> Extent:
     """The whole lattice of a zone, as our own stores have it."""
     return Extent(zone, zone_name(zone))
-
-
-def on_lattice(extent: Extent) -> bool:
-    """Whether an extent shares a pixel with the lattice."""
-    return extent.west < EAST and extent.east > WEST and extent.north > SOUTH and extent.south < NORTH
