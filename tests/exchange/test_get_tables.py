@@ -191,3 +191,29 @@ def test_a_region_that_is_named_by_polygons_is_clipped_to_them(store: Store, tmp
     west, south, east, north = bbox_of(WINDOW, 0, 0, 330, 300)
     assert west < frame.total_bounds[0] + 0.01
     assert (south, east) < (north, 180)
+
+
+def test_points_are_verified_where_asked_and_never_written_over(tmp_path: Path, run: Run) -> None:
+    store = small_store(tmp_path / "s")
+    lon, lat = lonlat_of(WINDOW, 100.5, 90.5)
+    points = tmp_path / "plots.csv"
+    points.write_text(f"lon,lat,crop\n{lon},{lat},wheat\n")
+    code, _, err = run("get", tmp_path / "s", "--points", points, "--year", 2024, "-o", points)
+    assert code == 2
+    assert "is the file of --points; expected another name" in err
+    assert points.read_text().startswith("lon,lat,crop\n")
+    ask = ("get", tmp_path / "s", "--points", points, "--year", 2024, "-o")
+    assert run(*ask, tmp_path / "plain.csv")[0] == 0
+    assert run(*ask, tmp_path / "sure.csv", "--verify")[0] == 0
+    assert (tmp_path / "plain.csv").read_bytes() == (tmp_path / "sure.csv").read_bytes()
+    for path in (tmp_path / "s" / "utm31" / "embeddings").rglob("c/*/0/*/*"):
+        data = bytearray(path.read_bytes())
+        start = store.layout.format(store.layout.codes).index_bytes
+        data[start:] = bytes(byte ^ 1 for byte in data[start:])
+        path.write_bytes(data)
+    code, _, err = run(*ask, tmp_path / "sure.csv", "--verify")
+    assert code == 1
+    assert "checksum of a chunk does not fit" in err
+    code, _, err = run("get", tmp_path / "s", "--bbox", "5,50,5.1,50.1", "--year", 2024, "--verify", "-o", "r.npy")
+    assert code == 2
+    assert "--verify does not go with --bbox" in err

@@ -290,3 +290,19 @@ def test_a_picture_needs_a_pyramid(tmp_path: Path) -> None:
     store = new_store(tmp_path / "s")
     with pytest.raises(InputError, match=r"has no pyramid; make it: tessera store preview"):
         draw_preview(store, tmp_path / "p.png")
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (7, 11), (15, 3)])
+def test_a_picture_of_every_pixel_holds_them_all(tmp_path: Path, corner: tuple[int, int]) -> None:
+    store = new_store(tmp_path / "s")
+    window = Window(31, BASE.west + corner[0], BASE.north - corner[1], 153, 141)
+    store.write(random_embeddings(window, no_data=0, not_written=0), YEAR)
+    update_preview(store, full=True)
+    _, side, (west, south, east, north) = draw_preview(store, tmp_path / "p.png")
+    assert side == Scale(0).step
+    w, s, e, n = window.lonlat_bounds
+    # a pixel of the picture is painted where its middle lies in the data
+    assert abs(west - w) <= side
+    assert abs(south - s) <= side
+    assert abs(east - e) <= side
+    assert abs(north - n) <= side

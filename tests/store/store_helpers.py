@@ -45,6 +45,23 @@ def equal(one: Embeddings, other: Embeddings) -> bool:
     )
 
 
+class Counting:
+    """A source that notes what is asked of it."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.windows: list[Window] = []
+        self.points: list[int] = []
+
+    def read_window(self, window: Window, *rest: Any) -> Any:
+        self.windows.append(window)
+        return self.source.read_window(window, *rest)
+
+    def read_points(self, lonlat: Any, *rest: Any, **options: Any) -> Any:
+        self.points.append(len(lonlat))
+        return self.source.read_points(lonlat, *rest, **options)
+
+
 def centre_of(window: Window, row: int, col: int) -> tuple[float, float]:
     lon, lat = to_lonlat((window.west + col + 0.5) * 10, (window.north - row - 0.5) * 10, window.zone)
     return float(lon), float(lat)

@@ -73,7 +73,7 @@ def test_a_damaged_cell_is_not_merged_with_and_is_replaced_only_whole(tmp_path: 
         harm()
         assert not store.holds(BASE, 2024, {"cube_sha256": "x"})
         for part in (corner, random_embeddings(BASE, no_data=0.5)):
-            with pytest.raises(CorruptError, match=r"to write cell .* anew, remove its objects"):
+            with pytest.raises(CorruptError, match=r"to write cell .* anew, use tessera store repair"):
                 store.write(part, 2024)
         store.write(whole, 2024)
         assert equal(store.read_window(BASE, 2024), whole)

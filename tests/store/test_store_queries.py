@@ -10,7 +10,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_helpers import ACROSS, MODEL, centre_of, new_store, random_embeddings
+from store_helpers import ACROSS, MODEL, Counting, centre_of, new_store, random_embeddings
 
 from tessera.base import InputError
 from tessera.embeddings import is_valid
@@ -22,23 +22,6 @@ from tessera.store.zonal import parse_polygons, squares
 
 NORTHERN = Window(31, ACROSS.west, ACROSS.north, 150, 130)
 SOUTHERN = Window(31, ACROSS.west, -200_000, 90, 80)
-
-
-class Counting:
-    """A source that notes what is asked of it."""
-
-    def __init__(self, source: Any) -> None:
-        self.source = source
-        self.windows: list[Window] = []
-        self.points: list[int] = []
-
-    def read_window(self, window: Window, *rest: Any) -> Any:
-        self.windows.append(window)
-        return self.source.read_window(window, *rest)
-
-    def read_points(self, lonlat: Any, *rest: Any, **options: Any) -> Any:
-        self.points.append(len(lonlat))
-        return self.source.read_points(lonlat, *rest, **options)
 
 
 def counted(store: Store) -> Counting:

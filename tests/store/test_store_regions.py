@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 from rasterio.warp import Resampling, reproject
-from store_helpers import ACROSS, centre_of, new_store, random_embeddings
+from store_helpers import ACROSS, Counting, centre_of, new_store, random_embeddings
 
 from tessera.base import InputError
 from tessera.geo import Window, from_lonlat, parse_area, to_lonlat
@@ -25,23 +25,6 @@ from tessera.store import lazy as lazy_module
 from tessera.store import region as region_module
 
 AREA = (2.302, 37.81, 2.312, 37.818)
-
-
-class Counting:
-    """A source that notes what is asked of it."""
-
-    def __init__(self, source: Any) -> None:
-        self.source = source
-        self.windows: list[Window] = []
-        self.points: list[int] = []
-
-    def read_window(self, window: Window, *rest: Any) -> Any:
-        self.windows.append(window)
-        return self.source.read_window(window, *rest)
-
-    def read_points(self, lonlat: Any, *rest: Any, **options: Any) -> Any:
-        self.points.append(len(lonlat))
-        return self.source.read_points(lonlat, *rest, **options)
 
 
 def counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> Counting:

@@ -38,6 +38,9 @@ def get(
         bool, typer.Option("--quantised", help="int8 codes and float32 scales: a quarter of the bytes.")
     ] = False,
     search: Annotated[int, typer.Option(help="Pixels to look around a point without data.")] = 0,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check points' bytes against their checksums: whole chunks are read.")
+    ] = False,
     all_touched: Annotated[bool, typer.Option("--all-touched", help="Count pixels that a polygon touches.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -55,9 +58,11 @@ def get(
     opened = open_store(store)
     years = _years(year, opened.years, store)
     region = {"crs": crs, "resolution": resolution, "resampling": resampling, "clip": clip}
-    _refuse(kind, region | {"quantised": quantised, "search": search, "all_touched": all_touched})
+    _refuse(kind, region | {"quantised": quantised, "search": search, "verify": verify, "all_touched": all_touched})
+    if kind != "bbox" and out.exists() and Path(value).exists() and out.samefile(value):
+        raise InputError(f"output {out} is the file of --{kind}; expected another name")
     if kind == "points":
-        run, estimate = _points(opened, value, years, out, dims, search)
+        run, estimate = _points(opened, value, years, out, dims, search, verify)
     elif kind == "zonal":
         run, estimate = _zonal(opened, value, years, out, dims, all_touched)
     else:
@@ -93,7 +98,7 @@ def _years(given: list[str] | None, held: tuple[int, ...], what: str) -> Any:
 
 def _refuse(kind: str, given: dict[str, Any]) -> None:
     """Options that do not go with what is asked for."""
-    of = {"points": ("search",), "zonal": ("all_touched",)}.get(
+    of = {"points": ("search", "verify"), "zonal": ("all_touched",)}.get(
         kind, ("crs", "resolution", "resampling", "clip", "quantised")
     )
     unused = {"crs": None, "resolution": None, "resampling": "nearest", "search": 0}
@@ -102,18 +107,19 @@ def _refuse(kind: str, given: dict[str, Any]) -> None:
             raise InputError(f"--{name.replace('_', '-')} does not go with --{kind}")
 
 
-def _points(opened: Any, value: str, years: Any, out: Path, dims: int | None, search: int) -> Any:
+def _points(opened: Any, value: str, years: Any, out: Path, dims: int | None, search: int, verify: bool) -> Any:
     from tessera.exchange import estimate_points, export_points
     from tessera.geo import read_vector
 
     table = read_vector(value)
     count = len(table)
     rows = count * (len(years) if isinstance(years, list) else 1)
-    estimate = estimate_points(opened, table, years, out, dims=dims, search=search)
+    options: dict[str, Any] = {"dims": dims, "search": search, "verify": verify}
+    estimate = estimate_points(opened, table, years, out, **options)
 
     def run() -> tuple[dict[str, Any], str]:
         with step("Reading points") as progress:
-            found = export_points(opened, table, years, out, dims=dims, search=search, progress=progress)
+            found = export_points(opened, table, years, out, **options, progress=progress)
         hint = "" if found or not count else f"; are longitude and latitude swapped? {_WHERE}"
         return {"points": count, "rows": rows, "valid": found}, f"{out}: {count} points, {found} with data{hint}"
 

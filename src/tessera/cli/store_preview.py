@@ -11,7 +11,7 @@ from ._show import print_json, step
 
 
 def preview(
-    store: Annotated[Path, typer.Argument(help="Path of a store.")],
+    store: Annotated[str, typer.Argument(help="Path of a store.")],
     year: Annotated[
         list[int] | None, typer.Option(help="Years to work on, all where left out; the picture shows the latest.")
     ] = None,

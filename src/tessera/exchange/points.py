@@ -45,6 +45,7 @@ class _Points:
     target : the table
     lonlat, inside : (N, 2) degrees and which of them lie on the grid
     years, dims : of the vectors
+    verify : whether whole chunks are read
     columns : what comes before the vectors
     """
 
@@ -53,19 +54,25 @@ class _Points:
     inside: NDArray[np.bool_]
     years: tuple[int, ...]
     dims: int
+    verify: bool
     columns: dict[str, NDArray[Any]]
 
     def estimate(self, store: Store) -> Estimate:
         """Exact ranges of codes and scales, and the indexes of shards that are not known yet."""
         rows = len(self.lonlat) * len(self.years)
         cells = len(cells_at(self.lonlat[self.inside], store.layout.shard)) * len(self.years)
-        read = rows * (self.dims + _SCALE_BYTES) + cells * 2 * _INDEX_BYTES * store.layout.side**2
+        pixel = self.dims + _SCALE_BYTES
+        if self.verify:
+            pixel = (store.dims + _SCALE_BYTES) * store.layout.chunk**2
+        read = rows * pixel + cells * 2 * _INDEX_BYTES * store.layout.side**2
         value = VALUE_TEXT if self.target.suffix.lower() == ".csv" else 4
         work, written = rows * (8 * self.dims + 64), rows * (value * self.dims + 200)
         return Estimate(f"{len(self.lonlat):,} points", len(self.years), self.dims, read, work, written)
 
 
-def _plan_points(store: Store, points: object, year: object, out: str | Path, dims: int | None, search: int) -> _Points:
+def _plan_points(
+    store: Store, points: object, year: object, out: str | Path, dims: int | None, search: int, verify: bool
+) -> _Points:
     target = parse_target(out, TABLE_SUFFIXES)
     table = points if isinstance(points, (list, tuple, np.ndarray)) else as_table(points)
     lonlat, inside = parse_anywhere(_positions(table))
@@ -77,14 +84,21 @@ def _plan_points(store: Store, points: object, year: object, out: str | Path, di
     if isinstance(table, VectorTable):
         columns |= {name: column for name, column in table.columns.items() if name not in columns}
     refuse_taken(columns, [*vector_names(kept), "status", "geometry", *["year"] * is_several(year)], "points")
-    return _Points(target, lonlat, inside, years, kept, columns)
+    return _Points(target, lonlat, inside, years, kept, verify, columns)
 
 
 def estimate_points(
-    store: Store, points: object, year: object, out: str | Path, *, dims: int | None = None, search: int = 0
+    store: Store,
+    points: object,
+    year: object,
+    out: str | Path,
+    *,
+    dims: int | None = None,
+    search: int = 0,
+    verify: bool = False,
 ) -> Estimate:
     """What `export_points` takes, at most; raises what it raises."""
-    return _plan_points(store, points, year, out, dims, search).estimate(store)
+    return _plan_points(store, points, year, out, dims, search, verify).estimate(store)
 
 
 def export_points(
@@ -95,6 +109,7 @@ def export_points(
     *,
     dims: int | None = None,
     search: int = 0,
+    verify: bool = False,
     progress: Progress = silent,
 ) -> int:
     """Write the vectors at points as a table: lon, lat, the points' own columns, then one a dimension, nan = no data.
@@ -104,7 +119,7 @@ def export_points(
 
     Parameters
     ----------
-    points, search : as `Store.sample` takes them
+    points, search, verify : as `Store.sample` takes them
     out : a .csv or .parquet file; it appears whole or not at all
     progress : called with batches done and their total
 
@@ -117,7 +132,7 @@ def export_points(
     InputError
         Another suffix, or what `Store.sample` refuses.
     """
-    plan = _plan_points(store, points, year, out, dims, search)
+    plan = _plan_points(store, points, year, out, dims, search, verify)
     target, lonlat, years, kept = plan.target, plan.lonlat, plan.years, plan.dims
     plan.estimate(store).check(target, spooled_bytes(target))
     order = _by_cell(lonlat, store.layout.shard)
@@ -125,11 +140,19 @@ def export_points(
     cells = cells_at(lonlat[plan.inside], store.layout.shard)
     state = state_of(store, cells, years)
     digest = hashlib.sha256(np.ascontiguousarray(lonlat).tobytes()).hexdigest()
-    request = {"state": state, "points": digest, "years": years, "dims": kept, "search": search, "batch": BATCH}
+    request = {
+        "state": state,
+        "points": digest,
+        "years": years,
+        "dims": kept,
+        "search": search,
+        "batch": BATCH,
+        "verify": verify,
+    }
     with spooling(target, request) as spool:
 
         def sample(members: NDArray[np.int64]) -> Arrays:
-            found = store.sample(lonlat[members], years, dims, search=search)
+            found = store.sample(lonlat[members], years, dims, search=search, verify=verify)
             return {"values": found.values, "status": found.status}
 
         parts = [(f"{number:06d}", partial(sample, members)) for number, members in enumerate(batches)]

@@ -201,7 +201,8 @@ class ObjectsWriter:
                     obstore.put(self._store, key, list(parts), mode=mode, use_multipart=False)
                 except (AlreadyExistsError, PreconditionError):
                     return False
-                except (NotImplementedError, NotSupportedError):
+                except (RuntimeError, NotSupportedError):
+                    # what obstore raises of a mode that its store lacks; its own errors are no RuntimeErrors
                     raise self._unconditional() from None
                 return True
 

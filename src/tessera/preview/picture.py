@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LONG_SIDE = 1600
 """Most pixels of the pyramid along a side of the picture."""
+_OVER = 2
+"""Pixels by which a level's data may reach over those of the next coarser one."""
 _DPI = 160
 _INCHES = 7.0
 """Longer side of the frame."""
@@ -67,8 +69,9 @@ def _cut(root: Path, finest: int) -> tuple[NDArray[np.uint8], float, tuple[float
     row, col, height, width = _extent(picture, scale)
     for number in range(LAST - 1, finest - 1, -1):
         finer = Scale(number)
-        top, left, tall, wide = 2 * row, 2 * col, 2 * height, 2 * width
-        # twice the extent of the coarser level holds the finer one; it is trimmed where it was read
+        # coarse pixels are painted by their middles: finer data may reach over their edge, and are trimmed where read
+        top, left = max(0, 2 * (row - _OVER)), 2 * (col - _OVER)
+        tall, wide = min(2 * (row + height + _OVER), finer.shape[0]) - top, 2 * (width + 2 * _OVER)
         if max(tall, wide) > 2 * LONG_SIDE:
             break
         inner = _trim(_read(root, finer, top, left, tall, wide))

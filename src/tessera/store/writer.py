@@ -152,5 +152,5 @@ def read_pixels(objects: Objects, layout: Layout, cell: Cell, year_index: int) -
 def unreadable(cell: Cell, error: CorruptError) -> CorruptError:
     """The same error with what helps."""
     return CorruptError(
-        f"{error}; to write cell {cell.name} anew, remove its objects and commit record, or write data to all of it"
+        f"{error}; to write cell {cell.name} anew, use tessera store repair first, or write data to all of it"
     )
