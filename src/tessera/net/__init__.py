@@ -13,9 +13,11 @@ from .errors import (
 )
 from .objects import Objects, Piece, is_strong, open_objects
 from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
+from .web import Answer, Verdict, Web
 
 __all__ = [
     "SCHEMES",
+    "Answer",
     "ChangedError",
     "CorruptError",
     "CredentialError",
@@ -29,7 +31,9 @@ __all__ = [
     "OversizeError",
     "PermanentError",
     "Piece",
+    "Verdict",
     "Version",
+    "Web",
     "default_cache",
     "disk_cache",
     "is_strong",

@@ -10,7 +10,16 @@ class NetError(TesseraError):
 
 
 class LoadError(NetError):
-    """The server is busy or the line broke: try again later, more slowly."""
+    """The server is busy or the line broke: try again later, more slowly.
+
+    Attributes
+    ----------
+    retry_after : seconds that the server asks to wait; None where it does not say
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ChangedError(LoadError):

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 from .errors import ChangedError, LoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 Result = TypeVar("Result")
 DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further attempt, each lengthened by up to a half at random; 8 to 12 s in all."""
 PATIENCE = 120.0
-"""Seconds after which nothing is tried again, whatever the number of attempts."""
+"""Seconds within which the last attempt is made, whatever their number."""
 MOST_AT_ONCE = 64
 """Requests under way to one host, from all readers of this process."""
 
@@ -39,8 +39,10 @@ class Host:
                 time.sleep(wait)
             yield
 
-    def ask(self, request: Callable[[], Result]) -> Result:
+    def ask(self, request: Callable[[], Result], delays: Sequence[float] = DELAYS) -> Result:
         """Make a request, again after a while when the host is busy or the line broke; all others wait with it.
+
+        A server that says how long to wait is obeyed, where that is within the patience.
 
         Raises
         ------
@@ -48,16 +50,17 @@ class Host:
             It failed so often; and whatever else `request` raises, at once.
         """
         began = time.monotonic()
-        for delay in DELAYS:
+        for delay in delays:
             try:
                 with self._slot():
                     return request()
             except ChangedError:
                 raise
-            except LoadError:
-                if time.monotonic() - began > PATIENCE:
-                    raise
+            except LoadError as error:
                 pause = delay * (1 + random.random() / 2)  # noqa: S311 - spreads attempts, guards nothing
+                pause = max(pause, error.retry_after or 0.0)
+                if time.monotonic() + pause - began > PATIENCE:
+                    raise
                 with self._lock:
                     self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
                 time.sleep(pause)
