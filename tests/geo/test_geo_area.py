@@ -91,6 +91,10 @@ def test_geojson_feature_collections_files_and_geodataframes_agree(tmp_path: Pat
         np.testing.assert_allclose(parse_area(area).bounds, (5.0, 50.0, 5.1, 50.1), atol=1e-6)
 
 
+def test_a_bbox_as_text_with_commas_or_spaces() -> None:
+    assert parse_area("5.0 50.0\t5.1 50.1").bounds == parse_area("5.0,50.0,5.1,50.1").bounds == (5.0, 50.0, 5.1, 50.1)
+
+
 @pytest.mark.parametrize(
     ("area", "reason"),
     [
@@ -98,6 +102,8 @@ def test_geojson_feature_collections_files_and_geodataframes_agree(tmp_path: Pat
         ((5, -81, 6, -79), "81 S"),
         ((5, 51, 6, 50), "south is not below north"),
         ((5, 50, 5, 51), "no width"),
+        ((5.3, 50, 5.2, 51), "would cross the date line over 359.9 degrees"),
+        ("5.3 50 5.2", "four finite numbers"),
         ((5, 50, 190, 51), "-180 to 180"),
         ((5, 50, 6), "four"),
         ("a,b,c,d", "four numbers"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ _DENSIFY_DEGREES = 0.01
 """Longest edge before projection: a straight edge in degrees then bends by less than a pixel within a zone."""
 _TOLERANCE = 1e-6
 """Pixels; rounding of a projection must not add a row."""
+_NUMBERS = re.compile(r"[-+.\d]+(\s+[-+.\d]+)+")
+_WIDEST = 180.0
+"""Degrees over the date line that a bbox may span: more is two longitudes in the wrong order."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,8 @@ def _named(text: str) -> Area | None:
         return Area(degrees, name, window)
     if "," in name and not name.startswith("{") and not exists(name):
         return _bbox(name.split(","))
+    if _NUMBERS.fullmatch(name):
+        return _bbox(name.split())
     return None
 
 
@@ -175,6 +181,11 @@ def _bbox(values: Any) -> Area:
         raise InputError(f"{name}: no width; expected west, south, east, north in degrees")
     if west < east:
         return _finish(shapely.box(west, south, east, north), name)
+    if east + 360 - west > _WIDEST:
+        raise InputError(
+            f"{name}: west > east would cross the date line over {east + 360 - west:g} degrees; "
+            "expected west, south, east, north in degrees"
+        )
     sides = [
         shapely.box(*side) for side in ((west, south, 180, north), (-180, south, east, north)) if side[0] < side[2]
     ]
