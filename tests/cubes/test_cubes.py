@@ -297,3 +297,18 @@ def test_provenance_is_plain(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=reason):
             replace(random_cube(), provenance=broken)
+
+
+@pytest.mark.parametrize(("level", "shuffle"), [(3, "shuffle"), (1, "bitshuffle")])
+def test_a_cube_of_other_compression_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: int, shuffle: Any
+) -> None:
+    from zarr.codecs import BloscCodec
+
+    with monkeypatch.context() as patch:
+        patch.setattr("zarr.codecs.BloscCodec", lambda **_: BloscCodec(cname="zstd", clevel=level, shuffle=shuffle))
+        write_cube(random_cube(), tmp_path / "old.zarr")
+    write_cube(random_cube(), tmp_path / "new.zarr")
+    old, new = (next((tmp_path / name / "s2").rglob("zarr.json")).read_text() for name in ("old.zarr", "new.zarr"))
+    assert old != new
+    assert same(open_cube(tmp_path / "old.zarr"), random_cube())

@@ -153,6 +153,29 @@ def test_writing_the_same_again_changes_no_byte(tmp_path: Path) -> None:
     assert not store.holds(ACROSS, 2025, {"cube_sha256": "x"})
 
 
+def test_what_a_window_was_made_from_is_known_by_some_of_its_provenance(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    known: dict[str, Any] = {"period": ["2024-01-01", "2024-12-31"], "recipe": {"day": "solar"}}
+    store.write(random_embeddings(ACROSS, cube_sha256="x", **known), 2024)
+    store = open_store(tmp_path / "s")
+    assert store.made_from(ACROSS, 2024, known)
+    assert store.made_from(ACROSS, 2024, {"cube_sha256": "x"})
+    others: list[dict[str, Any]] = [{"period": ["2024-01-01"]}, {"recipe": {}}, {"source": "mpc"}, {"source": None}]
+    for other in others:
+        assert not store.made_from(ACROSS, 2024, known | other)
+    assert not store.made_from(ACROSS, 2025, known)
+    assert not store.made_from(replace(ACROSS, width=ACROSS.width - 1), 2024, known)
+    # a part that was written over does not count, and a cell that lost an object neither
+    beside = replace(ACROSS, width=20)
+    store.write(random_embeddings(beside, seed=1, cube_sha256="y"), 2024)
+    assert not store.made_from(ACROSS, 2024, known)
+    assert store.made_from(beside, 2024, {"cube_sha256": "y"})
+    record = store.commit(next(beside.cells(128)), 2024)
+    assert record is not None
+    (tmp_path / "s" / record.objects["scales"]["key"]).unlink()
+    assert not store.made_from(beside, 2024, {"cube_sha256": "y"})
+
+
 def test_a_new_year_moves_nothing_that_exists(tmp_path: Path) -> None:
     store = new_store(tmp_path / "s", (31, 32))
     store.write(random_embeddings(ACROSS), 2024)

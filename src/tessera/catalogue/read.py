@@ -12,10 +12,9 @@ import numpy as np
 
 from tessera.base import InputError
 from tessera.geo import EAST, NORTH, SOUTH, WEST, parse_area
-from tessera.net import CorruptError, MissingError, OversizeError
+from tessera.net import CorruptError, MissingError, OversizeError, parquet_pages
 from tessera.store import parse_year
 
-from ._pages import pages
 from ._records import is_key
 from ._schema import FORMAT, MANIFEST, MULTIHASH, REPEATED, VERSION, array_names, schema
 
@@ -234,7 +233,7 @@ def _check_pages(source: _Segments, spans: list[tuple[int, int, str, int]], wher
     for start, length, path, rows in spans:
         name = f"{where}: column {path}"
         values = 0
-        for page in pages(source.part(start, length), name):
+        for page in parquet_pages(source.part(start, length), name):
             unpacked += page.unpacked
             if page.dictionary and (path not in REPEATED or page.unpacked > _DICTIONARY_LIMIT):
                 raise OversizeError(f"{name} has a dictionary of {page.unpacked} bytes; expected none, or a small one")

@@ -10,7 +10,7 @@ import typer
 from tessera._version import __version__
 from tessera.base import InputError, TesseraError
 
-from . import cube, demo, embed, fit, get, map_, models, serve, store
+from . import cube, demo, doctor, embed, fit, get, map_, models, serve, store
 
 app = typer.Typer(
     name="tessera",
@@ -52,6 +52,7 @@ app.command("get")(get.get)
 app.command("fit")(fit.fit)
 app.command("map")(map_.map_)
 app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:

@@ -5,97 +5,94 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
-from ._show import one_of, print_json, print_table, step
+from ._show import print_json, print_table, step
+from .cube_build import build, scenes
 
 app = typer.Typer(help="Cubes: a year of observations of every pixel of an area.", no_args_is_help=True)
 
 
-@app.command("build")
-def build(
-    source: Annotated[str, typer.Option(help="Folder of a static STAC catalogue.")],
-    year: Annotated[int, typer.Option(help="Calendar year.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New cube; over several zones one each, named _utmNN.")],
-    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
-    aoi: Annotated[str | None, typer.Option(help="Vector file of polygons.")] = None,
-    tile: Annotated[str | None, typer.Option(help="Tile (grid_5.05_50.65) or cell (utm31_e64_n548).")] = None,
-) -> None:
-    """Build the cube of an area from scenes.
-
-    Example: tessera cube build --source scenes/ --bbox 5.237,50.681,5.270,50.702 --year 2023 -o cube.zarr
-    """
-    from tessera.geo import parse_area
-    from tessera.scenes import build_cube
-
-    _, value = one_of(bbox=bbox, aoi=aoi, tile=tile)
-    parts = parse_area(value).parts()
-    for part in parts:
-        target = out if len(parts) == 1 else out.with_name(f"{out.stem}_utm{part.zone:02d}{out.suffix}")
-        if _is_there(target, part.window, year, source):
-            print(f"{target}: already there, from the same area, year and catalogue; remove it to build it anew")
-            continue
-        with step(f"Reading scenes of zone {part.zone}") as progress:
-            print(f"{target}: {_one_line(build_cube(part.window, year, source=source, out=target, progress=progress))}")
-
-
-def _is_there(target: Path, window: Any, year: int, source: str) -> bool:
-    """Whether a cube of this window, year and catalogue is there already; another one in its place is an error."""
-    from tessera.base import InputError
-    from tessera.cubes import open_cube
-    from tessera.scenes import catalogue_id
-
-    if not target.exists():
-        return False
-    cube = open_cube(target)
-    origin = catalogue_id(source)
-    if cube.grid != window.grid or cube.year != year or cube.provenance.get("source") != origin:
-        raise InputError(f"{target} exists, of another area, year or catalogue; expected a new path for the cube")
-    return True
+app.command("build")(build)
+app.command("scenes")(scenes)
 
 
 @app.command("import")
 def import_(
-    folder: Annotated[Path, typer.Argument(help="d-pixel folder (bands.npy, masks.npy, ...).")],
+    folder: Annotated[Path, typer.Argument(help="d-pixel folder (bands.npy, ...) or GeoTIFF stacks (data_raw, ...).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="New cube.")],
-    year: Annotated[int | None, typer.Option(help="Its calendar year.")] = None,
-    crs: Annotated[str | None, typer.Option(help="Its UTM zone, such as EPSG:32631.")] = None,
-    west: Annotated[float | None, typer.Option(help="Left edge, metres of that zone.")] = None,
-    north: Annotated[float | None, typer.Option(help="Upper edge, metres of that zone.")] = None,
+    year: Annotated[int | None, typer.Option(help="Its calendar year; of GeoTIFF stacks, only that year.")] = None,
+    crs: Annotated[str | None, typer.Option(help="d-pixel: its UTM zone, such as EPSG:32631.")] = None,
+    west: Annotated[float | None, typer.Option(help="d-pixel: left edge, metres of that zone.")] = None,
+    north: Annotated[float | None, typer.Option(help="d-pixel: upper edge, metres of that zone.")] = None,
+    missing_scl: Annotated[
+        str, typer.Option(help="GeoTIFF: a date without scene classes is an 'error', or all of it 'clear'.")
+    ] = "error",
+    skip_partial: Annotated[bool, typer.Option(help="GeoTIFF: leave out dates that lack bands.")] = False,
 ) -> None:
-    """Turn a d-pixel folder into a cube; with --crs, --west and --north its embeddings can go into a store.
+    """Turn the published pipeline's files into a cube; a d-pixel folder has no place but --crs, --west and --north.
 
     Example: tessera cube import tile_a/ --year 2024 --crs EPSG:32631 --west 664000 --north 5612120 -o cube.zarr
     """
+    from tessera.base import InputError
+    from tessera.cubes import import_geotiff, is_dpixel, is_geotiff, write_cube
+
+    stacks = is_geotiff(folder)
+    if stacks and is_dpixel(folder):
+        raise InputError(f"{folder} is a d-pixel folder and holds GeoTIFF stacks; expected one of them")
+    if not stacks and (skip_partial or missing_scl != "error"):
+        raise InputError("--missing-scl and --skip-partial are for GeoTIFF stacks")
+    if stacks and (crs, west, north) != (None, None, None):
+        raise InputError("--crs, --west and --north are for a d-pixel folder; GeoTIFFs say where they are")
+    if stacks:
+        with step("Reading GeoTIFF stacks") as progress:
+            cube = import_geotiff(
+                folder, out, year=year, missing_scl=missing_scl, skip_partial=skip_partial, progress=progress
+            )
+    else:
+        placed = _placed_dpixel(folder, year, crs, west, north)
+        with step("Writing the cube") as progress:
+            cube = write_cube(placed, out, progress=progress)
+    print(f"{out}: {_one_line(cube)}")
+
+
+def _placed_dpixel(folder: Path, year: int | None, crs: str | None, west: float | None, north: float | None) -> Any:
     from dataclasses import replace
 
     from tessera.base import InputError
-    from tessera.cubes import open_dpixel, write_cube
+    from tessera.cubes import open_dpixel
     from tessera.geo import PIXEL_SIZE, Grid, Window
 
     cube = open_dpixel(folder, year=year)
-    if crs is not None or west is not None or north is not None:
-        if crs is None or west is None or north is None:
-            raise InputError("only some of --crs, --west and --north given; expected all three or none")
-        grid = Grid(crs, (PIXEL_SIZE, 0.0, west, 0.0, -PIXEL_SIZE, north), *cube.shape)
-        cube = replace(cube, grid=Window.of_grid(grid).grid)
-    with step("Writing the cube") as progress:
-        print(f"{out}: {_one_line(write_cube(cube, out, progress=progress))}")
+    if crs is None and west is None and north is None:
+        return cube
+    if crs is None or west is None or north is None:
+        raise InputError("only some of --crs, --west and --north given; expected all three or none")
+    grid = Grid(crs, (PIXEL_SIZE, 0.0, west, 0.0, -PIXEL_SIZE, north), *cube.shape)
+    return replace(cube, grid=Window.of_grid(grid).grid)
 
 
 @app.command("export")
 def export(
     path: Annotated[Path, typer.Argument(help="Cube.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New d-pixel folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder.")],
+    form: Annotated[str, typer.Option("--format", help="dpixel or geotiff.")] = "dpixel",
 ) -> None:
-    """Write a cube as a d-pixel folder, as the reference encoders read it.
+    """Write a cube as the published pipeline has it: a d-pixel folder, or GeoTIFF stacks.
 
-    Example: tessera cube export cube.zarr -o dpixel/
+    Example: tessera cube export cube.zarr --format geotiff -o stacks/
     """
-    from tessera.cubes import export_dpixel, open_cube
+    from tessera.base import InputError
+    from tessera.cubes import export_dpixel, export_geotiff, open_cube
 
+    if form not in ("dpixel", "geotiff"):
+        raise InputError(f"--format {form}; expected dpixel or geotiff")
     cube = open_cube(path)
+    if form == "geotiff":
+        with step("Writing GeoTIFF stacks") as progress:
+            print(f"{export_geotiff(cube, out, progress=progress)}: {_one_line(cube)}")
+        print("scl has 4 where a pixel is clear and 0 elsewhere, since a cube keeps no scene classes")
+        return
     print(f"{export_dpixel(cube, out)}: {_one_line(cube)}")
     if cube.grid is not None:
         _, _, west, _, _, north = cube.grid.transform
@@ -107,59 +104,32 @@ def export(
 @app.command("info")
 def info(
     path: Annotated[Path, typer.Argument(help="Cube or d-pixel folder.")],
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw its calendar and a map of clear observations to this PNG.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what a cube holds.
+    """Say what a cube holds: dates, period, clear observations, orbits, lost scenes, source.
 
-    Example: tessera cube info cube.zarr
+    Example: tessera cube info cube.zarr --picture cube.png
     """
-    from tessera.cubes import open_cube
+    from tessera.base import InputError
+    from tessera.cubes import draw_cube, open_cube
 
-    about = _about(open_cube(path))
+    from ._cube_info import about_cube, rows_of
+
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise InputError(f"picture {str(picture)!r}; expected a path that ends in .png")
+    cube = open_cube(path)
+    about = about_cube(cube)
     if as_json:
         print_json(about)
     else:
-        print_table([(key.replace("_", " "), _text(value)) for key, value in about.items()])
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return " ".join(map(str, value)) if len(value) <= 6 else f"{value[0]} to {value[-1]} ({len(value)})"
-    return str(value)
-
-
-def _about(cube: Any) -> dict[str, Any]:
-    clear, pixels = 0, 0
-    for start, stop in cube.row_blocks(128):
-        mask = np.asarray(cube.s2_mask[:, start:stop])
-        clear, pixels = clear + int(np.count_nonzero(mask)), pixels + mask.size
-    grid = cube.grid
-    return {
-        "height": cube.shape[0],
-        "width": cube.shape[1],
-        "crs": None if grid is None else grid.crs,
-        "transform": None if grid is None else list(grid.transform),
-        "bbox": _bbox(grid),
-        "sentinel_2_dates": int(cube.s2.shape[0]),
-        "sentinel_2_clear_fraction": round(clear / pixels, 4) if pixels else None,
-        "sentinel_1_ascending_dates": int(cube.s1_asc.shape[0]),
-        "sentinel_1_descending_dates": int(cube.s1_desc.shape[0]),
-        "sha256": cube.sha256,
-        "provenance": cube.provenance,
-    }
-
-
-def _bbox(grid: Any) -> list[float] | None:
-    """West, south, east, north in degrees, None off the lattice."""
-    from tessera.base import InputError
-    from tessera.geo import Window
-
-    try:
-        return [round(value, 5) for value in Window.of_grid(grid).lonlat_bounds]
-    except InputError:
-        return None
+        print_table(rows_of(about))
+    if picture is not None:
+        draw_cube(cube, picture, title=path.resolve().name)
+        if not as_json:
+            print(f"{picture}: a calendar of observations and a map of clear counts")
 
 
 def _one_line(cube: Any) -> str:

@@ -1,31 +1,67 @@
-"""tessera embed: cubes to a store."""
+"""tessera embed: cubes, or the scenes of an area, to a store."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._show import step
+from ._scenes import FromOption, MaxLostOption, PublishedOption, ReaderOption, SetOption, ToOption, recipe_of
+from ._show import one_of, step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tessera.cubes import PixelCube
-    from tessera.encode import Encoder
+    from tessera.encode import Encoder, Options
+    from tessera.scale import Workers
     from tessera.store import Store
 
 
 def embed(
-    cubes: Annotated[list[Path], typer.Argument(help="Cubes on the lattice.")],
     out: Annotated[
         str, typer.Option("--out", "-o", help="Store, a path or s3, gs or az URL; created if it is not there.")
     ],
+    cubes: Annotated[
+        list[Path] | None, typer.Argument(help="Cubes on the lattice; none with --bbox, --aoi or --tile.")
+    ] = None,
+    bbox: Annotated[str | None, typer.Option(help="Area to read scenes of: west,south,east,north in degrees.")] = None,
+    aoi: Annotated[str | None, typer.Option(help="Area as a vector file of polygons.")] = None,
+    tile: Annotated[str | None, typer.Option(help="Area as a tile (grid_5.05_50.65) or cell (utm31_e64_n548).")] = None,
+    year: Annotated[
+        int | None, typer.Option(help="Calendar year; of the store, with --from and --to or where a cube does not say.")
+    ] = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Of an area: mpc, earth-search, opera, several with commas, a static STAC catalogue, stac:URL. "
+            "Of cubes: mpc or aws, for v1.1: whose scenes the weights know."
+        ),
+    ] = None,
+    scenes: Annotated[
+        Path | None, typer.Option(help="Table of scenes (tessera cube scenes), in place of --source.")
+    ] = None,
+    reader: ReaderOption = "ranges",
+    max_lost: MaxLostOption = 1,
+    published: PublishedOption = False,
+    setting: SetOption = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Search and read again, also of cells that are finished.")
+    ] = False,
+    keep_cubes: Annotated[
+        bool, typer.Option("--keep-cubes", help="Keep the cubes of an area beside the unfinished work.")
+    ] = False,
     model: Annotated[
         str | None, typer.Option(help="Published name or checkpoint file; the bundled weights where left out.")
     ] = None,
-    source: Annotated[str | None, typer.Option(help="mpc or aws, for v1.1: whose scenes the weights know.")] = None,
-    year: Annotated[int | None, typer.Option(help="Year, where a cube does not say.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="mpc or aws, for v1.1 and an area, where --source does not say.")
+    ] = None,
     dims: Annotated[int | None, typer.Option(help="Prefix of the model's dims to keep.")] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:<n>; the GPUs where there are any, else the CPU.")
@@ -44,15 +80,88 @@ def embed(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the dates that v1.0 draws; other versions do not draw.")] = 0,
 ) -> None:
-    """Embed cubes into a store; run again after any stop, it goes on and ends with the same bytes.
+    """Embed cubes, or an area from its scenes; run again after any stop, it goes on and ends with the same bytes.
 
     Example: tessera embed cube.zarr -o store.zarr
+
+    From scenes: tessera embed --bbox 5.237,50.681,5.270,50.702 --year 2023 --source mpc -o store.zarr
     """
+    how = _How(out, model, dims, device, precision, workers, min_s2, min_s1, seed)
+    places = {name: value for name, value in (("bbox", bbox), ("aoi", aoi), ("tile", tile)) if value is not None}
+    more = {"--from": first, "--to": last, "--scenes": scenes, "--published": published, "--set": setting}
+    more |= {"--refresh": refresh, "--keep-cubes": keep_cubes, "--weights": weights}
+    _check_inputs(cubes or [], [f"--{name}" for name in places], [name for name, value in more.items() if value])
+    if cubes:
+        _embed_cubes(cubes, year, source, how)
+        return
+
+    from tessera.geo import parse_area
+
+    from ._embed import Wanted, check_refused, embed_scenes, period_and_year, weights_of
+
+    _, where = one_of(bbox=bbox, aoi=aoi, tile=tile)
+    _, origin = one_of(source=source, scenes=None if scenes is None else str(scenes))
+    period, its_year = period_and_year(year, first, last)
+    recipe = recipe_of(published, setting)
+    wanted = Wanted(parse_area(where), period, its_year, origin, recipe, reader, max_lost)
+    store, encoder, options, pool = how.begin(weights_of(weights, model, wanted.source_names))
+    report = embed_scenes(store, encoder, options, wanted, refresh=refresh, keep_cubes=keep_cubes, workers=pool(Path()))
+    _update_manifest(store)
+    check_refused(report)
+
+
+@dataclass(frozen=True)
+class _How:
+    """Options of how and where to embed, as they were given."""
+
+    out: str
+    model: str | None
+    dims: int | None
+    device: str | None
+    precision: str
+    workers: int | None
+    min_s2: int
+    min_s1: int
+    seed: int
+
+    def begin(self, weights: str | None) -> tuple[Store, Encoder, Options, Callable[[Path], Workers | None]]:
+        """The store, the encoder, its options, and what makes the workers for a cube.
+
+        Parameters
+        ----------
+        weights : whose statistics to bind, "mpc" or "aws"
+        """
+        from tessera.encode import Draw, load_encoder
+        from tessera.scale import Workers, devices_for
+
+        devices = devices_for(self.device, self.workers)
+        encoder = load_encoder(self.model, weights, device=devices[0], precision=self.precision)
+        options = encoder.options(self.dims, min_s2=self.min_s2, min_s1=self.min_s1, draw=Draw(self.seed))
+        store = _open_or_create(self.out, options.dims, encoder)
+
+        def pool(cube: Path) -> Workers | None:
+            return Workers(cube, self.model, weights, encoder.precision, devices) if len(devices) > 1 else None
+
+        return store, encoder, options, pool
+
+
+def _check_inputs(cubes: list[Path], places: list[str], more: list[str]) -> None:
+    """Refuse cubes and an area together, neither, and options of an area without one."""
+    from tessera.base import InputError
+
+    if cubes and places:
+        raise InputError(f"both {cubes[0]} and {places[0]} given; expected cubes, or an area of which to read scenes")
+    if cubes and more:
+        raise InputError(f"{more[0]} given with the cube {cubes[0]}; it is for an area of which to read scenes")
+    if not cubes and not places:
+        raise InputError("nothing to embed; expected cubes, or an area: --bbox, --aoi or --tile, --year and --source")
+
+
+def _embed_cubes(cubes: list[Path], year: int | None, source: str | None, how: _How) -> None:
     from tessera.base import InputError
     from tessera.cubes import open_cube
-    from tessera.encode import Draw, load_encoder
     from tessera.geo import Window
-    from tessera.scale import Workers, devices_for, embed_cube
+    from tessera.scale import embed_cube
 
     opened = []
     for path in cubes:
@@ -62,16 +171,14 @@ def embed(
         except InputError as error:
             raise InputError(f"{path}: {error}; give it one with tessera cube import --crs --west --north") from None
         opened.append((path, cube, _year(cube, year, path)))
-    devices = devices_for(device, workers)
-    encoder = load_encoder(model, source, device=devices[0], precision=precision)
-    options = encoder.options(dims, min_s2=min_s2, min_s1=min_s1, draw=Draw(seed))
-    store = _open_or_create(out, options.dims, encoder)
+    store, encoder, options, pool = how.begin(source)
     for path, cube, its_year in opened:
-        pool = Workers(path, model, source, encoder.precision, devices) if len(devices) > 1 else None
         with step(f"Embedding {path.name}", unit="px") as progress:
-            written, skipped = embed_cube(store, encoder, cube, its_year, options, workers=pool, progress=progress)
+            written, skipped = embed_cube(
+                store, encoder, cube, its_year, options, workers=pool(path), progress=progress
+            )
         cells = f"{written} cell{'s' * (written != 1)} written, {skipped} already there"
-        print(f"{path}: {cells}; {_with_data(store, cube, its_year)} of its pixels have data; {out}")
+        print(f"{path}: {cells}; {_with_data(store, cube, its_year)} of its pixels have data; {how.out}")
     _update_manifest(store)
 
 

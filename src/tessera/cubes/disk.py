@@ -17,6 +17,7 @@ import numpy as np
 from tessera.base import InputError, new_folder, silent
 from tessera.geo import Grid
 
+from ._zarr import DAYS, FORMAT, STACKS, VERSION, chunks_of, start_cube
 from .cube import PixelCube
 from .dpixel import is_dpixel, open_dpixel
 
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
-
-FORMAT = "tessera-cube"
-VERSION = 1
-_ROWS, _COLS = 128, 1024
-"""Chunk sides: a date of 128 rows is one chunk, so writing by date and reading by row block both touch whole chunks."""
-_STACKS = {"s2": "T Y X S2_BAND", "s2_mask": "T Y X", "s1_asc": "TA Y X S1_BAND", "s1_desc": "TD Y X S1_BAND"}
-_DAYS = {"s2_doy": "T", "s1_asc_doy": "TA", "s1_desc_doy": "TD"}
 
 
 @dataclass(frozen=True)
@@ -77,58 +71,17 @@ def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent
     InputError
         The path exists.
     """
-    import zarr
-
     target = Path(path)
     with new_folder(target, "the cube") as part:
-        root = zarr.create_group(part, zarr_format=3, attributes=_attributes(cube))
-        total = sum(int(getattr(cube, name).shape[0]) for name in _STACKS)
+        total = sum(int(getattr(cube, name).shape[0]) for name in STACKS)
         done = 0
-        for name, dims in _DAYS.items():
-            days = np.asarray(getattr(cube, name))
-            _create(root, name, days.shape, days.dtype, dims)[:] = days
-        for name, dims in _STACKS.items():
+        for name, array in start_cube(part, cube).items():
             stack = getattr(cube, name)
-            array = _create(root, name, tuple(stack.shape), stack.dtype, dims)
             for index in range(stack.shape[0]):
                 array[index] = np.asarray(stack[index])
                 done += 1
                 progress(done, total)
     return open_cube(target)
-
-
-def _create(root: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any, dims: str) -> zarr.Array[Any]:
-    from zarr.codecs import BloscCodec, Crc32cCodec
-
-    return root.create_array(
-        name,
-        shape=shape,
-        dtype=dtype,
-        chunks=_chunks(shape),
-        dimension_names=dims.split(),
-        compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()),
-        config={"write_empty_chunks": True},
-    )
-
-
-def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Sides of the chunks: a block of rows of one date; a list of days is one chunk."""
-    if len(shape) == 1:
-        return (max(1, shape[0]),)
-    return (1, max(1, min(_ROWS, shape[1])), max(1, min(_COLS, shape[2])), *shape[3:])
-
-
-def _attributes(cube: PixelCube) -> dict[str, Any]:
-    grid = cube.grid
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "s2_bands": list(cube.s2_bands),
-        "s1_bands": list(cube.s1_bands),
-        "crs": None if grid is None else grid.crs,
-        "transform": None if grid is None else list(grid.transform),
-        "provenance": cube.provenance,
-    }
 
 
 def open_cube(path: str | Path) -> PixelCube:
@@ -163,18 +116,18 @@ def _open_zarr(folder: Path) -> PixelCube:
             f"{folder} has format {about.get('format')!r} {about.get('version')!r}; expected {FORMAT!r} {VERSION}"
         )
     arrays: dict[str, Any] = {}
-    for name in (*_STACKS, *_DAYS):
+    for name in (*STACKS, *DAYS):
         try:
             arrays[name] = _array(root, name, folder)
         except InputError:
             raise
         except Exception as error:
             raise InputError(f"cube {folder} lacks a readable array {name} ({type(error).__name__})") from None
-    for name in _DAYS:
+    for name in DAYS:
         length, dates = arrays[name].shape[0], arrays[name.removesuffix("_doy")].shape[0]
         if length != dates:
             raise InputError(f"cube {folder}: {name} of {length} days for {dates} dates")
-    days = {name: np.asarray(arrays[name]) for name in _DAYS}
+    days = {name: np.asarray(arrays[name]) for name in DAYS}
     transform = about.get("transform")
     bands: dict[str, Any] = {key: about.get(key) or () for key in ("s2_bands", "s1_bands")}
     provenance = about.get("provenance")
@@ -182,7 +135,7 @@ def _open_zarr(folder: Path) -> PixelCube:
         height, width = arrays["s2"].shape[1:3]
         grid = None if transform is None else Grid(str(about["crs"]), _transform(transform), height, width)
         return PixelCube(
-            **{name: arrays[name] for name in _STACKS},
+            **{name: arrays[name] for name in STACKS},
             **days,
             grid=grid,
             provenance=dict(provenance) if isinstance(provenance, dict) else {},
@@ -207,8 +160,8 @@ def _array(root: zarr.Group, name: str, folder: Path) -> _Stored:
     array = root[name]
     if not isinstance(array, zarr.Array):
         raise InputError(f"{what} is a group; expected an array")
-    rank = len((_STACKS | _DAYS)[name].split())
-    if array.ndim != rank or array.chunks != _chunks(array.shape) or array.shards is not None:
+    rank = len((STACKS | DAYS)[name].split())
+    if array.ndim != rank or array.chunks != chunks_of(array.shape) or array.shards is not None:
         raise InputError(f"{what} of shape {array.shape} has chunks {array.chunks}; expected those of write_cube")
     if not any(isinstance(codec, Crc32cCodec) for codec in array.compressors):
         raise InputError(f"{what} has no checksums; expected the codec crc32c")

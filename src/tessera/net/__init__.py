@@ -13,6 +13,7 @@ from .errors import (
 )
 from .objects import Objects, Piece, is_strong, open_objects
 from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
+from .pages import Page, parquet_pages
 from .web import Answer, Verdict, Web
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Objects",
     "ObjectsWriter",
     "OversizeError",
+    "Page",
     "PermanentError",
     "Piece",
     "Verdict",
@@ -39,5 +41,6 @@ __all__ = [
     "is_strong",
     "open_objects",
     "open_writer",
+    "parquet_pages",
     "writer_of",
 ]

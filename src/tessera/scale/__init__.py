@@ -1,6 +1,19 @@
 """Many pixels and long hours: cells embedded block by block, on several devices, continued after any stop."""
 
+from ._cubes import Build, EmptyCellError, RefusedCellError
+from .area import AreaReport, CellOutcome, embed_area, places_of
 from .cells import embed_cube
 from .workers import Workers, devices_for
 
-__all__ = ["Workers", "devices_for", "embed_cube"]
+__all__ = [
+    "AreaReport",
+    "Build",
+    "CellOutcome",
+    "EmptyCellError",
+    "RefusedCellError",
+    "Workers",
+    "devices_for",
+    "embed_area",
+    "embed_cube",
+    "places_of",
+]

@@ -1,7 +1,40 @@
-"""From scenes to a pixel's year: rules, readers, mosaics; and a simulator that writes scenes."""
+"""From scenes to a pixel's year: sources, rules, readers, mosaics; and a simulator that writes scenes."""
 
-from ._build import build_cube, build_cubes
-from ._catalogue import catalogue_id
+from ._build import LossError, build_cube, build_cubes
+from ._plan import NoScenesError
+from ._search import search_scenes, source_names
+from .doctor import Check, diagnose
+from .period import Period, parse_period
+from .recipe import Recipe
+from .scene import Asset, Scene
 from .simulator import CLASSES, COLOURS, Simulation, simulate, simulate_cube
+from .source import Address, Query, Source
+from .sources import parse_source
+from .table import SceneTable, read_scenes
 
-__all__ = ["CLASSES", "COLOURS", "Simulation", "build_cube", "build_cubes", "catalogue_id", "simulate", "simulate_cube"]
+__all__ = [
+    "CLASSES",
+    "COLOURS",
+    "Address",
+    "Asset",
+    "Check",
+    "LossError",
+    "NoScenesError",
+    "Period",
+    "Query",
+    "Recipe",
+    "Scene",
+    "SceneTable",
+    "Simulation",
+    "Source",
+    "build_cube",
+    "build_cubes",
+    "diagnose",
+    "parse_period",
+    "parse_source",
+    "read_scenes",
+    "search_scenes",
+    "simulate",
+    "simulate_cube",
+    "source_names",
+]

@@ -1,85 +1,142 @@
-"""From scenes to a cube: choose them, group them by solar day, lay them into mosaics."""
+"""From scenes to a cube: find them, plan by day, lay each day into images, several days at a time."""
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, silent
-from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, write_cube
+from tessera.base import InputError, TesseraError, require, silent
+from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import Window, parse_area
+from tessera.net import NetError
 
-from ._assets import RESAMPLING, SCL
-from ._catalogue import open_catalogue
+from ._assets import SCL
+from ._files import Traffic
+from ._mosaic import UnreadableError, lay_day
 from ._plan import plan_reads
-from ._read import Reader
-from .rules import is_clear, parse_year, remove_offset, scale_s1, take_first_valid
+from ._readers import make_reader, resampling_of
+from ._search import find_scenes
+from .period import parse_period
+from .recipe import Recipe
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from tessera.base import Progress
+    from tessera.cubes import CubeSpool
 
-    from ._catalogue import Scene
     from ._plan import Day, Plan
+    from ._readers import Reader
+    from ._search import Found
+    from .period import Period
+    from .scene import Scene
+
+MAX_LOST = 1
+"""Scenes that may be lost: the published production rejects what lost more than one file (pipeline notes of 2026)."""
+LINES = 24
+"""Files that are read at once; the published production caps a worker at 64."""
+_IMAGES_BYTES = 128 * 1024**2
+"""Images of days that are laid at the same time; a day of a cell has 25 MB."""
+_MOST_DAYS = 4
+
+
+class LossError(TesseraError):
+    """More scenes were lost than a cube may lack."""
 
 
 def build_cube(
     aoi: object,
-    year: int,
+    year: object,
     *,
-    source: str | Path,
+    source: Any,
     out: str | Path | None = None,
+    recipe: Recipe | None = None,
+    reader: str = "ranges",
+    max_lost: int = MAX_LOST,
     progress: Progress = silent,
 ) -> PixelCube:
     """Read a year of scenes into a cube on the smallest lattice window that holds an area.
 
     Scenes are grouped by solar day. Within a day the clearest scene comes first, and a pixel takes the first scene in
-    which it is clear; the order of items in the catalogue does not matter, and the same scenes give the same bytes.
-    Days without a clear pixel are left out, and passes without a valid one. A pixel that is not clear holds 0.
+    which it is clear; the order of items in a catalogue does not matter, and the same scenes give the same bytes. Days
+    without a clear pixel are left out, and passes without a valid one. A pixel that is not clear holds 0.
 
     Parameters
     ----------
     aoi : what `tessera.geo.parse_area` reads, or a `Window` of the lattice
-    year : calendar year, by solar date
-    source : folder of a static STAC catalogue on disk
-    out : new folder to write the cube to. Reflectances then go there date by date, so that memory holds the masks, the
-        radar passes and one date
-    progress : called with reads done and their total
+    year : calendar year by solar date, or two days such as "2021-04-01/2021-09-30" (see `parse_period`)
+    source : where scenes come from (see `parse_source`): "mpc", "earth-search", "opera", several with commas, the
+        preferred one first, a static STAC catalogue, "stac:" and the address of an API, or a table of scenes
+    out : new folder to write the cube to, day by day; a run that was stopped goes on when it is run again, and ends
+        with the same bytes. Memory then holds a few days, whatever their number
+    recipe : settings of the rules; ours where None
+    reader : "ranges" reads the blocks that the area touches; "odc" goes through odc-stac and GDAL
+    max_lost : scenes that may be lost, because no copy of them can be read
+    progress : called with days done and their total
 
     Returns
     -------
-    The cube: in memory, or opened from `out`.
+    The cube: in memory, or opened from `out`. Its provenance names what was used, replaced and lost.
 
     Raises
     ------
     InputError
-        The area lies in several UTM zones; the catalogue is missing, is not STAC or points outside its folder; an item
-        lacks an asset; no item lies on the area in that year; a file cannot be read; `out` exists.
+        The area lies in several UTM zones; the source is none, or its catalogue is not STAC; no item lies on the area
+        in that time; `out` exists.
+    LossError
+        More scenes than `max_lost` cannot be read. What was read stays beside `out`; run again, the lost are tried
+        anew.
+    LoadError, CredentialError
+        A provider does not answer, or refuses; what was read stays beside `out`.
     """
     window = _one_window(aoi)
-    if out is not None and Path(out).exists():
-        raise InputError(f"{out} exists; expected a new path for the cube")
-    plan = plan_reads(open_catalogue(source), window, parse_year(year))
-    return _read(plan, out, progress)
+    if max_lost < 0:
+        raise InputError(f"max_lost {max_lost}; expected 0 or more")
+    period, recipe = parse_period(year), recipe or Recipe()
+    found = find_scenes(source, [window], period)
+    if out is None:
+        return _Build(found.searched(), window, period, recipe, reader, max_lost, progress).in_memory()
+    about = {
+        "window": [window.zone, window.west, window.north, window.height, window.width],
+        "period": period.told(),
+        "source": found.asked,
+        "recipe": recipe.told(),
+        "reader": reader,
+        **({} if found.table is None else {"scenes": found.table.sha256}),
+    }
+    with open_spool(Path(out), about, window.shape) as spool:
+        found = found.kept(spool.folder / "notes" / "scenes.parquet")
+        return _Build(found, window, period, recipe, reader, max_lost, progress).into(spool)
 
 
-def build_cubes(aoi: object, year: int, *, source: str | Path, progress: Progress = silent) -> Iterator[PixelCube]:
-    """Read a year of scenes into one cube for each UTM zone that an area lies in, from west to east.
+def build_cubes(
+    aoi: object,
+    year: object,
+    *,
+    source: Any,
+    recipe: Recipe | None = None,
+    reader: str = "ranges",
+    max_lost: int = MAX_LOST,
+    progress: Progress = silent,
+) -> Iterator[PixelCube]:
+    """Read a year of scenes into one cube in memory for each UTM zone that an area lies in, from west to east.
 
     Parameters and errors are those of `build_cube`; scenes of a neighbouring zone are reprojected. Errors of the choice
     of scenes come before the first cube.
     """
-    year = parse_year(year)
+    period, recipe = parse_period(year), recipe or Recipe()
     windows = [aoi] if isinstance(aoi, Window) else [part.window for part in parse_area(aoi).parts()]
-    catalogue = open_catalogue(source)
-    plans = [plan_reads(catalogue, window, year) for window in windows]
-    return (_read(plan, None, progress) for plan in plans)
+    found = find_scenes(source, windows, period).searched()
+    builds = [_Build(found, window, period, recipe, reader, max_lost, progress) for window in windows]
+    return (build.in_memory() for build in builds)
 
 
 def _one_window(aoi: object) -> Window:
@@ -93,146 +150,200 @@ def _one_window(aoi: object) -> Window:
     return parts[0].window
 
 
-def _read(plan: Plan, out: str | Path | None, progress: Progress) -> PixelCube:
-    reader = Reader(plan.window)
-    total = 2 * len(plan.optical) + len(plan.ascending) + len(plan.descending)
-    count = 0
+class _Lines:
+    """Bands of scenes, read by a number of threads that all days share."""
 
-    def step() -> None:
-        nonlocal count
-        count += 1
-        progress(count, total)
+    def __init__(self, reader: Reader, pool: ThreadPoolExecutor, given_up: threading.Event) -> None:
+        self._reader, self._pool, self._given_up = reader, pool, given_up
 
-    used: set[tuple[str, str]] = set()
-    optical = _Optical(reader, plan.window.shape)
-    for day in plan.optical:
-        optical.choose(day)
-        step()
-    total -= len(plan.optical) - len(optical.days)
-    passes = {}
-    for orbit, days in (("ascending", plan.ascending), ("descending", plan.descending)):
-        images, dates = [], []
-        for day in days:
-            image, givers = _radar_day(reader, plan.window.shape, day)
-            if givers:
-                images.append(image)
-                dates.append(day.day)
-                used.update(givers)
-            step()
-        stack = np.stack(images) if images else np.zeros((0, *plan.window.shape, len(S1_BANDS)), dtype=np.int16)
-        passes[orbit] = (stack, dates)
-    used.update(scene.key for chosen in optical.chosen for scene in chosen)
-    (asc, asc_dates), (desc, desc_dates) = passes["ascending"], passes["descending"]
-    s2_dates = [day.day for day in optical.days]
-    scenes = [scene for day in (*plan.optical, *plan.ascending, *plan.descending) for scene in day.scenes]
-    kept = [scene for scene in scenes if scene.key in used]
-    stack_on_disk = _LazyReflectance(optical, step)
-    cube = PixelCube(
-        s2=stack_on_disk if out is not None else stack_on_disk.load(),
-        s2_mask=optical.masks(),
-        s2_doy=_doy(s2_dates),
-        s1_asc=asc,
-        s1_asc_doy=_doy(asc_dates),
-        s1_desc=desc,
-        s1_desc_doy=_doy(desc_dates),
-        grid=plan.window.grid,
-        provenance={
-            "year": plan.year,
-            "source": plan.source,
-            "collections": sorted({scene.collection for scene in kept}),
-            "s2_dates": [day.isoformat() for day in s2_dates],
-            "s1_asc_dates": [day.isoformat() for day in asc_dates],
-            "s1_desc_dates": [day.isoformat() for day in desc_dates],
-            "s2_baselines": sorted({scene.baseline for scene in kept if scene.optical}),
+    def _read(self, scene: Scene, band: str) -> NDArray[Any]:
+        # a job that is cancelled from outside would leave its day waiting for ever
+        if self._given_up.is_set():
+            raise CancelledError
+        return self._reader.read(scene, band)
+
+    def __call__(self, scene: Scene, bands: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+        waiting = {self._pool.submit(self._read, scene, band): band for band in bands}
+        try:
+            for done in as_completed(waiting):
+                band = waiting.pop(done)
+                try:
+                    image = done.result()
+                except NetError as error:
+                    raise UnreadableError(scene, band, error) from None
+                yield band, image
+                del done, image
+        finally:
+            for job in waiting:
+                job.cancel()
+
+
+class _Build:
+    """One cube: its plan, and the days of it that are laid at the same time."""
+
+    def __init__(
+        self,
+        found: Found,
+        window: Window,
+        period: Period,
+        recipe: Recipe,
+        reader: str,
+        max_lost: int,
+        progress: Progress,
+    ) -> None:
+        require("rasterio", extra="scenes", purpose="reading scenes")
+        self._found, self._reader_name, self._max_lost, self._progress = found, reader, max_lost, progress
+        self.traffic = Traffic()
+        sources = {source.name: source for source in found.sources}
+        self._reader = make_reader(reader, window, sources, recipe, self.traffic)
+        self.plan: Plan = plan_reads(found.scenes, window, period, recipe, found.names)
+
+    def into(self, spool: CubeSpool) -> PixelCube:
+        """The cube on disk, with the days that are not in the spool yet read into it."""
+        records: dict[tuple[str, dt.date], dict[str, Any]] = {}
+        wanted = []
+        for stack, day in self.plan.days():
+            record = spool.record(stack, day.day)
+            if record is None or record["lost"]:
+                wanted.append((stack, day))
+            else:
+                records[stack, day.day] = record
+
+        def keep(stack: str, day: dt.date, images: Mapping[str, NDArray[Any]] | None, record: dict[str, Any]) -> None:
+            spool.put(stack, day, None if images is None else dict(images), record)
+
+        self._run(wanted, records, keep)
+        return spool.finish(self.plan.window.grid, self._provenance(records))
+
+    def in_memory(self) -> PixelCube:
+        """The cube in memory."""
+        records: dict[tuple[str, dt.date], dict[str, Any]] = {}
+        images: dict[tuple[str, dt.date], Mapping[str, NDArray[Any]]] = {}
+
+        def keep(stack: str, day: dt.date, made: Mapping[str, NDArray[Any]] | None, _: dict[str, Any]) -> None:
+            if made is not None:
+                images[stack, day] = made
+
+        self._run(list(self.plan.days()), records, keep)
+        provenance = self._provenance(records)
+        shape = self.plan.window.shape
+        stacks: dict[str, Any] = {}
+        kinds = {"s2": (len(S2_BANDS),), "s2_mask": (), "s1_asc": (len(S1_BANDS),), "s1_desc": (len(S1_BANDS),)}
+        types = {"s2": np.uint16, "s2_mask": np.uint8, "s1_asc": np.int16, "s1_desc": np.int16}
+        for name, more in kinds.items():
+            stack = name.removesuffix("_mask")
+            days = sorted(day for kind, day in images if kind == stack)
+            array = np.zeros((len(days), *shape, *more), dtype=types[name])
+            for place, day in enumerate(days):
+                array[place] = images[stack, day][name]
+            stacks[name] = array
+            stacks[f"{stack}_doy"] = np.array([day.timetuple().tm_yday for day in days], dtype=np.int16)
+        return PixelCube(**stacks, grid=self.plan.window.grid, provenance=provenance)
+
+    def _run(
+        self,
+        wanted: Sequence[tuple[str, Day]],
+        records: dict[tuple[str, dt.date], dict[str, Any]],
+        keep: Any,
+    ) -> None:
+        """Lay days, a few at a time, and keep each when it is done."""
+        total = len(records) + len(wanted)
+        at_once = self._days_at_once()
+        with _pools(at_once) as (days, lines, given_up):
+            bands = _Lines(self._reader, lines, given_up)
+
+            def lay(stack: str, day: Day) -> dict[str, Any]:
+                images, record = lay_day(bands, stack, day, self.plan.recipe, self.plan.window.shape)
+                record["given"] = images is not None
+                keep(stack, day.day, images, record)
+                return record
+
+            waiting: dict[Future[dict[str, Any]], tuple[str, dt.date]] = {}
+            rest = iter(wanted)
+            while True:
+                for stack, day in rest:
+                    waiting[days.submit(lay, stack, day)] = stack, day.day
+                    if len(waiting) == 2 * at_once:
+                        break
+                if not waiting:
+                    return
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for job in done:
+                    records[waiting.pop(job)] = job.result()
+                self._refuse_losses(records)
+                self._progress(len(records), total)
+
+    def _days_at_once(self) -> int:
+        height, width = self.plan.window.shape
+        return max(1, min(_MOST_DAYS, _IMAGES_BYTES // (height * width * 2 * (len(S2_BANDS) + 2))))
+
+    def _refuse_losses(self, records: Mapping[tuple[str, dt.date], dict[str, Any]]) -> None:
+        lost = [trouble for record in records.values() for trouble in record["lost"]]
+        if len(lost) <= self._max_lost:
+            return
+        first = min(lost, key=lambda trouble: (trouble["id"], trouble["band"]))
+        raise LossError(
+            f"{len(lost)} scene{'s' * (len(lost) != 1)} cannot be read, at most {self._max_lost} may be lost; "
+            f"item {first['id']}, {first['band']}: {first['said']}"
+        )
+
+    def _provenance(self, records: Mapping[tuple[str, dt.date], dict[str, Any]]) -> dict[str, Any]:
+        """What the cube is made of; the same whatever the order in which days were laid."""
+        plan = self.plan
+        ordered = [(stack, day.day, records[stack, day.day]) for stack, day in plan.days()]
+        scenes = {scene.key: scene for _, day in plan.days() for scene in day.scenes}
+        used = {tuple(key) for _, _, record in ordered if record["given"] for key in record["used"]}
+
+        def dates(wanted: str) -> list[str]:
+            return [day.isoformat() for stack, day, record in ordered if stack == wanted and record["given"]]
+
+        lost = [_told(trouble) for _, _, record in ordered for trouble in record["lost"]]
+        return {
+            "year": plan.period.year,
+            "period": plan.period.told(),
+            "source": self._found.asked,
+            "reader": self._reader_name,
+            "recipe": plan.recipe.told(),
+            "collections": sorted({key[1] for key in used}),
+            "s2_dates": dates("s2"),
+            "s1_asc_dates": dates("s1_asc"),
+            "s1_desc_dates": dates("s1_desc"),
+            "s2_baselines": sorted({baseline for _, _, record in ordered for baseline in record["baselines"]}),
+            "scenes_sha256": plan.sha256,
             "scenes_found": len(scenes),
-            "scenes_used": len(kept),
-            # a scene that cannot be read stops the build
-            "scenes_lost": 0,
-            "resampling": {band: RESAMPLING[band] for band in (SCL, *S2_BANDS, *S1_BANDS)},
-        },
-    )
-    return cube if out is None else write_cube(cube, out)
+            "scenes_used": len(used),
+            "scenes_lost": len(lost),
+            "lost": lost,
+            "fallbacks": [_told(trouble) for _, _, record in ordered for trouble in record["fallbacks"]],
+            "resampling": _resampling(scenes.values(), plan.recipe),
+        }
 
 
-def _doy(days: Sequence[dt.date]) -> NDArray[np.int16]:
-    return np.array([day.timetuple().tm_yday for day in days], dtype=np.int16)
+def _told(trouble: Mapping[str, str]) -> dict[str, str]:
+    """Without the message, which may name the address of the day."""
+    return {key: value for key, value in trouble.items() if key != "said"}
 
 
-class _Optical:
-    """Two passes over the Sentinel-2 days: scene classes choose a scene for every pixel, then its bands are read."""
-
-    def __init__(self, reader: Reader, shape: tuple[int, int]) -> None:
-        self.reader, self.shape = reader, shape
-        self.days: list[Day] = []
-        self.chosen: list[tuple[Scene, ...]] = []
-        self._picks: list[NDArray[np.uint8]] = []
-
-    def choose(self, day: Day) -> None:
-        """Which scene of a day gives each pixel; the day counts if any does."""
-        pick = np.zeros(self.shape, dtype=np.uint8)
-        filled = np.zeros(self.shape, dtype=np.bool_)
-        chosen: list[Scene] = []
-        for scene in day.scenes:
-            clear = is_clear(self.reader.read(scene, [SCL])[..., 0])
-            code = np.full(self.shape, len(chosen) + 1, dtype=np.uint8)
-            if take_first_valid(pick, filled, code, clear):
-                chosen.append(scene)
-            if filled.all() or len(chosen) == 255:
-                break
-        if chosen:
-            self.days.append(day)
-            self.chosen.append(tuple(chosen))
-            self._picks.append(pick)
-
-    def masks(self) -> NDArray[np.uint8]:
-        """(T, H, W) uint8, 1 = clear."""
-        masks = np.zeros((len(self._picks), *self.shape), dtype=np.uint8)
-        for index, pick in enumerate(self._picks):
-            np.not_equal(pick, 0, out=masks[index], casting="unsafe")
-        return masks
-
-    def reflectance(self, index: int) -> NDArray[np.uint16]:
-        """(H, W, 10) uint16 of a day, 0 where it is not clear."""
-        mosaic = np.zeros((*self.shape, len(S2_BANDS)), dtype=np.uint16)
-        for place, scene in enumerate(self.chosen[index]):
-            mine = self._picks[index] == place + 1
-            dn = self.reader.read(scene, S2_BANDS)
-            mosaic[mine] = remove_offset(dn[mine], scene.offset)
-        return mosaic
+def _resampling(scenes: Iterable[Scene], recipe: Recipe) -> dict[str, str]:
+    """How each band was laid onto the lattice; of Sentinel-1, as the scenes of most use have it."""
+    rules: dict[str, str] = {}
+    for scene in scenes:
+        for band in (SCL, *S2_BANDS) if scene.optical else S1_BANDS:
+            rules[band] = resampling_of(scene, band, recipe)
+    return dict(sorted(rules.items()))
 
 
-class _LazyReflectance:
-    """The Sentinel-2 stack, read when a date is asked for, so that a cube can be written without holding it."""
-
-    def __init__(self, optical: _Optical, step: Any) -> None:
-        self._optical, self._step = optical, step
-        self.shape: tuple[int, ...] = (len(optical.days), *optical.shape, len(S2_BANDS))
-        self.dtype: np.dtype[Any] = np.dtype(np.uint16)
-
-    def __getitem__(self, key: Any, /) -> Any:
-        if not isinstance(key, (int, np.integer)):
-            return self.load()[key]
-        image = self._optical.reflectance(int(key))
-        self._step()
-        return image
-
-    def load(self) -> NDArray[np.uint16]:
-        """Read every date."""
-        stack = np.zeros(self.shape, dtype=np.uint16)
-        for index in range(self.shape[0]):
-            stack[index] = self[index]
-        return stack
-
-
-def _radar_day(reader: Reader, shape: tuple[int, int], day: Day) -> tuple[NDArray[np.int16], list[tuple[str, str]]]:
-    """Mosaic of a day and orbit, each polarisation by itself as published, and the keys of the scenes that gave."""
-    mosaic = np.zeros((*shape, len(S1_BANDS)), dtype=np.int16)
-    filled = np.zeros(mosaic.shape, dtype=np.bool_)
-    used = []
-    for scene in day.scenes:
-        image = scale_s1(reader.read(scene, S1_BANDS))
-        if take_first_valid(mosaic, filled, image, image > 0):
-            used.append(scene.key)
-        if filled.all():
-            break
-    return mosaic, used
+@contextmanager
+def _pools(days: int) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor, threading.Event]]:
+    """Threads that lay days and threads that read files; after an error or interrupt what waits is given up."""
+    given_up = threading.Event()
+    with (
+        ThreadPoolExecutor(LINES, thread_name_prefix="tessera-file") as lines,
+        ThreadPoolExecutor(days, thread_name_prefix="tessera-day") as laying,
+    ):
+        try:
+            yield laying, lines, given_up
+        except BaseException:
+            given_up.set()
+            laying.shutdown(wait=False, cancel_futures=True)
+            raise

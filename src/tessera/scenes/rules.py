@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from tessera.base import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date, datetime
 
     from numpy.typing import NDArray
+
+    from .scene import Scene
 
 SCL_KEPT = (4, 5, 6, 7, 10, 11)
 """Scene classes that count as clear: vegetation, bare, water, unclassified, thin cirrus, snow. The published
@@ -24,6 +25,8 @@ OFFSET = 1000
 OFFSET_BASELINE = (4, 0)
 """First processing baseline with that offset. The date of acquisition does not decide: reprocessed products of
 2015 to 2021 carry baseline 05.xx and the offset too."""
+OFFSET_DATE = date(2022, 1, 25)
+"""Last day of the published rule without the offset."""
 HARMONISED_BUCKET = "sentinel-cogs"
 """Element 84's copies on AWS, from whose digital numbers the offset has been taken off."""
 RAW_BUCKET = "sentinel-s2-l2a"
@@ -34,6 +37,7 @@ CLOUD_COVER_UNKNOWN = 100.0
 _BUCKET = re.compile(r"s3://([a-z0-9.-]+)/|https?://([a-z0-9-]+)\.s3[a-z0-9.-]*\.amazonaws\.com/")
 _BUCKET_IN_PATH = re.compile(r"https?://s3[a-z0-9.-]*\.amazonaws\.com/([a-z0-9.-]+)/")
 _BASELINE = re.compile(r"(\d{2})\.(\d{2})")
+_SEQUENCE = re.compile(r"_(\d+)_L2A$")
 _KEPT = np.zeros(256, dtype=np.bool_)
 _KEPT[list(SCL_KEPT)] = True
 
@@ -127,7 +131,30 @@ def remove_offset(dn: NDArray[np.uint16], offset: bool) -> NDArray[np.uint16]:
     """
     if not offset:
         return dn
-    return np.where(dn == 0, 0, np.maximum(dn, OFFSET + 1) - OFFSET).astype(np.uint16)
+    taken: NDArray[np.uint16] = np.maximum(dn, np.uint16(OFFSET + 1))
+    taken -= np.uint16(OFFSET)
+    taken *= dn != 0
+    return taken
+
+
+def remove_offset_by_date(dn: NDArray[np.uint16], moment: datetime) -> NDArray[np.uint16]:
+    """Digital numbers without offset by the rule that the published weights saw.
+
+    Of scenes that were acquired after 25 January 2022, numbers of at least 1000 lose 1000; the rest stay as they are,
+    and so do all numbers of earlier scenes, whatever their baseline (published preprocessing of 2026).
+
+    Parameters
+    ----------
+    dn : uint16, any shape
+    moment : of acquisition
+
+    Returns
+    -------
+    uint16 of the same shape
+    """
+    if _utc(moment).date() <= OFFSET_DATE:
+        return dn
+    return np.where(dn >= OFFSET, dn - np.uint16(OFFSET), dn)
 
 
 def scale_s1(power: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
@@ -152,8 +179,53 @@ def scale_s1(power: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
 
 def solar_date(moment: datetime, longitude: float) -> date:
     """The date by the sun at a longitude in degrees: UTC + longitude / 15 hours. A moment without zone is UTC."""
-    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return (utc + timedelta(hours=longitude / 15.0)).date()
+    return (_utc(moment) + timedelta(hours=longitude / 15.0)).date()
+
+
+def utc_date(moment: datetime) -> date:
+    """The date by UTC, which the published preprocessing goes by. A moment without zone is UTC."""
+    return _utc(moment).date()
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def covers_enough(valid: int, pixels: int, least: float) -> bool:
+    """Whether so many valid pixels of so many reach a share, in per cent.
+
+    The published threshold is 0.01 per cent of the area as shipped; its code's defaults are 5 (Sentinel-2, a day) and
+    10 (Sentinel-1, each polarisation of a scene). Shares above 0 make seams between areas that are processed apart.
+    """
+    return 100.0 * valid / max(1, pixels) >= least
+
+
+def copy_rank(scene: Scene) -> tuple[bool, bool, bool, tuple[int, int], bool, str, int, str]:
+    """The key by which copies of one photograph are sorted, the best first.
+
+    All bands there, a datatake and a baseline that can be read, the newer baseline, harmonised already, produced later
+    (OPERA), the earlier of equal copies by sequence (Earth Search's _0_ before _1_, whose files are damaged more
+    often), then by name; after the ranking that dClimate's ingestion of these collections found by incidents.
+    """
+    match = _BASELINE.fullmatch(scene.baseline)
+    baseline = (int(match[1]), int(match[2])) if match else (0, 0)
+    sequence = _SEQUENCE.search(scene.id)
+    wanted = 11 if scene.optical else 2
+    return (
+        len(scene.assets) < wanted,
+        not scene.datatake,
+        match is None,
+        (-baseline[0], -baseline[1]),
+        any(asset.offset for asset in scene.assets.values()),
+        _reversed(scene.produced),
+        int(sequence[1]) if sequence else 0,
+        scene.id,
+    )
+
+
+def _reversed(text: str) -> str:
+    """Text that sorts the other way round, digit by digit; what has none comes last."""
+    return "".join(chr(0x7F - ord(letter)) for letter in text if letter.isascii()) or "\x7f"
 
 
 def item_order(day: date, cloud_cover: float | None, identifier: str) -> tuple[date, float, str]:

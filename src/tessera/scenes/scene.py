@@ -16,7 +16,10 @@ S1_COLLECTIONS = ("sentinel-1-rtc", "opera-rtc-s1")
 """Collections of terrain-corrected gamma0 in linear power: Planetary Computer's (10 m) and OPERA's (30 m, a burst a
 scene). GRD products are something else."""
 
-_DATATAKE = re.compile(r"(GS2[A-Z]_\d{8}T\d{6}_\d{6})(_N\d\d\.\d\d)?")
+_DATATAKE = re.compile(r"(GS2[A-Z]_\d{8}T\d{6})_\d{6}(_N\d\d\.\d\d)?")
+"""Satellite and start of the pass; the orbit's number and the processing baseline tell no more."""
+_BURST = re.compile(r"OPERA_L2_RTC-S1_(T\d{3}-\d{6}-IW\d)_(\d{8})T\d{6}Z_(\d{8}T\d{6}Z)_(S1[A-Z])_\d+_v\d+\.\d+")
+"""Burst, day of acquisition, time of production, and satellite, as OPERA names its products."""
 
 
 @dataclass(frozen=True)
@@ -89,4 +92,14 @@ class Scene:
             return "S2", match[1], self.tile
         if not self.optical and self.collection == "sentinel-1-rtc":
             return "S1", self.id.removesuffix("_rtc")
+        burst = _BURST.fullmatch(self.id) if self.collection == "opera-rtc-s1" else None
+        if burst:
+            # a satellite sees a burst again after 12 days; seconds differ where a pass was processed anew
+            return "S1 burst", burst[4], burst[1], burst[2]
         return self.key
+
+    @property
+    def produced(self) -> str:
+        """When it was processed, such as "20240123T055542Z", as an OPERA product's name tells; "" for others."""
+        burst = _BURST.fullmatch(self.id) if self.collection == "opera-rtc-s1" else None
+        return burst[3] if burst else ""

@@ -25,7 +25,7 @@ from .target import parse_target
 from .zonal import Zonal, plan_zonal, zonal
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     import xarray
@@ -139,6 +139,18 @@ class Store:
 
         Only a store that can be written can tell; objects are looked at, not read.
         """
+        return self._is_written(window, year, lambda found: found == provenance)
+
+    def made_from(self, window: Window, year: int, subset: dict[str, Any]) -> bool:
+        """As `holds`, for inputs of whose provenance only some entries are known.
+
+        Parameters
+        ----------
+        subset : entries that the provenance has, with these values
+        """
+        return self._is_written(window, year, lambda found: subset.items() <= found.items())
+
+    def _is_written(self, window: Window, year: int, like: Callable[[dict[str, Any]], bool]) -> bool:
         if not is_writable(self.objects) or year not in self.years:
             return False
         ground = self._ground
@@ -148,7 +160,11 @@ class Store:
                 record = ground.read_commit(cell, year)
             except InputError:
                 return False
-            if record is None or inside is None or input_of(inside, provenance) not in record.inputs:
+            if record is None or inside is None:
+                return False
+            if not any(
+                part == input_of(inside, part["provenance"]) and like(part["provenance"]) for part in record.inputs
+            ):
                 return False
             if not ground.is_whole(self.header, cell, record):
                 return False

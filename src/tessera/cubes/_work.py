@@ -1,0 +1,96 @@
+"""A work folder beside what is being made: held by one process, and removed so that no other can be surprised."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tessera.base import InputError, TesseraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK = "spool.lock"
+WORK = "work.json"
+"""Says what is being made; goes first when a folder is emptied."""
+
+
+@contextmanager
+def disk(folder: Path) -> Iterator[None]:
+    """Turn what a disk says into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise TesseraError(
+            f"cannot write {folder}: {error.strerror or error}; what is finished there is kept, run the same again"
+        ) from None
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a work folder against other processes."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        raise TesseraError(f"writing {folder} needs file locks of Linux or macOS; this system only reads") from None
+    path = folder / LOCK
+    with disk(folder):
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise InputError(f"{folder} is no folder; expected a work folder or nothing there")
+        if folder.exists() and not path.is_file() and any(inner.name != LOCK for inner in folder.iterdir()):
+            raise InputError(f"{folder} exists and is no work folder of a cube; expected nothing there")
+        while True:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                raise InputError(
+                    f"another process works in {folder}; expected one at a time, wait until it has ended"
+                ) from None
+            if _is_same(handle, path):
+                break
+            # its last holder removed it while this process opened it
+            os.close(handle)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def empty(folder: Path) -> None:
+    """Remove everything but the lock; what says that there is work goes first."""
+    with disk(folder):
+        (folder / WORK).unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if path.name == LOCK:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def drop(folder: Path) -> None:
+    """Remove an empty work folder; its lock goes last."""
+    with disk(folder):
+        (folder / LOCK).unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except OSError:
+            # the next process is there already
+            return

@@ -1,0 +1,96 @@
+"""Bytes of the files of scenes, on this machine or at a provider that signs, throttles and lets tokens expire."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tessera.net import CorruptError, CredentialError, MissingError, PermanentError, Web
+
+if TYPE_CHECKING:
+    from .source import Source
+
+_RENEWALS = 2
+"""New credentials that are asked for before a refusal is believed."""
+
+
+@dataclass
+class Traffic:
+    """What was asked of providers; shared by threads."""
+
+    requests: int = 0
+    bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, taken: int) -> None:
+        """Count a request and the bytes of its answer."""
+        with self._lock:
+            self.requests += 1
+            self.bytes += taken
+
+
+class LocalFile:
+    """A file of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Bytes `start` to `stop` (exclusive), fewer where the file ends.
+
+        Raises
+        ------
+        MissingError, PermanentError
+        """
+        if self.path.exists() and not self.path.is_file():
+            raise PermanentError(f"{self.name} is not a file; expected a GeoTIFF")
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                return file.read(stop - start)
+        except FileNotFoundError:
+            raise MissingError(f"{self.name} is missing") from None
+        except OSError as error:
+            raise PermanentError(f"{self.name} cannot be read: {error.strerror}") from None
+
+
+class RemoteFile:
+    """A file of a provider; one version of it, since header and blocks belong together."""
+
+    def __init__(self, source: Source, href: str, traffic: Traffic) -> None:
+        self.name = href.split("?", 1)[0]
+        self._source, self._href, self._traffic = source, href, traffic
+        self._web = Web(source.verdict)
+        self._version: str | None = None
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Bytes `start` to `stop` (exclusive), fewer where the file ends.
+
+        Raises
+        ------
+        LoadError, CredentialError, MissingError, CorruptError, PermanentError
+        """
+        for attempt in range(_RENEWALS + 1):
+            address = self._source.address(self._href)
+            try:
+                answer = self._web.get(address.url, span=(start, stop), limit=stop - start, headers=address.headers)
+                break
+            except CredentialError:
+                if attempt == _RENEWALS or not self._source.renew(self._href, address):
+                    raise
+        self._traffic.add(len(answer.data))
+        version = answer.headers.get("etag")
+        if self._version is not None and version is not None and version != self._version:
+            raise CorruptError(f"{self.name} was replaced while it was read")
+        self._version = self._version or version
+        return answer.data
+
+
+def open_file(source: Source, href: str, traffic: Traffic) -> LocalFile | RemoteFile:
+    """The file behind an asset's address."""
+    if "://" in href:
+        return RemoteFile(source, href, traffic)
+    return LocalFile(Path(href))

@@ -1,0 +1,144 @@
+"""Readers of one band of one scene on a window: by the blocks that it touches, or through odc-stac."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tessera.base import InputError
+from tessera.net import PermanentError
+
+from ._assets import SCL
+from ._files import open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tessera.geo import Window
+
+    from ._files import Traffic
+    from .recipe import Recipe
+    from .scene import Scene
+    from .source import Source
+
+PACKED_BYTES = 64 * 1024**2
+"""Bytes of blocks that are held as they came; a 10 m band of a cell has 2 to 8 MB."""
+_FINE = ("B02", "B03", "B04", "B08")
+
+
+class Reader(Protocol):
+    """Reads a band of a scene; many threads at once."""
+
+    def read(self, scene: Scene, band: str) -> NDArray[Any]:
+        """(H, W) as stored: uint8 classes, uint16 numbers, float32 power; 0 (power: also NaN) where it has no data.
+
+        Digital numbers keep their offset: it comes off after resampling. Both orders agree unless a number below 1001
+        takes part, since the weights add up to 1 and missing neighbours have none.
+
+        Raises
+        ------
+        NetError
+            It cannot be had, or is not what it should be.
+        """
+        ...
+
+
+def dtype_of(band: str) -> str:
+    """The type that a band is read as."""
+    return "uint8" if band == SCL else "float32" if band in ("VV", "VH") else "uint16"
+
+
+def resampling_of(scene: Scene, band: str, recipe: Recipe) -> str:
+    """How a band of a scene is laid onto the 10 m lattice."""
+    if band == SCL:
+        return "nearest"
+    if scene.optical:
+        return recipe.fine if band in _FINE else recipe.coarse
+    return "bilinear" if scene.collection.startswith("opera") else recipe.radar
+
+
+class _Budget:
+    """Bytes that all threads together may hold; who asks for more than there are waits."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._used, self._free = limit, 0, threading.Condition()
+
+    def take(self, size: int) -> None:
+        """Take bytes, as soon as they are free; more than the limit where nobody else holds any."""
+        with self._free:
+            self._free.wait_for(lambda: self._used == 0 or self._used + size <= self._limit)
+            self._used += size
+
+    def give(self, size: int) -> None:
+        """Give bytes back."""
+        with self._free:
+            self._used -= size
+            self._free.notify_all()
+
+
+class RangeReader:
+    """Reads the blocks of a file that the window touches, and no others."""
+
+    def __init__(self, window: Window, sources: Mapping[str, Source], recipe: Recipe, traffic: Traffic) -> None:
+        from ._warp import Target
+
+        self._target = Target.of(window)
+        self._sources, self._recipe, self._traffic = sources, recipe, traffic
+        # memory: only so much is held packed, and only so many images are unpacked, whatever the number of lines
+        self._packed = _Budget(PACKED_BYTES)
+        self._unpacking = threading.Semaphore(os.cpu_count() or 1)
+
+    def read(self, scene: Scene, band: str) -> NDArray[Any]:
+        """See `Reader`."""
+        from ._crop import fetch_crop
+
+        file = open_file(self._sources[scene.source], href_of(scene, band), self._traffic)
+        resampling = resampling_of(scene, band, self._recipe)
+        held = 0
+
+        def fetch(read: Callable[[tuple[int, int]], bytes], spans: Sequence[tuple[int, int]]) -> Iterable[bytes]:
+            nonlocal held
+            wanted = sum(stop - start for start, stop in spans)
+            self._packed.take(wanted)
+            held = wanted
+            return map(read, spans)
+
+        try:
+            crop = fetch_crop(file, self._target, resampling=resampling, at_once=fetch)
+            with self._unpacking:
+                return crop.onto(self._target, resampling, dtype_of(band))
+        finally:
+            self._packed.give(held)
+
+
+def make_reader(name: str, window: Window, sources: Mapping[str, Source], recipe: Recipe, traffic: Traffic) -> Reader:
+    """The reader of a name, "ranges" or "odc".
+
+    Raises
+    ------
+    InputError
+        Another name.
+    """
+    if name == "ranges":
+        return RangeReader(window, sources, recipe, traffic)
+    if name == "odc":
+        from ._odc import OdcReader
+
+        return OdcReader(window, sources, recipe, traffic)
+    raise InputError(f"reader {name!r}; expected ranges or odc")
+
+
+def href_of(scene: Scene, band: str) -> str:
+    """The address of a band.
+
+    Raises
+    ------
+    PermanentError
+        The scene lacks it.
+    """
+    if band not in scene.assets:
+        raise PermanentError(f"lacks asset {band}; it has {', '.join(sorted(scene.assets)) or 'none'}")
+    return scene.assets[band].href

@@ -1,0 +1,147 @@
+"""Microsoft Planetary Computer: Sentinel-2 L2A and Sentinel-1 RTC in Azure, whose addresses are signed for a while.
+
+Its facts: the STAC and SAS APIs at planetarycomputer.microsoft.com. The library planetary-computer signs addresses of
+Azure alone, caches tokens for the whole process and asks again blindly when refused.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tessera.net import CorruptError, CredentialError, LoadError, Web
+
+from .source import Address
+from .stac_api import StacApi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tessera.net import NetError
+
+    from .stac_api import Place
+
+API = "https://planetarycomputer.microsoft.com/api/stac/v1"
+TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
+KEY = "PC_SDK_SUBSCRIPTION_KEY"
+"""The variable that holds a subscription key; without one there are lower limits."""
+_PAGE = 250
+_MARGIN = 300.0
+"""Seconds before its end at which a token is replaced: longer than a file takes."""
+_LEAST = 30.0
+"""Seconds that a token must still hold when it is handed out: some come expired (planetary-computer's issue 463)."""
+_TRIES = 4
+_PAUSE = 1.0
+_BUSY = (b"Egress is over the account limit", b"ServerBusy", b"OperationTimedOut", b"AccountBeingThrottled")
+"""What Azure says in a 403 that means slow down."""
+_PUBLIC = "ai4edatasetspublicassets"
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    ends: float
+
+
+class PlanetaryComputer(StacApi):
+    """See `Source`.
+
+    Parameters
+    ----------
+    url, tokens : roots of the STAC API and of the token service
+    place : an address -> account and container whose token it needs, None where it needs none
+    now, pause : the clock, seconds since 1970, and what waits
+    """
+
+    def __init__(
+        self,
+        url: str = API,
+        *,
+        tokens: str = TOKENS,
+        place: Place | None = None,
+        web: Web | None = None,
+        now: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        key = os.environ.get(KEY, "")
+        headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
+        super().__init__(url, "mpc", page=_PAGE, headers=headers, web=web)
+        self._service, self._place = tokens.rstrip("/"), place or azure_place
+        self._now, self._pause = now, pause
+        self._tokens: dict[tuple[str, str], _Token] = {}
+        self._lock = threading.Lock()
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+
+    def address(self, href: str) -> Address:
+        """See `Source`."""
+        place = self._place(href)
+        return Address(href if place is None else f"{href}?{self._token(place).text}")
+
+    def renew(self, href: str, refused: Address) -> bool:
+        """See `Source`."""
+        place = self._place(href)
+        if place is None:
+            return False
+        with self._lock_of(place):
+            held = self._tokens.get(place)
+            # another thread has been here since
+            if held is None or refused.url == f"{href}?{held.text}":
+                self._tokens[place] = self._fetch(place)
+        return True
+
+    def verdict(self, status: int, body: bytes) -> type[NetError] | None:
+        """See `Source`."""
+        if status in (403, 409):
+            return LoadError if any(words in body for words in _BUSY) else CredentialError
+        return None
+
+    def _token(self, place: tuple[str, str]) -> _Token:
+        with self._lock_of(place):
+            held = self._tokens.get(place)
+            if held is None or held.ends - self._now() < _MARGIN:
+                fresh = self._fetch(place)
+                # tokens may be cached by the service: the longest lasting is kept
+                if held is None or fresh.ends > held.ends:
+                    self._tokens[place] = fresh
+            return self._tokens[place]
+
+    def _lock_of(self, place: tuple[str, str]) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(place, threading.Lock())
+
+    def _fetch(self, place: tuple[str, str]) -> _Token:
+        url = f"{self._service}/{'/'.join(place)}"
+        ends = 0.0
+        for attempt in range(_TRIES):
+            if attempt:
+                self._pause(_PAUSE * attempt)
+            told = self._web.get(url, limit=1 << 20, headers=self._headers).json(url)
+            text, expiry = (told.get("token"), told.get("msft:expiry")) if isinstance(told, dict) else (None, None)
+            try:
+                moment = dt.datetime.fromisoformat(str(expiry))
+            except ValueError:
+                text, moment = None, dt.datetime.min
+            if not isinstance(text, str) or not text or not text.isprintable() or " " in text:
+                raise CorruptError(f"{url} gives no token; expected msft:expiry and token")
+            ends = moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp()
+            if ends - self._now() >= _LEAST:
+                return _Token(text, ends)
+        ended = dt.datetime.fromtimestamp(ends, dt.UTC)
+        raise CredentialError(
+            f"{url} gave {_TRIES} tokens that were over, the last at {ended:%H:%M:%S}; is the clock right?"
+        )
+
+
+def azure_place(href: str) -> tuple[str, str] | None:
+    """Account and container of a file in Azure's blob storage."""
+    parts = urlsplit(href)
+    host, _, domain = (parts.hostname or "").partition(".")
+    container = parts.path.lstrip("/").partition("/")[0]
+    if domain != "blob.core.windows.net" or host == _PUBLIC or not container or "sig=" in parts.query:
+        return None
+    return host, container

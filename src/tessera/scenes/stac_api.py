@@ -1,0 +1,244 @@
+"""Any STAC API: searched by month and collection, in smaller parts where an answer is too large.
+
+pystac-client is not used: its session tries again by itself, follows links to any server and takes answers of any size.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from tessera.base import InputError, silent
+from tessera.net import CorruptError, LoadError, MissingError, OversizeError, Web
+
+from ._items import scene_of
+from .scene import S2_COLLECTIONS
+from .source import Address
+from .static import public_address
+
+if TYPE_CHECKING:
+    from tessera.base import Progress
+    from tessera.net import NetError
+
+    from .scene import Scene
+    from .source import Query
+
+_LIMIT = 64 * 1024**2
+"""Bytes of a page."""
+_MOST_PAGES = 10_000
+_AT_ONCE = 4
+"""Searches under way at one time."""
+_SMALLER = 4
+"""A page that is too large is asked for again with so many times fewer items."""
+_TOO_LARGE = (413, 502, 504)
+"""Earth Search answers 502 to what its gateway does not pass on (about 6 MB), each time that it is asked."""
+
+Box = tuple[float, float, float, float]
+_Span = tuple[dt.date, dt.date]
+
+
+class StacApi:
+    """A STAC API with item search.
+
+    Parameters
+    ----------
+    url : its root, where its landing page is
+    name : in provenance; its host where None
+    collections : to search
+    page : items a page
+    headers : sent with every search
+    web : who asks
+
+    Attributes
+    ----------
+    api : the root
+    asked : how `parse_source` is told it
+    left_out : reason -> how many items the last search left out for it
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str | None = None,
+        *,
+        collections: tuple[str, ...] = (*S2_COLLECTIONS, "sentinel-1-rtc"),
+        page: int = 100,
+        headers: dict[str, str] | None = None,
+        web: Web | None = None,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError(f"{url!r} is no http or https address; expected the root of a STAC API")
+        self.api = url.rstrip("/")
+        self.name = name or parts.netloc
+        self.asked = name or f"stac:{self.api}"
+        self.left_out: dict[str, int] = {}
+        self._collections, self._page, self._headers = collections, page, dict(headers or {})
+        self._web = web if web is not None else Web(self.search_verdict)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.api!r})"
+
+    # search
+
+    def search(self, query: Query, progress: Progress = silent) -> Iterator[Scene]:
+        """See `Source`. Items that lack something are left out and counted.
+
+        Raises
+        ------
+        CorruptError
+            The answer is no list of items, or its pages go in circles.
+        NetError
+            It cannot be asked.
+        """
+        self.left_out = {}
+        slices = [
+            (collection, span, box)
+            for collection in self._collections
+            for span in _months(query.first, query.last)
+            for box in query.boxes()
+        ]
+        progress(0, len(slices))
+        known: set[tuple[str, str]] = set()
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tessera-search")
+        try:
+            answers = pool.map(lambda one: self._slice(*one), slices)
+            for done, items in enumerate(answers, 1):
+                for item in items:
+                    scene = self._scene(item, len(known))
+                    if scene is not None and scene.key[1:] not in known:
+                        known.add(scene.key[1:])
+                        yield scene
+                progress(done, len(slices))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _scene(self, item: dict[str, Any], position: int) -> Scene | None:
+        base = next(
+            (str(link.get("href")) for link in item.get("links") or () if _is(link, "self")), f"{self.api}/search"
+        )
+        try:
+            return scene_of(item, self.name, lambda what, href: _address_of(what, href, base), position)
+        except InputError as error:
+            # one bad item of thousands; without its name, so that the same reasons count together
+            reason = str(error).partition(f"item {item.get('id')}")[2].strip()[:120] or "not a STAC item"
+            self.left_out[reason] = self.left_out.get(reason, 0) + 1
+            return None
+
+    def _slice(self, collection: str, span: _Span, box: Box) -> list[dict[str, Any]]:
+        """Every item of a collection in a time; half by half, then in smaller pages, where that is too much."""
+        page = self._page
+        while True:
+            try:
+                return self._pages(collection, span, box, page)
+            except OversizeError as error:
+                first, last = span
+                if first < last:
+                    middle = first + (last - first) // 2
+                    after = middle + dt.timedelta(days=1)
+                    return self._slice(collection, (first, middle), box) + self._slice(collection, (after, last), box)
+                if page == 1:
+                    raise LoadError(f"{error}, for a single item of {first}") from None
+                page = max(1, page // _SMALLER)
+
+    def _pages(self, collection: str, span: _Span, box: Box, page: int) -> list[dict[str, Any]]:
+        first, last = span
+        asked: dict[str, Any] = {
+            "collections": [collection],
+            "bbox": list(box),
+            "datetime": f"{first}T00:00:00Z/{last + dt.timedelta(days=1)}T00:00:00Z",
+            "limit": page,
+        }
+        url, body = f"{self.api}/search", dict(asked)
+        method = "POST"
+        items: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        for _ in range(_MOST_PAGES):
+            step = f"{method} {url} {json.dumps(body, sort_keys=True)}"
+            if step in seen:
+                raise CorruptError(f"{self.api}/search: its pages go in circles after {len(items)} items")
+            seen.add(step)
+            if method == "POST":
+                answer = self._web.post(url, body, limit=_LIMIT, headers=self._headers)
+            else:
+                answer = self._web.get(url, limit=_LIMIT, headers=self._headers)
+            found = answer.json(f"{self.api}/search")
+            features = found.get("features") if isinstance(found, dict) else None
+            if not isinstance(features, list) or not all(isinstance(item, dict) for item in features):
+                raise CorruptError(f"{self.api}/search answers no list of items; expected a GeoJSON FeatureCollection")
+            items += features
+            link = next((link for link in found.get("links") or () if _is(link, "next")), None)
+            if link is None:
+                self._check_all(found, len(items))
+                return items
+            method = str(link.get("method") or "GET").upper()
+            url = self._next(link)
+            more = link.get("body")
+            body = ({**asked} if link.get("merge") else {}) | (more if isinstance(more, dict) else {})
+        raise CorruptError(f"{self.api}/search has more than {_MOST_PAGES} pages")
+
+    def _next(self, link: dict[str, Any]) -> str:
+        url = urljoin(f"{self.api}/", str(link.get("href")))
+        if urlsplit(url)[:2] != urlsplit(self.api)[:2]:
+            raise CorruptError(f"{self.api}/search: its next page is at another server, {url.split('?')[0]}")
+        return url
+
+    def _check_all(self, found: dict[str, Any], count: int) -> None:
+        """A count that the provider tells must have come."""
+        context = found.get("context")
+        told = found.get("numberMatched", context.get("matched") if isinstance(context, dict) else None)
+        if isinstance(told, int) and told > count:
+            raise LoadError(f"{self.api}/search gave {count} of {told} items, and no next page")
+
+    def search_verdict(self, status: int, body: bytes) -> type[NetError] | None:  # noqa: ARG002
+        """What a refusal of a search means."""
+        return OversizeError if status in _TOO_LARGE else None
+
+    # files
+
+    def address(self, href: str) -> Address:
+        """See `Source`; nothing is signed."""
+        return Address(href)
+
+    def renew(self, href: str, refused: Address) -> bool:  # noqa: ARG002
+        """See `Source`; there are no credentials."""
+        return False
+
+    def verdict(self, status: int, body: bytes) -> type[NetError] | None:
+        """See `Source`; a bucket that may not be listed refuses what is not there."""
+        return MissingError if status == 403 and b"AccessDenied" in body else None
+
+
+def _is(link: object, rel: str) -> bool:
+    return isinstance(link, dict) and link.get("rel") == rel and isinstance(link.get("href"), str)
+
+
+def _address_of(what: str, href: object, base: str) -> str:
+    if not isinstance(href, str) or not href or any(ord(letter) < 33 for letter in href):
+        raise InputError(f"{what} has href {href!r}; expected an address")
+    if href.startswith("s3://"):
+        return public_address(href, what)
+    try:
+        address = urljoin(base, href)
+        scheme = urlsplit(address).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in ("http", "https"):
+        raise InputError(f"{what} points to {href!r}; expected an http, https or s3 address")
+    return address
+
+
+def _months(first: dt.date, last: dt.date) -> Iterator[_Span]:
+    """Calendar months of a time, its first and last cut."""
+    while first <= last:
+        after = (first.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+        yield first, min(last, after - dt.timedelta(days=1))
+        first = after
+
+
+Place = Callable[[str], tuple[str, str] | None]
+"""An address -> account and container that sign for it, None where it is not signed."""

@@ -1,0 +1,176 @@
+"""One day of scenes, and what happens where some cannot be read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from plan_helpers import WINDOW, s1, s2
+
+from tessera.cubes import S2_BANDS
+from tessera.net import CorruptError, CredentialError, LoadError, MissingError, NetError
+from tessera.scenes._mosaic import UnreadableError, lay_day
+from tessera.scenes._plan import Day
+from tessera.scenes.recipe import Recipe
+from tessera.scenes.rules import scale_s1
+from tessera.scenes.scene import Asset, Scene
+
+SHAPE = WINDOW.shape
+DAY = dt.date(2021, 6, 1)
+
+
+class Fake:
+    """Bands by (scene, band); an error is raised, a number fills the image."""
+
+    def __init__(self, given: dict[tuple[str, str], Any]) -> None:
+        self.given, self.asked = given, list[tuple[str, str]]()
+
+    def __call__(self, scene: Scene, bands: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+        for band in bands:
+            self.asked.append((scene.id, band))
+            value = self.given.get((scene.id, band), self.given.get((scene.id, "*"), 0))
+            if isinstance(value, NetError):
+                raise UnreadableError(scene, band, value)
+            dtype = "uint8" if band == "SCL" else "float32" if band in ("VV", "VH") else "uint16"
+            yield band, np.broadcast_to(np.asarray(value, dtype=dtype), SHAPE)
+
+
+def lay(given: dict[tuple[str, str], Any], *choices: Any, stack: str = "s2", **recipe: Any) -> Any:
+    return lay_day(Fake(given), stack, Day(DAY, choices), Recipe(**recipe), SHAPE)
+
+
+HALF = np.where(np.arange(SHAPE[1]) < 3, 4, 9)
+"""Clear in the west."""
+
+
+def test_each_pixel_takes_the_first_scene_in_which_it_is_clear() -> None:
+    one, two, three = s2("one"), s2("two"), s2("three")
+    given = {("one", "SCL"): HALF, ("one", "*"): 100, ("two", "SCL"): 5, ("two", "*"): 200, ("three", "*"): 300}
+    images, record = lay(given, ((one,), (two,), (three,)))
+    np.testing.assert_array_equal(images["s2"], np.where(HALF[None, :, None] == 4, 100, 200) * np.ones((*SHAPE, 10)))
+    assert images["s2_mask"].all()
+    assert record["used"] == [["mpc", "sentinel-2-l2a", "one"], ["mpc", "sentinel-2-l2a", "two"]]
+    assert record["lost"] == record["fallbacks"] == []
+
+
+def test_bands_keep_their_places() -> None:
+    given: dict[tuple[str, str], Any] = {("one", band): 100 + place for place, band in enumerate(S2_BANDS)}
+    images, _ = lay(given | {("one", "SCL"): HALF}, ((s2("one"),),))
+    np.testing.assert_array_equal(images["s2"][0, 0], np.arange(100, 110))
+    np.testing.assert_array_equal(images["s2"][0, -1], np.zeros(10))
+
+
+def test_a_copy_stands_in_for_one_that_cannot_be_read() -> None:
+    best, copy = s2("best"), s2("copy", baseline="02.14")
+    given = {
+        ("best", "SCL"): 4,
+        ("best", "*"): 1,
+        ("best", "B8A"): CorruptError("a block is damaged"),
+        ("copy", "SCL"): 4,
+        ("copy", "*"): 7,
+    }
+    images, record = lay(given, ((best, copy),))
+    assert (images["s2"] == 7).all()
+    assert record["baselines"] == ["02.14"]
+    (fallback,) = record["fallbacks"]
+    assert (fallback["id"], fallback["band"], fallback["reason"], fallback["taken"]) == (
+        "best",
+        "B8A",
+        "corrupt",
+        "copy",
+    )
+    assert record["lost"] == []
+
+
+def test_a_photograph_without_a_readable_copy_is_lost_and_the_day_is_laid_from_the_rest() -> None:
+    one, two = s2("one"), s2("two")
+    given = {("one", "SCL"): MissingError("gone"), ("two", "SCL"): HALF, ("two", "*"): 5}
+    images, record = lay(given, ((one,), (two,)))
+    np.testing.assert_array_equal(images["s2_mask"], np.broadcast_to(HALF == 4, SHAPE))
+    assert [(lost["id"], lost["band"], lost["reason"]) for lost in record["lost"]] == [("one", "SCL", "missing")]
+    images, record = lay({("one", "SCL"): MissingError("gone")}, ((one,),))
+    assert images is None
+    assert len(record["lost"]) == 1
+
+
+def test_a_scene_that_is_not_needed_is_not_read() -> None:
+    given = {("one", "SCL"): 4, ("one", "*"): 5, ("two", "SCL"): CorruptError("x")}
+    fake = Fake(given)
+    _, record = lay_day(fake, "s2", Day(DAY, (((s2("one"),), (s2("two"),)),)), Recipe(), SHAPE)
+    assert {scene for scene, _ in fake.asked} == {"one"}
+    assert record["lost"] == []
+
+
+@pytest.mark.parametrize("error", [LoadError("busy"), CredentialError("no token")])
+def test_a_provider_that_does_not_answer_stops_the_day_unless_another_one_has_the_photograph(error: NetError) -> None:
+    here, same, there = s2("here"), s2("same"), s2("there", source="earth-search")
+    given = {("here", "SCL"): error, ("same", "*"): 1, ("same", "SCL"): 4, ("there", "SCL"): 4, ("there", "*"): 3}
+    images, record = lay(given, ((here, same, there),))
+    assert (images["s2"] == 3).all()
+    assert record["fallbacks"][0]["taken"] == "there"
+    with pytest.raises(type(error)):
+        lay(given, ((here, same),))
+
+
+def test_a_pass_is_taken_from_another_source_where_that_has_it_whole() -> None:
+    whole, left, right = s1("whole"), s1("left", source="opera"), s1("right", source="opera")
+    west = np.where(np.arange(SHAPE[1]) < 3, 0.1, 0)
+    given = {
+        ("whole", "VV"): 0.3,
+        ("whole", "VH"): CorruptError("x"),
+        ("left", "*"): west,
+        ("right", "*"): np.where(west > 0, 0, 0.2),
+    }
+    images, record = lay(given, ((whole,),), ((left,), (right,)), stack="s1_desc")
+    np.testing.assert_array_equal(images["s1_desc"][0, :, 1], scale_s1(np.where(west > 0, 0.1, 0.2).astype(np.float32)))
+    assert record["lost"] == []
+    assert record["fallbacks"][0]["id"] == "whole"
+    given["right", "VV"] = MissingError("x")
+    _, record = lay(given, ((whole,),), ((left,), (right,)), stack="s1_desc")
+    assert [lost["id"] for lost in record["lost"]] == ["whole"]
+
+
+def test_a_missing_polarisation_is_zero_and_the_other_one_counts() -> None:
+    scene = s1("one", assets={"VV": Asset("/one/VV")})
+    images, record = lay({("one", "VV"): 0.1}, ((scene,),), stack="s1_asc")
+    assert (images["s1_asc"][..., 0] == scale_s1(np.array([0.1], np.float32))[0]).all()
+    assert not images["s1_asc"][..., 1].any()
+    assert record["used"]
+
+
+def test_the_mean_of_a_pass_is_truncated() -> None:
+    given = {("one", "*"): 0.1, ("two", "*"): 0.2, ("three", "VV"): 0, ("three", "VH"): np.nan}
+    scenes = ((s1("one"),), (s1("two"),), (s1("three"),))
+    images, record = lay(given, scenes, stack="s1_asc", radar_mosaic="mean")
+    expected = (int(scale_s1(np.array([0.1], np.float32))[0]) + int(scale_s1(np.array([0.2], np.float32))[0])) // 2
+    assert (images["s1_asc"] == expected).all()
+    assert [key[2] for key in record["used"]] == ["one", "two"]
+
+
+def test_the_offset_comes_off_by_asset_or_by_date() -> None:
+    assets = {band: Asset("x", offset=band != "B02") for band in (*S2_BANDS, "SCL")}
+    scene = s2("one", "2022-06-01T10:50:00", assets=assets)
+    given = {("one", "SCL"): 4, ("one", "*"): 900}
+    images, _ = lay(given, ((scene,),))
+    assert images["s2"][0, 0].tolist() == [1, 900, *[1] * 8]
+    images, _ = lay(given, ((scene,),), offset="date")
+    assert images["s2"][0, 0].tolist() == [900] * 10
+    early = s2("one", "2022-01-25T10:50:00", assets=assets)
+    images, _ = lay({("one", "SCL"): 4, ("one", "*"): 2500}, ((early,),), offset="date")
+    assert images["s2"][0, 0].tolist() == [2500] * 10
+    images, _ = lay({("one", "SCL"): 4, ("one", "*"): 2500}, ((scene,),), offset="date")
+    assert images["s2"][0, 0].tolist() == [1500, 2500, *[1500] * 8]
+
+
+@given(st.integers(1, SHAPE[0] * SHAPE[1]), st.floats(0, 100))
+def test_days_below_the_threshold_are_left_out(clear: int, least: float) -> None:
+    pixels = SHAPE[0] * SHAPE[1]
+    scl = np.where(np.arange(pixels).reshape(SHAPE) < clear, 4, 8)
+    images, _ = lay({("one", "SCL"): scl, ("one", "*"): 5}, ((s2("one"),),), min_coverage_s2=least)
+    assert (images is None) == (100 * clear / pixels < least)
