@@ -47,7 +47,7 @@ LINES = 24
 """Files that are read at once; the published production caps a worker at 64."""
 _IMAGES_BYTES = 128 * 1024**2
 """Images of days that are laid at the same time; a day of a cell has 25 MB."""
-_MOST_DAYS = 4
+_MOST_DAYS = 5
 _ARENA_MAX, _MMAP_THRESHOLD = -8, -3
 """mallopt's parameters (glibc's malloc.h); libraries without it are left as they are."""
 

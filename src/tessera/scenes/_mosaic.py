@@ -167,7 +167,7 @@ def _optical(
         for band, dn in bands(scene, S2_BANDS):
             image = _harmonised(dn, scene, band, recipe)
             np.copyto(mosaic[S2_BANDS.index(band)], image, where=True if alone else mine)
-    return {"s2": mosaic.transpose(1, 2, 0), "s2_mask": filled.view(np.uint8)}, chosen
+    return {"s2": np.ascontiguousarray(mosaic.transpose(1, 2, 0)), "s2_mask": filled.view(np.uint8)}, chosen
 
 
 def _harmonised(dn: NDArray[np.uint16], scene: Scene, band: str, recipe: Recipe) -> NDArray[np.uint16]:
