@@ -86,6 +86,8 @@ def built(scenes: Path, style: str, faults: Faults | None = None, out: Path | No
     return cube
 
 
+# Python's filters of warnings are not safe for threads, and odc-stac opens files in several
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("style", ["stac", "mpc"])
 @pytest.mark.parametrize("reader", ["ranges", "odc"])
 def test_a_provider_gives_what_the_folder_gives(scenes: Path, clean: PixelCube, style: str, reader: str) -> None:
@@ -106,7 +108,7 @@ PASSING = {
     "throttled by the account's limit": ("mpc", Faults(throttled=At(LINE, times=8))),
     "throttled by a busy server": ("mpc", Faults(throttled=At(LINE, times=8), throttle_words="busy")),
     "throttled search": ("earth-search", Faults(throttled=At("/search", times=2), throttle_words="plain")),
-    "expired signature": ("mpc", Faults(expired=At(LINE, times=3))),
+    "expired signature": ("mpc", Faults(expired=At(LINE, times=2))),
     "tokens that serve few": ("mpc", Faults(token_uses=30)),
     "a token that is over": ("mpc", Faults(token_over=At("", times=1))),
     "truncated": ("stac", Faults(truncated=At(LINE, times=1, each=True))),

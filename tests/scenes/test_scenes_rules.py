@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
@@ -10,17 +12,23 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.scenes.rules import (
+    OFFSET_DATE,
     bucket_of,
+    copy_rank,
+    covers_enough,
     has_offset,
     is_clear,
     item_order,
     keeps_offset,
     parse_year,
     remove_offset,
+    remove_offset_by_date,
     scale_s1,
     solar_date,
     take_first_valid,
+    utc_date,
 )
+from tessera.scenes.scene import Asset, Scene
 
 MOMENTS = st.datetimes(min_value=datetime(2015, 1, 2), max_value=datetime(2040, 12, 30), timezones=st.just(UTC))
 
@@ -36,6 +44,10 @@ def test_scene_classes_kept_are_the_published_ones() -> None:
 def test_offset_table(dn: int, expected: int) -> None:
     assert remove_offset(np.array([dn], dtype=np.uint16), True).tolist() == [expected]
     assert remove_offset(np.array([dn], dtype=np.uint16), False).tolist() == [dn]
+    for offset in (True, False):
+        out = np.full(1, 7, dtype=np.uint16)
+        assert remove_offset(np.array([dn], dtype=np.uint16), offset, out=out) is out
+        assert out.tolist() == [expected if offset else dn]
 
 
 @given(hnp.arrays(np.uint16, hnp.array_shapes(max_dims=3)))
@@ -160,3 +172,162 @@ def test_first_valid_wins(layers: np.ndarray, valid: np.ndarray) -> None:
 def test_a_year_that_is_none(year: object) -> None:
     with pytest.raises(InputError, match="expected a whole number from 2014 to 2100"):
         parse_year(year)
+
+
+# the published rules
+
+
+@given(hnp.arrays(np.uint16, hnp.array_shapes(max_dims=3)), MOMENTS)
+def test_offset_by_date(dn: np.ndarray, moment: datetime) -> None:
+    kept = dn.copy()
+    out = remove_offset_by_date(dn, moment)
+    assert out.dtype == np.uint16
+    np.testing.assert_array_equal(dn, kept)
+    late = moment.date() > OFFSET_DATE
+    np.testing.assert_array_equal(out, np.where(late & (dn >= 1000), dn.astype(int) - 1000, dn))
+
+
+@pytest.mark.parametrize(
+    ("moment", "taken"),
+    [
+        (datetime(2022, 1, 25, 23, 59, 59, tzinfo=UTC), False),
+        (datetime(2022, 1, 26, tzinfo=UTC), True),
+        (datetime(2022, 1, 26), True),
+        (datetime(2022, 1, 26, 1, 0, tzinfo=timezone(timedelta(hours=2))), False),
+    ],
+)
+def test_offset_by_date_begins_after_a_day_of_utc(moment: datetime, taken: bool) -> None:
+    dn = np.array([0, 1, 999, 1000, 1001, 65535], dtype=np.uint16)
+    expected = [0, 1, 999, 0, 1, 64535] if taken else dn.tolist()
+    assert remove_offset_by_date(dn, moment).tolist() == expected
+
+
+@given(MOMENTS, st.integers(-14 * 60, 14 * 60))
+def test_utc_date_is_the_same_in_every_zone(moment: datetime, minutes: int) -> None:
+    day = utc_date(moment)
+    assert day == moment.date() == solar_date(moment, 0.0)
+    assert utc_date(moment.replace(tzinfo=None)) == day
+    assert utc_date(moment.astimezone(timezone(timedelta(minutes=minutes)))) == day
+
+
+@given(
+    st.integers(0, 10**7), st.integers(0, 10**7), st.sampled_from([0.0, 0.01, 5.0, 10.0, 100.0]), st.integers(0, 100)
+)
+def test_cover_is_a_share(valid: int, pixels: int, least: float, more: int) -> None:
+    valid = min(valid, pixels)
+    enough = covers_enough(valid, pixels, least)
+    if pixels:
+        assert enough == (valid * 10_000 >= round(least * 100) * pixels)
+    assert not enough or covers_enough(min(pixels, valid + more), pixels, least)
+    assert covers_enough(valid, pixels, 0.0)
+
+
+def test_cover_at_the_published_thresholds() -> None:
+    assert covers_enough(1, 10_000, 0.01)
+    assert not covers_enough(0, 10_000, 0.01)
+    assert covers_enough(5, 100, 5.0)
+    assert not covers_enough(9, 100, 10.0)
+    assert not covers_enough(0, 0, 0.01)
+
+
+# copies
+
+OPTICAL_BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12", "SCL")
+
+
+def copy_of(name: str, baseline: str = "05.09", *, offset: bool = False, bands: int = 11, datatake: str = "G") -> Scene:
+    return Scene(
+        id=name,
+        collection="sentinel-2-l2a",
+        source="here",
+        moment=datetime(2021, 6, 1, tzinfo=UTC),
+        footprint=((5.0, 51.0),),
+        cloud_cover=None,
+        baseline=baseline,
+        orbit="",
+        platform="",
+        datatake=datatake,
+        tile="31UFS",
+        assets={band: Asset("x", offset and band != "SCL") for band in OPTICAL_BANDS[:bands]},
+    )
+
+
+def burst(produced: str, bands: int = 2) -> Scene:
+    return Scene(
+        id=f"OPERA_L2_RTC-S1_T035-073251-IW2_20240113T020816Z_{produced}_S1A_30_v1.0",
+        collection="opera-rtc-s1",
+        source="opera",
+        moment=datetime(2024, 1, 13, tzinfo=UTC),
+        footprint=((5.0, 51.0),),
+        cloud_cover=None,
+        baseline="",
+        orbit="ascending",
+        platform="sentinel-1a",
+        datatake="",
+        tile="T035-073251-IW2",
+        assets={band: Asset("x") for band in ("VV", "VH")[:bands]},
+    )
+
+
+SCENES = st.builds(
+    copy_of,
+    st.sampled_from(["S2A_31UFS_20210601_0_L2A", "S2A_31UFS_20210601_10_L2A", "S2A_31UFS_20210601_2_L2A", "b", "a"]),
+    st.sampled_from(["02.14", "04.00", "05.09", "05.11", "10.00", "", "5.9", "0x.00"]),
+    offset=st.booleans(),
+    bands=st.integers(9, 11),
+    datatake=st.sampled_from(["", "G"]),
+)
+
+
+@given(st.lists(SCENES, min_size=2, max_size=8, unique_by=lambda scene: scene.id), st.randoms())
+def test_copies_have_one_order(scenes: list[Scene], random: random.Random) -> None:
+    best = sorted(scenes, key=copy_rank)
+    mixed = list(scenes)
+    random.shuffle(mixed)
+    assert sorted(mixed, key=copy_rank) == best
+    assert len({copy_rank(scene) for scene in scenes}) == len(scenes), "no two are equal"
+
+
+@given(SCENES, SCENES)
+def test_a_better_copy_comes_first(one: Scene, other: Scene) -> None:
+    """Rule by rule, the earlier deciding before the later."""
+
+    def standing(scene: Scene) -> list[float]:
+        readable = re.fullmatch(r"[0-9]{2}[.][0-9]{2}", scene.baseline)
+        sequence = re.search(r"_([0-9]+)_L2A$", scene.id)
+        return [
+            len(scene.assets) < 11,
+            not scene.datatake,
+            not readable,
+            -float(scene.baseline) if readable else 0.0,
+            any(asset.offset for asset in scene.assets.values()),
+            int(sequence[1]) if sequence else 0,
+        ]
+
+    if standing(one) != standing(other):
+        assert (copy_rank(one) < copy_rank(other)) == (standing(one) < standing(other))
+
+
+def test_copies_by_hand() -> None:
+    whole = [
+        copy_of("e", "05.11"),
+        copy_of("d", "05.09"),
+        copy_of("S2A_31UFS_20210601_2_L2A", "05.09"),
+        copy_of("S2A_31UFS_20210601_10_L2A", "05.09"),
+        copy_of("c", "05.09", offset=True),
+        copy_of("b", "02.14"),
+        copy_of("a", ""),
+        copy_of("a", "05.11", datatake=""),
+        copy_of("a", "05.11", bands=10),
+    ]
+    whole.reverse()
+    assert sorted(whole, key=copy_rank) == whole[::-1]
+
+
+@given(st.lists(st.datetimes(datetime(2014, 1, 1), datetime(2039, 12, 31)), min_size=2, max_size=6, unique=True))
+def test_what_opera_produced_last_comes_first(times: list[datetime]) -> None:
+    stamps = sorted({f"{time:%Y%m%dT%H%M%SZ}" for time in times}, reverse=True)
+    scenes = sorted((burst(stamp) for stamp in sorted(stamps)), key=copy_rank)
+    assert [scene.produced for scene in scenes] == stamps
+    whole, half = burst(stamps[-1]), burst(stamps[0], bands=1)
+    assert copy_rank(whole) < copy_rank(half), "both polarisations before the later production"

@@ -122,4 +122,4 @@ def one_line(cube: Any) -> str:
     height, width = cube.shape
     dates = f"{cube.s2.shape[0]} Sentinel-2, {cube.s1_asc.shape[0]} + {cube.s1_desc.shape[0]} Sentinel-1 dates"
     lost = cube.provenance.get("scenes_lost")
-    return f"{height} x {width} pixels, {dates}" + (f", {lost} scenes lost" if lost else "")
+    return f"{height} x {width} pixels, {dates}" + (f", {lost} scene{'s' * (lost != 1)} lost" if lost else "")

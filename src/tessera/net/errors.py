@@ -15,11 +15,12 @@ class LoadError(NetError):
     Attributes
     ----------
     retry_after : seconds that the server asks to wait; None where it does not say
+    reached : whether there was a server at all; where not, waiting for minutes rarely helps
     """
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, *, reached: bool = True) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after, self.reached = retry_after, reached
 
 
 class ChangedError(LoadError):

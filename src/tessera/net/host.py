@@ -19,6 +19,8 @@ DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further attempt, each lengthened by up to a half at random; 8 to 12 s in all."""
 PATIENCE = 120.0
 """Seconds within which the last attempt is made, whatever their number."""
+UNREACHED = 3
+"""Further attempts where no server was reached: some five seconds."""
 MOST_AT_ONCE = 64
 """Requests under way to one host, from all readers of this process."""
 
@@ -50,7 +52,7 @@ class Host:
             It failed so often; and whatever else `request` raises, at once.
         """
         began = time.monotonic()
-        for delay in delays:
+        for attempt, delay in enumerate(delays):
             try:
                 with self._slot():
                     return request()
@@ -59,7 +61,7 @@ class Host:
             except LoadError as error:
                 pause = delay * (1 + random.random() / 2)  # noqa: S311 - spreads attempts, guards nothing
                 pause = max(pause, error.retry_after or 0.0)
-                if time.monotonic() + pause - began > PATIENCE:
+                if time.monotonic() + pause - began > PATIENCE or (not error.reached and attempt >= UNREACHED):
                     raise
                 with self._lock:
                     self._quiet_until = max(self._quiet_until, time.monotonic() + pause)

@@ -5,16 +5,18 @@ Stores are read through `objects`; here a refusal's body tells a throttle from a
 
 from __future__ import annotations
 
+import datetime as dt
 import email.utils
 import json
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from tessera.base import InputError, require
 
@@ -32,7 +34,11 @@ _SECONDS = 60.0
 _CONNECT_SECONDS = 20.0
 _READ = 1024 * 1024
 _REDIRECTS = 5
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_MOVED = (301, 302, 303, 307, 308)
+_REFUSAL = 4096
+"""Bytes of a refusal that are looked at."""
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_PORTS = {"http": 80, "https": 443}
 
 Verdict = Callable[[int, bytes], type[NetError] | None]
 """What a refusal means to a provider: its class, or None where the status means what it usually does."""
@@ -111,63 +117,41 @@ class Web:
         return self._ask("POST", url, sent, json.dumps(body).encode(), limit, None)
 
     def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int, span: Any) -> Answer:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if _server(url) is None:
             raise InputError(f"{_shown(url)} is no http or https address")
-        host = host_of(f"{parts.scheme}://{parts.netloc}")
+        parts = urlsplit(url)
+        host = host_of(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
         return host.ask(lambda: self._once(method, url, headers, body, limit, span), self.delays)
 
     def _once(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int, span: Any
     ) -> Answer:
-        from urllib3 import Retry, Timeout
-        from urllib3.exceptions import HTTPError, LocationValueError, SSLError
-
         where = _shown(url)
-        # other errors than redirects are this package's matter, which lets all users of a host wait
-        once = Retry(
-            total=None,
-            connect=0,
-            read=0,
-            status=0,
-            other=0,
-            redirect=_REDIRECTS,
-            respect_retry_after_header=False,
-            remove_headers_on_redirect=[name for name in headers if name not in ("Range", "Content-Type")],
-        )
-        answer = None
-        try:
-            answer = _pool().request(
-                method,
-                url,
-                body=body,
-                headers={"Accept-Encoding": "identity", "User-Agent": "tessera-earth", **headers},
-                retries=once,
-                timeout=Timeout(connect=_CONNECT_SECONDS, read=_SECONDS),
-                preload_content=False,
-                decode_content=False,
-            )
-            return self._take(answer, where, limit, span)
-        except SSLError as error:
-            raise PermanentError(f"{where}: no secure line to the server ({error})") from None
-        except (LocationValueError, UnicodeError) as error:
-            raise PermanentError(f"{where} is not an address: {error}") from None
-        except HTTPError as error:
-            reason = getattr(error, "reason", None)
-            if isinstance(reason, SSLError):
-                raise PermanentError(f"{where}: no secure line to the server ({reason})") from None
-            if "too many redirects" in str(error):
-                raise PermanentError(f"{where} is redirected more than {_REDIRECTS} times") from None
-            raise LoadError(f"{where}: the line broke ({type(reason or error).__name__})") from None
-        finally:
-            if answer is not None:
+        # by hand, as urllib3 reads the body of a redirect to its end, which may never come
+        for _ in range(_REDIRECTS + 1):
+            answer = _sent(method, url, headers, body, where)
+            try:
+                with _told(where):
+                    moved = answer.headers.get("location") if answer.status in _MOVED else None
+                    if moved is None:
+                        return self._take(answer, where, limit, span)
+                    _short(answer, where)
+            finally:
                 # a body that was taken whole has given its line back already
                 answer.close()
+            further = _joined(url, moved, where)
+            if _server(further) != _server(url):
+                headers = {name: value for name, value in headers.items() if name in ("Range", "Content-Type")}
+            if answer.status == 303:
+                method, body = "GET", None
+                headers = {name: value for name, value in headers.items() if name != "Content-Type"}
+            url = further
+        raise PermanentError(f"{where} is redirected more than {_REDIRECTS} times")
 
     def _take(self, answer: urllib3.BaseHTTPResponse, where: str, limit: int, span: Any) -> Answer:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         if answer.status not in (200, 206):
-            self._refuse(answer.status, _body(answer, 4096, where), headers, where)
+            self._refuse(answer.status, _short(answer, where), headers, where)
         size = _number(headers.get("content-length"))
         expected = size
         if span is not None:
@@ -175,15 +159,18 @@ class Web:
                 if size is None or span[0] > 0 or size > limit:
                     raise PermanentError(f"{where}: its server ignores ranges; expected one that answers them")
             else:
-                match = _RANGE.fullmatch(headers.get("content-range", ""))
-                if match is None or int(match[1]) != span[0] or int(match[2]) >= span[1]:
-                    raise CorruptError(
-                        f"{where}: bytes {headers.get('content-range')!r} came; expected from {span[0]} to {span[1]}"
-                    )
-                expected = int(match[2]) + 1 - int(match[1])
-                size = _number(match[3])
-                if int(match[2]) + 1 < span[1] and size is not None and size > int(match[2]) + 1:
+                told = headers.get("content-range", "")
+                match = _RANGE.fullmatch(told)
+                stop = int(match[2]) + 1 if match is not None else 0
+                size = _number(match[3]) if match is not None else None
+                most = span[1] if size is None else min(span[1], size)
+                if match is None or int(match[1]) != span[0] or not span[0] < stop <= most:
+                    raise CorruptError(f"{where}: {told[:80]!r} came; expected bytes from {span[0]} to {span[1]}")
+                expected = stop - span[0]
+                if stop < span[1] and size is not None and size > stop:
                     raise LoadError(f"{where}: only a part of the range came")
+        elif answer.status == 206:
+            raise CorruptError(f"{where}: a part came; expected the whole file")
         elif size is not None and size > limit:
             raise OversizeError(f"{where} has {size} bytes; at most {limit} are read")
         data = _body(answer, limit + 1, where)
@@ -219,6 +206,47 @@ def _usual(status: int) -> type[NetError]:
     return PermanentError
 
 
+def _sent(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, where: str
+) -> urllib3.BaseHTTPResponse:
+    """The beginning of an answer; its body is still to come."""
+    from urllib3 import Timeout
+
+    try:
+        with _told(where):
+            return _pool().request(
+                method,
+                url,
+                body=body,
+                headers={"Accept-Encoding": "identity", "User-Agent": "tessera-earth", **headers},
+                # trying again is this package's matter, which lets all users of a host wait
+                retries=False,
+                redirect=False,
+                timeout=Timeout(connect=_CONNECT_SECONDS, read=_SECONDS),
+                preload_content=False,
+                decode_content=False,
+            )
+    except ValueError:
+        raise PermanentError(f"{where} cannot be asked: its address or a header holds what no request may") from None
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Errors of the line as ours; their own texts hold whole addresses and headers, and stay behind."""
+    from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError, SSLError
+
+    try:
+        yield
+    except SSLError as error:
+        raise PermanentError(f"{where}: no secure line to the server ({error})") from None
+    except LocationValueError:
+        raise PermanentError(f"{where} leads to an address that is none") from None
+    except HTTPError as error:
+        # a name that is not known, or nobody who listens
+        reached = not isinstance(error, NewConnectionError)
+        raise LoadError(f"{where}: the line broke ({type(error).__name__})", reached=reached) from None
+
+
 @cache
 def _pool() -> urllib3.PoolManager:
     """One for all: lines are kept open between requests."""
@@ -244,10 +272,43 @@ def _body(answer: urllib3.BaseHTTPResponse, most: int, where: str) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def _short(answer: urllib3.BaseHTTPResponse, where: str) -> bytes:
+    """The beginning of a body that nobody waits for; where that is all of it, the line is used again."""
+    data = _body(answer, _REFUSAL, where)
+    if len(data) < _REFUSAL:
+        answer.release_conn()
+    return data
+
+
+def _server(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an address, None where it is none of HTTP."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            return None
+        return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
+    except ValueError:
+        return None
+
+
+def _joined(url: str, moved: str, where: str) -> str:
+    try:
+        further = urljoin(url, moved)
+    except ValueError:
+        further = ""
+    if _server(further) is None:
+        raise PermanentError(f"{where} is redirected to what is no http or https address")
+    return further
+
+
 def _shown(url: str) -> str:
     """An address without its signature, and without anybody's password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return repr(url.partition("?")[0].rpartition("@")[2][:80])
+    path = "".join(letter if letter.isprintable() else "?" for letter in parts.path)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}" if parts.netloc else repr(path[:80])
 
 
 def _number(text: str | None) -> int | None:
@@ -256,7 +317,9 @@ def _number(text: str | None) -> int | None:
 
 def _said(body: bytes) -> str:
     """The first words of a refusal."""
-    text = " ".join(re.sub(r"<[^>]*>", " ", body[:600].decode("utf-8", "replace")).split())
+    text = re.sub(r"<[^>]*>", " ", body[:600].decode("utf-8", "replace"))
+    # some repeat the address with its signature
+    text = " ".join(re.sub(r"\?\S+", "?", text).split())
     return f", {text[:160]!r}" if text else ""
 
 
@@ -268,7 +331,8 @@ def _retry_after(text: str | None) -> float | None:
         seconds = float(text)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+            moment = email.utils.parsedate_to_datetime(text)
+            seconds = moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp() - time.time()
         except (TypeError, ValueError, OverflowError):
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from tessera.geo import Window, parse_area
 from tessera.net import NetError
 
 from ._assets import SCL
+from ._crew import Crew
 from ._files import Traffic
 from ._mosaic import UnreadableError, lay_day
 from ._plan import plan_reads
@@ -48,6 +49,10 @@ LINES = 24
 _IMAGES_BYTES = 128 * 1024**2
 """Images of days that are laid at the same time; a day of a cell has 25 MB."""
 _MOST_DAYS = 5
+_GLANCE = 0.2
+"""Seconds between two looks of a day that waits for files, whether the build was given up."""
+_PARTING = 1.0
+"""Seconds that threads have for what they decode when a build is given up; one that waits for a server is left."""
 _ARENA_MAX, _MMAP_THRESHOLD = -8, -3
 """mallopt's parameters (glibc's malloc.h); libraries without it are left as they are."""
 
@@ -112,6 +117,8 @@ def build_cube(
         "window": [window.zone, window.west, window.north, window.height, window.width],
         "period": period.told(),
         "source": found.asked,
+        # two catalogues may have one name
+        "asked": [getattr(one, "asked", one.name) for one in found.sources],
         "recipe": recipe.told(),
         "reader": reader,
         **({} if found.table is None else {"scenes": found.table.sha256}),
@@ -157,8 +164,8 @@ def _one_window(aoi: object) -> Window:
 class _Lines:
     """Bands of scenes, read by a number of threads that all days share."""
 
-    def __init__(self, reader: Reader, pool: ThreadPoolExecutor, given_up: threading.Event) -> None:
-        self._reader, self._pool, self._given_up = reader, pool, given_up
+    def __init__(self, reader: Reader, crew: Crew, given_up: threading.Event) -> None:
+        self._reader, self._crew, self._given_up = reader, crew, given_up
 
     def _read(self, scene: Scene, band: str) -> NDArray[Any]:
         # a job that is cancelled from outside would leave its day waiting for ever
@@ -167,19 +174,31 @@ class _Lines:
         return self._reader.read(scene, band)
 
     def __call__(self, scene: Scene, bands: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-        waiting = {self._pool.submit(self._read, scene, band): band for band in bands}
+        waiting = {self._crew.submit(self._read, scene, band): place for place, band in enumerate(bands)}
+        failed: tuple[int, NetError] | None = None
         try:
-            for done in as_completed(waiting):
-                band = waiting.pop(done)
-                try:
-                    image = done.result()
-                except NetError as error:
-                    raise UnreadableError(scene, band, error) from None
-                yield band, image
-                del done, image
+            # of several bands that fail the first is named, so what is lost reads the same every time
+            while waiting and (failed is None or min(waiting.values()) < failed[0]):
+                ready, _ = wait(waiting, _GLANCE, FIRST_COMPLETED)
+                # a server may keep a file's thread waiting for minutes
+                if self._given_up.is_set():
+                    raise CancelledError
+                while ready:
+                    done = ready.pop()
+                    place = waiting.pop(done)
+                    try:
+                        image = done.result()
+                    except NetError as error:
+                        failed = (place, error) if failed is None or place < failed[0] else failed
+                        continue
+                    if failed is None:
+                        yield bands[place], image
+                    del done, image
         finally:
             for job in waiting:
                 job.cancel()
+        if failed is not None:
+            raise UnreadableError(scene, bands[failed[0]], failed[1]) from None
 
 
 class _Build:
@@ -347,17 +366,19 @@ def _few_arenas() -> None:
 
 
 @contextmanager
-def _pools(days: int) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor, threading.Event]]:
+def _pools(days: int) -> Iterator[tuple[ThreadPoolExecutor, Crew, threading.Event]]:
     """Threads that lay days and threads that read files; after an error or interrupt what waits is given up."""
     given_up = threading.Event()
     _few_arenas()
-    with (
-        ThreadPoolExecutor(LINES, thread_name_prefix="tessera-file") as lines,
-        ThreadPoolExecutor(days, thread_name_prefix="tessera-day") as laying,
-    ):
-        try:
-            yield laying, lines, given_up
-        except BaseException:
-            given_up.set()
-            laying.shutdown(wait=False, cancel_futures=True)
-            raise
+    lines = Crew(LINES, "tessera-file")
+    try:
+        # days end before the caller goes on: they write
+        with ThreadPoolExecutor(days, thread_name_prefix="tessera-day") as laying:
+            try:
+                yield laying, lines, given_up
+            except BaseException:
+                given_up.set()
+                laying.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        lines.dismiss(_PARTING if given_up.is_set() else None)

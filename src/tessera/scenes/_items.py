@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
 _ORBITS = ("ascending", "descending")
 _CORNERS = 20_000
 """Corners of an outline: some of Earth Search's of 2018 have thousands."""
+_NAME = 120
+"""Letters of an item's name that an error tells."""
+_YEARS = range(2000, 2100)
+"""Years in which acquisitions can lie; nearer to the ends of the calendar, sums of days overflow."""
 _TILE = re.compile(r"(?:^|_)T?(\d{1,2}[C-X][A-Z]{2})(?:_|$)")
 _PRODUCT = re.compile(r"(S2[A-Z])_MSIL2A_(\d{8}T\d{6})_(?:N\d{4}_)?R(\d{3})_")
 """ESA's product names: satellite, start of the datatake, orbit."""
@@ -41,7 +44,7 @@ def scene_of(
     InputError
         It lacks what is needed, or says what cannot be; the line names the item.
     """
-    where = f"item {document.get('id', '?')}"
+    where = named(document)
     collection = document.get("collection")
     if collection not in (*S2_COLLECTIONS, *S1_COLLECTIONS):
         return None
@@ -76,6 +79,11 @@ def scene_of(
         assets={band: Asset(_href(where, key, assets[key], resolve)) for band, key in held.items()},
         position=position,
     )
+
+
+def named(document: Mapping[str, Any]) -> str:
+    """What lines about an item call it."""
+    return f"item {str(document.get('id', '?'))[:_NAME]}"
 
 
 def _optical(
@@ -185,6 +193,8 @@ def _moment(where: str, about: Mapping[str, Any]) -> dt.datetime:
         moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise InputError(f"{where} is not a STAC item: datetime {str(said)[:40]!r}") from None
+    if moment.year not in _YEARS:
+        raise InputError(f"{where} has datetime {str(said)[:40]!r}; expected a moment of this century")
     return moment
 
 
@@ -214,11 +224,12 @@ def _footprint(where: str, document: Mapping[str, Any]) -> tuple[tuple[float, fl
         if geometry is not None:
             collect(geometry["coordinates"], 0)
         elif box is not None:
-            west, south, east, north = box if len(box) == 4 else (*box[:2], *box[3:5])
+            west, south, east, north = box if len(box) != 6 else (*box[:2], *box[3:5])
             points += [(float(west), float(south)), (float(east), float(north))]
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         points = []
-    if not points or not all(math.isfinite(value) for point in points for value in point):
+    # NaN is not within; some outlines over the date line go on beyond 180
+    if not points or not all(abs(lon) <= 540.0 and abs(lat) <= 90.0 for lon, lat in points):
         raise InputError(f"{where} has neither a geometry nor a bbox that can be read")
     return tuple(dict.fromkeys(points))
 

@@ -165,8 +165,11 @@ def _optical(
         mine = pick == place + 1
         alone = len(chosen) == 1 and bool(mine.all())
         for band, dn in bands(scene, S2_BANDS):
-            image = _harmonised(dn, scene, band, recipe)
-            np.copyto(mosaic[S2_BANDS.index(band)], image, where=True if alone else mine)
+            plane = mosaic[S2_BANDS.index(band)]
+            if alone and recipe.offset == "baseline":
+                remove_offset(dn, scene.assets[band].offset, out=plane)
+            else:
+                np.copyto(plane, _harmonised(dn, scene, band, recipe), where=mine)
     return {"s2": np.ascontiguousarray(mosaic.transpose(1, 2, 0)), "s2_mask": filled.view(np.uint8)}, chosen
 
 

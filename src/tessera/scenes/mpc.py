@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -39,6 +40,8 @@ _TRIES = 4
 _PAUSE = 1.0
 _BUSY = (b"Egress is over the account limit", b"ServerBusy", b"OperationTimedOut", b"AccountBeingThrottled")
 """What Azure says in a 403 that means slow down."""
+_ACCOUNT, _CONTAINER = re.compile(r"[a-z0-9]{3,24}"), re.compile(r"[a-z0-9$-]{3,63}")
+"""Names that Azure's storage allows."""
 _PUBLIC = "ai4edatasetspublicassets"
 
 
@@ -46,6 +49,7 @@ _PUBLIC = "ai4edatasetspublicassets"
 class _Token:
     text: str
     ends: float
+    asked: float
 
 
 class PlanetaryComputer(StacApi):
@@ -80,7 +84,7 @@ class PlanetaryComputer(StacApi):
     def address(self, href: str) -> Address:
         """See `Source`."""
         place = self._place(href)
-        return Address(href if place is None else f"{href}?{self._token(place).text}")
+        return Address(href if place is None else _signed(href, self._token(place)))
 
     def renew(self, href: str, refused: Address) -> bool:
         """See `Source`."""
@@ -90,7 +94,7 @@ class PlanetaryComputer(StacApi):
         with self._lock_of(place):
             held = self._tokens.get(place)
             # another thread has been here since
-            if held is None or refused.url == f"{href}?{held.text}":
+            if held is None or refused.url == _signed(href, held):
                 self._tokens[place] = self._fetch(place)
         return True
 
@@ -103,12 +107,20 @@ class PlanetaryComputer(StacApi):
     def _token(self, place: tuple[str, str]) -> _Token:
         with self._lock_of(place):
             held = self._tokens.get(place)
-            if held is None or held.ends - self._now() < _MARGIN:
+            if held is None or self._is_old(held):
                 fresh = self._fetch(place)
                 # tokens may be cached by the service: the longest lasting is kept
                 if held is None or fresh.ends > held.ends:
                     self._tokens[place] = fresh
+                else:
+                    self._tokens[place] = replace(held, asked=fresh.asked)
             return self._tokens[place]
+
+    def _is_old(self, held: _Token) -> bool:
+        now = self._now()
+        left = held.ends - now
+        # what the service keeps for a while is not asked for again with every file
+        return left < _LEAST or (left < _MARGIN and now - held.asked >= _LEAST)
 
     def _lock_of(self, place: tuple[str, str]) -> threading.Lock:
         with self._lock:
@@ -116,7 +128,7 @@ class PlanetaryComputer(StacApi):
 
     def _fetch(self, place: tuple[str, str]) -> _Token:
         url = f"{self._service}/{'/'.join(place)}"
-        ends = 0.0
+        moment = dt.datetime.min
         for attempt in range(_TRIES):
             if attempt:
                 self._pause(_PAUSE * attempt)
@@ -130,18 +142,25 @@ class PlanetaryComputer(StacApi):
                 raise CorruptError(f"{url} gives no token; expected msft:expiry and token")
             ends = moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp()
             if ends - self._now() >= _LEAST:
-                return _Token(text, ends)
-        ended = dt.datetime.fromtimestamp(ends, dt.UTC)
+                return _Token(text, ends, self._now())
         raise CredentialError(
-            f"{url} gave {_TRIES} tokens that were over, the last at {ended:%H:%M:%S}; is the clock right?"
+            f"{url} gave {_TRIES} tokens that were over, the last at {moment.isoformat()}; is the clock right?"
         )
+
+
+def _signed(href: str, token: _Token) -> str:
+    return f"{href}{'&' if '?' in href else '?'}{token.text}"
 
 
 def azure_place(href: str) -> tuple[str, str] | None:
     """Account and container of a file in Azure's blob storage."""
-    parts = urlsplit(href)
-    host, _, domain = (parts.hostname or "").partition(".")
-    container = parts.path.lstrip("/").partition("/")[0]
-    if domain != "blob.core.windows.net" or host == _PUBLIC or not container or "sig=" in parts.query:
+    try:
+        parts = urlsplit(href)
+        host, _, domain = (parts.hostname or "").partition(".")
+    except ValueError:
         return None
-    return host, container
+    container = parts.path.lstrip("/").partition("/")[0]
+    if domain != "blob.core.windows.net" or host == _PUBLIC or "sig=" in parts.query:
+        return None
+    # both become a part of the token service's address
+    return (host, container) if _ACCOUNT.fullmatch(host) and _CONTAINER.fullmatch(container) else None

@@ -114,7 +114,7 @@ def keeps_offset(
     return owed
 
 
-def remove_offset(dn: NDArray[np.uint16], offset: bool) -> NDArray[np.uint16]:
+def remove_offset(dn: NDArray[np.uint16], offset: bool, out: NDArray[np.uint16] | None = None) -> NDArray[np.uint16]:
     """Digital numbers as reflectance x 10000 without offset.
 
     0 stays 0 (no data); with an offset every other number loses 1000 and is at least 1, since a dark pixel is not a
@@ -124,14 +124,18 @@ def remove_offset(dn: NDArray[np.uint16], offset: bool) -> NDArray[np.uint16]:
     ----------
     dn : uint16, any shape
     offset : whether `dn` carries the offset (see `keeps_offset`)
+    out : where to put the result; a new array where None, or `dn` itself where there is nothing to take off
 
     Returns
     -------
     uint16 of the same shape
     """
     if not offset:
-        return dn
-    taken: NDArray[np.uint16] = np.maximum(dn, np.uint16(OFFSET + 1))
+        if out is None:
+            return dn
+        out[...] = dn
+        return out
+    taken: NDArray[np.uint16] = np.maximum(dn, np.uint16(OFFSET + 1), out=out)
     taken -= np.uint16(OFFSET)
     taken *= dn != 0
     return taken

@@ -35,7 +35,7 @@ def parse_source(value: Any) -> tuple[Source, ...]:
         sources = tuple(source for one in value for source in parse_source(one))
     elif isinstance(value, str):
         # a path may have a comma in its name
-        texts = [value] if Path(value).exists() else [part.strip() for part in value.split(",") if part.strip()]
+        texts = [value] if _exists(value) else [part.strip() for part in value.split(",") if part.strip()]
         sources = tuple(_open(text) for text in texts)
     elif isinstance(value, Path):
         sources = (_open(str(value)),)
@@ -54,6 +54,13 @@ def parse_source(value: Any) -> tuple[Source, ...]:
     return sources
 
 
+def _exists(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).exists()
+    except (OSError, ValueError):
+        return False  # too long for a name, or not allowed in one
+
+
 def _open(text: str) -> Source:
     from .earth_search import EarthSearch
     from .mpc import PlanetaryComputer
@@ -67,6 +74,6 @@ def _open(text: str) -> Source:
         return source
     if text.startswith("stac:"):
         return StacApi(text.removeprefix("stac:"))
-    if "://" not in text and not Path(text).exists() and "/" not in text and "\\" not in text:
+    if "://" not in text and not _exists(text) and "/" not in text and "\\" not in text:
         raise InputError(f"catalogue not found: {text}; expected {', '.join(NAMES)}, stac:URL, or a catalogue's folder")
     return StaticCatalogue(text)

@@ -8,17 +8,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from tessera.base import InputError, silent
 from tessera.net import CorruptError, LoadError, MissingError, OversizeError, Web
 
-from ._items import scene_of
+from ._crew import Crew
+from ._items import named, scene_of
 from .scene import S2_COLLECTIONS
 from .source import Address
-from .static import public_address
+from .static import check_root, public_address
 
 if TYPE_CHECKING:
     from tessera.base import Progress
@@ -70,11 +70,9 @@ class StacApi:
         headers: dict[str, str] | None = None,
         web: Web | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(f"{url!r} is no http or https address; expected the root of a STAC API")
+        check_root(url, "a STAC API's root")
         self.api = url.rstrip("/")
-        self.name = name or parts.netloc
+        self.name = name or urlsplit(url).netloc
         self.asked = name or f"stac:{self.api}"
         self.left_out: dict[str, int] = {}
         self._collections, self._page, self._headers = collections, page, dict(headers or {})
@@ -104,28 +102,29 @@ class StacApi:
         ]
         progress(0, len(slices))
         known: set[tuple[str, str]] = set()
-        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tessera-search")
+        crew = Crew(_AT_ONCE, "tessera-search")
+        answers = [crew.submit(self._slice, *one) for one in slices]
         try:
-            answers = pool.map(lambda one: self._slice(*one), slices)
-            for done, items in enumerate(answers, 1):
-                for item in items:
+            for done, answer in enumerate(answers, 1):
+                for item in answer.result():
                     scene = self._scene(item, len(known))
                     if scene is not None and scene.key[1:] not in known:
                         known.add(scene.key[1:])
                         yield scene
                 progress(done, len(slices))
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for answer in answers:
+                answer.cancel()
+            crew.dismiss(0)
 
     def _scene(self, item: dict[str, Any], position: int) -> Scene | None:
-        base = next(
-            (str(link.get("href")) for link in item.get("links") or () if _is(link, "self")), f"{self.api}/search"
-        )
+        own = _link(item, "self")
+        base = f"{self.api}/search" if own is None else str(own["href"])
         try:
             return scene_of(item, self.name, lambda what, href: _address_of(what, href, base), position)
         except InputError as error:
             # one bad item of thousands; without its name, so that the same reasons count together
-            reason = str(error).partition(f"item {item.get('id')}")[2].strip()[:120] or "not a STAC item"
+            reason = str(error).partition(named(item))[2].strip()[:120] or "not a STAC item"
             self.left_out[reason] = self.left_out.get(reason, 0) + 1
             return None
 
@@ -171,7 +170,7 @@ class StacApi:
             if not isinstance(features, list) or not all(isinstance(item, dict) for item in features):
                 raise CorruptError(f"{self.api}/search answers no list of items; expected a GeoJSON FeatureCollection")
             items += features
-            link = next((link for link in found.get("links") or () if _is(link, "next")), None)
+            link = _link(found, "next")
             if link is None:
                 self._check_all(found, len(items))
                 return items
@@ -182,9 +181,14 @@ class StacApi:
         raise CorruptError(f"{self.api}/search has more than {_MOST_PAGES} pages")
 
     def _next(self, link: dict[str, Any]) -> str:
-        url = urljoin(f"{self.api}/", str(link.get("href")))
-        if urlsplit(url)[:2] != urlsplit(self.api)[:2]:
-            raise CorruptError(f"{self.api}/search: its next page is at another server, {url.split('?')[0]}")
+        try:
+            url = urljoin(f"{self.api}/", str(link["href"]))
+            parts = urlsplit(url)
+        except ValueError:
+            raise CorruptError(f"{self.api}/search: the address of its next page is none") from None
+        if parts[:2] != urlsplit(self.api)[:2]:
+            where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+            raise CorruptError(f"{self.api}/search: its next page is at another server, {where}")
         return url
 
     def _check_all(self, found: dict[str, Any], count: int) -> None:
@@ -213,8 +217,13 @@ class StacApi:
         return MissingError if status == 403 and b"AccessDenied" in body else None
 
 
-def _is(link: object, rel: str) -> bool:
-    return isinstance(link, dict) and link.get("rel") == rel and isinstance(link.get("href"), str)
+def _link(document: dict[str, Any], rel: str) -> dict[str, Any] | None:
+    """The first link of a kind that leads somewhere."""
+    links = document.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") == rel and isinstance(link.get("href"), str):
+            return link
+    return None
 
 
 def _address_of(what: str, href: object, base: str) -> str:

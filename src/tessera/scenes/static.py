@@ -106,6 +106,12 @@ class _Folder:
     """Documents on this machine."""
 
     def __init__(self, path: Path) -> None:
+        try:
+            found = path.exists()
+        except (OSError, ValueError):
+            found = False  # too long for a name, or not allowed in one
+        if not found:
+            raise InputError(f"catalogue not found: {str(path)[:200]}")
         if path.is_dir():
             names = [name for name in _NAMES if (path / name).is_file()]
             if not names:
@@ -154,11 +160,7 @@ class _Site:
     """Documents of a server, under one address."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(f"{url}: scheme {parts.scheme!r}; expected a folder, or an http or https address")
-        if parts.query or parts.fragment:
-            raise InputError(f"{url} has a query; expected the address of a static STAC catalogue")
+        check_root(url, "a static STAC catalogue, or its folder")
         self.entry = url if url.endswith(".json") else f"{url.rstrip('/')}/{_NAMES[0]}"
         self.root = self.entry.rsplit("/", 1)[0] + "/"
         self._web = Web()
@@ -195,6 +197,29 @@ class _Site:
             return urljoin(document, href)
         except ValueError:
             raise InputError(f"{what} has href {href!r}; expected an address") from None
+
+
+def check_root(url: str, what: str) -> None:
+    """That an address may be shown, kept, and lengthened by a path.
+
+    Raises
+    ------
+    InputError
+        It is none of http or https, or has a password, a query or a fragment, which the line does not tell.
+    """
+    try:
+        parts = urlsplit(url)
+        scheme, host, _ = parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        scheme, host = "", None
+    if scheme not in ("http", "https") or not host or any(ord(letter) < 33 for letter in url):
+        raise InputError(
+            f"source {url.partition('?')[0].rpartition('@')[2]!r}, scheme {scheme!r}; "
+            f"expected the http or https address of {what}"
+        )
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        shown = f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        raise InputError(f"{shown} has a query or a password; expected the address of {what}")
 
 
 _REGIONS = {"sentinel-cogs": "us-west-2", "sentinel-s2-l2a": "eu-central-1"}
