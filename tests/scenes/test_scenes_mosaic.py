@@ -132,8 +132,9 @@ def test_a_pass_is_taken_from_another_source_where_that_has_it_whole() -> None:
     assert record["lost"] == []
     assert record["fallbacks"][0]["id"] == "whole"
     given["right", "VV"] = MissingError("x")
-    _, record = lay(given, ((whole,),), ((left,), (right,)), stack="s1_desc")
-    assert [lost["id"] for lost in record["lost"]] == ["whole"]
+    images, record = lay(given, ((whole,),), ((left,), (right,)), stack="s1_desc")
+    assert (images["s1_desc"][..., 0] > 0).any()
+    assert [lost["id"] for lost in record["lost"]] == ["right"]
 
 
 def test_a_missing_polarisation_is_zero_and_the_other_one_counts() -> None:
@@ -174,3 +175,21 @@ def test_days_below_the_threshold_are_left_out(clear: int, least: float) -> None
     scl = np.where(np.arange(pixels).reshape(SHAPE) < clear, 4, 8)
     images, _ = lay({("one", "SCL"): scl, ("one", "*"): 5}, ((s2("one"),),), min_coverage_s2=least)
     assert (images is None) == (100 * clear / pixels < least)
+
+
+@pytest.mark.parametrize("error", [CorruptError("x"), LoadError("busy")])
+def test_another_source_without_a_valid_pixel_stands_in_for_nothing(error: NetError) -> None:
+    """What it lacks is neither a reason to forget a good image nor to take the day for finished."""
+    one, good, empty = s1("one"), s1("good"), s1("empty", source="opera")
+    given = {("one", "VV"): error, ("one", "VH"): 0.1, ("good", "*"): 0.2, ("empty", "*"): 0.0}
+    choices = ((one,), (good,)), ((empty,),)
+    if isinstance(error, LoadError):
+        with pytest.raises(LoadError):
+            lay(given, *choices, stack="s1_desc")
+        return
+    images, record = lay(given, *choices, stack="s1_desc")
+    assert images is not None
+    assert [lost["id"] for lost in record["lost"]] == ["one"]
+    images, record = lay({("one", "*"): error, ("empty", "*"): 0.0}, ((one,),), ((empty,),), stack="s1_desc")
+    assert images is None
+    assert len(record["lost"]) == 1

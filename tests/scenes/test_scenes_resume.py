@@ -178,7 +178,8 @@ def begin(source: Any, target: Path) -> None:
     """A build that is interrupted at its last day."""
 
     def stop(done: int, total: int) -> None:
-        if done == total - 1:
+        # two days may end at once
+        if done >= total - 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

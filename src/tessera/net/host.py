@@ -61,10 +61,10 @@ class Host:
             except LoadError as error:
                 pause = delay * (1 + random.random() / 2)  # noqa: S311 - spreads attempts, guards nothing
                 pause = max(pause, error.retry_after or 0.0)
+                with self._lock:
+                    self._quiet_until = max(self._quiet_until, time.monotonic() + min(pause, PATIENCE))
                 if time.monotonic() + pause - began > PATIENCE or (not error.reached and attempt >= UNREACHED):
                     raise
-                with self._lock:
-                    self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
                 time.sleep(pause)
         with self._slot():
             return request()

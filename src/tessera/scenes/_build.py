@@ -107,6 +107,8 @@ def build_cube(
         A provider does not answer, or refuses; what was read stays beside `out`.
     """
     window = _one_window(aoi)
+    if not isinstance(recipe, Recipe | None):
+        raise InputError(f"recipe is a {type(recipe).__name__}; expected a tessera.scenes.Recipe")
     if max_lost < 0:
         raise InputError(f"max_lost {max_lost}; expected 0 or more")
     period, recipe = parse_period(year), recipe or Recipe()
@@ -336,6 +338,7 @@ class _Build:
             "scenes_found": len(scenes),
             "scenes_used": len(used),
             "scenes_lost": len(lost),
+            "left_out": dict(self._found.table_of().left_out),
             "lost": lost,
             "fallbacks": [_told(trouble) for _, _, record in ordered for trouble in record["fallbacks"]],
             "resampling": _resampling(scenes.values(), plan.recipe),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tessera.base import InputError
 from tessera.net import CorruptError, CredentialError, MissingError, PermanentError, Web
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class RemoteFile:
             except CredentialError:
                 if attempt == _RENEWALS or not self._source.renew(self._href, address):
                     raise
+            except InputError as error:
+                raise PermanentError(str(error)) from None
         self._traffic.add(len(answer.data))
         version = answer.headers.get("etag")
         if self._version is not None and version is not None and version != self._version:

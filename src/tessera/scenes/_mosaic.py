@@ -86,23 +86,32 @@ def lay_day(
     """
     best: _Result | None = None
     tried: list[UnreadableError] = []
-    for number, photographs in enumerate(day.choices):
+    silent: NetError | None = None
+    for photographs in day.choices:
         try:
             result = _lay(bands, stack, photographs, recipe, shape)
         except UnreadableError as trouble:
             # a provider that does not answer: only another one helps
             tried.append(trouble)
-            if number + 1 == len(day.choices) and best is None:
-                raise trouble.error from None
+            silent = silent or trouble.error
             continue
         if tried and result.used:
             result.replaced += [(trouble, result.used[0]) for trouble in tried]
         tried += result.lost
-        if best is None or len(result.lost) < len(best.lost):
+        if best is None or _worth(result) > _worth(best):
             best = result
-        if not result.lost:
+        if result.images is not None and not result.lost:
             break
+    if silent is not None and (best is None or best.images is None):
+        raise silent
     return (None, _record(_Result(None, []))) if best is None else (best.images, _record(best))
+
+
+def _worth(result: _Result) -> tuple[bool, int]:
+    """Images before none, and of none the one that says what was lost; then the fewest losses."""
+    if result.images is None:
+        return False, len(result.lost)
+    return True, -len(result.lost)
 
 
 def _record(result: _Result) -> dict[str, Any]:

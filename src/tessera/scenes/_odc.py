@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,9 @@ class OdcReader:
         except (RasterioError, OSError) as error:
             # GDAL does not tell a corrupt file from a server that throttles: ask once more
             file.read(0, 4)
-            raise CorruptError(f"{file.name} cannot be read: {error}") from None
+            # GDAL names the whole address, with its signature
+            said = re.sub(r"\?\S+", "", str(error))
+            raise CorruptError(f"{file.name} cannot be read: {said}") from None
 
     def _load(self, scene: Scene, band: str, url: str, geobox: Any) -> NDArray[Any]:
         import odc.stac

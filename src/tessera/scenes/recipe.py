@@ -59,7 +59,7 @@ class Recipe:
             if not 0 <= float(getattr(self, name)) <= 100:
                 raise InputError(f"{name} {getattr(self, name)!r}; expected per cent, 0 to 100")
         if not set(self.orbits) <= {"ascending", "descending"}:
-            raise InputError(f"orbits {' '.join(self.orbits)}; expected ascending and descending, one of them, or none")
+            raise InputError(f"orbits {' '.join(self.orbits)}; expected ascending,descending, one of them, or nothing")
 
     @classmethod
     def published(cls) -> Recipe:
