@@ -29,7 +29,7 @@ from tessera.net import (
     PermanentError,
     Web,
 )
-from tessera.net.host import host_of
+from tessera.net.host import PATIENCE, host_of
 from tessera.net.web import _number, _retry_after
 
 DATA = bytes(range(256)) * 4
@@ -301,6 +301,35 @@ def test_other_readers_of_a_busy_host_wait_too(site: Site, sleeps: list[float]) 
     assert sleeps == [pytest.approx(3.0)]
     ONCE.get(url, limit=9)
     assert len(sleeps) == 1
+
+
+def test_who_waits_for_a_host_waits_on_when_it_asks_for_more(
+    site: Site, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, began = host_of(site.url), time.monotonic()
+    host._quiet_until = began + 3.0
+    told = iter([5.0, 40.0])
+
+    def slept(seconds: float) -> None:
+        sleeps.append(seconds)
+        host._quiet_until += next(told, 0.0)  # what another reader is told in the meantime
+
+    monkeypatch.setattr(time, "sleep", slept)
+    ONCE.get(site.at("/x", lambda to: to.say(200)), limit=9)
+    assert sleeps == [pytest.approx(3.0), pytest.approx(5.0), pytest.approx(40.0)]
+
+
+def test_nobody_waits_for_ever_for_a_host(site: Site, sleeps: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    host = host_of(site.url)
+    host._quiet_until = time.monotonic() + 50.0
+
+    def slept(seconds: float) -> None:
+        sleeps.append(seconds)
+        host._quiet_until += 50.0
+
+    monkeypatch.setattr(time, "sleep", slept)
+    ONCE.get(site.at("/x", lambda to: to.say(200)), limit=9)
+    assert sum(sleeps) == pytest.approx(PATIENCE)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 416])

@@ -290,3 +290,15 @@ def test_a_name_of_many_lines() -> None:
         read(planetary() | {"id": "a\nb" * 1000, "assets": {}})
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 300
+
+
+def test_a_line_holds_nothing_that_a_terminal_obeys() -> None:
+    for item in (
+        planetary() | {"id": "a\x1b[31mb", "assets": {}},
+        planetary() | {"assets": {"a\x1b[31m\u202e": {"href": "x"}}},
+        planetary() | {"assets": {f"\x07{number}": {} for number in range(9999)}},
+    ):
+        with pytest.raises(InputError) as caught:
+            read(item)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 800

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stac_helpers import API, FakeWeb, listed, planetary, query
 
-from tessera.net import CorruptError, CredentialError, LoadError, MissingError
+from tessera.net import CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
 from tessera.scenes.mpc import KEY, PlanetaryComputer, azure_place
 from tessera.scenes.source import Address
 
@@ -176,9 +178,54 @@ def test_tokens_that_are_always_over(expiry: str) -> None:
 )
 def test_an_answer_without_a_token(answer: Any) -> None:
     service = Service(lambda url: answer)
-    with pytest.raises(CorruptError):
+    # no error of a file: what is refused is the key to all of them
+    with pytest.raises(CredentialError, match="gives no token; expected msft:expiry and token") as caught:
+        service.text()
+    assert service.made == 4
+    assert "sig" not in str(caught.value)
+
+
+def test_a_page_for_people_between_two_tokens() -> None:
+    answers = iter([b"<html>", {"msft:expiry": ends(NOON + 3600), "token": "sig=1"}])
+    service = Service(lambda url: next(answers))
+    assert service.text() == "sig=1"
+    assert service.paused == [1.0]
+
+
+@pytest.mark.parametrize("error", [MissingError, OversizeError, PermanentError, CredentialError, LoadError])
+def test_no_refusal_of_a_token_counts_as_a_file_that_is_lost(error: type[NetError]) -> None:
+    def refused(url: str) -> Any:
+        raise error(f"{url}: status 4")
+
+    service = Service(refused)
+    with pytest.raises(LoadError if error is LoadError else CredentialError, match=r"tokens\.example.*: status 4"):
         service.text()
     assert service.made == 1
+
+
+@pytest.mark.parametrize("kind", ["busy", "bad_gateway", "unavailable"])
+def test_a_gateway_that_is_down_for_a_moment_costs_no_scene(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a search 502 says that it was too large; of a token it says nothing of the kind."""
+    import tessera.scenes.mpc
+    import tessera.scenes.stac_api
+    from tessera.geo import Window
+    from tessera.net import Web
+    from tessera.scenes import simulate
+    from tessera.scenes.simulator.provider import At, Faults, serve_scenes
+
+    for module in (tessera.scenes.mpc, tessera.scenes.stac_api):
+        monkeypatch.setattr(module, "Web", partial(Web, delays=(0.01,) * 3))
+    simulate(tmp_path / "scenes", Window(31, 64 * 1024, 548 * 1024, 16, 12), 2021, s2_dates=1, s1_dates=1)
+    faults = Faults(**{kind: At("/token", times=2)}, retry_after=None)
+    with serve_scenes(tmp_path / "scenes", style="mpc", faults=faults) as provider:
+        source = PlanetaryComputer(
+            provider.url, tokens=provider.token_url, place=lambda href: tuple(href.split("/")[3:5])
+        )
+        href = next(href for href in provider.files if "B04" in href)
+        assert "sig=" in source.address(href).url
+        assert provider.count("/token") == 3
 
 
 def test_a_service_that_is_down_does_not_lock_others_out() -> None:
@@ -300,6 +347,7 @@ def test_without_a_key_no_header_is_sent(monkeypatch: pytest.MonkeyPatch) -> Non
         (HREF, ("sentinel2l2a01", "sentinel2-l2")),
         ("https://a1b.blob.core.windows.net/$web/x", ("a1b", "$web")),
         ("https://SENTINEL2L2A01.blob.core.windows.net/sentinel2-l2/x", ("sentinel2l2a01", "sentinel2-l2")),
+        ("http://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/x", None),
         ("https://sentinel2l2a01.blob.core.windows.net/", None),
         ("https://sentinel2l2a01.blob.core.windows.net/../x", None),
         ("https://sentinel2l2a01.blob.core.windows.net/a%2Fb/x", None),

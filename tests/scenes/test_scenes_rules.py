@@ -235,7 +235,19 @@ def test_cover_at_the_published_thresholds() -> None:
 OPTICAL_BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12", "SCL")
 
 
-def copy_of(name: str, baseline: str = "05.09", *, offset: bool = False, bands: int = 11, datatake: str = "G") -> Scene:
+FREE = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/x"
+PAID = "https://sentinel-s2-l2a.s3.eu-central-1.amazonaws.com/x"
+
+
+def copy_of(
+    name: str,
+    baseline: str = "05.09",
+    *,
+    offset: bool = False,
+    bands: int = 11,
+    datatake: str = "G",
+    href: str = FREE,
+) -> Scene:
     return Scene(
         id=name,
         collection="sentinel-2-l2a",
@@ -248,7 +260,7 @@ def copy_of(name: str, baseline: str = "05.09", *, offset: bool = False, bands: 
         platform="",
         datatake=datatake,
         tile="31UFS",
-        assets={band: Asset("x", offset and band != "SCL") for band in OPTICAL_BANDS[:bands]},
+        assets={band: Asset(href, offset and band != "SCL") for band in OPTICAL_BANDS[:bands]},
     )
 
 
@@ -276,6 +288,7 @@ SCENES = st.builds(
     offset=st.booleans(),
     bands=st.integers(9, 11),
     datatake=st.sampled_from(["", "G"]),
+    href=st.sampled_from([FREE, PAID]),
 )
 
 
@@ -301,6 +314,7 @@ def test_a_better_copy_comes_first(one: Scene, other: Scene) -> None:
             not readable,
             -float(scene.baseline) if readable else 0.0,
             any(asset.offset for asset in scene.assets.values()),
+            any("sentinel-s2-l2a" in asset.href for asset in scene.assets.values()),
             int(sequence[1]) if sequence else 0,
         ]
 
@@ -314,6 +328,7 @@ def test_copies_by_hand() -> None:
         copy_of("d", "05.09"),
         copy_of("S2A_31UFS_20210601_2_L2A", "05.09"),
         copy_of("S2A_31UFS_20210601_10_L2A", "05.09"),
+        copy_of("a", "05.09", href=PAID),
         copy_of("c", "05.09", offset=True),
         copy_of("b", "02.14"),
         copy_of("a", ""),

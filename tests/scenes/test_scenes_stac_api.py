@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from dataclasses import replace
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stac_helpers import API, FakeWeb, Reply, day_of, listed, on, query, span_of
+from urllib3 import HTTPResponse
 
+import tessera.net.web
 from tessera.base import InputError
 from tessera.net import CorruptError, LoadError, MissingError, NetError, OversizeError
+from tessera.scenes import SceneTable
 from tessera.scenes.earth_search import EarthSearch
 from tessera.scenes.source import Query, Source
 from tessera.scenes.stac_api import StacApi, _months
@@ -94,6 +100,47 @@ def test_bad_items_are_left_out_and_counted() -> None:
     assert all(len(reason) <= 120 and "S2A" not in reason for reason in source.left_out)
     list(source.search(query()))
     assert sum(source.left_out.values()) == 5, "counted anew by each search"
+
+
+def clouded(number: int, cover: float) -> dict[str, Any]:
+    item = on("2021-06-09", number)
+    item["properties"]["eo:cloud_cover"] = cover
+    return item
+
+
+@settings(max_examples=15)
+@given(st.lists(st.integers(101, 103), max_size=20), st.integers(0, 150), st.randoms())
+def test_however_many_reasons_there_are_a_table_takes_them(often: list[int], kinds: int, random: Any) -> None:
+    covers = [*often, *range(101, 101 + kinds)]
+    items = [clouded(number, cover) for number, cover in enumerate(covers)]
+    told = []
+    for _ in range(2):
+        source, _ = api(lambda *_: listed(items))
+        found = tuple(source.search(query()))
+        assert sum(source.left_out.values()) == len(covers)
+        assert len(source.left_out) == min(len(set(covers)), 20) + (len(set(covers)) > 20)
+        about = {"box": [5, 51, 6, 52], "first": "2021-06-01", "last": "2021-06-30", "sources": [{"name": "a"}]}
+        assert SceneTable(found, about, source.left_out).left_out == source.left_out
+        told.append(source.left_out)
+        random.shuffle(items)
+    assert told[0] == told[1], "their order does not matter"
+
+
+def test_no_stranger_stops_a_search_with_what_it_calls_its_files() -> None:
+    items = [on("2021-06-09", number) for number in range(3)]
+    items[0]["assets"] = {"a\x1b[31m\nb\u202e": {"href": "x"}}
+    items[1]["assets"]["red"]["href"] = "ftp://me:SECRET@files.example/x?sig=SECRET"
+    items[2]["assets"]["red"]["href"] = "s3://b?X-Amz-Signature=SECRET"
+    source, _ = api(lambda *_: listed(items))
+    assert list(source.search(query())) == []
+    assert len(source.left_out) == 3
+    assert all(reason.isprintable() and "SECRET" not in reason for reason in source.left_out)
+
+
+def test_a_bad_item_of_two_boxes_counts_once() -> None:
+    source, _ = api(lambda *_: listed([clouded(0, 101), {"collection": "sentinel-2-l2a"}]))
+    list(source.search(query(box=(179.5, -17.0, -179.5, -16.0))))
+    assert sorted(source.left_out.values()) == [1, 2], "what has no name cannot be told apart"
 
 
 @pytest.mark.parametrize("links", [5, True, "self", {}, [5], [{"rel": "self"}], [{"rel": "self", "href": 5}]])
@@ -264,6 +311,32 @@ def test_a_single_item_that_is_too_large() -> None:
         list(source.search(query()))
     assert min(body["limit"] for _, _, body in web.asked) == 1
     assert len(web.asked) < 30
+
+
+@pytest.mark.parametrize("failures", [1, 5, 9, 12])
+def test_a_gateway_that_is_down_for_a_moment_is_waited_for(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """502 may also be no matter of size: a single item of a day is asked for patiently."""
+    wait = iter(range(1000))
+
+    def sent(*_: Any) -> Any:
+        down = next(wait) < failures
+        told = b"bad gateway" if down else json.dumps(listed([on("2021-06-09")])).encode()
+        return HTTPResponse(
+            BytesIO(told), {"content-length": str(len(told))}, 502 if down else 200, preload_content=False
+        )
+
+    monkeypatch.setattr(tessera.net.web, "_sent", sent)
+    source = StacApi(API, collections=S2)
+    source._web, source._patient = (replace(web, delays=(0.001,) * 8) for web in (source._web, source._patient))
+    assert names(source.search(query())) == [on("2021-06-09")["id"]]
+
+
+def test_a_gateway_that_stays_down() -> None:
+    source = StacApi(API)
+    assert source._patient.verdict is not None
+    assert source._patient.verdict(502, b"") is None
+    assert source._patient.verdict(504, b"") is None
+    assert EarthSearch()._patient.verdict(403, b"") is LoadError  # type: ignore[misc]
 
 
 def test_no_error_is_lost_in_threads() -> None:

@@ -21,6 +21,8 @@ PATIENCE = 120.0
 """Seconds within which the last attempt is made, whatever their number."""
 UNREACHED = 3
 """Further attempts where no server was reached: some five seconds."""
+_MOMENT = 1e-3
+"""Seconds that nobody waits for."""
 MOST_AT_ONCE = 64
 """Requests under way to one host, from all readers of this process."""
 
@@ -36,8 +38,9 @@ class Host:
     @contextmanager
     def _slot(self) -> Iterator[None]:
         with self._slots:
-            wait = self._quiet_until - time.monotonic()
-            if wait > 0:
+            latest = time.monotonic() + PATIENCE
+            # others may learn meanwhile that it takes longer
+            while (wait := min(self._quiet_until, latest) - time.monotonic()) > _MOMENT:
                 time.sleep(wait)
             yield
 

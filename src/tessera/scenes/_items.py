@@ -20,6 +20,8 @@ _CORNERS = 20_000
 """Corners of an outline: some of Earth Search's of 2018 have thousands."""
 _NAME = 120
 """Letters of an item's name that an error tells."""
+_HELD = 400
+"""Letters of the names of its assets."""
 _YEARS = range(2000, 2100)
 """Years in which acquisitions can lie; nearer to the ends of the calendar, sums of days overflow."""
 _TILE = re.compile(r"(?:^|_)T?(\d{1,2}[C-X][A-Z]{2})(?:_|$)")
@@ -83,7 +85,12 @@ def scene_of(
 
 def named(document: Mapping[str, Any]) -> str:
     """What lines about an item call it."""
-    return f"item {str(document.get('id', '?'))[:_NAME]}"
+    return f"item {printable(str(document.get('id', '?'))[:_NAME])}"
+
+
+def printable(text: str) -> str:
+    """A stranger's text as a terminal and a table may have it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _optical(
@@ -107,7 +114,7 @@ def _optical(
     for band, keys in S2_KEYS.items():
         key = next((key for key in keys if key in assets), None)
         if key is None:
-            held = ", ".join(sorted(assets)) or "none"
+            held = printable(", ".join(sorted(assets))[:_HELD]) or "none"
             raise InputError(f"{where} lacks asset {' or '.join(keys)}; it has {held}")
         href = _href(where, key, assets[key], resolve)
         try:

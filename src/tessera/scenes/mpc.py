@@ -12,18 +12,16 @@ import re
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tessera.net import CorruptError, CredentialError, LoadError, Web
+from tessera.net import CorruptError, CredentialError, LoadError, NetError, Web
 
 from .source import Address
 from .stac_api import StacApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tessera.net import NetError
 
     from .stac_api import Place
 
@@ -50,6 +48,7 @@ class _Token:
     text: str
     ends: float
     asked: float
+    said: str
 
 
 class PlanetaryComputer(StacApi):
@@ -75,6 +74,8 @@ class PlanetaryComputer(StacApi):
         key = os.environ.get(KEY, "")
         headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
         super().__init__(url, "mpc", page=_PAGE, headers=headers, web=web)
+        # what a refusal of a search means is not what one of a token does: 502 is no sign of size here
+        self._asking = web if web is not None else Web(self.verdict)
         self._service, self._place = tokens.rstrip("/"), place or azure_place
         self._now, self._pause = now, pause
         self._tokens: dict[tuple[str, str], _Token] = {}
@@ -127,25 +128,49 @@ class PlanetaryComputer(StacApi):
             return self._locks.setdefault(place, threading.Lock())
 
     def _fetch(self, place: tuple[str, str]) -> _Token:
+        """A token that holds for a while.
+
+        Raises
+        ------
+        LoadError
+            The service cannot be reached.
+        CredentialError
+            It gives none; never an error that would count as a file's own, which the cube would go on without.
+        """
         url = f"{self._service}/{'/'.join(place)}"
-        moment = dt.datetime.min
+        last = ""
         for attempt in range(_TRIES):
             if attempt:
                 self._pause(_PAUSE * attempt)
-            told = self._web.get(url, limit=1 << 20, headers=self._headers).json(url)
-            text, expiry = (told.get("token"), told.get("msft:expiry")) if isinstance(told, dict) else (None, None)
             try:
-                moment = dt.datetime.fromisoformat(str(expiry))
-            except ValueError:
-                text, moment = None, dt.datetime.min
-            if not isinstance(text, str) or not text or not text.isprintable() or " " in text:
-                raise CorruptError(f"{url} gives no token; expected msft:expiry and token")
-            ends = moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp()
-            if ends - self._now() >= _LEAST:
-                return _Token(text, ends, self._now())
-        raise CredentialError(
-            f"{url} gave {_TRIES} tokens that were over, the last at {moment.isoformat()}; is the clock right?"
-        )
+                told = self._asking.get(url, limit=1 << 20, headers=self._headers).json(url)
+            except CorruptError:
+                told = None  # a page for people, such as that of a gateway
+            except (LoadError, CredentialError):
+                raise
+            except NetError as error:
+                raise CredentialError(f"no token: {error}") from None
+            token = _token_of(told, self._now())
+            if token is not None and token.ends - self._now() >= _LEAST:
+                return token
+            last = (
+                f"{url} gives no token; expected msft:expiry and token"
+                if token is None
+                else f"{url} gave {_TRIES} tokens that were over, the last at {token.said}; is the clock right?"
+            )
+        raise CredentialError(last)
+
+
+def _token_of(told: Any, now: float) -> _Token | None:
+    """What the service said, None where that is no token."""
+    text, expiry = (told.get("token"), told.get("msft:expiry")) if isinstance(told, dict) else (None, None)
+    if not isinstance(text, str) or not text or not text.isprintable() or " " in text:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(str(expiry))
+        return _Token(text, moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp(), now, moment.isoformat())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _signed(href: str, token: _Token) -> str:
@@ -160,7 +185,8 @@ def azure_place(href: str) -> tuple[str, str] | None:
     except ValueError:
         return None
     container = parts.path.lstrip("/").partition("/")[0]
-    if domain != "blob.core.windows.net" or host == _PUBLIC or "sig=" in parts.query:
+    # a token is not for everybody on the line
+    if parts.scheme != "https" or domain != "blob.core.windows.net" or host == _PUBLIC or "sig=" in parts.query:
         return None
     # both become a part of the token service's address
     return (host, container) if _ACCOUNT.fullmatch(host) and _CONTAINER.fullmatch(container) else None

@@ -204,12 +204,13 @@ def covers_enough(valid: int, pixels: int, least: float) -> bool:
     return 100.0 * valid / max(1, pixels) >= least
 
 
-def copy_rank(scene: Scene) -> tuple[bool, bool, bool, tuple[int, int], bool, str, int, str]:
+def copy_rank(scene: Scene) -> tuple[bool, bool, bool, tuple[int, int], bool, bool, str, int, str]:
     """The key by which copies of one photograph are sorted, the best first.
 
-    All bands there, a datatake and a baseline that can be read, the newer baseline, harmonised already, produced later
-    (OPERA), the earlier of equal copies by sequence (Earth Search's _0_ before _1_, whose files are damaged more
-    often), then by name; after the ranking that dClimate's ingestion of these collections found by incidents.
+    All bands there, a datatake and a baseline that can be read, the newer baseline, harmonised already, in a bucket
+    that is free to read (in ESA's, whoever reads pays), produced later (OPERA), the earlier of equal copies by sequence
+    (Earth Search's _0_ before _1_, whose files are damaged more often), then by name; after the ranking that dClimate's
+    ingestion of these collections found by incidents. Its known producer is not in it: no item tells its producer.
     """
     match = _BASELINE.fullmatch(scene.baseline)
     baseline = (int(match[1]), int(match[2])) if match else (0, 0)
@@ -221,6 +222,7 @@ def copy_rank(scene: Scene) -> tuple[bool, bool, bool, tuple[int, int], bool, st
         match is None,
         (-baseline[0], -baseline[1]),
         any(asset.offset for asset in scene.assets.values()),
+        any(bucket_of(asset.href) == RAW_BUCKET for asset in scene.assets.values()),
         _reversed(scene.produced),
         int(sequence[1]) if sequence else 0,
         scene.id,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -15,7 +16,7 @@ from tessera.base import InputError, silent
 from tessera.net import CorruptError, LoadError, MissingError, OversizeError, Web
 
 from ._crew import Crew
-from ._items import named, scene_of
+from ._items import named, printable, scene_of
 from .scene import S2_COLLECTIONS
 from .source import Address
 from .static import check_root, public_address
@@ -36,6 +37,13 @@ _SMALLER = 4
 """A page that is too large is asked for again with so many times fewer items."""
 _TOO_LARGE = (413, 502, 504)
 """Earth Search answers 502 to what its gateway does not pass on (about 6 MB), each time that it is asked."""
+_REASONS = 20
+"""Reasons to leave items out that are told, the most frequent ones; a table of scenes takes a hundred in all."""
+_TRACKED = 10_000
+"""Reasons that are counted while a search goes on, since strangers write them."""
+_REASON = 120
+"""Letters of a reason."""
+_OTHERS = "other reasons"
 
 Box = tuple[float, float, float, float]
 _Span = tuple[dt.date, dt.date]
@@ -77,6 +85,8 @@ class StacApi:
         self.left_out: dict[str, int] = {}
         self._collections, self._page, self._headers = collections, page, dict(headers or {})
         self._web = web if web is not None else Web(self.search_verdict)
+        self._patient = web if web is not None else Web(self._patient_verdict)
+        self._bad: set[tuple[str, str]] = set()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.api!r})"
@@ -93,7 +103,7 @@ class StacApi:
         NetError
             It cannot be asked.
         """
-        self.left_out = {}
+        self.left_out, self._bad = {}, set()
         slices = [
             (collection, span, box)
             for collection in self._collections
@@ -116,6 +126,7 @@ class StacApi:
             for answer in answers:
                 answer.cancel()
             crew.dismiss(0)
+            self.left_out = _most_frequent(self.left_out)
 
     def _scene(self, item: dict[str, Any], position: int) -> Scene | None:
         own = _link(item, "self")
@@ -123,28 +134,43 @@ class StacApi:
         try:
             return scene_of(item, self.name, lambda what, href: _address_of(what, href, base), position)
         except InputError as error:
-            # one bad item of thousands; without its name, so that the same reasons count together
-            reason = str(error).partition(named(item))[2].strip()[:120] or "not a STAC item"
-            self.left_out[reason] = self.left_out.get(reason, 0) + 1
+            self._leave_out(item, error)
             return None
+
+    def _leave_out(self, item: dict[str, Any], error: InputError) -> None:
+        """Count one bad item of thousands; without its name, so that the same reasons count together."""
+        key = str(item.get("collection")), str(item.get("id", ""))[:1000]
+        if key in self._bad:
+            return  # of two boxes, or of two pages
+        if key[1] and len(self._bad) < _TRACKED:
+            self._bad.add(key)
+        # these lines are kept in files: without what may be a signature
+        said = re.sub(r"\?[^\s'\"]+", "?", str(error).partition(named(item))[2].strip(" ,"))
+        reason = printable(said[:_REASON]) or "not a STAC item"
+        if reason not in self.left_out and len(self.left_out) >= _TRACKED:
+            reason = _OTHERS
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
     def _slice(self, collection: str, span: _Span, box: Box) -> list[dict[str, Any]]:
         """Every item of a collection in a time; half by half, then in smaller pages, where that is too much."""
-        page = self._page
+        page, web = self._page, self._web
+        first, last = span
         while True:
             try:
-                return self._pages(collection, span, box, page)
+                return self._pages(collection, span, box, page, web)
             except OversizeError as error:
-                first, last = span
                 if first < last:
                     middle = first + (last - first) // 2
                     after = middle + dt.timedelta(days=1)
                     return self._slice(collection, (first, middle), box) + self._slice(collection, (after, last), box)
-                if page == 1:
+                if page == 1 and web is self._patient:
                     raise LoadError(f"{error}, for a single item of {first}") from None
+                if page == 1:
+                    # not the item's size, then: the server may be down for a moment
+                    web = self._patient
                 page = max(1, page // _SMALLER)
 
-    def _pages(self, collection: str, span: _Span, box: Box, page: int) -> list[dict[str, Any]]:
+    def _pages(self, collection: str, span: _Span, box: Box, page: int, web: Web) -> list[dict[str, Any]]:
         first, last = span
         asked: dict[str, Any] = {
             "collections": [collection],
@@ -162,9 +188,9 @@ class StacApi:
                 raise CorruptError(f"{self.api}/search: its pages go in circles after {len(items)} items")
             seen.add(step)
             if method == "POST":
-                answer = self._web.post(url, body, limit=_LIMIT, headers=self._headers)
+                answer = web.post(url, body, limit=_LIMIT, headers=self._headers)
             else:
-                answer = self._web.get(url, limit=_LIMIT, headers=self._headers)
+                answer = web.get(url, limit=_LIMIT, headers=self._headers)
             found = answer.json(f"{self.api}/search")
             features = found.get("features") if isinstance(found, dict) else None
             if not isinstance(features, list) or not all(isinstance(item, dict) for item in features):
@@ -202,6 +228,10 @@ class StacApi:
         """What a refusal of a search means."""
         return OversizeError if status in _TOO_LARGE else None
 
+    def _patient_verdict(self, status: int, body: bytes) -> type[NetError] | None:
+        """The same of a search for one item, where a gateway's error is only that."""
+        return None if status in _TOO_LARGE else self.search_verdict(status, body)
+
     # files
 
     def address(self, href: str) -> Address:
@@ -228,7 +258,7 @@ def _link(document: dict[str, Any], rel: str) -> dict[str, Any] | None:
 
 def _address_of(what: str, href: object, base: str) -> str:
     if not isinstance(href, str) or not href or any(ord(letter) < 33 for letter in href):
-        raise InputError(f"{what} has href {href!r}; expected an address")
+        raise InputError(f"{what} has no href that is an address")
     if href.startswith("s3://"):
         return public_address(href, what)
     try:
@@ -237,8 +267,17 @@ def _address_of(what: str, href: object, base: str) -> str:
     except ValueError:
         scheme = ""
     if scheme not in ("http", "https"):
-        raise InputError(f"{what} points to {href!r}; expected an http, https or s3 address")
+        raise InputError(f"{what} points to an address of scheme {scheme[:20]!r}; expected http, https or s3")
     return address
+
+
+def _most_frequent(counts: dict[str, int]) -> dict[str, int]:
+    """The reasons of most items, the same ones in whatever order they came, and how many items had another."""
+    others = counts.get(_OTHERS, 0)
+    ordered = sorted(((-count, reason) for reason, count in counts.items() if reason != _OTHERS))
+    kept = {reason: -count for count, reason in ordered[:_REASONS]}
+    others -= sum(count for count, _ in ordered[_REASONS:])
+    return kept | ({_OTHERS: others} if others else {})
 
 
 def _months(first: dt.date, last: dt.date) -> Iterator[_Span]:
