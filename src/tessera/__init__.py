@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from .cubes import PixelCube, export_dpixel, open_cube, write_cube
     from .embeddings import Embeddings, ModelIdentity
     from .encode import Encoder, load_encoder
+    from .evaluate import Evaluation, evaluate
     from .geo import Window, parse_area
     from .heads import Head, fit, load_head
-    from .scenes import build_cube, build_cubes, simulate
+    from .scenes import Recipe, build_cube, build_cubes, simulate
     from .store import Store, create_store, open_store
 
 _HOMES = {
@@ -25,9 +26,10 @@ _HOMES = {
     "cubes": ("PixelCube", "export_dpixel", "open_cube", "write_cube"),
     "embeddings": ("Embeddings", "ModelIdentity"),
     "encode": ("Encoder", "load_encoder"),
+    "evaluate": ("Evaluation", "evaluate"),
     "geo": ("Window", "parse_area"),
     "heads": ("Head", "fit", "load_head"),
-    "scenes": ("build_cube", "build_cubes", "simulate"),
+    "scenes": ("Recipe", "build_cube", "build_cubes", "simulate"),
     "store": ("Store", "create_store", "open_store"),
 }
 _HOME = {name: room for room, names in _HOMES.items() for name in names}
@@ -35,10 +37,12 @@ _HOME = {name: room for room, names in _HOMES.items() for name in names}
 __all__ = [
     "Embeddings",
     "Encoder",
+    "Evaluation",
     "Head",
     "InputError",
     "ModelIdentity",
     "PixelCube",
+    "Recipe",
     "Store",
     "TesseraError",
     "Window",
@@ -46,6 +50,7 @@ __all__ = [
     "build_cube",
     "build_cubes",
     "create_store",
+    "evaluate",
     "export_dpixel",
     "fit",
     "load_encoder",

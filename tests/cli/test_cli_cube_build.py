@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from tessera.cubes import open_cube
 from tessera.geo import Window
-from tessera.scenes import Recipe, build_cube, simulate
+from tessera.scenes import Recipe, build_cube, read_scenes, search_scenes, simulate
 from tessera.scenes.simulator.provider import At, Faults, serve_scenes
 from tessera.store import open_store
 
@@ -112,6 +113,7 @@ def test_another_cube_is_not_taken_for_this_one(tmp_path: Path, run: Run, scenes
     shifted = f"{_WEST + 1e-4:.6f},{_SOUTH + 1e-4:.6f},{_EAST - 6e-4:.6f},{_NORTH - 1e-4:.6f}"
     for given, what in (
         ([*YEAR, "--published"], "recipe"),
+        ([*YEAR, "--reader", "odc"], "reader"),
         (["--from", "2021-03-01", "--to", "2021-08-01"], "period"),
         (["--from", "2021-03-01", "--to", "2021-08-01", "--set", "day=utc"], "period and recipe"),
         ([*YEAR, "--source", NOWHERE], "source"),
@@ -124,6 +126,7 @@ def test_another_cube_is_not_taken_for_this_one(tmp_path: Path, run: Run, scenes
     (tmp_path / "file").write_text("not a cube")
     code, _, err = run("cube", "build", "--source", scenes, *AREA, *YEAR, "-o", tmp_path / "file")
     assert (code, len(err.splitlines())) == (2, 1)
+    assert err.startswith(f"tessera: {tmp_path / 'file'} exists and is no whole cube (")
     assert (tmp_path / "file").read_text() == "not a cube"
 
 
@@ -132,7 +135,7 @@ def test_a_search_kept_in_a_table_is_a_source(tmp_path: Path, run: Run, provider
     command = ["cube", "scenes", "--source", source, *AREA, *YEAR, "-o", table]
     code, said, err = run(*command)
     assert code == 0, err
-    assert said == f"{table}: 6 Sentinel-2 and 4 Sentinel-1 scenes\n"
+    assert said == f"{table}: 6 Sentinel-2 and 4 Sentinel-1 scenes of 2021\n"
     code, _, err = run(*command)
     assert (code, err) == (2, f"tessera: {table} exists; expected a new path for the table\n")
     provider.forget()
@@ -142,10 +145,18 @@ def test_a_search_kept_in_a_table_is_a_source(tmp_path: Path, run: Run, provider
     assert provider.count(".tif") > 0
     code, said, err = run("cube", "build", "--source", source, *AREA, *YEAR, "-o", tmp_path / "b")
     assert code == 0, err
-    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
-    # the same cube by either name
-    code, said, _ = run("cube", "build", "--source", source, *AREA, *YEAR, "-o", tmp_path / "a")
+    a, b = open_cube(tmp_path / "a"), open_cube(tmp_path / "b")
+    assert a.sha256 == b.sha256
+    assert a.provenance | {"asked": ""} == b.provenance | {"asked": ""}
+    # a table is a source of its own
+    code, said, _ = run("cube", "build", "--source", table, *AREA, *YEAR, "-o", tmp_path / "a")
     assert (code, "already there" in said) == (0, True)
+    code, _, err = run("cube", "build", "--source", source, *AREA, *YEAR, "-o", tmp_path / "a")
+    assert (code, "exists, of another catalogue or table of that name;" in err) == (2, True)
+    kept = read_scenes(table)
+    replace(kept, scenes=kept.scenes[1:]).write(table)
+    code, _, err = run("cube", "build", "--source", table, *AREA, *YEAR, "-o", tmp_path / "a")
+    assert (code, "exists, of another catalogue or table of that name;" in err) == (2, True)
     # a table of another time or place
     code, _, err = run("cube", "build", "--source", table, *AREA, "--year", 2020, "-o", tmp_path / "c")
     assert (code, len(err.splitlines())) == (2, 1)
@@ -235,3 +246,71 @@ def test_from_a_served_api_to_a_store(tmp_path: Path, run: Run, provider: Any) -
     assert code == 0, err
     assert f"0 cells written, {cells} already there" in said
     assert provider.count() == 0
+
+
+def test_only_scenes_of_the_period_and_area_are_counted(tmp_path: Path, run: Run, scenes: Path) -> None:
+    # a catalogue in a folder says all that it has
+    season = ["--from", "2021-01-01", "--to", "2021-03-31"]
+    code, said, err = run("cube", "scenes", "--source", scenes, *AREA, *season, "-o", tmp_path / "a.parquet")
+    assert code == 0, err
+    table = read_scenes(tmp_path / "a.parquet")
+    wanted = [scene for scene in table.scenes if scene.moment.month <= 3]
+    assert 0 < len(wanted) < len(table.scenes) == 10
+    optical = sum(scene.optical for scene in wanted)
+    told = f"{optical} Sentinel-2 and {len(wanted) - optical} Sentinel-1 scenes of 2021-01-01/2021-03-31"
+    assert said == f"{tmp_path / 'a.parquet'}: {told}\n"
+    # far, and beside
+    for name, there in (("b", "20,10,20.01,10.01"), ("c", f"{_WEST},{_NORTH + 0.05},{_EAST},{_NORTH + 0.06}")):
+        where = ["--bbox", there, *YEAR, "-o", tmp_path / f"{name}.parquet"]
+        code, said, err = run("cube", "scenes", "--source", scenes, *where)
+        assert (code, ": 0 Sentinel-2 and 0 Sentinel-1 scenes" in said, len(err.splitlines())) == (0, True, 1)
+
+
+def test_a_part_of_the_area_that_nobody_saw_is_told(tmp_path: Path, run: Run, scenes: Path) -> None:
+    left = Window(31, 64 * 1024 - 20, 548 * 1024, 40, 20)
+    west, south, east, north = left.lonlat_bounds
+    wide = ["--bbox", f"{west + 1e-4:.6f},{south + 1e-4:.6f},{east - 1e-4:.6f},{north - 1e-4:.6f}"]
+    code, _, err = run("cube", "build", "--source", scenes, *wide, *YEAR, "-o", tmp_path / "cube")
+    assert code == 0, err
+    assert err.splitlines()[1].endswith(
+        "% of the pixels have no clear Sentinel-2 observation; the scenes may not cover the whole area"
+    )
+    assert 30 < int(err.splitlines()[1].partition("%")[0]) < 60
+    code, _, err = run("cube", "scenes", "--source", scenes, *wide, *YEAR, "-o", tmp_path / "t.parquet")
+    assert (code, err.splitlines()[1].startswith("the scenes cover ")) == (0, True)
+
+
+def test_what_a_search_left_out_is_told(tmp_path: Path, run: Run, scenes: Path) -> None:
+    table = search_scenes(WINDOW, 2021, str(scenes))
+    replace(table, left_out={"no asset B04": 2, "no geometry": 5}).write(tmp_path / "t.parquet")
+    code, _, err = run("cube", "build", "--source", tmp_path / "t.parquet", *AREA, *YEAR, "-o", tmp_path / "cube")
+    assert code == 0, err
+    assert err.splitlines()[1:] == ["7 items left out by the search, 5 of them: no geometry"]
+    replace(table, scenes=(), left_out={"no asset B04": 2, "no geometry": 5}).write(tmp_path / "none.parquet")
+    code, _, err = run("cube", "build", "--source", tmp_path / "none.parquet", *AREA, *YEAR, "-o", tmp_path / "none")
+    assert (code, "; the search left out 7 there, most of them for: no geometry\n" in err) == (2, True)
+    said = run("cube", "info", tmp_path / "cube")[1]
+    rows = [line.split(None, 2) for line in said.splitlines() if line.startswith("  ")]
+    assert ["left", "out", "no asset B04 2, no geometry 5"] in rows
+    assert ["reader", "ranges"] in rows
+
+
+def test_a_folder_without_a_place_says_what_it_needs(tmp_path: Path, run: Run, scenes: Path) -> None:
+    assert run("cube", "build", "--source", scenes, *AREA, *YEAR, "-o", tmp_path / "cube")[0] == 0
+    code, said, _ = run("cube", "export", tmp_path / "cube", "-o", tmp_path / "d")
+    advice = said.splitlines()[-1].partition("import it with ")[2].split()
+    assert (code, advice[:2]) == (0, ["--year", "2021"])
+    code, _, err = run("cube", "import", tmp_path / "d", "--year", 2021, "-o", tmp_path / "nowhere")
+    assert code == 0
+    assert err.splitlines()[-1].startswith(f"{tmp_path / 'nowhere'} has no place: tessera embed refuses it")
+    code, _, err = run("cube", "import", tmp_path / "d", *advice, "-o", tmp_path / "placed")
+    assert (code, "no place" in err) == (0, False)
+    assert open_cube(tmp_path / "placed").sha256 == open_cube(tmp_path / "cube").sha256
+
+
+def test_a_bbox_with_latitudes_first_gets_a_hint(tmp_path: Path, run: Run, scenes: Path) -> None:
+    west, south, east, north = BBOX.split(",")
+    swapped = ["--bbox", f"{south},{west},{north},{east}"]
+    code, _, err = run("cube", "build", "--source", scenes, *swapped, *YEAR, "-o", tmp_path / "cube")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert err.endswith(f"; latitude seems to come first in the bbox: {BBOX}\n")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +45,12 @@ class Provider:
         self.given: list[dict[str, Any]] = []
         self.trouble: dict[str, Exception] = {}
         self.lost = 0
+        self.ring = ((5.0, 50.0), (6.0, 50.0), (6.0, 51.0), (5.0, 51.0))
+        self.left_out: dict[str, int] = {}
 
     def search(self, aoi: Any, year: Any, source: Any, *, progress: Any) -> SceneTable:
         progress(1, 1)
         self.searches.append((aoi.name, str(year)))
-        ring = ((5.0, 49.0), (6.0, 49.0), (6.0, 50.0))
         moment = dt.datetime(2021, 6, 1, 10, tzinfo=dt.UTC)
         assets = {"VV": Asset("https://example.org/vv.tif"), "VH": Asset("https://example.org/vh.tif")}
         radar = Scene(
@@ -55,7 +58,7 @@ class Provider:
             collection="sentinel-1-rtc",
             source=str(source),
             moment=moment,
-            footprint=ring,
+            footprint=self.ring,
             cloud_cover=None,
             baseline="",
             orbit="ascending",
@@ -64,8 +67,11 @@ class Provider:
             tile="",
             assets=assets,
         )
-        query = {"box": [5.0, 49.0, 6.0, 50.0], "first": "2020-12-31", "last": "2022-01-01", "sources": [str(source)]}
-        return SceneTable((radar,), query)
+        query = {"box": [5.0, 50.0, 6.0, 51.0], "first": "2020-12-31", "last": "2022-01-01", "sources": [str(source)]}
+        # a source may say more than was asked for
+        others = [replace(radar, id="late", moment=moment.replace(year=2022))]
+        others.append(replace(radar, id="far", footprint=((9.0, 50.0), (9.5, 50.0), (9.5, 51.0))))
+        return SceneTable((radar, *others), query, self.left_out)
 
     def build(self, window: Window, year: Any, *, source: Any, out: Path, progress: Any, **more: Any) -> PixelCube:
         assert isinstance(source, SceneTable)
@@ -92,6 +98,7 @@ class Provider:
                 "period": year.told(),
                 "source": ",".join(source.query["sources"]),
                 "recipe": more["recipe"].told(),
+                "reader": more["reader"],
                 "scenes_lost": self.lost,
             },
         )
@@ -122,6 +129,8 @@ def bbox_of(window: Window) -> str:
 
 
 BBOX = bbox_of(AREA)
+SMALL = bbox_of(Window(31, _CORNER.west, _CORNER.north, 8, 6))
+"""Within the last of the cells."""
 PLAIN = ("--device", "cpu", "--precision", "fp32")
 
 
@@ -219,7 +228,7 @@ def test_mistakes_are_one_line(tmp_path: Path, run: Run, provider: Provider) -> 
         ([*area[2:], "--bbox", "1,2,3", "--source", "mpc"], "expected four finite numbers"),
         ([*area, "--source", "mpc", "--set", "max_cloud"], "--set max_cloud"),
         ([*area, "--source", "mpc", "--dims", 17], "expected one of"),
-        ([*area, "--source", "folder", "--model", "v1.1"], "expected source=mpc or source=aws"),
+        ([*area, "--source", "folder", "--model", "v1.1"], "expected --weights mpc or --weights aws"),
     ]
     for given, reason in wrong:
         code, out, err = run("embed", *given, "-o", tmp_path / "s", "--device", "cpu")
@@ -251,7 +260,8 @@ def test_empty_and_refused_cells_are_told_and_the_others_written(tmp_path: Path,
     assert out.splitlines()[-1].endswith("2 cells written, 0 already there, 1 without scenes, 1 refused")
     assert f"{CELLS[0]} empty, 1 of 4 cells: no Sentinel-1 or Sentinel-2 item" in err
     assert f"{CELLS[2]} refused, 3 of 4 cells: 3 scenes cannot be read" in err
-    assert err.splitlines()[-1].startswith(f"tessera: 1 of 4 cells were refused, such as {CELLS[2]}: 3 scenes")
+    assert err.splitlines()[-1].startswith(f"tessera: 1 of 4 cells were refused, such as {CELLS[2]}; run the same")
+    assert err.count("3 scenes cannot be read") == 1
     del provider.trouble[CELLS[2]]
     code, out, err = run(*command)
     assert code == 0, err
@@ -259,7 +269,16 @@ def test_empty_and_refused_cells_are_told_and_the_others_written(tmp_path: Path,
     provider.trouble = dict.fromkeys(CELLS, nothing)
     code, out, err = run(*command[:-6], "-o", tmp_path / "other", *PLAIN)
     assert code == 2
-    assert err.splitlines()[-1].startswith(f"tessera: none of 4 cells has scenes; {CELLS[0]}: no Sentinel-1 or")
+    assert err.splitlines()[-1] == "tessera: none of 4 cells has scenes"
+    assert err.count("no Sentinel-1 or Sentinel-2 item") == 4
+    # a store comes with the first scene
+    assert not (tmp_path / "other").exists()
+    code, out, err = run(*command[:2], SMALL, *command[3:-6], "-o", tmp_path / "other", *PLAIN)
+    assert (code, err.count("no Sentinel-1 or Sentinel-2 item")) == (2, 1)
+    assert err.splitlines()[-1].startswith(f"tessera: none of 1 cells has scenes; {CELLS[3]}: no Sentinel-1 or")
+    provider.trouble = {CELLS[3]: LossError("3 scenes cannot be read")}
+    code, out, err = run(*command[:2], SMALL, *command[3:-6], "-o", tmp_path / "other", *PLAIN)
+    assert (code, err.count("3 scenes cannot be read")) == (1, 1)
 
 
 @pytest.mark.parametrize("trouble", [LoadError("example.org does not answer"), InputError("item x lacks asset B04")])
@@ -329,3 +348,187 @@ def test_simulated_scenes_to_a_store(tmp_path: Path, run: Run) -> None:
     code, _, err = run(*command[:4], 2019, *command[5:-5], tmp_path / "none", *PLAIN)
     assert code == 2
     assert "none of 4 cells has scenes" in err.splitlines()[-1]
+
+
+def embedded(store: Path, *more: object) -> list[object]:
+    return ["embed", "--bbox", BBOX, "-o", store, *PLAIN, *more]
+
+
+def test_a_year_is_not_replaced_by_another_question_without_being_told_to(
+    tmp_path: Path, run: Run, provider: Provider
+) -> None:
+    store = tmp_path / "s"
+    season = ["--from", "2021-04-01", "--to", "2021-09-30", "--year", 2021]
+    assert run(*embedded(store, "--year", 2021, "--source", "mpc"))[0] == 0
+    before, asked = files_of(store), len(provider.searches)
+    for given, there, wanted in (
+        ([*season, "--source", "mpc"], "2021", "2021-04-01/2021-09-30"),
+        (["--year", 2021, "--source", "earth-search"], "source mpc", "source earth-search"),
+        (["--year", 2021, "--source", "mpc", "--published"], "default rules", "published rules"),
+        (["--year", 2021, "--source", "mpc", "--set", "max_cloud=80"], "default rules", "rules max_cloud 80.0"),
+        (["--year", 2021, "--source", "mpc", "--reader", "odc", "--refresh"], "reader ranges", "reader odc"),
+    ):
+        code, out, err = run(*embedded(store, *given))
+        assert (code, out) == (2, ""), given
+        assert err == (
+            f"tessera: {store} holds 2021 of cell {CELLS[0]} from {there}; asked for {wanted}; "
+            "give --replace to write over it, or another --out\n"
+        )
+    # a part of it too, and a cube
+    code, _, err = run("embed", "--bbox", SMALL, "-o", store, *PLAIN, *season, "--source", "mpc")
+    assert (code, f"2021 of cell {CELLS[3]} from 2021;" in err) == (2, True)
+    assert (files_of(store), len(provider.searches)) == (before, asked)
+    # beside it there is place
+    beside = bbox_of(Window(31, _CORNER.west + 30, _CORNER.north - 30, 8, 6))
+    code, _, err = run("embed", "--bbox", beside, "-o", store, *PLAIN, *season, "--source", "mpc")
+    assert code == 0, err
+    code, out, err = run(*embedded(store, *season, "--source", "mpc", "--replace"))
+    assert code == 0, err
+    assert out.splitlines()[-1].endswith("4 cells written, 0 already there, 0 without scenes, 0 refused")
+    # it goes on without the switch
+    code, out, err = run(*embedded(store, *season, "--source", "mpc"))
+    assert code == 0, err
+    assert out.splitlines()[-1].endswith("0 cells written, 4 already there, 0 without scenes, 0 refused")
+
+
+def test_a_cube_of_another_question_replaces_nothing_either(tmp_path: Path, run: Run, provider: Provider) -> None:
+    store = tmp_path / "s"
+    assert run(*embedded(store, "--year", 2021, "--source", "mpc"))[0] == 0
+    period = parse_period("2021-04-01/2021-09-30")
+    table = provider.search(Path("x"), 2021, "mpc", progress=lambda done, total: None)
+    for name, when in (("same", parse_period(2021)), ("other", period)):
+        provider.build(
+            AREA,
+            when,
+            source=table,
+            out=tmp_path / name,
+            recipe=Recipe(),
+            reader="ranges",
+            progress=lambda done, total: None,
+        )
+    code, _, err = run("embed", tmp_path / "same", "-o", store, *PLAIN)
+    assert code == 0, err
+    before = files_of(store)
+    code, _, err = run("embed", tmp_path / "other", "-o", store, *PLAIN)
+    assert (code, "from 2021; asked for 2021-04-01/2021-09-30; give --replace" in err) == (2, True)
+    assert files_of(store) == before
+    code, _, err = run("embed", tmp_path / "other", "-o", store, *PLAIN, "--replace")
+    assert code == 0, err
+
+
+def test_store_info_says_what_years_were_made_from(tmp_path: Path, run: Run, provider: Provider) -> None:
+    store = tmp_path / "s"
+    given = ["--year", 2021, "--source", "mpc", "--set", "max_cloud=80", "--set", "orbits=ascending"]
+    assert run(*embedded(store, *given))[0] == 0
+    code, out, _ = run("store", "info", store)
+    assert code == 0
+    (row,) = [line for line in out.splitlines() if line.startswith("2021 from")]
+    assert row.split(None, 2)[2] == "2021, source mpc, rules max_cloud 80.0, orbits ascending, reader ranges"
+    about = json.loads(run("store", "info", store, "--json")[1])
+    recipe = Recipe(max_cloud=80.0, orbits=("ascending",)).told()
+    told = {"period": ["2021-01-01", "2021-12-31"], "source": "mpc", "recipe": recipe, "reader": "ranges", "cells": 4}
+    assert about["cells"]["2021"]["made_from"] == [told]
+    season = ["--from", "2021-04-01", "--to", "2021-09-30", "--year", 2021, "--source", "mpc", "--replace"]
+    assert run("embed", "--bbox", SMALL, "-o", store, *PLAIN, *season)[0] == 0
+    out = run("store", "info", store)[1]
+    assert [line.split(None, 2)[2] for line in out.splitlines() if line.startswith("2021 from")] == [
+        "2021, source mpc, rules max_cloud 80.0, orbits ascending, reader ranges (4 cells)",
+        "2021-04-01/2021-09-30, source mpc, default rules, reader ranges (1 cell)",
+    ]
+
+
+def test_two_catalogues_of_one_id_are_two(tmp_path: Path, run: Run) -> None:
+    for name, dates in (("a", 2), ("b", 3)):
+        tessera.scenes.simulate(tmp_path / name / "scenes", AREA, 2021, s2_dates=dates, s1_dates=1)
+    store = tmp_path / "s"
+    year = ("--year", 2021)
+    assert run(*embedded(store, *year, "--source", tmp_path / "a" / "scenes"))[0] == 0
+    code, _, err = run(*embedded(store, *year, "--source", tmp_path / "b" / "scenes"))
+    assert code == 2
+    assert "asked for another catalogue or table of source " in err
+    # the same by another name
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "scenes")
+    for same in (tmp_path / "link", f"{tmp_path}/b/../a/scenes", tmp_path / "a" / "scenes" / "catalog.json"):
+        code, out, err = run(*embedded(store, *year, "--source", same))
+        assert (code, "0 cells written, 4 already there" in out) == (0, True), err
+    before = tessera.scenes.search_scenes(AREA, 2021, str(tmp_path / "a" / "scenes"))
+    before.write(tmp_path / "t.parquet")
+    table = tmp_path / "table"
+    assert run(*embedded(table, *year, "--scenes", tmp_path / "t.parquet"))[0] == 0
+    SceneTable(before.scenes[1:], before.query).write(tmp_path / "t.parquet")
+    code, _, err = run(*embedded(table, *year, "--scenes", tmp_path / "t.parquet"))
+    assert (code, "asked for another catalogue or table of" in err) == (2, True)
+
+
+def test_no_store_is_left_where_nothing_could_be_written(tmp_path: Path, run: Run, provider: Provider) -> None:
+    command = embedded(tmp_path / "s", "--year", 2021, "--source", "mpc")
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise LoadError("example.org does not answer")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tessera.scenes, "search_scenes", fail)
+        assert run(*command)[0] == 1
+    assert not (tmp_path / "s").exists()
+    provider.trouble = {CELLS[0]: InputError("item x lacks asset B04")}
+    assert run(*command)[0] == 2
+    assert not (tmp_path / "s").exists()
+    # what was there stays, as does what was written
+    provider.trouble = {}
+    assert run(*command)[0] == 0
+    provider.trouble = dict.fromkeys(CELLS, NoScenesError("none"))
+    assert run(*command, "--refresh")[0] == 2
+    assert open_store(tmp_path / "s").years == (2021,)
+    (tmp_path / "file").write_text("x")
+    code, _, err = run(*embedded(tmp_path / "file", "--year", 2021, "--source", "mpc"))
+    assert (code, f"{tmp_path / 'file'} exists and is no store" in err) == (2, True)
+
+
+def test_what_a_search_left_out_and_does_not_cover_is_told(tmp_path: Path, run: Run, provider: Provider) -> None:
+    provider.left_out = {"no asset B04": 2, "no geometry": 5}
+    lon = to_lonlat([10.0 * _CORNER.west], [10.0 * _CORNER.north], 31)[0][0]
+    provider.ring = ((5.0, 50.0), (float(lon), 50.0), (float(lon), 51.0), (5.0, 51.0))
+    code, out, err = run(*embedded(tmp_path / "s", "--year", 2021, "--source", "mpc"))
+    assert code == 0, err
+    assert out.startswith("mpc: 0 Sentinel-2 and 1 Sentinel-1 scenes of 2021\n")
+    assert err.splitlines()[1] == "7 items left out by the search, 5 of them: no geometry"
+    share = int(err.splitlines()[2].removeprefix("the scenes cover ").partition("%")[0])
+    assert 35 < share < 55
+    assert err.splitlines()[2].endswith("% of the area; the rest will have no data")
+
+
+def test_a_bbox_with_latitudes_first_gets_a_hint(tmp_path: Path, run: Run, provider: Provider) -> None:
+    west, south, east, north = BBOX.split(",")
+    swapped = f"{south},{west},{north},{east}"
+    said = "no Sentinel-1 or Sentinel-2 item on 50,5,51,6 in 2021; catalogue x covers 5.0,50.0,6.0,51.0 from a to b"
+
+    def empty(window: Window, *_: Any, **__: Any) -> Any:
+        raise NoScenesError(said)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tessera.scenes, "build_cube", empty)
+        given = ["--year", 2021, "--source", "mpc", "-o", tmp_path / "s", *PLAIN]
+        code, _, err = run("embed", "--bbox", swapped, *given)
+        assert (code, err.splitlines()[-1].endswith(f"; latitude seems to come first in the bbox: {BBOX}")) == (2, True)
+        code, _, err = run("embed", "--bbox", "50,40,50.001,40.001", *given)
+        assert (code, "latitude seems" in err) == (2, False)
+    code, _, err = run("embed", "--bbox", "-33.9,151.2,-33.8,151.3", *given)
+    assert (code, err.strip().endswith("; latitude seems to come first: 151.2,-33.9,151.3,-33.8")) == (2, True)
+    code, _, err = run("embed", "--bbox", "500000,5600000,500100,5600100", *given)
+    assert (code, "latitude seems" in err) == (2, False)
+
+
+def test_long_work_shows_life_off_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tessera.cli import _scenes
+
+    now = [100.0]
+    monkeypatch.setattr("tessera.cli._scenes.time.monotonic", lambda: now[0])
+    seen: list[int] = []
+    count = _scenes.now_and_then(lambda done, total: seen.append(done), "Reading", "days")
+    for seconds, done in ((10, 1), (31, 2), (32, 3), (60, 4), (62, 4)):
+        now[0] = 100.0 + seconds
+        count(done, 9)
+    assert seen == [1, 2, 3, 4, 4]
+    assert capsys.readouterr().err.splitlines() == ["Reading: 2 of 9 days", "Reading: 4 of 9 days"]

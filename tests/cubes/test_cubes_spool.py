@@ -4,6 +4,7 @@ import datetime as dt
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from spool_tiny import ABOUT, DATES, GRID, NOTHING, PROVENANCE, SHAPE, build, fi
 
 from tessera.base import InputError, TesseraError
 from tessera.cubes import CubeSpool, open_cube, open_spool, write_cube
+from tessera.cubes.spool import sweep_spool
 
 KEYS = [(stack, day) for stack, days in DATES.items() for day in days]
 DAY = DATES["s2"][0]
@@ -196,8 +198,8 @@ def test_the_cube_gone_after_it_appeared_is_built_anew(tmp_path: Path, monkeypat
             put_all(spool)
             spool.finish(GRID, PROVENANCE)
 
-    with open_spool(target, ABOUT, SHAPE):
-        pass
+    with open_spool(target, ABOUT, SHAPE) as spool:
+        spool.put(*NOTHING, None, {})
     with monkeypatch.context() as patch:
         patch.setattr("tessera.cubes.spool.empty", interrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -206,6 +208,34 @@ def test_the_cube_gone_after_it_appeared_is_built_anew(tmp_path: Path, monkeypat
     target.rename(tmp_path / "elsewhere")
     with open_spool(target, ABOUT, SHAPE) as spool:
         assert all(spool.record(*key) is None for key in KEYS)
+
+
+def test_what_a_death_after_the_cube_left_is_swept_away_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, part = tmp_path / "cube.zarr", tmp_path / "cube.zarr.part"
+    sweep_spool(target)
+    assert list(tmp_path.iterdir()) == []
+    with monkeypatch.context() as patch, open_spool(target, ABOUT, SHAPE) as spool:
+        put_all(spool)
+        sweep_spool(target)
+        spool.finish(GRID, PROVENANCE)
+        # it is held still
+        sweep_spool(target)
+        patch.setattr("tessera.cubes.spool.empty", lambda _: None)
+        patch.setattr("tessera.cubes.spool.drop", lambda _: None)
+        spool.finished = False
+    assert (part / "order.json").exists()
+    (part / "order.json").rename(part / "kept.json")
+    sweep_spool(target)
+    assert part.is_dir()
+    (part / "kept.json").rename(part / "order.json")
+    sweep_spool(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["cube.zarr"]
+    part.mkdir()
+    (part / "thesis.txt").write_text("all of it")
+    sweep_spool(target)
+    assert files_of(part) == {"thesis.txt": b"all of it"}
 
 
 def interrupt(path: Path) -> None:
@@ -287,6 +317,49 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="provenance 'a' holds nan"):
             spool.finish(GRID, {"a": float("nan")})
         assert not (tmp_path / "cube.zarr").exists()
+
+
+def test_a_cube_is_of_the_dates_that_are_asked_for(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    """What an earlier run finished of a date that is not wanted any more does not enter."""
+    target = tmp_path / "cube.zarr"
+    with open_spool(target, ABOUT, SHAPE) as spool:
+        put_all(spool)
+        for stack, day in (("s2", dt.date(2023, 1, 6)), ("s1_desc", dt.date(2022, 12, 31))):
+            spool.put(stack, day, images_of(stack, day), {})
+        with pytest.raises(InputError, match="2023-02-01 of s2 is not finished; expected every date of the cube"):
+            spool.finish(GRID, PROVENANCE, [*KEYS, NOTHING])
+        spool.put(*NOTHING, None, {})
+        spool.finish(GRID, PROVENANCE, [NOTHING, *reversed(KEYS)])
+    assert files_of(target) == whole
+    assert [path.name for path in tmp_path.iterdir()] == ["cube.zarr"]
+
+
+@pytest.mark.parametrize("error", [InputError("nothing there"), KeyboardInterrupt(), None])
+def test_a_folder_without_a_date_and_a_note_does_not_stay(tmp_path: Path, error: BaseException | None) -> None:
+    target = tmp_path / "cube.zarr"
+
+    def run(*, note: bool = False, date: bool = False, gone: bool = False) -> list[str]:
+        try:
+            with open_spool(target, ABOUT, SHAPE) as spool:
+                if note:
+                    (spool.folder / "notes" / "small.txt").write_text("mine")
+                if date:
+                    spool.put(*NOTHING, None, {})
+                if gone:
+                    shutil.rmtree(spool.folder)
+                if error is not None:
+                    raise error
+        except (InputError, KeyboardInterrupt):
+            assert error is not None
+        return [path.name for path in tmp_path.iterdir()]
+
+    assert run() == []
+    assert run(gone=True) == []
+    assert run(note=True) == ["cube.zarr.part"]
+    (tmp_path / "cube.zarr.part" / "notes" / "small.txt").unlink()
+    assert run() == []
+    assert run(date=True) == ["cube.zarr.part"]
+    assert run() == ["cube.zarr.part"]
 
 
 def test_an_empty_cube_is_a_cube(tmp_path: Path) -> None:

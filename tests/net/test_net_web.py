@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, count, repeat
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ from tessera.net import (
     PermanentError,
     Web,
 )
-from tessera.net.host import PATIENCE, host_of
+from tessera.net.host import PATIENCE, Host, host_of
 from tessera.net.web import _number, _retry_after
 
 DATA = bytes(range(256)) * 4
@@ -92,6 +93,8 @@ class Site:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+        # another test may get the same port, and would wait for what this one was told
+        host_of.cache_clear()
 
 
 @pytest.fixture
@@ -332,6 +335,53 @@ def test_nobody_waits_for_ever_for_a_host(site: Site, sleeps: list[float], monke
     assert sum(sleeps) == pytest.approx(PATIENCE)
 
 
+def test_what_others_wait_for_does_not_count_against_a_request(sleeps: list[float]) -> None:
+    """Others are told to wait 100 s each time that it is about to ask again."""
+    host = Host()
+    asked: list[float] = []
+
+    def request() -> str:
+        asked.append(time.monotonic())
+        if len(asked) < 4:
+            host._quiet_until = time.monotonic() + 100.0
+            raise LoadError("busy")
+        return "here"
+
+    assert host.ask(request, (1.0,) * 3) == "here"
+    assert asked[-1] - asked[0] == pytest.approx(300.0)
+    asked.clear()
+
+    def busy() -> None:
+        asked.append(time.monotonic())
+        raise LoadError("busy", 70.0)
+
+    with pytest.raises(LoadError):
+        host.ask(busy, (1.0,) * 8)
+    assert len(asked) == 2
+
+
+@given(st.floats(0.0, 200.0), st.lists(st.floats(0.1, 100.0), max_size=9))
+def test_attempts_that_take_long_are_few(lasts: float, delays: list[float]) -> None:
+    """Never more than one beyond the patience, and never less than two where there is time for another to begin."""
+    host, slept = Host(), [0.0]
+    asked: list[float] = []
+
+    def request() -> None:
+        asked.append(sum(slept))
+        slept.append(lasts)
+        raise LoadError("busy")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", slept.append)
+        patch.setattr(time, "monotonic", lambda: 1e6 + sum(slept))
+        with pytest.raises(LoadError):
+            host.ask(request, delays)
+    spent = sum(slept)
+    assert spent <= max(PATIENCE, lasts) + lasts * (len(asked) == 2) + 1e-6
+    if delays and lasts + 1.5 * delays[0] < PATIENCE:
+        assert len(asked) >= 2
+
+
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 416])
 def test_what_will_not_change_is_asked_once(site: Site, sleeps: list[float], status: int) -> None:
     url = site.at("/x", lambda to: to.say(status))
@@ -438,19 +488,140 @@ def test_a_body_that_drips(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
             sent.append(1)
             time.sleep(0.01)
 
-    with pytest.raises(LoadError, match="too slow"):
+    with pytest.raises(LoadError, match="silent or too slow"):
         ONCE.get(site.at("/x", script), limit=1000)
     assert len(sent) < 500
 
 
-def test_a_server_that_stays_silent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tessera.net.web, "_SECONDS", 0.1)
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small times; what a test does beyond them fails by its own clock."""
+    monkeypatch.setattr(tessera.net.web, "_SILENCE", 0.2)
+    monkeypatch.setattr(tessera.net.web, "_SECONDS", 0.3)
+    monkeypatch.setattr(tessera.net.web, "SLOWEST", 1e6)
+
+
+def raw(to: Handler, pieces: Iterator[bytes], pause: float = 0.01) -> None:
+    """Piece after piece for as long as somebody takes them, each in good time."""
+    end = time.monotonic() + 3
+    for piece in pieces:
+        to.wfile.write(piece)
+        to.wfile.flush()
+        time.sleep(pause)
+        assert time.monotonic() < end, "the client waits for ever"
+    to.close_connection = True
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_server_that_stays_silent(site: Site) -> None:
     waiting = threading.Event()
     try:
-        with pytest.raises(LoadError, match=r"the line broke \(ReadTimeoutError\)"):
+        with pytest.raises(LoadError, match="/x: the server is silent or too slow"):
             ONCE.get(site.at("/x", lambda to: (waiting.wait(5), None)[1]), limit=9)
     finally:
         waiting.set()
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param(lambda: (b"%c" % letter for letter in b"HTTP/1.1 200 OK" + b"x" * 500), id="status"),
+        pytest.param(lambda: chain([b"HTTP/1.1 200 OK\r\nX: "], repeat(b"y")), id="a header"),
+        pytest.param(lambda: chain([b"HTTP/1.1 200 OK\r\n"], (b"X%d: y\r\n" % n for n in count())), id="headers"),
+        pytest.param(lambda: repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 100), id="answers before the answer"),
+        pytest.param(lambda: chain([b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"], repeat(b"z")), id="body"),
+        pytest.param(
+            lambda: chain([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"], repeat(b"1")), id="a length"
+        ),
+    ],
+)
+def test_what_drips_has_an_end(site: Site, pieces: Callable[[], Iterator[bytes]]) -> None:
+    began = time.monotonic()
+    with pytest.raises(LoadError):
+        ONCE.get(site.at("/x", lambda to: raw(to, pieces())), limit=900)
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.usefixtures("hurried")
+def test_redirects_do_not_begin_the_time_anew(site: Site) -> None:
+    def script(to: Handler) -> None:
+        time.sleep(0.08)
+        to.say(302, Location="/x")
+
+    with pytest.raises(LoadError, match="silent or too slow"):
+        ONCE.get(site.at("/x", script), limit=9)
+    assert len(site.seen) < 6
+
+
+@pytest.mark.usefixtures("hurried")
+def test_who_keeps_up_has_the_time_that_so_many_bytes_take(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tessera.net.web, "_SILENCE", 2.0)
+    monkeypatch.setattr(tessera.net.web, "SLOWEST", 1000.0)
+    parts = [b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", *[b"z" * 90] * 10]
+    url = site.at("/x", lambda to: raw(to, iter(parts), 0.05))
+    assert ONCE.get(url, limit=900).data == b"z" * 900
+
+
+def test_a_line_that_is_used_again_has_its_own_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tessera.net.web, "_SILENCE", 0.6)
+
+    def script(to: Handler) -> None:
+        time.sleep(0.25)
+        to.say(200, b"here")
+
+    url = site.at("/x", script)
+    assert [ONCE.get(url, limit=9).data for _ in range(3)] == [b"here"] * 3
+    assert len(site.lines) == 1
+
+
+def test_the_addresses_of_a_host_share_the_time_of_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    import urllib3.util.connection
+
+    port = site.server.server_port
+    places = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "127.0.0.1"]
+    tried: list[tuple[str, float]] = []
+
+    def connect(address: tuple[str, int], seconds: float, **more: Any) -> socket.socket:
+        tried.append((address[0], seconds))
+        if address[0] in dead:
+            raise TimeoutError
+        line = socket.socket()
+        line.settimeout(seconds)
+        line.connect(address)
+        return line
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", connect)
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_: [(socket.AF_INET, 1, 6, "", (place, port)) for place in places]
+    )
+    site.at("/x", lambda to: to.say(200, b"here"))
+    dead = set(places[:3])
+    assert ONCE.get(f"http://many.example:{port}/x", limit=9).data == b"here"
+    assert [place for place, _ in tried] == places
+    assert tried[0][1] == pytest.approx(5.0, abs=0.5)
+    assert site.seen[0][2]["host"] == f"many.example:{port}"
+    dead = set(places)
+    with pytest.raises(LoadError) as caught:
+        ONCE.get(f"http://more.example:{port}/x", limit=9)
+    assert not caught.value.reached
+    assert len(tried) == 8
+
+
+def test_silence_is_told_after_two_attempts(sleeps: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def sent(*_: Any) -> Any:
+        asked.append(tessera.net.web._SILENCE)
+        sleeps.append(tessera.net.web._SILENCE)
+        raise LoadError("silent")
+
+    began = time.monotonic()
+    monkeypatch.setattr(tessera.net.web, "_sent", sent)
+    with pytest.raises(LoadError, match="silent"):
+        Web().get("http://silent.example/x", limit=9)
+    assert len(asked) == 2
+    assert time.monotonic() - began < 90
 
 
 # ranges that are none
@@ -675,3 +846,8 @@ def test_json_that_is_posted_is_not_told(site: Site) -> None:
         ONCE.post(url, {"password": "SECRET"}, limit=9)
     assert "SECRET" not in str(caught.value)
     assert json.loads(site.seen[0][3]) == {"password": "SECRET"}
+
+
+def test_a_name_that_nobody_knows_is_told_with_what_to_do(sleeps: list[float]) -> None:
+    with pytest.raises(LoadError, match=r"name could not be resolved; look at the network, or run tessera doctor"):
+        ONCE.get("http://no-such-host.invalid/x", limit=9)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import area_tiny
@@ -283,6 +284,38 @@ def test_an_interrupt_stops_the_build_that_is_ahead(
     assert files_of(tmp_path / "s") == whole
 
 
+def test_an_interrupt_does_not_wait_for_what_does_not_stop(
+    store: Store, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, go_on = threading.Event(), threading.Event()
+    second = places_of(WINDOW, 32)[1].window
+
+    def before(window: Window, step: int) -> None:
+        if window == second and step == 1 and not go_on.is_set():
+            ahead.set()
+            assert go_on.wait(20)
+
+    def interrupt(*args: Any, **more: Any) -> Any:
+        assert ahead.wait(20)
+        raise KeyboardInterrupt
+
+    build = Builder(before=before)
+    with monkeypatch.context() as patch:
+        patch.setattr("tessera.scale._cubes._PARTING", 0.0)
+        patch.setattr("tessera.scale.area.embed_cube", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            take(store, build)
+    (left,) = [thread for thread in threading.enumerate() if thread.name == "tessera-cube"]
+    # the process may end without it
+    assert left.daemon
+    assert left.is_alive()
+    go_on.set()
+    left.join(20)
+    # and where it does not end, the cell is given up in the end
+    assert take(store, build).written == 4
+    assert files_of(tmp_path / "s") == whole
+
+
 def test_a_full_disk_is_one_line(store: Store, tmp_path: Path, whole: dict[str, bytes]) -> None:
     def full(window: Window, out: Path, progress: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device", str(out))
@@ -332,6 +365,35 @@ def test_what_a_killed_run_left_of_a_finished_cell_goes(store: Store, tmp_path: 
     assert len(list(cubes.iterdir())) == 5
     assert take(store, no_build).skipped == 4  # type: ignore[arg-type]
     assert leftovers(tmp_path / "s") == []
+
+
+def test_blocks_of_a_cell_that_was_committed_before_the_stop_go(
+    store: Store, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*args: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tessera.scale.spool.shutil", SimpleNamespace(rmtree=stop))
+        with pytest.raises(KeyboardInterrupt):
+            take(store, Builder())
+    blocks = [path for path in leftovers(tmp_path / "s") if path.endswith(".block")]
+    assert (len(store.cells(YEAR)), bool(blocks)) == (1, True)
+    report = take(store, Builder())
+    assert (report.written, report.skipped) == (3, 1)
+    assert leftovers(tmp_path / "s") == []
+    assert files_of(tmp_path / "s") == whole
+
+
+def test_what_was_asked_for_tells_cubes_of_one_identity_apart(store: Store, tmp_path: Path) -> None:
+    take(store, Builder(), asked={"asked": "here"}, keep_cubes=True)
+    assert take(store, no_build, asked={"asked": "here"}, keep_cubes=True).skipped == 4  # type: ignore[arg-type]
+    record = store.commit(store.cells(YEAR)[0], YEAR)
+    assert record is not None
+    assert record.inputs[0]["provenance"]["asked"] == "here"
+    build = Builder(seed=1)
+    report = take(store, build, asked={"asked": "there"})
+    assert (report.written, len(build.windows)) == (4, 4)
 
 
 def test_what_was_begun_from_other_scenes_is_not_taken_up(
@@ -435,11 +497,6 @@ def test_a_cube_that_is_not_what_was_asked_for_is_not_embedded(store: Store) -> 
     assert store.years == ()
 
 
-def results_of(path: Path) -> dict[str, bytes]:
-    """All but blocks of a cell that was committed just before a death: they stay, as nobody works on it again."""
-    return {name: data for name, data in files_of(path).items() if not name.startswith(".tessera/work/")}
-
-
 def run_killed(path: Path, *numbers: int) -> list[int]:
     """How the runs ended that it took until one came to its end."""
     make_store(path, ENCODER)
@@ -453,14 +510,14 @@ def test_dying_before_any_file_operation_ends_with_the_same_bytes(tmp_path: Path
     ended = run_killed(tmp_path / "s", 0, 19)
     assert ended == [-9] * (len(ended) - 1) + [0]
     assert len(ended) > 4
-    assert results_of(tmp_path / "s") == whole
+    assert files_of(tmp_path / "s") == whole
 
 
 def test_dying_at_any_time_ends_with_the_same_bytes(tmp_path: Path, whole: dict[str, bytes]) -> None:
     ended = run_killed(tmp_path / "s")
     assert ended[-1] == 0
     assert ended.count(-9) >= 1
-    assert results_of(tmp_path / "s") == whole
+    assert files_of(tmp_path / "s") == whole
 
 
 def test_an_area_is_whatever_parse_area_reads(store: Store) -> None:

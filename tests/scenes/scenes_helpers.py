@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,28 +33,43 @@ EARTH_SEARCH = {
     "B12": "swir22",
     "SCL": "scl",
 }
+"""Band -> what Earth Search calls it, from its documentation; the tests' only table of it."""
 
 
-def write_tiff(path: Path, image: NDArray[Any], window: Window, *, side: float = 10.0, epsg: int | None = None) -> None:
+def write_tiff(
+    path: Path,
+    image: NDArray[Any],
+    window: Window,
+    *,
+    side: float = 10.0,
+    epsg: int | None = None,
+    nodata: float | None = 0,
+    driver: str = "GTiff",
+    tags: Mapping[str, str] | None = None,
+    **options: Any,
+) -> None:
     """A GeoTIFF whose upper left corner is the window's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     left, _, _, top = window.bounds
     with rasterio.open(
         path,
         "w",
-        driver="GTiff",
+        driver=driver,
         height=image.shape[0],
         width=image.shape[1],
         count=1,
         dtype=image.dtype,
         crs=f"EPSG:{epsg or 32600 + window.zone}",
         transform=Affine(side, 0.0, left, 0.0, -side, top),
-        nodata=0,
+        nodata=nodata,
+        **options,
     ) as file:
         file.write(image, 1)
+        file.update_tags(**(tags or {}))
 
 
 def ring(window: Window) -> list[list[float]]:
+    """The outline in degrees."""
     left, bottom, right, top = window.bounds
     lon, lat = to_lonlat([left, right, right, left, left], [bottom, bottom, top, top, bottom], window.zone)
     return [[float(x), float(y)] for x, y in zip(lon, lat, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import errno
+import json
 import shutil
 import sys
 import tempfile
@@ -19,10 +20,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opera_helpers import NOW, Cmr, granule, jwt, product, send
+from stac_helpers import earth_search, feature
 
-from tessera.base import InputError, Progress
-from tessera.net import LoadError, NetError, Web
-from tessera.scenes import doctor
+from tessera.base import InputError, Progress, silent
+from tessera.geo import Window
+from tessera.net import Answer, LoadError, NetError, Web
+from tessera.scenes import SceneTable, doctor, search_scenes, simulate
 from tessera.scenes._doctor_machine import (
     Check,
     check_cache,
@@ -35,6 +38,7 @@ from tessera.scenes._doctor_machine import (
 from tessera.scenes.doctor import PROBE, check_clock, check_source, diagnose
 from tessera.scenes.opera import Opera
 from tessera.scenes.scene import Asset, Scene
+from tessera.scenes.simulator.provider import serve_scenes
 from tessera.scenes.source import Address, Query
 
 TIFF = b"II*\0" + bytes(60_000)
@@ -185,11 +189,107 @@ def test_whatever_a_source_raises_is_one_line(error: Exception, said: str, advic
     assert advice in check.advice
 
 
-def test_an_empty_catalogue_fails() -> None:
+@pytest.mark.parametrize(("name", "state"), [("mine", "warn"), ("earth-search", "fail")])
+def test_an_empty_catalogue_is_a_note_and_a_provider_without_a_scene_is_broken(name: str, state: str) -> None:
     source = Fake("x")
+    source.name = name
     source.search = lambda query, progress: iter(())  # type: ignore[method-assign]
     (check,) = check_source(source)
-    assert (check.state, check.said) == ("fail", "answers, but finds no scene")
+    assert check.state == state
+    assert check.said.startswith("answers, but")
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Any]:
+    """A STAC API with a year of scenes of an island, none of them near where is looked first."""
+    simulate(tmp_path / "scenes", Window(1, 50_000, 120_000, 16, 12), 2019, s2_dates=2, s1_dates=1)
+    with serve_scenes(tmp_path / "scenes") as serving:
+        yield serving
+
+
+def test_an_api_with_scenes_elsewhere_is_asked_for_one(api: Any) -> None:
+    checks = {check.name.rpartition(" ")[2]: check for check in check_source(f"stac:{api.url}")}
+    assert {name: check.state for name, check in checks.items()} == {"API": "ok", "search": "ok", "file": "ok"}
+    # near Belgium, anywhere, and there: two collections each time but one
+    assert api.count("/search") == 5
+
+
+def test_an_api_without_a_scene_is_sound(tmp_path: Path) -> None:
+    about = {"type": "Catalog", "stac_version": "1.0.0", "id": "x", "description": "", "links": []}
+    (tmp_path / "catalog.json").write_text(json.dumps(about))
+    with serve_scenes(tmp_path) as serving:
+        check = list(check_source(f"stac:{serving.url}"))[-1]
+        assert serving.count("/search") == 3
+    assert check.name.endswith("search")
+    assert (check.state, check.said) == ("warn", "answers, but holds no scene of sentinel-2-l2a or sentinel-1-rtc")
+
+
+def test_an_api_whose_items_cannot_be_read_says_why(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def post(web: Web, url: str, body: Any, **more: Any) -> Answer:
+        return Answer(json.dumps({"features": [] if "bbox" in body else found}).encode(), None, {})
+
+    monkeypatch.setattr(Web, "post", post)
+    found: list[Any] = [feature("x", "sentinel-2-l2a", {"datetime": "2020-01-01T00:00:00Z"}, {}, [])]
+    check = list(check_source(f"stac:{api.url}"))[-1]
+    assert (check.state, "item x lacks asset B02 or blue" in check.said) == ("fail", True)
+    found[:] = [earth_search()]
+    check = list(check_source(f"stac:{api.url}"))[-1]
+    assert (check.state, check.said) == (
+        "fail",
+        "lists an item of 2021-06-01, but its search of that day and place finds none",
+    )
+    found[:] = [5, None]
+    check = list(check_source(f"stac:{api.url}"))[-1]
+    assert (check.state, len(check.said.splitlines())) == ("warn", 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("<html>", 200, "a page that is not JSON"),
+        ("[]", 200, "JSON that is not STAC"),
+        ('{"stac_version": "1.0.0", "type": "Catalog", "links": 5}', 200, "a Catalog without a link to its search"),
+        ("no", 404, ": status 404"),
+    ],
+)
+def test_an_address_that_is_no_root_of_an_api(server: Cmr, body: str, status: int, said: str) -> None:
+    server.answer = lambda handler: send(handler, body, status=status)
+    (check,) = check_source(f"stac:{server.url}")
+    assert check.state == "fail"
+    assert check.said.startswith("expected the root of a STAC API, got ")
+    assert said in check.said
+
+
+def test_a_table_of_scenes_is_looked_at_and_a_file_of_it(api: Any, tmp_path: Path) -> None:
+    path = tmp_path / "found.parquet"
+    search_scenes(Window(1, 50_000, 120_000, 16, 12), 2019, f"stac:{api.url}").write(path)
+    before = api.count("/search")
+    table, file = check_source(str(path))
+    assert (table.name, table.state) == ("table found.parquet", "ok")
+    assert table.said.startswith("2 Sentinel-2 and 2 Sentinel-1 scenes of ")
+    assert "2018-12-31 to 2020-01-01" in table.said
+    assert table.figures == {"sentinel2_scenes": 2, "sentinel1_scenes": 2}
+    assert (file.state, file.name.endswith(" file")) == ("ok", True)
+    assert api.count("/search") == before
+
+
+def test_a_table_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.parquet"
+    (check,) = check_source(str(path))
+    assert (check.name, check.state) == ("table x.parquet", "fail")
+    assert "x.parquet" in check.said
+    path.write_bytes(b"PAR1")
+    assert [check.state for check in check_source(str(path))] == ["fail"]
+    query: dict[str, Any] = {"box": [5, 50, 6, 51], "first": "2020-01-01", "last": "2020-12-31", "sources": ["opera"]}
+    SceneTable((), query).write(path)
+    (check,) = check_source(str(path))
+    assert (check.state, check.said.startswith("0 Sentinel-2 and 0 Sentinel-1 scenes of opera")) == ("warn", True)
+    scene = next(Fake(str(tmp_path / "B02.tif")).search(Query((0, 0, 1, 1), dt.date.min, dt.date.max), silent))
+    SceneTable((scene,), query).write(path)
+    monkeypatch.delenv("EARTHDATA_TOKEN", raising=False)
+    assert states(check_source(str(path))) == {"table x.parquet": "ok", "opera credentials": "fail"}
+    SceneTable((scene,), query | {"sources": [str(tmp_path / "gone")]}).write(path)
+    assert states(check_source(str(path))) == {"table x.parquet": "ok", "table x.parquet sources": "fail"}
 
 
 def test_names_are_opened_and_a_wrong_one_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

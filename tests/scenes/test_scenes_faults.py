@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from plan_helpers import s2
 from scenes_helpers import assert_same, digest
 
 import tessera.net.host
@@ -17,7 +17,18 @@ from tessera.base import InputError
 from tessera.cubes import PixelCube, open_cube
 from tessera.geo import Window
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, Web
-from tessera.scenes import LossError, Query, Scene, build_cube, search_scenes, simulate
+from tessera.scenes import (
+    Address,
+    Asset,
+    LossError,
+    Recipe,
+    Source,
+    build_cube,
+    search_scenes,
+    simulate,
+)
+from tessera.scenes._files import Traffic
+from tessera.scenes._odc import OdcReader
 from tessera.scenes.earth_search import EarthSearch
 from tessera.scenes.mpc import PlanetaryComputer
 from tessera.scenes.simulator.provider import At, Faults, serve_scenes
@@ -70,14 +81,6 @@ def source_of(provider: Any, style: str) -> Any:
     return StacApi(provider.url, "here")
 
 
-class OneSlice(StacApi):
-    """A search that is not sliced by month."""
-
-    def search(self, query: Query, progress: Any = None) -> Iterator[Scene]:
-        items = self._slice("sentinel-2-l2a", (query.first, query.last), query.box)
-        return (scene for place, item in enumerate(items) if (scene := self._scene(item, place)) is not None)
-
-
 def built(scenes: Path, style: str, faults: Faults | None = None, out: Path | None = None, **more: Any) -> PixelCube:
     with serve_scenes(scenes, style=style, faults=faults or Faults()) as provider:
         cube = build_cube(WINDOW, YEAR, source=source_of(provider, style), out=out, **more)
@@ -96,6 +99,33 @@ def test_a_provider_gives_what_the_folder_gives(scenes: Path, clean: PixelCube, 
     assert cube.provenance["scenes_lost"] == 0
     assert cube.provenance["fallbacks"] == []
     assert cube.provenance["scenes_used"] == clean.provenance["scenes_used"] >= 8
+
+
+class Fading:
+    """A source whose address is over by the time that GDAL asks, a few times."""
+
+    name = "fading"
+
+    def __init__(self, times: int) -> None:
+        self.times, self.asked = times, 0
+
+    def address(self, href: str) -> Address:
+        self.asked += 1
+        return Address(f"{href}.gone" if self.asked <= self.times else href)
+
+
+def test_gdal_is_given_a_fresh_address_before_a_file_counts_as_corrupt(scenes: Path) -> None:
+    path = next(scenes.glob("sentinel-2-l2a/*/B04.tif"))
+    scene = s2("one", assets={"B04": Asset(str(path))}, source="fading")
+    for times, asked in ((0, 1), (1, 2)):
+        source = Fading(times)
+        reader = OdcReader(WINDOW, {"fading": cast("Source", source)}, Recipe(), Traffic())
+        assert reader.read(scene, "B04").any()
+        assert source.asked == asked
+    source = Fading(9)
+    with pytest.raises(CorruptError, match=r"B04\.tif cannot be read"):
+        OdcReader(WINDOW, {"fading": cast("Source", source)}, Recipe(), Traffic()).read(scene, "B04")
+    assert source.asked == 2
 
 
 PASSING = {
@@ -221,16 +251,19 @@ def test_an_answer_that_is_too_large_is_asked_for_in_parts(tmp_path: Path, limit
     assert [scene.moment.date() for scene in table.scenes] == days
 
 
-def test_pages_that_end_too_soon_or_never_are_noticed(scenes: Path) -> None:
+def test_pages_that_end_too_soon_or_never_are_noticed(tmp_path: Path) -> None:
+    # several in a month, as a search is sliced
+    days = [dt.date(YEAR, 6, day) for day in (11, 14, 16)]
+    simulate(tmp_path / "june", Window(31, 64 * 1024, 548 * 1024, 32, 32), YEAR, s2_dates=days, s1_dates=1)
     for faults, message in (
         (Faults(loop=At("/search")), "circles"),
         (Faults(no_next=At("/search")), "and no next page"),
     ):
         with (
-            serve_scenes(scenes, style="stac", faults=faults, page=1) as provider,
+            serve_scenes(tmp_path / "june", style="stac", faults=faults, page=1) as provider,
             pytest.raises(NetError, match=message),
         ):
-            search_scenes(WINDOW, "2021-01-01/2021-12-31", OneSlice(provider.url))
+            search_scenes(WINDOW, "2021-06-01/2021-06-30", f"stac:{provider.url}")
 
 
 @pytest.mark.parametrize(

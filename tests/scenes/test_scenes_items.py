@@ -14,9 +14,10 @@ from stac_helpers import BANDS, COGS, NAMES, ORIGINALS, RING, earth_search, plan
 
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
-from tessera.scenes._items import scene_of
+from tessera.scenes._items import named, scene_of
 from tessera.scenes.scene import Scene
 from tessera.scenes.stac_api import _address_of
+from tessera.scenes.table import SceneTable, read_scenes
 
 
 def read(item: Any) -> Scene | None:
@@ -276,6 +277,81 @@ def test_no_value_anywhere_breaks_more_than_its_item(
     assert len(said) < 2000
     if scene is not None:
         json.dumps([scene.key, scene.footprint, scene.photograph, scene.cloud_cover], allow_nan=False)
+
+
+QUERY = {"box": [5.0, 50.0, 6.0, 51.0], "first": "2020-12-31", "last": "2022-01-01", "sources": ["here"]}
+EDGES: list[tuple[str, list[Any]]] = [
+    ("id", ["a\nb", "\ud800", "\x7f", "x" * 300, "x" * 301, "\u202e"]),
+    (
+        "geometry",
+        [{"coordinates": [[x, y]]} for x in (-540.0, -361, -360, 181, 360, 361, 540) for y in (90, -90.0, 91)],
+    ),
+    ("geometry", [{"coordinates": [[5.0 + n / 1e5, 51.0] for n in range(count)]} for count in (2, 20_000, 20_001)]),
+    ("properties.datetime", ["2000-01-01", "2013-12-31T23:59:59Z", "2013-12-31T23:59:59-01:00", "9999-12-31"]),
+    ("properties.datetime", ["2100-12-31T23:59:59Z", "2100-12-31T23:59:59-01:00", "2101-01-01T00:00:00+01:00"]),
+    ("properties.platform", ["a\0", "\ud800", "x" * 199, "x" * 200, "\t"]),
+    ("properties.s2:datatake_id", ["a\nb", "x" * 199]),
+    ("properties.eo:cloud_cover", [0, 100, 10**400, 1e-320, -0.0]),
+    ("assets.red.href", ["HTTPS://h.example/x", "http:/x", "http:///x", "https:x", "//h.example/x"]),
+    ("assets.red.href", [f"https://h/{end}" for end in ("x" * 8182, "x" * 8183, "\ud800", "\x7f")]),
+]
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from([planetary(), earth_search()]),
+    st.lists(st.sampled_from(EDGES).flatmap(lambda edge: st.tuples(st.just(edge[0]), st.sampled_from(edge[1])))),
+    st.sampled_from(TOP) | st.sampled_from(PLACES),
+    st.none() | JSON,
+)
+def test_what_is_a_scene_is_taken_by_a_table_and_read_back(
+    tmp_path_factory: pytest.TempPathFactory, item: Any, edges: list[tuple[str, Any]], place: Any, value: Any
+) -> None:
+    """One rule: one bad item is left out, and never stops the table of all others."""
+    item = copy.deepcopy(item)
+    changes = [(tuple(path.split(".")), edge) for path, edge in edges]
+    if value is not None:
+        changes.append((place[1], value))
+    for (*folders, last), edge in changes:
+        holder = item
+        try:
+            for key in folders:
+                holder = holder[key]
+            holder[last] = edge
+        except (LookupError, TypeError):
+            continue  # another change took it away
+    scene, _ = tried(item)
+    if scene is not None:
+        table = SceneTable((scene,), QUERY)
+        assert read_scenes(table.write(tmp_path_factory.getbasetemp() / "one.parquet")) == table
+
+
+def tried(item: Any) -> tuple[Scene | None, str]:
+    try:
+        return read(item), ""
+    except InputError as error:
+        return None, str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"id": "a\nb"}, "id is 'a\\nb'"),
+        ({"id": "x" * 301}, "expected 1 to 300"),
+        ({"geometry": {"coordinates": [[5.0 + n / 1e5, 51.0] for n in range(20_001)]}}, "expected 1 to 20000 corners"),
+        ({"properties": radar()["properties"] | {"datetime": "2013-12-31T23:59:59Z"}}, "datetime"),
+        ({"properties": radar()["properties"] | {"platform": "a\0"}}, "platform"),
+        ({"assets": {"vv": {"href": "https://h/" + "x" * 8183}}}, "asset VV"),
+        ({"assets": {"vv": {"href": "HTTP:x"}}}, "asset VV"),
+    ],
+)
+def test_what_no_table_takes_is_no_scene(change: dict[str, Any], said: str) -> None:
+    item = radar() | change
+    scene, line = tried(item)
+    assert scene is None
+    assert line.startswith(named(item))
+    assert said in line.removeprefix(named(item))
+    assert line.isprintable()
 
 
 @given(st.dictionaries(st.sampled_from(["id", "properties", "assets", "geometry", "bbox", "links"]), JSON))

@@ -193,3 +193,89 @@ def test_another_source_without_a_valid_pixel_stands_in_for_nothing(error: NetEr
     images, record = lay({("one", "*"): error, ("empty", "*"): 0.0}, ((one,),), ((empty,),), stack="s1_desc")
     assert images is None
     assert len(record["lost"]) == 1
+
+
+@pytest.mark.parametrize("stack", ["s2", "s1_desc"])
+def test_no_file_is_read_again_because_of_another_one(stack: str) -> None:
+    """Ten photographs that fail one after the other cost their own files, and not those of all before them."""
+    make = s2 if stack == "s2" else s1
+    given: dict[tuple[str, str], Any] = {}
+    choices = []
+    for place in range(10):
+        bad, good = make(f"bad{place}"), make(f"good{place}")
+        column = np.where(np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE) % 10 == place, 1, 0)
+        for name in (bad.id, good.id):
+            given |= {
+                (name, "SCL"): np.where(column, 4, 9),
+                (name, "*"): 100 + place if stack == "s2" else column * 0.1,
+            }
+        given[bad.id, "B12" if stack == "s2" else "VH"] = CorruptError("x")
+        choices.append((bad, good))
+    fake = Fake(given)
+    images, record = lay_day(fake, stack, Day(DAY, (tuple(choices),)), Recipe(), SHAPE)
+    assert images is not None
+    assert len(record["fallbacks"]) == 10
+    assert len(fake.asked) == len(set(fake.asked)) == 10 * 2 * (len(S2_BANDS) + 1 if stack == "s2" else 2)
+
+
+@st.composite
+def days(draw: st.DrawFn, stack: str) -> tuple[Day, dict[tuple[str, str], Any]]:
+    """A day of a few photographs with a few copies each, some of whose files cannot be read."""
+    given: dict[tuple[str, str], Any] = {}
+    errors = st.sampled_from([CorruptError("c"), MissingError("m"), LoadError("l"), CredentialError("r")])
+    photographs = []
+    for place in range(draw(st.integers(1, 4))):
+        copies = []
+        for number in range(draw(st.integers(1, 3))):
+            name = f"{place}.{number}"
+            make = s2 if stack == "s2" else s1
+            copies.append(make(name, source=draw(st.sampled_from(["mpc", "other"]))))
+            bits = draw(st.lists(st.booleans(), min_size=SHAPE[0] * SHAPE[1], max_size=SHAPE[0] * SHAPE[1]))
+            seen = np.reshape(bits, SHAPE)
+            given[name, "SCL"] = np.where(seen, 4, 8)
+            given[name, "*"] = (
+                1000 * place + number + 5 if stack == "s2" else seen * (0.1 + 0.01 * place + 0.1 * number)
+            )
+            fails = draw(st.sampled_from(["", "", "SCL", "B02", "B12"] if stack == "s2" else ["", "", "VV", "VH"]))
+            if fails:
+                given[name, fails] = draw(errors)
+        photographs.append(tuple(copies))
+    return Day(DAY, (tuple(photographs),)), given
+
+
+@pytest.mark.parametrize("stack", ["s2", "s1_asc"])
+@given(data=st.data(), least=st.sampled_from([0.0, 40.0, 90.0]), radar=st.sampled_from(["first", "mean"]))
+def test_the_day_is_that_of_the_files_that_can_be_read(stack: str, data: Any, least: float, radar: Any) -> None:
+    """As if the copies that failed had never been there; and no file is asked for twice."""
+    day, given = data.draw(days(stack))
+    recipe = Recipe(min_coverage_s2=least, min_coverage_s1=least, radar_mosaic=radar)
+    fake = Fake(given)
+    try:
+        images, record = lay_day(fake, stack, day, recipe, SHAPE)
+    except (LoadError, CredentialError):
+        return
+    finally:
+        assert len(fake.asked) == len(set(fake.asked))
+    (photographs,) = day.choices
+    failed = {trouble["id"] for trouble in (*record["lost"], *record["fallbacks"])}
+    passed_by = {
+        scene.id
+        for copies in photographs
+        for scene in copies
+        for other in copies
+        # what a silent provider's other copies would have been
+        if other.id in failed and other.source == scene.source and isinstance(error_of(given, other), SILENT)
+    }
+    rest = [tuple(one for one in copies if one.id not in failed | passed_by) for copies in photographs]
+    want, told = lay_day(Fake(given), stack, Day(DAY, (tuple(filter(None, rest)),)), recipe, SHAPE)
+    assert (images is None) == (want is None)
+    for name, image in (images or {}).items():
+        np.testing.assert_array_equal(image, (want or {})[name])
+    assert told == {**record, "lost": [], "fallbacks": []}
+
+
+SILENT = (LoadError, CredentialError)
+
+
+def error_of(given: dict[tuple[str, str], Any], scene: Scene) -> object:
+    return next((value for (name, _), value in given.items() if name == scene.id and isinstance(value, NetError)), None)

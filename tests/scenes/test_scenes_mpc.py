@@ -218,11 +218,15 @@ def test_a_gateway_that_is_down_for_a_moment_costs_no_scene(
     for module in (tessera.scenes.mpc, tessera.scenes.stac_api):
         monkeypatch.setattr(module, "Web", partial(Web, delays=(0.01,) * 3))
     simulate(tmp_path / "scenes", Window(31, 64 * 1024, 548 * 1024, 16, 12), 2021, s2_dates=1, s1_dates=1)
-    faults = Faults(**{kind: At("/token", times=2)}, retry_after=None)
+    down: dict[str, Any] = {kind: At("/token", times=2)}
+    faults = Faults(retry_after=None, **down)
     with serve_scenes(tmp_path / "scenes", style="mpc", faults=faults) as provider:
-        source = PlanetaryComputer(
-            provider.url, tokens=provider.token_url, place=lambda href: tuple(href.split("/")[3:5])
-        )
+
+        def place(href: str) -> tuple[str, str]:
+            account, container = href.split("/")[3:5]
+            return account, container
+
+        source = PlanetaryComputer(provider.url, tokens=provider.token_url, place=place)
         href = next(href for href in provider.files if "B04" in href)
         assert "sig=" in source.address(href).url
         assert provider.count("/token") == 3

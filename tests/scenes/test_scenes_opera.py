@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opera_helpers import NOW, Cmr, granule, jwt, product, send
 
+import tessera.scenes.opera
 from tessera.base import InputError
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, PermanentError, Web
+from tessera.scenes._tally import Tally
 from tessera.scenes.opera import HOSTS, Opera, _months, expiry
 from tessera.scenes.scene import Scene
 from tessera.scenes.source import Address, Query, Source
@@ -179,6 +183,9 @@ def test_a_link_that_names_another_product_is_not_its_file(cmr: Cmr, opera: Oper
         ({"producer_granule_id": None, "title": None}, "expected products"),
         ({"time_start": "yesterday"}, "time_start 'yesterday'"),
         ({"time_start": None}, "time_start None"),
+        ({"time_start": "0001-01-01T00:00:00+14:00"}, "time_start '0001"),
+        ({"time_start": "1999-01-01T00:00:00Z"}, "expected a moment of 2014 to 2100"),
+        ({"polygons": [[" ".join(["37 -122"] * 20_001)]]}, "expected 1 to 20000 corners"),
         ({"polygons": []}, "no outline"),
         ({"polygons": 5}, "no outline"),
         ({"polygons": [[]]}, "no outline"),
@@ -256,6 +263,35 @@ def test_a_catalogue_without_an_end_is_left(cmr: Cmr, opera: Opera) -> None:
     with pytest.raises(CorruptError, match="pages of one month"):
         found(opera)
     assert len(cmr.asked) == 500
+
+
+def test_new_products_without_end_are_refused_in_bounded_memory(
+    cmr: Cmr, opera: Opera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tessera.scenes.opera, "Tally", partial(Tally, items=100))
+
+    def page(handler: Any) -> bool:
+        entries = [granule(product(f"T035-{len(cmr.asked):06d}-IW{n}"), bands=()) for n in (1, 2, 3)]
+        return send(handler, json.dumps({"feed": {"entry": entries}}), {"CMR-Search-After": "more"})
+
+    cmr.answer = page
+    with pytest.raises(PermanentError, match="more than 100 items"):
+        found(opera)
+    assert len(cmr.asked) == 34
+
+
+@pytest.mark.parametrize("status", [502, 504, 503])
+def test_a_gateway_that_is_down_for_a_moment_is_waited_for(cmr: Cmr, status: int) -> None:
+    """CMR has no question that is too large: of it 502 is no matter of size."""
+    cmr.orbits["ASCENDING"] = [granule(product())]
+    cmr.answer = lambda handler: len(cmr.asked) <= 2 and send(handler, "bad gateway", status=status)
+    source = Opera(f"{cmr.url}/search", at_once=1)
+    source._web = replace(source._web, delays=(0.001,) * 3)
+    assert len(found(source)) == 1
+    assert len(cmr.asked) == 4
+    cmr.answer = lambda handler: send(handler, "bad gateway", status=status)
+    with pytest.raises(LoadError, match=f"status {status}"):
+        found(source)
 
 
 @given(first=st.dates(dt.date(2014, 1, 1), dt.date(2030, 1, 1)), days=st.integers(0, 900))

@@ -17,6 +17,7 @@ from tessera.scenes._plan import Plan, plan_reads
 from tessera.scenes.period import Period, parse_period
 from tessera.scenes.recipe import Recipe
 from tessera.scenes.scene import Scene
+from tessera.scenes.table import SceneTable
 
 TAKE = "GS2A_20210601T105031_031012_N0{}.00"
 
@@ -77,6 +78,31 @@ def test_days_by_the_sun_or_by_utc() -> None:
     assert utc.optical[0].day == dt.date(2020, 12, 31)
     with pytest.raises(InputError, match="in 2020; catalogue mpc covers the area from 2021-01-01 to 2021-01-01"):
         plan_reads([late], east, parse_period(2020), Recipe(), ("mpc",))
+
+
+@given(
+    zone=st.sampled_from([1, 31, 60]),
+    column=st.integers(16, 81),
+    row=st.integers(-850, 900),
+    steps=st.lists(st.tuples(st.floats(-13, 13), st.floats(-3, 3)), min_size=1, max_size=6),
+    beyond=st.booleans(),
+)
+def test_the_scenes_near_a_window_give_the_plan_of_all(
+    zone: int, column: int, row: int, steps: list[tuple[float, float]], beyond: bool
+) -> None:
+    """A build looks at those alone."""
+    window = Window(zone, column * 1024, row * 1024, 1024, 1024)
+    west, south, _, _ = window.lonlat_bounds
+    scenes = [s2("here", footprint=((west, south), (west + 0.1, south + 0.1)))]
+    for number, (dx, dy) in enumerate(steps):
+        x, y = west + dx, max(-89.0, min(south + dy, 88.0))
+        corners = ((x, y), (x + 3.7, y), (x + 3.7, y + 1.0), (x, y + 1.0))
+        turned = corners if beyond else tuple(((x + 180.0) % 360.0 - 180.0, y) for x, y in corners)
+        scenes.append(s2(f"scene{number}", footprint=turned))
+    query = {"box": [-180, -90, 180, 90], "first": "2021-01-01", "last": "2021-12-31", "sources": ["mpc"]}
+    table = SceneTable(tuple(scenes), query)
+    made = [plan_reads(some, window, parse_period(2021), Recipe(), ("mpc",)) for some in (scenes, table.near(window))]
+    assert made[0] == made[1]
 
 
 def test_over_the_date_line_and_away_from_it() -> None:

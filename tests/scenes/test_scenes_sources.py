@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opera_helpers import NOW, Cmr, jwt, send
 
 from tessera.base import InputError
+from tessera.geo import parse_area
+from tessera.net import CorruptError, CredentialError, MissingError
+from tessera.scenes import SceneTable, build_cube, build_cubes
 from tessera.scenes.earth_search import EarthSearch
 from tessera.scenes.mpc import PlanetaryComputer
 from tessera.scenes.opera import Opera
-from tessera.scenes.sources import NAMES, parse_source
+from tessera.scenes.sources import NAMES, check_credentials, parse_source, sources_of
 from tessera.scenes.stac_api import StacApi
 from tessera.scenes.static import StaticCatalogue
 
@@ -123,3 +128,57 @@ def test_any_text_is_a_source_or_refused_in_one_line(text: str) -> None:
         sources, said = (), str(error)
     assert bool(sources) != bool(said)
     assert len(said.splitlines()) <= 1
+
+
+def test_the_root_of_an_api_without_its_hint(site: Cmr) -> None:
+    site.answer = lambda handler: send(handler, "no such page", status=404)
+    with pytest.raises(MissingError, match=rf"status 404.*a STAC API's root is written stac:{site.url}/v1\)$"):
+        parse_source(f"{site.url}/v1")
+    site.answer = lambda handler: send(handler, "<html>")
+    with pytest.raises(CorruptError, match=r"not JSON.* is written stac:"):
+        parse_source(f"{site.url}/v1")
+
+
+@pytest.fixture
+def site() -> Iterator[Cmr]:
+    made = Cmr()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("token", ["", "two words", jwt(exp=NOW - 1)])
+def test_a_token_that_cannot_work_is_told_before_anything_is_asked(
+    token: str, site: Cmr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EARTHDATA_TOKEN", raising=False)
+    source = Opera(site.url, token or None, now=lambda: NOW)
+    with pytest.raises(CredentialError) as caught:
+        check_credentials([EarthSearch(), source])
+    assert "set EARTHDATA_TOKEN" in str(caught.value)
+    assert "https://urs.earthdata.nasa.gov" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert site.asked == []
+    check_credentials([EarthSearch(), Opera(site.url, jwt(exp=NOW + 1), now=lambda: NOW)])
+
+
+@pytest.mark.parametrize("build", ["one", "many"])
+def test_a_build_without_its_token_asks_nothing(
+    build: str, site: Cmr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARTHDATA_TOKEN", "two words")
+    area, source = parse_area((5.30, 50.75, 5.302, 50.752)), Opera(site.url)
+    builds: dict[str, Callable[[], object]] = {
+        "one": lambda: build_cube(area, 2021, source=source, out=tmp_path / "c.zarr"),
+        "many": lambda: list(build_cubes(area, 2021, source=source)),
+    }
+    with pytest.raises(CredentialError, match="EARTHDATA_TOKEN"):
+        builds[build]()
+    assert site.asked == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sources_of_a_table(tmp_path: Path) -> None:
+    folder = catalogue(tmp_path / "c")
+    told = ["mpc", {"name": "opera"}, {"name": "mine", "asked": str(folder)}]
+    table = SceneTable((), {"box": [5, 50, 6, 51], "first": "2020-01-01", "last": "2020-12-31", "sources": told})
+    assert [source.name for source in sources_of(table)] == ["mpc", "opera", "mine"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
+import time
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -18,11 +21,13 @@ from urllib3 import HTTPResponse
 
 import tessera.net.web
 from tessera.base import InputError
-from tessera.net import CorruptError, LoadError, MissingError, NetError, OversizeError
+from tessera.net import CorruptError, LoadError, MissingError, NetError, OversizeError, PermanentError
 from tessera.scenes import SceneTable
+from tessera.scenes._tally import Tally, weight
 from tessera.scenes.earth_search import EarthSearch
+from tessera.scenes.scene import Scene
 from tessera.scenes.source import Query, Source
-from tessera.scenes.stac_api import StacApi, _months
+from tessera.scenes.stac_api import StacApi, _months, _Taken
 
 S2 = ("sentinel-2-l2a",)
 
@@ -245,6 +250,110 @@ def test_pages_in_circles() -> None:
     with pytest.raises(CorruptError, match="go in circles"):
         list(source.search(query()))
     assert len(web.asked) == 4
+
+
+def endless(make: Any) -> Reply:
+    """Pages without end, each at an address of its own."""
+    turn = iter(range(10**9))
+
+    def reply(*_: Any) -> Any:
+        number = next(turn)
+        return listed(make(number), links=[{"rel": "next", "href": f"{API}/search?p={number}"}])
+
+    return reply
+
+
+@pytest.mark.parametrize("make", [lambda _: [on("2021-06-09")], lambda _: [], lambda _: [{}]])
+def test_pages_that_bring_nothing_new_have_an_end(make: Any) -> None:
+    source, web = api(endless(make))
+    with pytest.raises(CorruptError, match="bring no new one"):
+        list(source.search(query()))
+    assert len(web.asked) <= 12
+
+
+def test_what_was_added_meanwhile_moves_pages_on() -> None:
+    """Small pages of what is known are borne for a while."""
+    days = [1, 2, 2, 1, 2, 3, 3, 3, 4]
+    source, _ = api(lambda *_: None)
+    pages = paged([on(f"2021-06-{day:02d}") for day in days], 1, "whole")
+    source._web = FakeWeb(pages)  # type: ignore[assignment]
+    assert names(source.search(query())) == [on(f"2021-06-{day:02d}")["id"] for day in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"collection": "other"},
+        {"assets": {}},
+        {"geometry": {"coordinates": [[5.0 + n / 1e4, 51] for n in range(900)]}},
+    ],
+)
+def test_new_items_without_end_are_refused_in_bounded_memory(
+    change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tessera.scenes.stac_api, "Tally", partial(Tally, items=1000, held=10**6))
+    source, web = api(endless(lambda turn: [on("2021-06-09", 5 * turn + n) | change for n in range(5)]))
+    with pytest.raises(PermanentError, match=r"more than 1000 items or 1000000 bytes.*smaller area") as caught:
+        list(source.search(query()))
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(web.asked) <= 201
+
+
+def test_what_is_asked_for_anew_in_parts_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is too large comes after many that were kept."""
+    monkeypatch.setattr(tessera.scenes.stac_api, "Tally", partial(Tally, items=45))
+    items = [on(f"2021-06-{day:02d}") for day in range(1, 31)]
+    whole = bounded(items, 100)
+
+    def reply(method: str, url: str, body: Any) -> Any:
+        first, after = span_of(body)
+        if (after - first).days > 16 and int(body.get("token", 0)) >= 20:
+            raise OversizeError("too large")
+        return whole(method, url, body)
+
+    source, _ = api(reply, page=10)
+    assert len(set(names(source.search(query())))) == 30
+
+
+def test_of_an_item_only_the_scene_is_kept() -> None:
+    item = on("2021-06-09") | {"more": "x" * 100_000}
+    taken = _Taken(Tally("x"))
+    assert taken.add(item, api(lambda *_: None)[0]._scene)
+    (scene,) = taken.items
+    assert isinstance(scene, Scene)
+    assert weight(scene) < 10_000
+    assert "x" * 1000 not in repr(scene)
+
+
+@pytest.mark.parametrize("more", [{"body": {"token": "x" * 10**5}}, {"href": f"{API}/search?{'x' * 10**5}"}])
+def test_a_next_page_that_takes_much_to_ask_for(more: dict[str, Any]) -> None:
+    link = {"rel": "next", "href": f"{API}/search", "method": "POST"} | more
+    source, web = api(lambda *_: listed([on("2021-06-09")], links=[link]))
+    with pytest.raises(CorruptError, match="to ask for its next page takes more than"):
+        list(source.search(query()))
+    assert len(web.asked) == 1
+
+
+def test_a_search_that_nobody_waits_for_ends_its_threads() -> None:
+    turn = iter(range(10**9))
+    pages = endless(lambda number: [on("2021-06-09", number)])
+
+    def reply(method: str, url: str, body: Any) -> Any:
+        if body is not None and span_of(body)[0].month == 1:
+            raise LoadError("the line broke")
+        next(turn)
+        time.sleep(0.001)
+        return pages(method, url, body)
+
+    before = set(threading.enumerate())
+    source, _ = api(reply)
+    with pytest.raises(LoadError):
+        list(source.search(query("2021-01-01", "2021-12-31")))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+    assert set(threading.enumerate()) <= before
+    assert next(turn) < 5000
 
 
 @pytest.mark.parametrize(

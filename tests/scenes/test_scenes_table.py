@@ -389,6 +389,30 @@ def test_a_page_that_unpacks_to_too_much_is_refused_by_its_header(good: Path, mo
         read_scenes(good)
 
 
+def test_outlines_of_many_corners_are_written_in_pages_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_table_file, "_PAGE_LIMIT", 1_800_000)
+    ring = tuple((5.0 + number / 1e4, 50.0) for number in range(500))
+    table = SceneTable(tuple(scene(f"s{number}", footprint=ring) for number in range(200)), QUERY)
+    assert read_scenes(table.write(tmp_path / "t.parquet")) == table
+
+
+@pytest.mark.parametrize("limit", ["_UNPACKED_LIMIT", "_FILE_LIMIT"])
+def test_what_would_not_be_read_is_not_written(limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_table_file, limit, 500)
+    with pytest.raises(InputError, match="1 scenes"):
+        SceneTable((scene(),), QUERY).write(tmp_path / "t.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_year_is_one_of_utc() -> None:
+    west = dt.timezone(dt.timedelta(hours=-7))
+    with pytest.raises(InputError, match="2014 to 2100"):
+        SceneTable((scene(moment=dt.datetime(2100, 12, 31, 20, tzinfo=west)),), QUERY)
+    assert SceneTable((scene(moment=dt.datetime(2100, 12, 31, 16, tzinfo=west)),), QUERY).scenes[0].moment.year == 2100
+
+
 def test_files_that_are_none(good: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not found"):
         read_scenes(tmp_path / "nothing.parquet")

@@ -54,17 +54,28 @@ def rows_of(about: dict[str, Any]) -> list[tuple[str, ...]]:
     for key, value in about.items():
         if key in ("dates", "lost"):
             continue
+        if key == "provenance":
+            rows += _provenance(value)
+            continue
         text = _text(value)
         if of_stack.get(key):
             text += f", {of_stack[key][0]} to {of_stack[key][-1]}"
         elif key == "period":
             text = "unknown" if value is None else f"{value[0]} to {value[1]}"
-        elif key == "provenance":
-            text = _text({inner: part for inner, part in value.items() if inner not in _SHOWN}) or "-"
         elif key == "scenes_lost":
             text = "unknown" if value is None else _text(value) + _lost(about["lost"])
         rows.append((key.replace("_", " "), text))
     return rows
+
+
+def _provenance(told: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A row an entry, empty ones left out; what the other rows say is not said again."""
+    found = [
+        (text_of(key).replace("_", " "), _text(value))
+        for key, value in told.items()
+        if key not in _SHOWN and value not in ({}, [], "", None)
+    ]
+    return [("provenance", "-" if not found else ""), *((f"  {name}", text) for name, text in found)]
 
 
 def _lost(entries: Any) -> str:
@@ -98,7 +109,11 @@ def _text(value: Any) -> str:
         )
     if isinstance(value, float):
         return f"{value:.12g}"
-    # a terminal obeys what it is sent
+    return text_of(value)
+
+
+def text_of(value: Any) -> str:
+    """A value of a stranger's file as text: a terminal obeys what it is sent."""
     return "".join(character if character.isprintable() else " " for character in str(value))
 
 

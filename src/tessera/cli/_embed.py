@@ -5,10 +5,22 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._scenes import period_of
+from ._made_from import refuse_other
+from ._scenes import (
+    asked_of,
+    hint_swapped,
+    in_words,
+    left_out_line,
+    now_and_then,
+    period_of,
+    scenes_of,
+    tell_line,
+    uncovered_line,
+)
 from ._show import step
 
 if TYPE_CHECKING:
@@ -35,6 +47,7 @@ class Wanted:
     year : under which the store keeps the embeddings
     source : as `build_cube` takes it
     recipe, reader, max_lost : as `build_cube` takes them
+    bbox : the area as it was given, where it was given so
     """
 
     area: Area
@@ -44,8 +57,9 @@ class Wanted:
     recipe: Recipe
     reader: str
     max_lost: int
+    bbox: str | None = None
 
-    @property
+    @cached_property
     def source_names(self) -> str:
         """Its sources' names, as a cube's provenance holds them."""
         from tessera.scenes import source_names
@@ -55,7 +69,17 @@ class Wanted:
     @property
     def identity(self) -> dict[str, Any]:
         """What the provenance of each of its cubes has."""
-        return {"period": self.period.told(), "source": self.source_names, "recipe": self.recipe.told()}
+        return {
+            "period": self.period.told(),
+            "source": self.source_names,
+            "recipe": self.recipe.told(),
+            "reader": self.reader,
+        }
+
+    @cached_property
+    def asked(self) -> str:
+        """Digest of what the source names, as two catalogues may have one id."""
+        return asked_of(self.source)
 
 
 def period_and_year(year: int | None, first: str | None, last: str | None) -> tuple[Period, int]:
@@ -84,53 +108,99 @@ def weights_of(given: str | None, model: str | None, names: str) -> str | None:
 
 
 def embed_scenes(
-    store: Store,
+    store: Store | None,
+    create: Callable[[], Store],
     encoder: Encoder,
     options: Options,
     wanted: Wanted,
     *,
     refresh: bool,
+    replace: bool,
     keep_cubes: bool,
     workers: Workers | None,
-) -> AreaReport:
+) -> tuple[Store, AreaReport]:
     """From scenes to the store, and say so.
+
+    Parameters
+    ----------
+    store : None where there is none yet
+    create : makes it, once scenes are known
+    replace : write over embeddings of other scenes or rules
 
     Raises
     ------
     InputError
-        No scene lies on any cell.
+        No scene lies on any cell, and a store that was made for them is gone; or the store holds the year from other
+        scenes or rules.
     """
     from tessera.base import InputError
-    from tessera.scale import embed_area
+    from tessera.scale import embed_area, places_of
 
-    table = _search(wanted, store.scratch() / "scenes", refresh=refresh)
-    with _bars() as (progress, building, tell):
-        report = embed_area(
-            store,
-            encoder,
-            wanted.area,
-            wanted.year,
-            _builder(wanted, table),
-            options,
-            identity=wanted.identity,
-            scenes=table.sha256,
-            refresh=refresh,
-            keep_cubes=keep_cubes,
-            workers=workers,
-            progress=progress,
-            building=building,
-            tell=tell,
-        )
-    cells = len(report.outcomes)
-    if len(report.empty) == cells:
-        raise InputError(f"none of {cells} cells has scenes; {report.empty[0][0]}: {report.empty[0][1]}")
+    asked = {"asked": wanted.asked}
+    if store is not None and not replace:
+        windows = [place.window for place in places_of(wanted.area, store.layout.shard)]
+        refuse_other(store, windows, wanted.year, wanted.identity | asked)
+    table = _search(wanted, None if store is None else store.scratch() / "scenes", refresh=refresh)
+    made = store is None
+    if store is None:
+        store = create()
+        if not wanted.source.endswith(".parquet"):
+            table.write(store.scratch() / "scenes" / _name_of(wanted))
+    try:
+        with _bars() as (progress, building, tell):
+            report = embed_area(
+                store,
+                encoder,
+                wanted.area,
+                wanted.year,
+                _builder(wanted, table),
+                options,
+                identity=wanted.identity,
+                asked=asked,
+                scenes=table.sha256,
+                refresh=refresh,
+                keep_cubes=keep_cubes,
+                workers=workers,
+                progress=progress,
+                building=building,
+                tell=tell,
+            )
+        cells = len(report.outcomes)
+        if len(report.empty) == cells:
+            first = report.empty[0][1]
+            # of several cells each has told its reason
+            said = f"; {report.empty[0][0]}: {first}" if cells == 1 else ""
+            raise InputError(f"none of {cells} cells has scenes{said}{hint_swapped(wanted.bbox, first)}")
+    except InputError:
+        if made:
+            _remove_bare(store)
+        raise
     print(
         f"{store.objects.root}: {report.written} cell{'s' * (report.written != 1)} written, "
         f"{report.skipped} already there, {len(report.empty)} without scenes, {len(report.refused)} refused"
     )
     if keep_cubes:
         print(f"cubes are kept in {store.scratch() / 'cubes'}")
-    return report
+    return store, report
+
+
+def _remove_bare(store: Store) -> None:
+    """Remove a store in a folder to which nothing was written and for which nothing was read; not where others work."""
+    import shutil
+    from contextlib import ExitStack, suppress
+
+    from tessera.base import TesseraError, file_lock
+    from tessera.store import open_store
+
+    folder = store.objects.folder
+    if folder is None:
+        return
+    with suppress(TesseraError, OSError), ExitStack() as held:
+        for lock in (folder / ".tessera" / "locks").glob("*.lock"):
+            held.enter_context(file_lock(lock, wait=False))
+        work = [path for path in store.scratch().rglob("*") if path.is_file() and path.parent.name != "scenes"]
+        if not work and not open_store(folder).years:
+            shutil.rmtree(folder)
 
 
 def check_refused(report: AreaReport) -> None:
@@ -145,8 +215,10 @@ def check_refused(report: AreaReport) -> None:
 
     if report.refused:
         cell, reason = report.refused[0]
+        # of several cells each has told its reason
+        said = f": {reason}" if len(report.outcomes) == 1 else ""
         raise TesseraError(
-            f"{len(report.refused)} of {len(report.outcomes)} cells were refused, such as {cell}: {reason}; run the "
+            f"{len(report.refused)} of {len(report.outcomes)} cells were refused, such as {cell}{said}; run the "
             "same command again to try what was lost anew, or with a greater --max-lost"
         )
 
@@ -176,33 +248,42 @@ def _builder(wanted: Wanted, table: SceneTable) -> Build:
     return build
 
 
-def _search(wanted: Wanted, folder: Path, *, refresh: bool) -> SceneTable:
-    """The scenes of the whole area: from an earlier run's search, or asked for once and kept."""
+def _name_of(wanted: Wanted) -> str:
+    """Of the file that keeps the answer to a search: another area, time or source has another."""
     import json
 
-    from tessera.base import InputError, sha256_hex
-    from tessera.scenes import read_scenes, search_scenes
+    from tessera.base import sha256_hex
 
     windows = [[part.zone, *part.window.bounds] for part in wanted.area.parts()]
-    query = json.dumps([windows, wanted.period.told(), wanted.source_names])
-    path, table, before = folder / f"{sha256_hex(query.encode())[:24]}.parquet", None, ""
+    query = json.dumps([windows, wanted.period.told(), wanted.source_names, wanted.asked])
+    return f"{sha256_hex(query.encode())[:24]}.parquet"
+
+
+def _search(wanted: Wanted, folder: Path | None, *, refresh: bool) -> SceneTable:
+    """The scenes of the whole area: from an earlier search, or asked for once and kept where there is a folder."""
+    from tessera.base import InputError
+    from tessera.scenes import check_credentials, parse_source, read_scenes, search_scenes
+
+    path = None if folder is None else folder / _name_of(wanted)
+    table, before = None, ""
     if wanted.source.endswith(".parquet"):
         table = read_scenes(wanted.source)
-    elif path.exists() and not refresh:
+    elif path is not None and path.exists() and not refresh:
         try:
             table, before = read_scenes(path), ", as found before (--refresh searches again)"
         except InputError:
             # a file of our own that was damaged
             table = None
     if table is None:
+        check_credentials(parse_source(wanted.source))
         with step("Searching scenes") as progress:
             table = search_scenes(wanted.area, wanted.period, wanted.source, progress=progress)
-        table.write(path)
-    optical = sum(scene.optical for scene in table.scenes)
-    print(
-        f"{wanted.source_names}: {optical} Sentinel-2 and {len(table.scenes) - optical} Sentinel-1 scenes of "
-        f"{wanted.period}{before}"
-    )
+        if path is not None:
+            table.write(path)
+    found = scenes_of(table, wanted.area, wanted.period)
+    print(f"{wanted.source_names}: {in_words(found)} of {wanted.period}{before}")
+    tell_line(left_out_line(table.left_out))
+    tell_line(uncovered_line(found, wanted.area) if found else "")
     return table
 
 
@@ -220,12 +301,15 @@ def _bars() -> Iterator[tuple[Progress, Progress, Callable[[CellOutcome, int, in
 
         def tell(outcome: CellOutcome, done: int, total: int) -> None:
             bars.update(pixels, description=f"Embedding, {done} of {total} cells")
-            if outcome.what != "skipped":
+            # of one cell that fails the last line says it
+            if outcome.what == "written" or (outcome.what != "skipped" and total > 1):
                 reason = f": {outcome.reason}" if outcome.reason else ""
                 print(f"{outcome.cell} {outcome.what}, {done} of {total} cells{reason}", file=sys.stderr)
 
-        yield (
-            lambda done, total: bars.update(pixels, completed=done, total=total),
-            lambda done, total: bars.update(scenes, completed=done, total=total),
-            tell,
-        )
+        def embedding(done: int, total: int) -> None:
+            bars.update(pixels, completed=done, total=total)
+
+        def reading(done: int, total: int) -> None:
+            bars.update(scenes, completed=done, total=total)
+
+        yield now_and_then(embedding, "Embedding", "pixels"), now_and_then(reading, "Reading scenes", "days"), tell

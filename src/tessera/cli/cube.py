@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +55,11 @@ def import_(
         with step("Writing the cube") as progress:
             cube = write_cube(placed, out, progress=progress)
     print(f"{out}: {_one_line(cube)}")
+    if cube.grid is None:
+        print(
+            f"{out} has no place: tessera embed refuses it until it is imported with --crs, --west and --north",
+            file=sys.stderr,
+        )
 
 
 def _placed_dpixel(folder: Path, year: int | None, crs: str | None, west: float | None, north: float | None) -> Any:
@@ -96,8 +102,10 @@ def export(
     print(f"{export_dpixel(cube, out)}: {_one_line(cube)}")
     if cube.grid is not None:
         _, _, west, _, _, north = cube.grid.transform
+        year = f"--year {cube.year} " if cube.year is not None else ""
         print(
-            f"a d-pixel folder has no CRS; import it with --crs {cube.grid.crs} --west {west:.10g} --north {north:.10g}"
+            f"a d-pixel folder has no CRS and no year; import it with {year}--crs {cube.grid.crs} --west {west:.10g} "
+            f"--north {north:.10g}"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ._scenes import (
+    LEAST_SEEN,
     FromOption,
     MaxLostOption,
     PublishedOption,
@@ -16,9 +17,18 @@ from ._scenes import (
     SourceOption,
     ToOption,
     YearOption,
+    area_of,
+    asked_of,
+    hint_swapped,
+    in_words,
+    left_out_line,
     named_parts,
+    now_and_then,
     period_of,
     recipe_of,
+    scenes_of,
+    tell_line,
+    uncovered_line,
 )
 from ._show import one_of, step
 
@@ -45,41 +55,66 @@ def build(
 
     Example: tessera cube build --source earth-search,opera --bbox 5.237,50.681,5.270,50.702 --year 2023 -o cube.zarr
     """
-    from tessera.geo import parse_area
-    from tessera.scenes import build_cube
+    from tessera.cubes import sweep_spool
+    from tessera.scenes import NoScenesError, build_cube
 
     period, recipe = period_of(year, first, last), recipe_of(published, setting)
     _, value = one_of(bbox=bbox, aoi=aoi, tile=tile)
-    parts = parse_area(value).parts()
+    parts = area_of(bbox, value).parts()
     for part, target in zip(parts, named_parts(out, [part.zone for part in parts]), strict=True):
-        if _is_there(target, part.window, period, source, recipe):
+        if _is_there(target, part.window, period, source, recipe, reader):
+            sweep_spool(target)
             print(f"{target}: already there, of the same area, time, source and rules; remove it to build it anew")
             continue
-        with step(f"Reading scenes of zone {part.zone}", unit="days") as progress:
-            cube = build_cube(
-                part.window,
-                period,
-                source=source,
-                out=target,
-                recipe=recipe,
-                reader=reader,
-                max_lost=max_lost,
-                progress=progress,
-            )
+        title = f"Reading scenes of zone {part.zone}"
+        try:
+            with step(title, unit="days") as progress:
+                cube = build_cube(
+                    part.window,
+                    period,
+                    source=source,
+                    out=target,
+                    recipe=recipe,
+                    reader=reader,
+                    max_lost=max_lost,
+                    asked=asked_of(source),
+                    progress=now_and_then(progress, title, "days"),
+                )
+        except NoScenesError as error:
+            raise NoScenesError(f"{error}{hint_swapped(bbox, str(error))}") from None
         print(f"{target}: {one_line(cube)}")
+        tell_line(left_out_line(cube.provenance.get("left_out", {})))
+        tell_line(_uncovered(cube))
 
 
-def _is_there(target: Path, window: Any, period: Any, source: str, recipe: Any) -> bool:
-    """Whether a cube of this window, period, source and recipe is there already; another in its place is an error."""
+def _uncovered(cube: Any) -> str:
+    """A line where a part of the area was never seen, "" where every pixel was, but for one in a hundred."""
+    from tessera.cubes import clear_counts
+
+    counts, _ = clear_counts(cube)
+    share = float((counts == 0).mean())
+    if share < LEAST_SEEN:
+        return ""
+    return f"{share:.0%} of the pixels have no clear Sentinel-2 observation; the scenes may not cover the whole area"
+
+
+def _is_there(target: Path, window: Any, period: Any, source: str, recipe: Any, reader: str) -> bool:
+    """Whether a cube of this window, period, source, recipe and reader is there; another in its place is an error."""
     from tessera.base import InputError
     from tessera.cubes import open_cube
     from tessera.scenes import source_names
 
     if not target.exists():
         return False
-    cube = open_cube(target)
-    wanted = {"period": period.told(), "source": source_names(source), "recipe": recipe.told()}
+    try:
+        cube = open_cube(target)
+    except InputError as error:
+        raise InputError(f"{target} exists and is no whole cube ({error}); expected a new path for the cube") from None
+    wanted = {"period": period.told(), "source": source_names(source), "recipe": recipe.told(), "reader": reader}
     other = [name for name, value in wanted.items() if cube.provenance.get(name) != value]
+    # cubes of older versions do not say it
+    if "source" not in other and cube.provenance.get("asked", asked_of(source)) != asked_of(source):
+        other.insert(0, "catalogue or table of that name")
     if cube.grid != window.grid:
         other.insert(0, "area")
     if other:
@@ -110,11 +145,14 @@ def scenes(
         raise InputError(f"{out} does not end in .parquet; expected the name of a table of scenes")
     if out.exists():
         raise InputError(f"{out} exists; expected a new path for the table")
+    area = area_of(bbox, value)
     with step("Searching") as progress:
-        table = search_scenes(value, period, source, progress=progress)
+        table = search_scenes(area, period, source, progress=progress)
     table.write(out)
-    optical = sum(scene.optical for scene in table.scenes)
-    print(f"{out}: {optical} Sentinel-2 and {len(table.scenes) - optical} Sentinel-1 scenes")
+    found = scenes_of(table, area, period)
+    print(f"{out}: {in_words(found)} of {period}")
+    tell_line(left_out_line(table.left_out))
+    tell_line(uncovered_line(found, area))
 
 
 def one_line(cube: Any) -> str:

@@ -22,8 +22,8 @@ def doctor(
 ) -> None:
     """Look at Python and packages, memory, disk and devices, and ask each source for a scene and the start of a file.
 
-    Nothing is changed. Exits 0 when nothing failed, 1 when something did. A source that is not asked for by name only
-    warns, unless none works.
+    A table of scenes is read, and nothing searched. Nothing is changed. Exits 0 when nothing failed, 1 when something
+    did. A source that is not asked for by name only warns, unless none works.
 
     Example: tessera doctor --source mpc --out /data/cubes
     """

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._scenes import FromOption, MaxLostOption, PublishedOption, ReaderOption, SetOption, ToOption, recipe_of
+from ._made_from import refuse_other, told_of
+from ._scenes import FromOption, MaxLostOption, PublishedOption, ReaderOption, SetOption, ToOption, area_of, recipe_of
 from ._show import one_of, step
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def embed(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Search and read again, also of cells that are finished.")
     ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a year that was made from another period, source or rules.")
+    ] = False,
     keep_cubes: Annotated[
         bool, typer.Option("--keep-cubes", help="Keep the cubes of an area beside the unfinished work.")
     ] = False,
@@ -92,10 +96,8 @@ def embed(
     more |= {"--refresh": refresh, "--keep-cubes": keep_cubes, "--weights": weights}
     _check_inputs(cubes or [], [f"--{name}" for name in places], [name for name, value in more.items() if value])
     if cubes:
-        _embed_cubes(cubes, year, source, how)
+        _embed_cubes(cubes, year, source, how, replace=replace)
         return
-
-    from tessera.geo import parse_area
 
     from ._embed import Wanted, check_refused, embed_scenes, period_and_year, weights_of
 
@@ -103,9 +105,20 @@ def embed(
     _, origin = one_of(source=source, scenes=None if scenes is None else str(scenes))
     period, its_year = period_and_year(year, first, last)
     recipe = recipe_of(published, setting)
-    wanted = Wanted(parse_area(where), period, its_year, origin, recipe, reader, max_lost)
-    store, encoder, options, pool = how.begin(weights_of(weights, model, wanted.source_names))
-    report = embed_scenes(store, encoder, options, wanted, refresh=refresh, keep_cubes=keep_cubes, workers=pool(Path()))
+    wanted = Wanted(area_of(bbox, where), period, its_year, origin, recipe, reader, max_lost, bbox)
+    chosen = weights_of(weights, model, wanted.source_names)
+    store, encoder, options, pool = how.begin(chosen, "--weights")
+    store, report = embed_scenes(
+        store,
+        lambda: how.create(encoder, options),
+        encoder,
+        options,
+        wanted,
+        refresh=refresh,
+        replace=replace,
+        keep_cubes=keep_cubes,
+        workers=pool(Path()),
+    )
     _update_manifest(store)
     check_refused(report)
 
@@ -124,25 +137,38 @@ class _How:
     min_s1: int
     seed: int
 
-    def begin(self, weights: str | None) -> tuple[Store, Encoder, Options, Callable[[Path], Workers | None]]:
-        """The store, the encoder, its options, and what makes the workers for a cube.
+    def begin(
+        self, weights: str | None, option: str
+    ) -> tuple[Store | None, Encoder, Options, Callable[[Path], Workers | None]]:
+        """The store, None where there is none yet, the encoder, its options, and what makes the workers for a cube.
 
         Parameters
         ----------
         weights : whose statistics to bind, "mpc" or "aws"
+        option : that says so
         """
+        from tessera.base import InputError
         from tessera.encode import Draw, load_encoder
         from tessera.scale import Workers, devices_for
 
+        if weights is None and self.model == "v1.1":
+            raise InputError(f"v1.1 has weights for scenes of mpc and of aws; expected {option} mpc or {option} aws")
         devices = devices_for(self.device, self.workers)
         encoder = load_encoder(self.model, weights, device=devices[0], precision=self.precision)
         options = encoder.options(self.dims, min_s2=self.min_s2, min_s1=self.min_s1, draw=Draw(self.seed))
-        store = _open_or_create(self.out, options.dims, encoder)
+        store = _open(self.out, options.dims, encoder, option)
 
         def pool(cube: Path) -> Workers | None:
             return Workers(cube, self.model, weights, encoder.precision, devices) if len(devices) > 1 else None
 
         return store, encoder, options, pool
+
+    def create(self, encoder: Encoder, options: Options) -> Store:
+        """The store, which was not there a moment ago."""
+        from tessera.store import create_store
+
+        found = _open(self.out, options.dims, encoder, "--weights")
+        return create_store(self.out, options.dims, encoder) if found is None else found
 
 
 def _check_inputs(cubes: list[Path], places: list[str], more: list[str]) -> None:
@@ -157,7 +183,7 @@ def _check_inputs(cubes: list[Path], places: list[str], more: list[str]) -> None
         raise InputError("nothing to embed; expected cubes, or an area: --bbox, --aoi or --tile, --year and --source")
 
 
-def _embed_cubes(cubes: list[Path], year: int | None, source: str | None, how: _How) -> None:
+def _embed_cubes(cubes: list[Path], year: int | None, source: str | None, how: _How, *, replace: bool) -> None:
     from tessera.base import InputError
     from tessera.cubes import open_cube
     from tessera.geo import Window
@@ -171,7 +197,10 @@ def _embed_cubes(cubes: list[Path], year: int | None, source: str | None, how: _
         except InputError as error:
             raise InputError(f"{path}: {error}; give it one with tessera cube import --crs --west --north") from None
         opened.append((path, cube, _year(cube, year, path)))
-    store, encoder, options, pool = how.begin(source)
+    found, encoder, options, pool = how.begin(source, "--source")
+    store = how.create(encoder, options) if found is None else found
+    for _, cube, its_year in () if replace else opened:
+        refuse_other(store, [Window.of_grid(cube.grid)], its_year, told_of(cube.provenance))
     for path, cube, its_year in opened:
         with step(f"Embedding {path.name}", unit="px") as progress:
             written, skipped = embed_cube(
@@ -203,22 +232,25 @@ def _update_manifest(store: Store) -> None:
         print(line, file=sys.stderr)
 
 
-def _open_or_create(out: str, dims: int, encoder: Encoder) -> Store:
+def _open(out: str, dims: int, encoder: Encoder, option: str) -> Store | None:
+    """The store, None where nothing is; `option` says whose statistics the weights have."""
     from tessera.base import InputError
-    from tessera.store import NoStoreError, create_store, open_store
+    from tessera.store import NoStoreError, open_store
 
-    if "://" not in out and not Path(out).exists():
-        return create_store(out, dims, encoder)
+    local = "://" not in out
+    if local and not Path(out).exists():
+        return None
     try:
         store = open_store(out)
-    except NoStoreError:
-        if "://" not in out:
-            raise
-        return create_store(out, dims, encoder)
+    except NoStoreError as error:
+        if not local:
+            return None
+        raise InputError(f"{out} exists and is no store ({error}); expected a store or a new path") from None
     if store.model.sha256 != encoder.identity.sha256 or store.dims != dims:
         raise InputError(
             f"{out} holds {store.dims} dims of {store.model.name} ({store.model.sha256[:12]}); "
-            f"given {dims} of {encoder.identity.name} ({encoder.identity.sha256[:12]}), other weights or statistics"
+            f"given {dims} of {encoder.identity.name} ({encoder.identity.sha256[:12]}), other weights or statistics; "
+            f"--model, {option} and --dims choose them"
         )
     return store
 

@@ -7,7 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from . import store_check, store_coverage, store_exchange, store_preview
+from ._made_from import in_words
 from ._show import print_json, print_table
+
+_MOST = 5
+"""Inputs of a year that are shown."""
 
 app = typer.Typer(help="Stores: years of embeddings at a path or URL.", no_args_is_help=True)
 app.command("preview")(store_preview.preview)
@@ -56,4 +60,10 @@ def info(
                 f"{pixels['no_data']:,} without data, {cells['bytes'] / 1e6:,.1f} MB",
             )
         )
+        made = cells["made_from"]
+        for told in made[:_MOST]:
+            count = f" ({told['cells']} cell{'s' * (told['cells'] != 1)})" if len(made) > 1 else ""
+            rows.append((f"{year} from", in_words(told) + count))
+        if len(made) > _MOST:
+            rows.append((f"{year} from", f"{len(made) - _MOST} more (--json)"))
     print_table(rows)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 S2_FOLDERS = ("red", "blue", "green", "nir", "nir08", "rededge1", "rededge2", "rededge3", "swir16", "swir22")
 """Folders of the bands, in the order of `S2_BANDS`."""
 SCL_KEPT = (4, 5, 6, 7, 10, 11)
-"""Scene classes that count as clear: vegetation, bare, water, unclassified, thin cirrus, snow; as the published stacker
-has them, and `tessera.scenes` too."""
+"""Scene classes that count as clear: vegetation, bare, water, unclassified, thin cirrus, snow. The published
+preprocessing drops 0 no data, 1 saturated, 2 dark area, 3 cloud shadow, 8 and 9 cloud, and keeps the rest."""
 SCL_CLEAR = 4
 """Class that is written for a clear pixel, since a cube keeps no classes; 0 (no data) for any other."""
 _OPTICAL, _RADAR, _SCL = "data_raw", "data_sar_raw", "scl"
@@ -103,7 +103,7 @@ def import_geotiff(
             grid = Window.of_grid(raster.grid).grid
         except InputError:
             grid = raster.grid
-        return spool.finish(grid, _provenance(dates, year))
+        return spool.finish(grid, _provenance(dates, year), [(stack, day) for stack, day, _ in dates])
 
 
 def _provenance(dates: list[tuple[str, dt.date, dict[str, Path]]], year: int | None) -> dict[str, Any]:

@@ -21,13 +21,13 @@ import os
 import shutil
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, read_json, sync_folder, write_atomic
+from tessera.base import InputError, TesseraError, read_json, sync_folder, write_atomic
 
 from ._work import WORK, disk, drop, empty, held
 from ._zarr import STACKS, chunks_of, create_array, start_cube
@@ -35,7 +35,7 @@ from .cube import S1_BANDS, S2_BANDS, PixelCube
 from .disk import open_cube
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -56,7 +56,7 @@ def open_spool(target: str | Path, about: dict[str, Any], shape: tuple[int, int]
     """Hold the work folder of a cube; what an earlier run of the same work finished there is taken up.
 
     A folder that was begun with another `about` or shape is begun anew. It stays when the block ends with an error or
-    before `finish`, and is gone after `finish`.
+    before `finish`, unless it holds neither a date nor a note, and is gone after `finish`.
 
     Parameters
     ----------
@@ -73,16 +73,12 @@ def open_spool(target: str | Path, about: dict[str, Any], shape: tuple[int, int]
     """
     target = Path(target)
     work = {"format": _FORMAT, "version": _VERSION, "about": _as_json(about), "shape": [int(side) for side in shape]}
-    folder = target.with_name(f"{target.name}.part")
+    folder = _work_of(target)
     if target.exists() and not folder.is_dir():
         raise InputError(f"{target} exists; expected a new path for the cube")
     with held(folder):
         if target.exists():
-            # the cube appeared, and then its writer was stopped
-            moved = (folder / _ORDER).exists() and not (folder / "cube").exists()
-            if moved or not (folder / WORK).exists():
-                empty(folder)
-                drop(folder)
+            _sweep(folder)
             raise InputError(f"{target} exists; expected a new path for the cube")
         with disk(folder):
             if _read(folder / WORK) != work:
@@ -95,6 +91,45 @@ def open_spool(target: str | Path, about: dict[str, Any], shape: tuple[int, int]
             if spool.finished:
                 empty(folder)
                 drop(folder)
+            elif spool.is_bare():
+                # an error that is under way says more than one of tidying up
+                with suppress(TesseraError):
+                    empty(folder)
+                    drop(folder)
+
+
+def sweep_spool(target: str | Path) -> None:
+    """Remove the work folder of a cube whose writer was stopped just after the cube had appeared.
+
+    Where there is no cube, or another process works there, or the folder is none of these, all is left as it is.
+
+    Parameters
+    ----------
+    target : folder of the cube
+
+    Raises
+    ------
+    TesseraError
+        The disk refuses; the system has no file locks (Windows).
+    """
+    target = Path(target)
+    folder = _work_of(target)
+    if target.exists() and folder.is_dir():
+        with suppress(InputError), held(folder):
+            if target.exists():
+                _sweep(folder)
+
+
+def _work_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove a work folder, held, whose cube is there, if it is that cube's."""
+    moved = (folder / _ORDER).exists() and not (folder / "cube").exists()
+    if moved or not (folder / WORK).exists():
+        empty(folder)
+        drop(folder)
 
 
 class CubeSpool:
@@ -116,6 +151,11 @@ class CubeSpool:
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._take_apart()
         self._load()
+
+    def is_bare(self) -> bool:
+        """Whether it holds neither a finished date nor a note of the caller's."""
+        with self._lock:
+            return not self._records and not any((self.folder / "notes").glob("*"))
 
     def record(self, stack: str, day: dt.date) -> dict[str, Any] | None:
         """The record of a finished date, None where it is not finished.
@@ -170,8 +210,10 @@ class CubeSpool:
             finally:
                 shutil.rmtree(part, ignore_errors=True)
 
-    def finish(self, grid: Grid | None, provenance: dict[str, Any]) -> PixelCube:
-        """Put the cube together from every finished date, in order of day, and let it appear under its name.
+    def finish(
+        self, grid: Grid | None, provenance: dict[str, Any], dates: Iterable[tuple[str, dt.date]] | None = None
+    ) -> PixelCube:
+        """Put the cube together from finished dates, in order of day, and let it appear under its name.
 
         The same dates give the same bytes, those of `write_cube`. Stopped at any moment, it can be called again.
 
@@ -179,16 +221,21 @@ class CubeSpool:
         ----------
         grid : CRS and transform of the cube
         provenance : plain values
+        dates : stacks and days that the cube is of; whatever else an earlier run finished is left out. None: all
 
         Raises
         ------
         InputError
-            The grid is of another shape, or the provenance is not plain.
+            The grid is of another shape, the provenance is not plain, or a date is not finished.
         TesseraError
             The disk is full or refuses; dates that are finished stay.
         """
         with self._lock:
-            given = sorted(key for key, kept in self._records.items() if kept["given"])
+            wanted = sorted(self._records if dates is None else set(dates))
+            missing = [f"{day} of {stack}" for stack, day in wanted if (stack, day) not in self._records]
+            given = [key for key in wanted if key in self._records and self._records[key]["given"]]
+        if missing:
+            raise InputError(f"{missing[0]} is not finished; expected every date of the cube")
         order = {stack: [day for kind, day in given if kind == stack] for stack in _KINDS}
         cube = self._outline(order, grid, provenance)
         with disk(self.folder):

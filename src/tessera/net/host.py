@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further attempt, each lengthened by up to a half at random; 8 to 12 s in all."""
 PATIENCE = 120.0
-"""Seconds within which the last attempt is made, whatever their number."""
+"""Seconds of a request's own attempts and pauses within which the last attempt is made, whatever their number."""
 UNREACHED = 3
 """Further attempts where no server was reached: some five seconds."""
 _MOMENT = 1e-3
@@ -47,26 +47,32 @@ class Host:
     def ask(self, request: Callable[[], Result], delays: Sequence[float] = DELAYS) -> Result:
         """Make a request, again after a while when the host is busy or the line broke; all others wait with it.
 
-        A server that says how long to wait is obeyed, where that is within the patience.
+        A server that says how long to wait is obeyed, where that is within the patience. What others were told to wait
+        does not count against it. After the second attempt, none is made that would end beyond the patience if it
+        took as long as the one before: a server that stays silent is not asked for as often as one that refuses.
 
         Raises
         ------
         LoadError
             It failed so often; and whatever else `request` raises, at once.
         """
-        began = time.monotonic()
+        own = 0.0
         for attempt, delay in enumerate(delays):
             try:
                 with self._slot():
+                    began = time.monotonic()
                     return request()
             except ChangedError:
                 raise
             except LoadError as error:
+                lasted = time.monotonic() - began
                 pause = delay * (1 + random.random() / 2)  # noqa: S311 - spreads attempts, guards nothing
                 pause = max(pause, error.retry_after or 0.0)
                 with self._lock:
                     self._quiet_until = max(self._quiet_until, time.monotonic() + min(pause, PATIENCE))
-                if time.monotonic() + pause - began > PATIENCE or (not error.reached and attempt >= UNREACHED):
+                own += lasted + pause
+                ends = own + (lasted if attempt else 0.0)
+                if ends > PATIENCE or (not error.reached and attempt >= UNREACHED):
                     raise
                 time.sleep(pause)
         with self._slot():

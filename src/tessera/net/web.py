@@ -26,11 +26,16 @@ from .host import host_of
 if TYPE_CHECKING:
     import urllib3
 
+    from ._lines import Clock
+
 PATIENT_DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds before each further attempt: a provider of scenes throttles for minutes, not seconds."""
 SLOWEST = 64_000.0
 """Bytes a second below which an answer is given up after `_SECONDS`; a satellite line gives ten times as much."""
 _SECONDS = 60.0
+_SILENCE = 40.0
+"""Seconds from the first attempt to connect within which status and headers are there, redirects included, and that may
+pass without a byte of a body: Earth Search's gateway waits 29 s for its own server. Asked twice, that is 80 s."""
 _CONNECT_SECONDS = 20.0
 _READ = 1024 * 1024
 _REDIRECTS = 5
@@ -127,15 +132,16 @@ class Web:
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int, span: Any
     ) -> Answer:
         where = _shown(url)
+        clock = _clock()
         # by hand, as urllib3 reads the body of a redirect to its end, which may never come
         for _ in range(_REDIRECTS + 1):
-            answer = _sent(method, url, headers, body, where)
+            answer = _sent(method, url, headers, body, where, clock)
             try:
                 with _told(where):
                     moved = answer.headers.get("location") if answer.status in _MOVED else None
                     if moved is None:
                         return self._take(answer, where, limit, span)
-                    _short(answer, where)
+                    _short(answer)
             finally:
                 # a body that was taken whole has given its line back already
                 answer.close()
@@ -151,7 +157,7 @@ class Web:
     def _take(self, answer: urllib3.BaseHTTPResponse, where: str, limit: int, span: Any) -> Answer:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         if answer.status not in (200, 206):
-            self._refuse(answer.status, _short(answer, where), headers, where)
+            self._refuse(answer.status, _short(answer), headers, where)
         size = _number(headers.get("content-length"))
         expected = size
         if span is not None:
@@ -173,7 +179,7 @@ class Web:
             raise CorruptError(f"{where}: a part came; expected the whole file")
         elif size is not None and size > limit:
             raise OversizeError(f"{where} has {size} bytes; at most {limit} are read")
-        data = _body(answer, limit + 1, where)
+        data = _body(answer, limit + 1)
         if expected is not None and len(data) < expected:
             raise LoadError(f"{where}: {len(data)} of {expected} bytes came")
         if len(data) > limit or (expected is not None and len(data) > expected):
@@ -206,14 +212,23 @@ def _usual(status: int) -> type[NetError]:
     return PermanentError
 
 
+def _clock() -> Clock:
+    _pool()
+    from ._lines import Clock
+
+    return Clock(_SILENCE, _SECONDS, SLOWEST)
+
+
 def _sent(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | None, where: str
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, where: str, clock: Clock
 ) -> urllib3.BaseHTTPResponse:
     """The beginning of an answer; its body is still to come."""
     from urllib3 import Timeout
 
+    from ._lines import timed
+
     try:
-        with _told(where):
+        with _told(where), timed(clock):
             return _pool().request(
                 method,
                 url,
@@ -222,7 +237,7 @@ def _sent(
                 # trying again is this package's matter, which lets all users of a host wait
                 retries=False,
                 redirect=False,
-                timeout=Timeout(connect=_CONNECT_SECONDS, read=_SECONDS),
+                timeout=Timeout(connect=_CONNECT_SECONDS, read=_SILENCE),
                 preload_content=False,
                 decode_content=False,
             )
@@ -233,7 +248,15 @@ def _sent(
 @contextmanager
 def _told(where: str) -> Iterator[None]:
     """Errors of the line as ours; their own texts hold whole addresses and headers, and stay behind."""
-    from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError, SSLError
+    from urllib3.exceptions import (
+        ConnectTimeoutError,
+        HTTPError,
+        LocationValueError,
+        NameResolutionError,
+        NewConnectionError,
+        ReadTimeoutError,
+        SSLError,
+    )
 
     try:
         yield
@@ -241,9 +264,15 @@ def _told(where: str) -> Iterator[None]:
         raise PermanentError(f"{where}: no secure line to the server ({error})") from None
     except LocationValueError:
         raise PermanentError(f"{where} leads to an address that is none") from None
+    except ReadTimeoutError:
+        raise LoadError(f"{where}: the server is silent or too slow") from None
+    except NameResolutionError:
+        raise LoadError(
+            f"{where}: the host's name could not be resolved; look at the network, or run tessera doctor", reached=False
+        ) from None
     except HTTPError as error:
         # a name that is not known, or nobody who listens
-        reached = not isinstance(error, NewConnectionError)
+        reached = not isinstance(error, NewConnectionError | ConnectTimeoutError)
         raise LoadError(f"{where}: the line broke ({type(error).__name__})", reached=reached) from None
 
 
@@ -251,30 +280,27 @@ def _told(where: str) -> Iterator[None]:
 def _pool() -> urllib3.PoolManager:
     """One for all: lines are kept open between requests."""
     require("urllib3", extra="scenes", purpose="asking providers of scenes")
-    import urllib3
+    from ._lines import line_pool
 
-    return urllib3.PoolManager(num_pools=32, maxsize=64)
+    return line_pool()
 
 
-def _body(answer: urllib3.BaseHTTPResponse, most: int, where: str) -> bytes:
-    """At most so many bytes, from a server that is not slower than the slowest allowed."""
+def _body(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:
+    """At most so many bytes."""
     parts: list[bytes] = []
     taken = 0
-    began = time.monotonic()
     while taken < most:
         part = answer.read1(min(_READ, most - taken))
         if not part:
             break
         parts.append(part)
         taken += len(part)
-        if time.monotonic() - began > _SECONDS + taken / SLOWEST:
-            raise LoadError(f"{where}: {taken} bytes in {time.monotonic() - began:.0f} s, too slow")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _short(answer: urllib3.BaseHTTPResponse, where: str) -> bytes:
+def _short(answer: urllib3.BaseHTTPResponse) -> bytes:
     """The beginning of a body that nobody waits for; where that is all of it, the line is used again."""
-    data = _body(answer, _REFUSAL, where)
+    data = _body(answer, _REFUSAL)
     if len(data) < _REFUSAL:
         answer.release_conn()
     return data

@@ -6,9 +6,10 @@ import json
 import shutil
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tessera.base import InputError, TesseraError, file_lock, sha256_hex
@@ -16,7 +17,6 @@ from tessera.cubes import open_cube
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
-    from concurrent.futures import Future
     from pathlib import Path
     from types import TracebackType
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN = 1.0
 """Seconds after which a cell that another process is at is looked at again."""
+_PARTING = 3.0
+"""Seconds that the cube ahead has to stop in good order; one that waits for a server or a disk is left."""
 
 
 class EmptyCellError(InputError):
@@ -106,6 +108,7 @@ class CellCubes:
     scratch : of the store; cubes lie in its folder `cubes`, locks beside it
     label : part of every cube's name, such as a year
     identity : entries that every cube's provenance has; plain values as JSON gives them back
+    asked : entries that tell cubes of one identity apart, and that their provenance is given when they are taken
     scenes : digest of what cubes are built from; what was begun from others is not taken up
     build : makes a cube
     is_finished : asks the store whether a place needs no cube
@@ -116,6 +119,7 @@ class CellCubes:
     scratch: Path
     label: str
     identity: dict[str, Any]
+    asked: dict[str, Any]
     scenes: str
     build: Build
     is_finished: Callable[[Place], bool]
@@ -125,21 +129,21 @@ class CellCubes:
 
     def one_ahead(self, places: Iterable[Place]) -> Generator[Made, None, None]:
         """Each place with its cube; while the caller has one, a thread makes the next and then waits."""
-        pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-cube")
-        waiting: deque[Future[Made]] = deque()
+        maker, waiting = _Maker(self._make), deque[Future[Made]]()
         try:
             for place in places:
-                waiting.append(pool.submit(self._make, place))
+                waiting.append(maker.begin(place))
                 if len(waiting) == 2:
                     yield _first(waiting)
             while waiting:
                 yield _first(waiting)
         finally:
             self._stopped.set()
-            pool.shutdown(cancel_futures=True)
             for job in waiting:
-                if not job.cancelled() and job.exception() is None:
-                    job.result().held.close()
+                job.cancel()
+                # also of a cube that is still made when nobody waits for it any more
+                job.add_done_callback(_let_go)
+            maker.dismiss(_PARTING)
 
     def remove(self, place: Place) -> None:
         """Remove a place's cube with all that was made for it; call it while the place is held."""
@@ -164,7 +168,7 @@ class CellCubes:
         """How the name of a cube begins: other windows, times, sources and recipes have other names."""
         window = place.window
         corner = [window.zone, window.west, window.north, window.width, window.height]
-        key = sha256_hex(json.dumps([corner, self.identity], sort_keys=True).encode())[:12]
+        key = sha256_hex(json.dumps([corner, self.identity | self.asked], sort_keys=True).encode())[:12]
         return f"{place.cell.name}_{self.label}_{key}"
 
     def _path(self, place: Place) -> Path:
@@ -185,7 +189,8 @@ class CellCubes:
             self._check_wanted()
             waited = self._hold(made)
             if not waited or self.refresh or not self.is_finished(place):
-                made.cube = self._cube(place, made.path)
+                cube = self._cube(place, made.path)
+                made.cube = replace(cube, provenance=cube.provenance | self.asked)
         except EmptyCellError as error:
             self.remove(place)
             made.error = error
@@ -250,6 +255,44 @@ class CellCubes:
 
 def _wait(event: threading.Event, seconds: float) -> bool:
     return event.wait(seconds)
+
+
+class _Maker:
+    """One thread that makes cubes in turn; unlike an executor's, it holds up neither an error nor the process's end."""
+
+    def __init__(self, make: Callable[[Place], Made]) -> None:
+        self._make = make
+        self._jobs: SimpleQueue[tuple[Future[Made], Place] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="tessera-cube", daemon=True)
+        self._thread.start()
+
+    def begin(self, place: Place) -> Future[Made]:
+        """Have a cube made when those before it are."""
+        job: Future[Made] = Future()
+        self._jobs.put((job, place))
+        return job
+
+    def dismiss(self, patience: float) -> None:
+        """Let the thread end, and wait for it for so many seconds."""
+        self._jobs.put(None)
+        self._thread.join(patience)
+
+    def _work(self) -> None:
+        while (taken := self._jobs.get()) is not None:
+            job, place = taken
+            if job.set_running_or_notify_cancel():
+                try:
+                    made = self._make(place)
+                except BaseException as error:
+                    job.set_exception(error)
+                else:
+                    job.set_result(made)
+
+
+def _let_go(job: Future[Made]) -> None:
+    """Give up a cell's lock."""
+    if not job.cancelled() and job.exception() is None:
+        job.result().held.close()
 
 
 def _first(waiting: deque[Future[Made]]) -> Made:

@@ -15,10 +15,12 @@ from tessera.geo import Window, parse_area
 from tessera.store import parse_year
 
 from ._cubes import CellCubes, Place, RefusedCellError
-from .cells import embed_cube
+from .cells import embed_cube, work_of
+from .spool import discard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tessera.base import Progress
     from tessera.encode import Encoder, Options
@@ -92,6 +94,7 @@ def embed_area(
     options: Options,
     *,
     identity: dict[str, Any],
+    asked: dict[str, Any] | None = None,
     scenes: str = "",
     refresh: bool = False,
     keep_cubes: bool = False,
@@ -117,6 +120,8 @@ def embed_area(
     options : see `Encoder.options`
     identity : what makes two builds of a window the same: entries that every cube's provenance has, such as its period,
         source and recipe
+    asked : what makes them the same besides and no cube says, such as the digest of a catalogue's address; the store's
+        provenance is given it
     scenes : digest of what `build` builds from, such as a table of scenes; a cube that was begun from others is not
         taken up
     refresh : build every cell anew; one whose observations did not change is then left alone
@@ -144,12 +149,13 @@ def embed_area(
         raise InputError("an empty identity; expected what every cube's provenance has: period, source, recipe")
     year = parse_year(year)
     # as a record gives it back
-    plain = json.loads(json.dumps(identity))
-    known = plain | _how(encoder, options)
+    plain, plain_asked = json.loads(json.dumps(identity)), json.loads(json.dumps(asked or {}))
+    known = plain | plain_asked | _how(encoder, options)
     cubes = CellCubes(
         scratch,
         str(year),
         plain,
+        plain_asked,
         scenes,
         build,
         lambda place: store.made_from(place.window, year, known),
@@ -204,6 +210,10 @@ def _listed(zones: tuple[int, ...]) -> str:
     return f"zone{'s' * (len(zones) != 1)} {', '.join(map(str, zones))}"
 
 
+def _inside(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
 def _how(encoder: Encoder, options: Options) -> dict[str, Any]:
     """What provenance says of how an encoder embeds, whatever it embeds."""
     days = np.zeros(0, dtype=np.int16)
@@ -249,6 +259,7 @@ class _Run:
                 continue
             if not self.keep_cubes:
                 self.cubes.sweep(place)
+            self._discard_blocks(place)
             self._count(place, CellOutcome(place.cell.name, "skipped"))
 
     def _take(self, made: Made) -> CellOutcome:
@@ -274,6 +285,18 @@ class _Run:
             return CellOutcome(name, "skipped")
         lost = 0 if made.cube is None else made.cube.provenance.get("scenes_lost", 0)
         return CellOutcome(name, "written", f"{lost} scene{'s' * (lost != 1)} lost" if lost else "")
+
+    def _discard_blocks(self, place: Place) -> None:
+        """Remove the blocks of a finished cell that a run left when it was killed after the commit."""
+        if not any(path.name not in ("cubes", "scenes") for path in _inside(self.cubes.scratch)):
+            return
+        record = self.store.commit(place.cell, self.year)
+        window = place.window
+        for part in () if record is None else record.inputs:
+            if part["window"] == [window.west, window.north, window.width, window.height]:
+                box = (0, window.height, 0, window.width)
+                work = work_of(self.encoder, part["provenance"], self.options, self.year, box)
+                discard(self.cubes.scratch, work)
 
     def _count(self, place: Place, outcome: CellOutcome) -> None:
         self.outcomes.append(outcome)

@@ -68,7 +68,7 @@ def embed_cube(
             rows, cols = inside.slices_in(window)
             box = (rows.start, rows.stop, cols.start, cols.stop)
             part = cube.crop(*box)
-            work = _work(encoder, part, options, year, box)
+            work = work_of(encoder, encoder.provenance(part, options), options, year, box)
             with spool(store.scratch(), work, part.shape[1], options.dims) as kept:
                 # asked with the lock held: another process may have been at it until now
                 if store.holds(inside, year, encoder.provenance(part, options)):
@@ -83,17 +83,23 @@ def embed_cube(
     return written, skipped
 
 
-def _work(
-    encoder: Encoder, part: PixelCube, options: Options, year: int, box: tuple[int, int, int, int]
+def work_of(
+    encoder: Encoder, provenance: dict[str, Any], options: Options, year: int, box: tuple[int, int, int, int]
 ) -> dict[str, Any]:
-    """All that the bytes of a block depend on."""
+    """All that the bytes of a block depend on.
+
+    Parameters
+    ----------
+    provenance : of the embeddings of a cell's part of a cube
+    box : that part: first and last row, first and last column
+    """
     return {
         "model": encoder.identity.sha256,
         "device": encoder.device.partition(":")[0],
         "dims": options.dims,
         "year": year,
         "box": box,
-        "provenance": encoder.provenance(part, options),
+        "provenance": provenance,
     }
 
 

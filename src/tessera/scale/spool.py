@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,14 @@ def spool(scratch: Path, work: dict[str, Any], width: int, dims: int) -> Iterato
         folder.mkdir(parents=True, exist_ok=True)
         yield Spool(folder, width, dims)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(scratch: Path, work: dict[str, Any]) -> None:
+    """Remove what a run left of a piece of work that it had done when it was killed; not what another process holds."""
+    key = _key(work)
+    if (scratch / key).exists():
+        with suppress(BlockingIOError), file_lock(scratch.parent / "locks" / f"work-{key}.lock", wait=False):
+            shutil.rmtree(scratch / key, ignore_errors=True)
 
 
 def _key(work: dict[str, Any]) -> str:

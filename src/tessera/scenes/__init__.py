@@ -9,7 +9,7 @@ from .recipe import Recipe
 from .scene import Asset, Scene
 from .simulator import CLASSES, COLOURS, Simulation, simulate, simulate_cube
 from .source import Address, Query, Source
-from .sources import parse_source
+from .sources import check_credentials, parse_source
 from .table import SceneTable, read_scenes
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Source",
     "build_cube",
     "build_cubes",
+    "check_credentials",
     "diagnose",
     "parse_period",
     "parse_source",

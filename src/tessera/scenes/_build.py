@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, require, silent
+from tessera.base import InputError, TesseraError, silent
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import Window, parse_area
 from tessera.net import NetError
@@ -21,11 +21,12 @@ from ._assets import SCL
 from ._crew import Crew
 from ._files import Traffic
 from ._mosaic import UnreadableError, lay_day
-from ._plan import plan_reads
-from ._readers import make_reader, resampling_of
+from ._plan import NoScenesError, plan_reads
+from ._readers import check_reader, make_reader, resampling_of
 from ._search import find_scenes
 from .period import parse_period
 from .recipe import Recipe
+from .sources import check_credentials
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -50,7 +51,8 @@ _IMAGES_BYTES = 128 * 1024**2
 """Images of days that are laid at the same time; a day of a cell has 25 MB."""
 _MOST_DAYS = 5
 _GLANCE = 0.2
-"""Seconds between two looks of a day that waits for files, whether the build was given up."""
+"""Seconds between two looks: of a day that waits for files, whether the build was given up; of the build, at its days,
+after each of which it tells its progress."""
 _PARTING = 1.0
 """Seconds that threads have for what they decode when a build is given up; one that waits for a server is left."""
 _ARENA_MAX, _MMAP_THRESHOLD = -8, -3
@@ -70,6 +72,7 @@ def build_cube(
     recipe: Recipe | None = None,
     reader: str = "ranges",
     max_lost: int = MAX_LOST,
+    asked: str = "",
     progress: Progress = silent,
 ) -> PixelCube:
     """Read a year of scenes into a cube on the smallest lattice window that holds an area.
@@ -78,6 +81,9 @@ def build_cube(
     which it is clear; the order of items in a catalogue does not matter, and the same scenes give the same bytes. Days
     without a clear pixel are left out, and passes without a valid one. A pixel that is not clear holds 0.
 
+    For less memory it lets glibc share what threads have freed (mallopt, two arenas), once and for the whole process;
+    systems with another C library are left as they are.
+
     Parameters
     ----------
     aoi : what `tessera.geo.parse_area` reads, or a `Window` of the lattice
@@ -85,11 +91,16 @@ def build_cube(
     source : where scenes come from (see `parse_source`): "mpc", "earth-search", "opera", several with commas, the
         preferred one first, a static STAC catalogue, "stac:" and the address of an API, or a table of scenes
     out : new folder to write the cube to, day by day; a run that was stopped goes on when it is run again, and ends
-        with the same bytes. Memory then holds a few days, whatever their number
+        with the same bytes. Memory then holds a few days, whatever their number. A cube that is there is an error, also
+        one of the same area, time and rules (the command `tessera cube build` says then that it is there, and ends
+        well): open it with `tessera.open_cube`
     recipe : settings of the rules; ours where None
     reader : "ranges" reads the blocks that the area touches; "odc" goes through odc-stac and GDAL
     max_lost : scenes that may be lost, because no copy of them can be read
-    progress : called with days done and their total
+    asked : kept in provenance where it is not empty, such as a digest of a catalogue's address: two catalogues may have
+        one name
+    progress : called several times a second with days done and their total, whether or not another one is done; what
+        it raises stops the build
 
     Returns
     -------
@@ -99,7 +110,7 @@ def build_cube(
     ------
     InputError
         The area lies in several UTM zones; the source is none, or its catalogue is not STAC; no item lies on the area
-        in that time; `out` exists.
+        in that time; no such reader; `out` exists. Nothing stays beside `out` where no day was finished.
     LossError
         More scenes than `max_lost` cannot be read. What was read stays beside `out`; run again, the lost are tried
         anew.
@@ -111,10 +122,12 @@ def build_cube(
         raise InputError(f"recipe is a {type(recipe).__name__}; expected a tessera.scenes.Recipe")
     if max_lost < 0:
         raise InputError(f"max_lost {max_lost}; expected 0 or more")
+    check_reader(reader)
     period, recipe = parse_period(year), recipe or Recipe()
     found = find_scenes(source, [window], period)
+    check_credentials(found.sources)
     if out is None:
-        return _Build(found.searched(), window, period, recipe, reader, max_lost, progress).in_memory()
+        return _Build(found.searched(), window, period, recipe, reader, max_lost, progress, asked).in_memory()
     about = {
         "window": [window.zone, window.west, window.north, window.height, window.width],
         "period": period.told(),
@@ -126,8 +139,15 @@ def build_cube(
         **({} if found.table is None else {"scenes": found.table.sha256}),
     }
     with open_spool(Path(out), about, window.shape) as spool:
-        found = found.kept(spool.folder / "notes" / "scenes.parquet")
-        return _Build(found, window, period, recipe, reader, max_lost, progress).into(spool)
+        table = spool.folder / "notes" / "scenes.parquet"
+        found = found.kept(table)
+        try:
+            build = _Build(found, window, period, recipe, reader, max_lost, progress, asked)
+        except NoScenesError:
+            # there may be some when it is run again
+            table.unlink(missing_ok=True)
+            raise
+        return build.into(spool)
 
 
 def build_cubes(
@@ -145,9 +165,12 @@ def build_cubes(
     Parameters and errors are those of `build_cube`; scenes of a neighbouring zone are reprojected. Errors of the choice
     of scenes come before the first cube.
     """
+    check_reader(reader)
     period, recipe = parse_period(year), recipe or Recipe()
     windows = [aoi] if isinstance(aoi, Window) else [part.window for part in parse_area(aoi).parts()]
-    found = find_scenes(source, windows, period).searched()
+    found = find_scenes(source, windows, period)
+    check_credentials(found.sources)
+    found = found.searched()
     builds = [_Build(found, window, period, recipe, reader, max_lost, progress) for window in windows]
     return (build.in_memory() for build in builds)
 
@@ -215,13 +238,25 @@ class _Build:
         reader: str,
         max_lost: int,
         progress: Progress,
+        asked: str = "",
     ) -> None:
-        require("rasterio", extra="scenes", purpose="reading scenes")
+        self._asked = asked
         self._found, self._reader_name, self._max_lost, self._progress = found, reader, max_lost, progress
         self.traffic = Traffic()
         sources = {source.name: source for source in found.sources}
         self._reader = make_reader(reader, window, sources, recipe, self.traffic)
-        self.plan: Plan = plan_reads(found.scenes, window, period, recipe, found.names)
+        table = found.table_of()
+        # one search may hold the scenes of many cells; where none is near, the error tells what there is
+        try:
+            self.plan: Plan = plan_reads(table.near(window) or table.scenes, window, period, recipe, found.names)
+        except NoScenesError as error:
+            left_out = table.left_out
+            if not left_out:
+                raise
+            most = max(left_out, key=lambda reason: (left_out[reason], reason))
+            raise NoScenesError(
+                f"{error}; the search left out {sum(left_out.values())} there, most of them for: {most}"
+            ) from None
 
     def into(self, spool: CubeSpool) -> PixelCube:
         """The cube on disk, with the days that are not in the spool yet read into it."""
@@ -229,7 +264,8 @@ class _Build:
         wanted = []
         for stack, day in self.plan.days():
             record = spool.record(stack, day.day)
-            if record is None or record["lost"]:
+            # a search that had to be made again may have found other scenes
+            if record is None or record["lost"] or record.get("plan") != day.sha256(stack):
                 wanted.append((stack, day))
             else:
                 records[stack, day.day] = record
@@ -238,7 +274,7 @@ class _Build:
             spool.put(stack, day, None if images is None else dict(images), record)
 
         self._run(wanted, records, keep)
-        return spool.finish(self.plan.window.grid, self._provenance(records))
+        return spool.finish(self.plan.window.grid, self._provenance(records), records)
 
     def in_memory(self) -> PixelCube:
         """The cube in memory."""
@@ -279,7 +315,7 @@ class _Build:
 
             def lay(stack: str, day: Day) -> dict[str, Any]:
                 images, record = lay_day(bands, stack, day, self.plan.recipe, self.plan.window.shape)
-                record["given"] = images is not None
+                record |= {"given": images is not None, "plan": day.sha256(stack)}
                 keep(stack, day.day, images, record)
                 return record
 
@@ -292,7 +328,8 @@ class _Build:
                         break
                 if not waiting:
                     return
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                # a round without a finished day shows life, and lets the caller stop
+                done, _ = wait(waiting, _GLANCE, FIRST_COMPLETED)
                 for job in done:
                     records[waiting.pop(job)] = job.result()
                 self._refuse_losses(records)
@@ -327,6 +364,7 @@ class _Build:
             "year": plan.period.year,
             "period": plan.period.told(),
             "source": self._found.asked,
+            **({"asked": self._asked} if self._asked else {}),
             "reader": self._reader_name,
             "recipe": plan.recipe.told(),
             "collections": sorted({key[1] for key in used}),

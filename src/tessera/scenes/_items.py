@@ -11,19 +11,16 @@ from tessera.base import InputError
 from ._assets import S1_KEYS, S2_KEYS
 from .rules import bucket_of, keeps_offset
 from .scene import S1_COLLECTIONS, S2_COLLECTIONS, Asset, Scene
+from .table import CORNERS_LIMIT, check_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _ORBITS = ("ascending", "descending")
-_CORNERS = 20_000
-"""Corners of an outline: some of Earth Search's of 2018 have thousands."""
 _NAME = 120
 """Letters of an item's name that an error tells."""
 _HELD = 400
 """Letters of the names of its assets."""
-_YEARS = range(2000, 2100)
-"""Years in which acquisitions can lie; nearer to the ends of the calendar, sums of days overflow."""
 _TILE = re.compile(r"(?:^|_)T?(\d{1,2}[C-X][A-Z]{2})(?:_|$)")
 _PRODUCT = re.compile(r"(S2[A-Z])_MSIL2A_(\d{8}T\d{6})_(?:N\d{4}_)?R(\d{3})_")
 """ESA's product names: satellite, start of the datatake, orbit."""
@@ -44,8 +41,17 @@ def scene_of(
     Raises
     ------
     InputError
-        It lacks what is needed, or says what cannot be; the line names the item.
+        It lacks what is needed, or says what cannot be, or what no table of scenes takes; the line names the item.
     """
+    scene = _narrowed(document, source, resolve, position)
+    if scene is not None:
+        check_scene(scene, named(document))
+    return scene
+
+
+def _narrowed(
+    document: Mapping[str, Any], source: str, resolve: Callable[[str, object], str], position: int
+) -> Scene | None:
     where = named(document)
     collection = document.get("collection")
     if collection not in (*S2_COLLECTIONS, *S1_COLLECTIONS):
@@ -200,8 +206,6 @@ def _moment(where: str, about: Mapping[str, Any]) -> dt.datetime:
         moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise InputError(f"{where} is not a STAC item: datetime {str(said)[:40]!r}") from None
-    if moment.year not in _YEARS:
-        raise InputError(f"{where} has datetime {str(said)[:40]!r}; expected a moment of this century")
     return moment
 
 
@@ -218,7 +222,7 @@ def _footprint(where: str, document: Mapping[str, Any]) -> tuple[tuple[float, fl
     points: list[tuple[float, float]] = []
 
     def collect(value: Any, depth: int) -> None:
-        if depth > 8 or len(points) > _CORNERS:
+        if depth > 8 or len(points) > CORNERS_LIMIT:
             raise ValueError
         if len(value) >= 2 and all(_is_number(number) for number in value[:2]):
             points.append((float(value[0]), float(value[1])))
@@ -236,7 +240,7 @@ def _footprint(where: str, document: Mapping[str, Any]) -> tuple[tuple[float, fl
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         points = []
     # NaN is not within; some outlines over the date line go on beyond 180
-    if not points or not all(abs(lon) <= 540.0 and abs(lat) <= 90.0 for lon, lat in points):
+    if not points or not all(abs(lon) <= 360.0 and abs(lat) <= 90.0 for lon, lat in points):
         raise InputError(f"{where} has neither a geometry nor a bbox that can be read")
     return tuple(dict.fromkeys(points))
 

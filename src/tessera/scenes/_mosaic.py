@@ -123,63 +123,105 @@ def _record(result: _Result) -> dict[str, Any]:
     }
 
 
+class _Waiting:
+    """Photographs of a day, each with the copies that may still be read, best first; and what became of the others."""
+
+    def __init__(self, photographs: Iterable[Copies]) -> None:
+        self.photographs = [list(copies) for copies in photographs]
+        self.lost: list[UnreadableError] = []
+        self.replaced: list[tuple[UnreadableError, Scene]] = []
+
+    def give_up(self, trouble: UnreadableError) -> None:
+        """Go on with the next copy of a photograph, if there is one.
+
+        Raises
+        ------
+        UnreadableError
+            Its provider does not answer, and no other one has the photograph.
+        """
+        copies = next(copies for copies in self.photographs if copies and copies[0] is trouble.scene)
+        rest = copies[1:]
+        if isinstance(trouble.error, (LoadError, CredentialError)):
+            # its other copies with the same provider would fail alike
+            rest = [scene for scene in copies if scene.source != trouble.scene.source]
+            if not rest:
+                raise trouble
+        copies[:] = rest
+        # its frames hold the day's images
+        trouble.with_traceback(None)
+        if rest:
+            self.replaced.append((trouble, rest[0]))
+        else:
+            self.lost.append(trouble)
+
+
 def _lay(bands: Bands, stack: str, photographs: Iterable[Copies], recipe: Recipe, shape: tuple[int, int]) -> _Result:
-    waiting = [list(copies) for copies in photographs]
-    lost: list[UnreadableError] = []
-    replaced: list[tuple[UnreadableError, Scene]] = []
-    while True:
-        scenes = [copies[0] for copies in waiting if copies]
-        try:
-            if stack == "s2":
-                images, used = _optical(bands, scenes, recipe, shape)
-            else:
-                images, used = _radar(bands, scenes, recipe, shape, stack)
-        except UnreadableError as trouble:
-            copies = next(copies for copies in waiting if copies and copies[0] is trouble.scene)
-            if isinstance(trouble.error, (LoadError, CredentialError)):
-                # its other copies with the same provider would fail alike
-                rest = [scene for scene in copies if scene.source != trouble.scene.source]
-                if not rest:
-                    raise
-            else:
-                rest = copies[1:]
-            copies[:] = rest
-            if rest:
-                replaced.append((trouble, rest[0]))
-            else:
-                lost.append(trouble)
-            continue
-        return _Result(images, used, lost, replaced)
+    """No file is read twice: what a photograph that fails changes is what comes after it."""
+    waiting = _Waiting(photographs)
+    if stack == "s2":
+        images, used = _optical(bands, waiting, recipe, shape)
+    else:
+        images, used = _radar(bands, waiting, recipe, shape, stack)
+    return _Result(images, used, waiting.lost, waiting.replaced)
 
 
 def _optical(
-    bands: Bands, scenes: Sequence[Scene], recipe: Recipe, shape: tuple[int, int]
+    bands: Bands, waiting: _Waiting, recipe: Recipe, shape: tuple[int, int]
 ) -> tuple[dict[str, NDArray[Any]] | None, list[Scene]]:
     """Scene classes choose a scene for every pixel, then the bands of the chosen are read."""
+    # band by band in memory: a band is written in one piece
+    mosaic = np.zeros((len(S2_BANDS), *shape), dtype=np.uint16)
+    clear: dict[tuple[str, str, str], NDArray[np.uint8]] = {}
+    whole = 0
+    while True:
+        pick, filled, chosen = _choose(bands, waiting, shape, clear)
+        if not chosen or not covers_enough(int(np.count_nonzero(filled)), filled.size, recipe.min_coverage_s2):
+            return None, []
+        try:
+            # those before one that failed keep their pixels
+            for place in range(whole, len(chosen)):
+                _fill(mosaic, bands, chosen[place], pick == place + 1, recipe)
+                whole = place + 1
+        except UnreadableError as trouble:
+            mosaic[:, pick == whole + 1] = 0
+            waiting.give_up(trouble)
+            continue
+        return {"s2": np.ascontiguousarray(mosaic.transpose(1, 2, 0)), "s2_mask": filled.view(np.uint8)}, chosen
+
+
+def _choose(
+    bands: Bands, waiting: _Waiting, shape: tuple[int, int], clear: dict[tuple[str, str, str], NDArray[np.uint8]]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Scene]]:
+    """Which scene each pixel is taken from, counted from 1; `clear` keeps what was read, a bit a pixel."""
     pick = np.zeros(shape, dtype=np.uint8)
     filled = np.zeros(shape, dtype=np.bool_)
     chosen: list[Scene] = []
-    for scene in scenes:
-        ((_, classes),) = bands(scene, [SCL])
-        code = np.full(shape, len(chosen) + 1, dtype=np.uint8)
-        if take_first_valid(pick, filled, code, is_clear(classes)):
-            chosen.append(scene)
+    for copies in waiting.photographs:
+        while copies and copies[0].key not in clear:
+            try:
+                ((_, classes),) = bands(copies[0], [SCL])
+                clear[copies[0].key] = np.packbits(is_clear(classes))
+            except UnreadableError as trouble:
+                waiting.give_up(trouble)
+        if not copies:
+            continue
+        valid = np.unpackbits(clear[copies[0].key], count=filled.size).reshape(shape)
+        if take_first_valid(pick, filled, np.full(shape, len(chosen) + 1, dtype=np.uint8), valid):
+            chosen.append(copies[0])
         if filled.all() or len(chosen) == _MOST_SCENES:
             break
-    if not chosen or not covers_enough(int(np.count_nonzero(filled)), filled.size, recipe.min_coverage_s2):
-        return None, []
-    # band by band in memory: a band is written in one piece
-    mosaic = np.zeros((len(S2_BANDS), *shape), dtype=np.uint16)
-    for place, scene in enumerate(chosen):
-        mine = pick == place + 1
-        alone = len(chosen) == 1 and bool(mine.all())
-        for band, dn in bands(scene, S2_BANDS):
-            plane = mosaic[S2_BANDS.index(band)]
-            if alone and recipe.offset == "baseline":
-                remove_offset(dn, scene.assets[band].offset, out=plane)
-            else:
-                np.copyto(plane, _harmonised(dn, scene, band, recipe), where=mine)
-    return {"s2": np.ascontiguousarray(mosaic.transpose(1, 2, 0)), "s2_mask": filled.view(np.uint8)}, chosen
+    return pick, filled, chosen
+
+
+def _fill(mosaic: NDArray[np.uint16], bands: Bands, scene: Scene, mine: NDArray[np.bool_], recipe: Recipe) -> None:
+    """Read a scene's bands into its pixels of a mosaic, (bands, H, W)."""
+    alone = bool(mine.all())
+    for band, dn in bands(scene, S2_BANDS):
+        plane = mosaic[S2_BANDS.index(band)]
+        if alone and recipe.offset == "baseline":
+            remove_offset(dn, scene.assets[band].offset, out=plane)
+        else:
+            np.copyto(plane, _harmonised(dn, scene, band, recipe), where=mine)
 
 
 def _harmonised(dn: NDArray[np.uint16], scene: Scene, band: str, recipe: Recipe) -> NDArray[np.uint16]:
@@ -190,7 +232,7 @@ def _harmonised(dn: NDArray[np.uint16], scene: Scene, band: str, recipe: Recipe)
 
 
 def _radar(
-    bands: Bands, scenes: Sequence[Scene], recipe: Recipe, shape: tuple[int, int], stack: str
+    bands: Bands, waiting: _Waiting, recipe: Recipe, shape: tuple[int, int], stack: str
 ) -> tuple[dict[str, NDArray[Any]] | None, list[Scene]]:
     """Each polarisation by itself, as published; a scene may lack one."""
     mosaic = np.zeros((*shape, len(S1_BANDS)), dtype=np.int16)
@@ -198,11 +240,14 @@ def _radar(
     total = np.zeros(mosaic.shape if recipe.radar_mosaic == "mean" else (0,), dtype=np.int64)
     count = np.zeros(total.shape, dtype=np.int64)
     used: list[Scene] = []
-    for scene in scenes:
-        gave = 0
-        for band, power in bands(scene, [band for band in S1_BANDS if band in scene.assets]):
-            place = S1_BANDS.index(band)
-            image = scale_s1(power)
+    for copies in waiting.photographs:
+        read: dict[int, NDArray[np.int16]] | None = None
+        while copies and read is None:
+            read = _polarisations(bands, copies[0], waiting)
+        if read is None:
+            continue
+        scene, gave = copies[0], 0
+        for place, image in read.items():
             valid = image > 0
             if not covers_enough(int(np.count_nonzero(valid)), valid.size, recipe.min_coverage_s1):
                 continue
@@ -220,3 +265,13 @@ def _radar(
     if recipe.radar_mosaic == "mean":
         mosaic = (total // np.maximum(count, 1)).astype(np.int16)
     return ({stack: mosaic} if used else None), used
+
+
+def _polarisations(bands: Bands, scene: Scene, waiting: _Waiting) -> dict[int, NDArray[np.int16]] | None:
+    """All that a scene has, by place, before any of it is laid; None where the next copy must be taken."""
+    try:
+        found = bands(scene, [band for band in S1_BANDS if band in scene.assets])
+        return {S1_BANDS.index(band): scale_s1(power) for band, power in found}
+    except UnreadableError as trouble:
+        waiting.give_up(trouble)
+        return None

@@ -32,6 +32,7 @@ _DRIVERS = {b"II*\0": "GTiff", b"MM\0*": "GTiff", b"II+\0": "GTiff", b"MM\0+": "
 """First bytes -> driver: other formats that GDAL opens may refer to further files or to the network."""
 _FALSE_NORTHING = 10_000_000.0
 """Metres that southern UTM (EPSG:327NN) adds to northings."""
+_TRIES = 2
 _GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_TIMEOUT": "60", "GDAL_HTTP_CONNECTTIMEOUT": "20"}
 
 
@@ -66,22 +67,25 @@ class OdcReader:
         driver = _DRIVERS.get(file.read(0, 4))
         if driver is None:
             raise PermanentError(f"{file.name} is not a TIFF file; expected a GeoTIFF")
-        address = source.address(href)
-        if address.headers:
-            raise PermanentError(
-                f"{file.name} needs credentials in headers; the reader ranges can send them, odc cannot"
-            )
-        try:
-            with rasterio.Env(**_GDAL):
-                code = _crs_of(address.url, driver, file.name)
-                geobox = self._south if code == 32700 + self._zone else self._north
-                return self._load(scene, band, address.url, geobox)
-        except (RasterioError, OSError) as error:
-            # GDAL does not tell a corrupt file from a server that throttles: ask once more
+        said = ""
+        for _ in range(_TRIES):
+            address = source.address(href)
+            if address.headers:
+                raise PermanentError(
+                    f"{file.name} needs credentials in headers; the reader ranges can send them, odc cannot"
+                )
+            try:
+                with rasterio.Env(**_GDAL):
+                    code = _crs_of(address.url, driver, file.name)
+                    geobox = self._south if code == 32700 + self._zone else self._north
+                    return self._load(scene, band, address.url, geobox)
+            except (RasterioError, OSError) as error:
+                # GDAL names the whole address, with its signature
+                said = re.sub(r"\?\S+", "", str(error))
+            # GDAL does not tell a corrupt file from a server that throttles, or a signature that is over: ask, which
+            # raises what is true or has the address signed anew
             file.read(0, 4)
-            # GDAL names the whole address, with its signature
-            said = re.sub(r"\?\S+", "", str(error))
-            raise CorruptError(f"{file.name} cannot be read: {said}") from None
+        raise CorruptError(f"{file.name} cannot be read: {said}")
 
     def _load(self, scene: Scene, band: str, url: str, geobox: Any) -> NDArray[Any]:
         import odc.stac

@@ -52,6 +52,21 @@ class Day:
         """Every scene that may be read."""
         return tuple(scene for photographs in self.choices for copies in photographs for scene in copies)
 
+    def told(self, stack: str) -> bytes:
+        """All that the day's images in a stack depend on, to the last copy: a line a photograph."""
+        return b"".join(
+            json.dumps(
+                [stack, self.day.isoformat(), choice, *(_told(scene) for scene in copies)], sort_keys=True
+            ).encode()
+            + b"\n"
+            for choice, photographs in enumerate(self.choices)
+            for copies in photographs
+        )
+
+    def sha256(self, stack: str) -> str:
+        """Digest of that."""
+        return hashlib.sha256(self.told(stack)).hexdigest()
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -75,10 +90,7 @@ class Plan:
         """Digest of what is planned, to the last copy: two plans of one digest give the same cube."""
         total = hashlib.sha256()
         for stack, day in self.days():
-            for choice, photographs in enumerate(day.choices):
-                for copies in photographs:
-                    line = [stack, day.day.isoformat(), choice, *(_told(scene) for scene in copies)]
-                    total.update(json.dumps(line, sort_keys=True).encode() + b"\n")
+            total.update(day.told(stack))
         return total.hexdigest()
 
 

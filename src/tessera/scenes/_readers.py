@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tessera.base import InputError
+from tessera.base import InputError, require
 from tessera.net import PermanentError
 
 from ._assets import SCL
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PACKED_BYTES = 64 * 1024**2
 """Bytes of blocks that are held as they came; a 10 m band of a cell has 2 to 8 MB."""
+_READERS = {"ranges": ("rasterio",), "odc": ("rasterio", "odc.stac")}
+"""Names, and what each needs."""
 _FINE = ("B02", "B03", "B04", "B08")
 
 
@@ -114,21 +116,33 @@ class RangeReader:
             self._packed.give(held)
 
 
+def check_reader(name: str) -> None:
+    """Whether there is such a reader, and all that it needs is installed.
+
+    Raises
+    ------
+    InputError
+    """
+    if name not in _READERS:
+        raise InputError(f"reader {name!r}; expected {' or '.join(_READERS)}")
+    for module in _READERS[name]:
+        require(module, extra="scenes", purpose="reading scenes")
+
+
 def make_reader(name: str, window: Window, sources: Mapping[str, Source], recipe: Recipe, traffic: Traffic) -> Reader:
     """The reader of a name, "ranges" or "odc".
 
     Raises
     ------
     InputError
-        Another name.
+        See `check_reader`.
     """
+    check_reader(name)
     if name == "ranges":
         return RangeReader(window, sources, recipe, traffic)
-    if name == "odc":
-        from ._odc import OdcReader
+    from ._odc import OdcReader
 
-        return OdcReader(window, sources, recipe, traffic)
-    raise InputError(f"reader {name!r}; expected ranges or odc")
+    return OdcReader(window, sources, recipe, traffic)
 
 
 def href_of(scene: Scene, band: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from tessera.geo import Window, parse_area
 
 from .period import parse_period
 from .source import Query
-from .sources import parse_source
+from .sources import parse_source, sources_of
 from .table import SceneTable, read_scenes
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .scene import Scene
     from .source import Source
 
+_LOG = logging.getLogger(__name__)
 _MARGIN = dt.timedelta(days=1)
 """Solar days begin up to twelve hours before and after those of UTC."""
 
@@ -110,11 +112,16 @@ class Found:
         return replace(self, table=SceneTable(tuple(scenes.values()), about, left_out))
 
     def kept(self, path: Path, progress: Progress = silent) -> Found:
-        """The answer that a file holds; asked and written to it where there is none."""
-        if self.table is None and path.exists():
-            return replace(self, table=read_scenes(path))
+        """The answer that a file holds; asked and written to it where there is none that can be read."""
+        wanted = not path.exists()
+        if self.table is None and not wanted:
+            try:
+                return replace(self, table=read_scenes(path))
+            except InputError as error:
+                _LOG.warning("%s; the scenes are searched again", error)
+                wanted = True
         found = self.searched(progress)
-        if not path.exists():
+        if wanted:
             path.parent.mkdir(parents=True, exist_ok=True)
             found.table_of().write(path)
         return found
@@ -152,8 +159,7 @@ def _opened(source: Any) -> tuple[SceneTable | None, tuple[Source, ...]]:
         table = read_scenes(Path(source))
     if table is None:
         return None, parse_source(source)
-    told = [one if isinstance(one, str) else str(one.get("asked", one["name"])) for one in table.query["sources"]]
-    return table, parse_source(told)
+    return table, sources_of(table)
 
 
 def _box(windows: Sequence[Window]) -> tuple[float, float, float, float]:

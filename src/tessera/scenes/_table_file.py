@@ -31,6 +31,8 @@ _PAGE_LIMIT = 64 * 1024**2
 _PLAIN = 0
 """Encoding of values one after the other: no other page gives back more than it holds."""
 _GROUP_ROWS = 4096
+_PAGE_ROWS = 64
+"""Scenes after which a page may end, so that none is over the limit: an outline of most corners takes 420 kB."""
 _BATCH_ROWS = 256
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TEXTS = {
@@ -114,17 +116,24 @@ def encode(table: SceneTable) -> bytes:
     schema = _schema().with_metadata(
         {"geo": json.dumps(geo, sort_keys=True), "tessera": json.dumps(own, sort_keys=True)}
     )
+    written = pa.Table.from_pylist(rows, schema=schema)
+    if written.nbytes > _UNPACKED_LIMIT:
+        raise InputError(f"{len(table)} scenes of {written.nbytes} bytes; a table is read up to {_UNPACKED_LIMIT}")
     sink = pa.BufferOutputStream()
     pq.write_table(
-        pa.Table.from_pylist(rows, schema=schema),
+        written,
         sink,
         row_group_size=_GROUP_ROWS,
+        write_batch_size=_PAGE_ROWS,
         compression="zstd",
         compression_level=9,
         use_dictionary=False,
         write_page_checksum=True,
     )
-    return bytes(sink.getvalue().to_pybytes())
+    data = bytes(sink.getvalue().to_pybytes())
+    if len(data) > _FILE_LIMIT:
+        raise InputError(f"{len(table)} scenes take {len(data)} bytes; a table of scenes has at most {_FILE_LIMIT}")
+    return data
 
 
 def _outline(footprint: tuple[tuple[float, float], ...]) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tessera.base import InputError, TesseraError, silent
-from tessera.net import CredentialError, LoadError, MissingError, NetError, PermanentError, Web
+from tessera.net import CorruptError, CredentialError, LoadError, MissingError, NetError, Web
 
 from ._doctor_machine import (
     Check,
@@ -24,10 +24,16 @@ from ._doctor_machine import (
     check_packages,
     check_python,
 )
+from ._files import LocalFile
+from ._items import printable, scene_of
+from .scene import S1_COLLECTIONS, S2_COLLECTIONS
 from .source import Query
+from .stac_api import StacApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tessera.net import Answer
 
     from .scene import Scene
     from .source import Source
@@ -42,6 +48,11 @@ SECONDS = 20.0
 PROBE = Query((5.24, 50.68, 5.26, 50.70), dt.date(2024, 6, 1), dt.date(2024, 6, 13))
 """What is searched for: a village of Belgium and a fortnight, in which every provider has scenes."""
 _EVERYWHERE = Query((-180.0, -90.0, 180.0, 90.0), dt.date(2014, 1, 1), dt.date(2100, 12, 31))
+_COLLECTIONS = (*S2_COLLECTIONS, S1_COLLECTIONS[0])
+_FEW = 10
+"""Items that are looked at for one that can be read; the first ones may be radar of the poles."""
+_NEAR = 0.01
+"""Degrees around a corner of an item in which it is searched for."""
 _DELAYS = (0.5,)
 _HEAD = 16 * 1024
 _MORE = 1024 * 1024
@@ -104,11 +115,19 @@ def check_source(
 ) -> Iterator[Check]:
     """Look at one source: credentials, API, clock, a small search, and the first bytes of a file.
 
+    Of a table of scenes: what it holds, and a file of each of its sources; nothing is searched.
+
     Yields
     ------
     Checks; after one without which the next make no sense there are no more.
     """
     opened: list[Source]
+    if isinstance(source, str) and source.endswith(".parquet"):
+        try:
+            yield from _check_table(Path(source), seconds, now)
+        except Exception as error:
+            yield _surprise(source, error)
+        return
     if isinstance(source, str):
         try:
             opened = _open(source)
@@ -139,6 +158,44 @@ def _open(name: str) -> list[Source]:
     return list(parse_source(name))
 
 
+def _check_table(path: Path, seconds: float, now: Callable[[], float]) -> Iterator[Check]:
+    """What a table of scenes holds, and whether its sources give a file of it."""
+    from .sources import sources_of
+    from .table import read_scenes
+
+    name = f"table {path.name}"
+    try:
+        table = read_scenes(path)
+    except TesseraError as error:
+        yield Check(name, "fail", _line(error), "write one with tessera cube scenes")
+        return
+    query = table.query
+    optical = sum(scene.optical for scene in table.scenes)
+    figures = {"sentinel2_scenes": optical, "sentinel1_scenes": len(table) - optical}
+    asked = ", ".join(one if isinstance(one, str) else str(one["name"]) for one in query["sources"])
+    box = ",".join(f"{value:.3f}" for value in query["box"])
+    said = (
+        f"{optical} Sentinel-2 and {len(table) - optical} Sentinel-1 scenes of {asked}, "
+        f"{query['first']} to {query['last']}, {box}"
+    )
+    if not table.scenes:
+        yield Check(name, "warn", said, "nothing can be built from it: search another area or time", figures)
+        return
+    yield Check(name, "ok", said, figures=figures)
+    try:
+        sources = sources_of(table)
+    except TesseraError as error:
+        yield Check(f"{name} sources", "fail", _line(error), "its files are read where they were found")
+        return
+    for source in sources:
+        credentials = _check_credentials(source, now)
+        if credentials is not None:
+            yield credentials
+        scene = next((scene for scene in table.scenes if scene.source == source.name and scene.assets), None)
+        if scene is not None and (credentials is None or credentials.ok):
+            yield _check_file(source, scene, time.monotonic() + seconds)
+
+
 def _check_open(source: Source, seconds: float, now: Callable[[], float]) -> Iterator[Check]:
     name = source.name
     ends = time.monotonic() + seconds
@@ -147,7 +204,7 @@ def _check_open(source: Source, seconds: float, now: Callable[[], float]) -> Ite
         yield credentials
     url = _api(source)
     if url is not None:
-        answered = _check_api(name, url, ends, now)
+        answered = _check_api(name, url, ends, now, landing=isinstance(source, StacApi))
         yield from answered
         if not answered[0].ok:
             return
@@ -191,17 +248,36 @@ def _check_credentials(source: Any, now: Callable[[], float]) -> Check | None:
     return Check("opera credentials", "warn" if days < 7 else "ok", said, advice if days < 7 else "", {"days": days})
 
 
-def _check_api(name: str, url: str, ends: float, now: Callable[[], float]) -> list[Check]:
-    """Whether an API answers, and what its clock says."""
+def _check_api(name: str, url: str, ends: float, now: Callable[[], float], *, landing: bool) -> list[Check]:
+    """Whether an API answers, with its landing page where it is a STAC API's root, and what its clock says."""
     began = time.perf_counter()
     try:
         answer = _within(ends, lambda: Web(delays=_DELAYS).get(url, limit=16 * 1024**2))
+        wrong = _not_a_root(answer) if landing else ""
     except (TesseraError, TimeoutError) as error:
-        return [Check(f"{name} API", "fail", _line(error), _advice(error))]
+        if not (landing and isinstance(error, MissingError)):
+            return [Check(f"{name} API", "fail", _line(error), _advice(error))]
+        wrong = _line(error)
     taken = time.perf_counter() - began
+    if wrong:
+        said = f"expected the root of a STAC API, got {wrong}"
+        return [Check(f"{name} API", "fail", said, "such as stac:https://earth-search.aws.element84.com/v1")]
     checks = [Check(f"{name} API", "ok", f"answers in {taken:.2f} s", figures={"seconds": taken})]
     clock = check_clock(answer.headers.get("date"), now(), taken)
     return [*checks, clock] if clock is not None else checks
+
+
+def _not_a_root(answer: Answer) -> str:
+    """What a page is that is no landing page of a STAC API with item search (STAC API, core and item search), or ""."""
+    try:
+        page = answer.json("the page")
+    except CorruptError:
+        return "a page that is not JSON"
+    if not isinstance(page, dict) or "stac_version" not in page:
+        return "JSON that is not STAC"
+    links = page.get("links")
+    rels = [link.get("rel") for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+    return "" if "search" in rels else f"a {printable(str(page.get('type'))[:30])} without a link to its search"
 
 
 def check_clock(date: str | None, local: float, slack: float) -> Check | None:
@@ -237,18 +313,56 @@ def _check_search(source: Source, ends: float) -> tuple[Check, Scene | None]:
         return next((scene for scene in islice(scenes, 100) if scene.assets), None)
 
     def ask() -> Scene | None:
+        scene = first(PROBE)
+        if scene is not None or source.name in SOURCES:
+            return scene
         # a catalogue of somebody's own has scenes elsewhere
-        return first(PROBE) or first(_EVERYWHERE)
+        elsewhere = _place_of_one(source) if isinstance(source, StacApi) else _EVERYWHERE
+        if elsewhere is None:
+            return None
+        scene = first(elsewhere)
+        if scene is None and elsewhere is not _EVERYWHERE:
+            raise CorruptError(f"lists an item of {elsewhere.first}, but its search of that day and place finds none")
+        return scene
 
     try:
         scene = _within(ends, ask)
     except (TesseraError, TimeoutError) as error:
         return Check(name, "fail", _line(error), _advice(error)), None
     taken = time.perf_counter() - began
+    if scene is None and source.name in SOURCES:
+        return Check(name, "fail", "answers, but finds no scene", "the provider has changed"), None
     if scene is None:
-        return Check(name, "fail", "answers, but finds no scene", "the catalogue is empty or has changed"), None
+        wanted = f"no scene of {' or '.join(_COLLECTIONS)}" if isinstance(source, StacApi) else "no scene"
+        return Check(name, "warn", f"answers, but holds {wanted}", "nothing can be built from it yet"), None
     said = f"finds {scene.id} in {taken:.2f} s"
     return Check(name, "ok", said, figures={"seconds": taken}), scene
+
+
+def _place_of_one(api: StacApi) -> Query | None:
+    """Where and when an API has a scene, asked without a place and a time; None where it has none."""
+    where = f"{api.api}/search"
+    asked = {"collections": list(_COLLECTIONS), "limit": _FEW}
+    answer = Web(api.search_verdict, delays=_DELAYS).post(where, asked, limit=16 * 1024**2)
+    page = answer.json(where)
+    items = page.get("features") if isinstance(page, dict) else None
+    if not isinstance(items, list):
+        raise CorruptError(f"{where} answers no list of items; expected a GeoJSON FeatureCollection")
+    wrong: InputError | None = None
+    for item in items[:_FEW]:
+        try:
+            scene = scene_of(item if isinstance(item, dict) else {}, api.name, lambda _, href: str(href), 0)
+        except InputError as error:
+            wrong = wrong or error
+            continue
+        if scene is not None:
+            lon, lat = scene.footprint[0]
+            lon, day = (lon + 180.0) % 360.0 - 180.0, scene.moment.date()
+            box = (max(-180.0, lon - _NEAR), max(-90.0, lat - _NEAR), min(180.0, lon + _NEAR), min(90.0, lat + _NEAR))
+            return Query(box, day, day)
+    if wrong is not None:
+        raise wrong
+    return None
 
 
 def _check_file(source: Source, scene: Scene, ends: float) -> Check:
@@ -278,14 +392,7 @@ def _check_file(source: Source, scene: Scene, ends: float) -> Check:
 def _read(source: Source, href: str, start: int, stop: int) -> bytes:
     address = source.address(href)
     if "://" not in address.url:
-        try:
-            with Path(address.url).open("rb") as file:
-                file.seek(start)
-                return file.read(stop - start)
-        except FileNotFoundError:
-            raise MissingError(f"{Path(address.url).name} is missing") from None
-        except OSError as error:
-            raise PermanentError(f"{Path(address.url).name} cannot be read: {error.strerror}") from None
+        return LocalFile(Path(address.url)).read(start, stop)
     web = Web(source.verdict, delays=_DELAYS)
     return web.get(address.url, span=(start, stop), limit=stop - start, headers=address.headers).data
 

@@ -23,8 +23,10 @@ from urllib.parse import urlencode, urlsplit
 from tessera.base import InputError, silent
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, Web
 
+from ._tally import LEFT_OUT, Tally, weight
 from .scene import Asset, Scene
 from .source import Address, Query
+from .table import check_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,21 +114,30 @@ class Opera:
             for box in query.boxes()
         ]
         progress(0, len(slices))
-        for done, answer in enumerate(_in_order(lambda one: self._slice(*one), slices, self._at_once), 1):
-            for name, scene in answer:
-                if name in known:
-                    continue
-                known.add(name)
-                if scene is None:
-                    self.left_out[_NEITHER] = self.left_out.get(_NEITHER, 0) + 1
-                else:
-                    yield replace(scene, position=len(known))
-            progress(done, len(slices))
+        tally = Tally(self.cmr)
+        try:
+            for done, answer in enumerate(_in_order(lambda one: self._slice(*one, tally), slices, self._at_once), 1):
+                for name, scene in answer:
+                    if name in known:
+                        continue
+                    known.add(name)
+                    if scene is None:
+                        self.left_out[_NEITHER] = self.left_out.get(_NEITHER, 0) + 1
+                    else:
+                        yield replace(scene, position=len(known))
+                progress(done, len(slices))
+        finally:
+            tally.stop()
 
     def _slice(
-        self, orbit: str, first: dt.date, last: dt.date, box: tuple[float, float, float, float]
+        self, orbit: str, first: dt.date, last: dt.date, box: tuple[float, float, float, float], tally: Tally
     ) -> list[tuple[str, Scene | None]]:
-        return [(match[0], self._scene(entry, match, orbit)) for match, entry in self._entries(orbit, first, last, box)]
+        found = []
+        for match, entry in self._entries(orbit, first, last, box):
+            scene = self._scene(entry, match, orbit)
+            tally.take(1, LEFT_OUT + (weight(scene) if scene is not None else 0))
+            found.append((match[0], scene))
+        return found
 
     def _entries(
         self, orbit: str, first: dt.date, last: dt.date, box: tuple[float, float, float, float]
@@ -181,7 +192,7 @@ class Opera:
         assets = self._assets(name, about.get("links"))
         if not assets:
             return None
-        return Scene(
+        scene = Scene(
             id=name,
             collection=COLLECTION,
             source=self.name,
@@ -195,6 +206,8 @@ class Opera:
             tile=match[1],
             assets=assets,
         )
+        check_scene(scene, f"product {name}")
+        return scene
 
     def _assets(self, name: str, links: object) -> dict[str, Asset]:
         """The file of each polarisation, on the host that is preferred."""
@@ -332,11 +345,11 @@ def _count(text: str | None) -> int:
 def _moment(name: str, value: object) -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise InputError(f"product {name} has time_start {ascii(value)[:60]}; expected such as 2021-06-03T05:58:10Z")
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+        if moment is not None:
+            return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InputError(f"product {name} has time_start {ascii(value)[:60]}; expected such as 2021-06-03T05:58:10Z")
 
 
 def _footprint(name: str, entry: dict[str, Any]) -> tuple[tuple[float, float], ...]:

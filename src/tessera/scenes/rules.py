@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
+from tessera.cubes import SCL_KEPT as SCL_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from .scene import Scene
 
-SCL_KEPT = (4, 5, 6, 7, 10, 11)
-"""Scene classes that count as clear: vegetation, bare, water, unclassified, thin cirrus, snow. The published
-preprocessing drops 0 no data, 1 saturated, 2 dark area, 3 cloud shadow, 8 and 9 cloud, and keeps the rest."""
 OFFSET = 1000
 """BOA_ADD_OFFSET of Sentinel-2 L2A products, sign turned (ESA, processing baseline 04.00, 25 January 2022)."""
 OFFSET_BASELINE = (4, 0)

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError
+from tessera.net import LoadError, NetError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .source import Source
+    from .table import SceneTable
 
 NAMES = ("mpc", "earth-search", "opera")
 """Providers that are known by name."""
@@ -30,6 +34,8 @@ def parse_source(value: Any) -> tuple[Source, ...]:
     ------
     InputError
         There is no such source, or one is there twice.
+    NetError
+        A static catalogue cannot be read; its first document has its name.
     """
     if isinstance(value, (list, tuple)):
         sources = tuple(source for one in value for source in parse_source(one))
@@ -54,6 +60,33 @@ def parse_source(value: Any) -> tuple[Source, ...]:
     return sources
 
 
+def sources_of(table: SceneTable) -> tuple[Source, ...]:
+    """Open the sources that a table of scenes was found at, whose files are still read there.
+
+    Raises
+    ------
+    InputError, NetError
+        See `parse_source`.
+    """
+    told = table.query["sources"]
+    return parse_source([one if isinstance(one, str) else str(one.get("asked", one["name"])) for one in told])
+
+
+def check_credentials(sources: Iterable[Source]) -> None:
+    """That credentials which only their owner can make are there, before anything is searched or read.
+
+    Raises
+    ------
+    CredentialError
+        OPERA's token is missing, none, or has expired; the line names the variable and where to get one.
+    """
+    from .opera import Opera
+
+    for source in sources:
+        if isinstance(source, Opera):
+            source.token()
+
+
 def _exists(text: str) -> bool:
     try:
         return bool(text) and Path(text).exists()
@@ -76,4 +109,11 @@ def _open(text: str) -> Source:
         return StacApi(text.removeprefix("stac:"))
     if "://" not in text and not _exists(text) and "/" not in text and "\\" not in text:
         raise InputError(f"catalogue not found: {text}; expected {', '.join(NAMES)}, stac:URL, or a catalogue's folder")
-    return StaticCatalogue(text)
+    try:
+        return StaticCatalogue(text)
+    except LoadError:
+        raise
+    except NetError as error:
+        # an API has no catalog.json below its root
+        said = f"{error}; expected a static catalogue (a STAC API's root is written stac:{text})"
+        raise type(error)(said) from None

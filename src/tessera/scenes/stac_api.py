@@ -6,18 +6,21 @@ pystac-client is not used: its session tries again by itself, follows links to a
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from tessera.base import InputError, silent
-from tessera.net import CorruptError, LoadError, MissingError, OversizeError, Web
+from tessera.net import CorruptError, LoadError, MissingError, OversizeError, PermanentError, Web
 
 from ._crew import Crew
 from ._items import named, printable, scene_of
-from .scene import S2_COLLECTIONS
+from ._tally import LEFT_OUT, Tally, weight
+from .scene import S2_COLLECTIONS, Scene
 from .source import Address
 from .static import check_root, public_address
 
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.net import NetError
 
-    from .scene import Scene
     from .source import Query
 
-_LIMIT = 64 * 1024**2
-"""Bytes of a page."""
+_LIMIT = 16 * 1024**2
+"""Bytes of a page, which take some ten times as much once read. 250 items are 7 MB; more is asked for in parts."""
 _MOST_PAGES = 10_000
+_IDLE = 10
+"""Pages in a row without a new item that are borne: what is added meanwhile moves small pages on."""
+_STEP = 65_536
+"""Letters of what is asked for a next page, which the page before tells."""
 _AT_ONCE = 4
 """Searches under way at one time."""
 _SMALLER = 4
@@ -43,10 +49,19 @@ _TRACKED = 10_000
 """Reasons that are counted while a search goes on, since strangers write them."""
 _REASON = 120
 """Letters of a reason."""
+_NAME = 400
+"""Letters of an id that are looked at; what has more than 300 is no scene."""
 _OTHERS = "other reasons"
 
 Box = tuple[float, float, float, float]
 _Span = tuple[dt.date, dt.date]
+
+
+class _LeftOut(NamedTuple):
+    """An item that is no scene: its collection and id, and why."""
+
+    key: tuple[str, str]
+    reason: str
 
 
 class StacApi:
@@ -112,65 +127,75 @@ class StacApi:
         ]
         progress(0, len(slices))
         known: set[tuple[str, str]] = set()
+        tally = Tally(f"{self.api}/search")
         crew = Crew(_AT_ONCE, "tessera-search")
-        answers = [crew.submit(self._slice, *one) for one in slices]
+        answers = [crew.submit(self._slice, *one, tally) for one in slices]
         try:
             for done, answer in enumerate(answers, 1):
                 for item in answer.result():
-                    scene = self._scene(item, len(known))
-                    if scene is not None and scene.key[1:] not in known:
-                        known.add(scene.key[1:])
-                        yield scene
+                    if isinstance(item, _LeftOut):
+                        self._leave_out(item)
+                    elif item.key[1:] not in known:
+                        known.add(item.key[1:])
+                        yield replace(item, position=len(known) - 1)
                 progress(done, len(slices))
         finally:
+            tally.stop()
             for answer in answers:
                 answer.cancel()
             crew.dismiss(0)
             self.left_out = _most_frequent(self.left_out)
 
-    def _scene(self, item: dict[str, Any], position: int) -> Scene | None:
+    def _scene(self, item: dict[str, Any]) -> Scene | _LeftOut | None:
         own = _link(item, "self")
         base = f"{self.api}/search" if own is None else str(own["href"])
         try:
-            return scene_of(item, self.name, lambda what, href: _address_of(what, href, base), position)
+            return scene_of(item, self.name, lambda what, href: _address_of(what, href, base), 0)
         except InputError as error:
-            self._leave_out(item, error)
-            return None
+            # without its name, so that the same reasons count together;
+            # these lines are kept in files: without what may be a signature
+            said = re.sub(r"\?[^\s'\"]+", "?", str(error).partition(named(item))[2].strip(" ,:"))
+            reason = printable(said[:_REASON]) or "not a STAC item"
+            return _LeftOut((str(item.get("collection"))[:_NAME], str(item.get("id", ""))[:_NAME]), reason)
 
-    def _leave_out(self, item: dict[str, Any], error: InputError) -> None:
-        """Count one bad item of thousands; without its name, so that the same reasons count together."""
-        key = str(item.get("collection")), str(item.get("id", ""))[:1000]
+    def _leave_out(self, item: _LeftOut) -> None:
+        """Count one bad item of thousands."""
+        key, reason = item
         if key in self._bad:
             return  # of two boxes, or of two pages
         if key[1] and len(self._bad) < _TRACKED:
             self._bad.add(key)
-        # these lines are kept in files: without what may be a signature
-        said = re.sub(r"\?[^\s'\"]+", "?", str(error).partition(named(item))[2].strip(" ,"))
-        reason = printable(said[:_REASON]) or "not a STAC item"
         if reason not in self.left_out and len(self.left_out) >= _TRACKED:
             reason = _OTHERS
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
-    def _slice(self, collection: str, span: _Span, box: Box) -> list[dict[str, Any]]:
+    def _slice(self, collection: str, span: _Span, box: Box, tally: Tally) -> list[Scene | _LeftOut]:
         """Every item of a collection in a time; half by half, then in smaller pages, where that is too much."""
         page, web = self._page, self._web
         first, last = span
         while True:
+            taken = _Taken(tally)
             try:
-                return self._pages(collection, span, box, page, web)
+                self._pages(collection, span, box, page, web, taken)
             except OversizeError as error:
+                taken.drop()
                 if first < last:
                     middle = first + (last - first) // 2
                     after = middle + dt.timedelta(days=1)
-                    return self._slice(collection, (first, middle), box) + self._slice(collection, (after, last), box)
+                    return [
+                        *self._slice(collection, (first, middle), box, tally),
+                        *self._slice(collection, (after, last), box, tally),
+                    ]
                 if page == 1 and web is self._patient:
                     raise LoadError(f"{error}, for a single item of {first}") from None
                 if page == 1:
                     # not the item's size, then: the server may be down for a moment
                     web = self._patient
                 page = max(1, page // _SMALLER)
+            else:
+                return taken.items
 
-    def _pages(self, collection: str, span: _Span, box: Box, page: int, web: Web) -> list[dict[str, Any]]:
+    def _pages(self, collection: str, span: _Span, box: Box, page: int, web: Web, taken: _Taken) -> None:
         first, last = span
         asked: dict[str, Any] = {
             "collections": [collection],
@@ -180,31 +205,51 @@ class StacApi:
         }
         url, body = f"{self.api}/search", dict(asked)
         method = "POST"
-        items: list[dict[str, Any]] = []
-        seen: set[str] = set()
+        came = idle = 0
+        seen: set[bytes] = set()
         for _ in range(_MOST_PAGES):
-            step = f"{method} {url} {json.dumps(body, sort_keys=True)}"
+            step = self._step(method, url, body)
             if step in seen:
-                raise CorruptError(f"{self.api}/search: its pages go in circles after {len(items)} items")
+                raise CorruptError(f"{self.api}/search: its pages go in circles after {came} items")
             seen.add(step)
-            if method == "POST":
-                answer = web.post(url, body, limit=_LIMIT, headers=self._headers)
-            else:
-                answer = web.get(url, limit=_LIMIT, headers=self._headers)
+            try:
+                if method == "POST":
+                    answer = web.post(url, body, limit=_LIMIT, headers=self._headers)
+                else:
+                    answer = web.get(url, limit=_LIMIT, headers=self._headers)
+            except (MissingError, PermanentError) as error:
+                if came:
+                    raise
+                raise type(error)(f"expected the root of a STAC API, got {self.api} ({error})") from None
             found = answer.json(f"{self.api}/search")
+            del answer
             features = found.get("features") if isinstance(found, dict) else None
             if not isinstance(features, list) or not all(isinstance(item, dict) for item in features):
                 raise CorruptError(f"{self.api}/search answers no list of items; expected a GeoJSON FeatureCollection")
-            items += features
+            came += len(features)
+            new = sum(taken.add(item, self._scene) for item in features)
+            idle = 0 if new else idle + 1
             link = _link(found, "next")
             if link is None:
-                self._check_all(found, len(items))
-                return items
+                self._check_all(found, came)
+                return
+            if idle >= _IDLE:
+                raise CorruptError(f"{self.api}/search: {idle} pages after {came} items bring no new one, and no end")
             method = str(link.get("method") or "GET").upper()
             url = self._next(link)
             more = link.get("body")
             body = ({**asked} if link.get("merge") else {}) | (more if isinstance(more, dict) else {})
         raise CorruptError(f"{self.api}/search has more than {_MOST_PAGES} pages")
+
+    def _step(self, method: str, url: str, body: dict[str, Any]) -> bytes:
+        """What tells one question from another."""
+        try:
+            step = f"{method} {url} {json.dumps(body, sort_keys=True)}"
+        except RecursionError:
+            step = " " * (_STEP + 1)
+        if len(step) > _STEP:
+            raise CorruptError(f"{self.api}/search: to ask for its next page takes more than {_STEP} letters")
+        return hashlib.sha256(step.encode("utf-8", "surrogatepass")).digest()
 
     def _next(self, link: dict[str, Any]) -> str:
         try:
@@ -245,6 +290,39 @@ class StacApi:
     def verdict(self, status: int, body: bytes) -> type[NetError] | None:
         """See `Source`; a bucket that may not be listed refuses what is not there."""
         return MissingError if status == 403 and b"AccessDenied" in body else None
+
+
+class _Taken:
+    """What the pages of one slice gave, narrowed to what is read of it."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.items: list[Scene | _LeftOut] = []
+        self._tally = tally
+        self._names: set[str] = set()
+        self._scenes: set[str] = set()
+        self._count = self._held = 0
+
+    def add(self, item: dict[str, Any], read: Callable[[dict[str, Any]], Scene | _LeftOut | None]) -> bool:
+        """Keep an item unless it is there; whether its id is a new one."""
+        name = item.get("id")
+        short = name[:_NAME] if isinstance(name, str) else ""
+        if short in self._scenes:
+            return False
+        scene = read(item)
+        held = LEFT_OUT + len(short) + (weight(scene) if isinstance(scene, Scene) else 0)
+        self._count, self._held = self._count + 1, self._held + held
+        self._tally.take(1, held)
+        if scene is not None:
+            self.items.append(scene)
+        if isinstance(scene, Scene):
+            self._scenes.add(short)
+        new = bool(short) and short not in self._names
+        self._names.add(short)
+        return new
+
+    def drop(self) -> None:
+        """Another question is asked in place of this one."""
+        self._tally.take(-self._count, -self._held)
 
 
 def _link(document: dict[str, Any], rel: str) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ BANDS = (*sorted(S2_BANDS), "SCL", "VV", "VH")
 """Bands that a scene can have."""
 SCENES_LIMIT = 1_000_000
 """Scenes of a table: OPERA has 100,000 a year over a country of 300,000 km2."""
-_CORNERS_LIMIT = 20_000
+CORNERS_LIMIT = 20_000
 """Corners of an outline: Earth Search has items of 2018 with some thousand."""
 _MARGIN = 0.1
 """Degrees of latitude: an edge that is straight in degrees leaves one that is straight in UTM by less (0.07 for a scene
@@ -65,7 +65,7 @@ class SceneTable:
         if len(self.scenes) > SCENES_LIMIT:
             raise InputError(f"{len(self.scenes)} scenes; a table holds at most {SCENES_LIMIT}")
         for scene in self.scenes:
-            _check_scene(scene)
+            check_scene(scene)
         ordered = sorted((_in_utc(scene) for scene in self.scenes), key=lambda scene: (scene.moment, scene.key))
         known: set[tuple[str, str, str]] = set()
         for scene in ordered:
@@ -162,16 +162,27 @@ def _told(scene: Scene) -> list[object]:
     return [*scene.key, scene.moment.isoformat(), corners, cloud_cover, *about, assets]
 
 
-def _check_scene(scene: Any) -> None:
-    """Raises InputError where a value cannot be."""
-    _check_text("a scene's id", scene.id, 300)
-    where = f"scene {scene.id}"
+def check_scene(scene: Any, where: str | None = None) -> None:
+    """The one rule of what a scene can be: what passes here is taken by a table, written, and read back.
+
+    Parameters
+    ----------
+    scene : of any values
+    where : what its line calls it; by its id where None
+
+    Raises
+    ------
+    InputError
+        A value cannot be.
+    """
+    _check_text("a scene's id" if where is None else f"{where}: id", scene.id, 300)
+    where = where or f"scene {scene.id}"
     _check_text(f"{where}: source", scene.source, 2000)
     if scene.collection not in (*S2_COLLECTIONS, *S1_COLLECTIONS):
         expected = ", ".join((*S2_COLLECTIONS, *S1_COLLECTIONS))
         raise InputError(f"{where}: collection {_shown(scene.collection)}; expected one of {expected}")
     moment = scene.moment
-    if not isinstance(moment, dt.datetime) or moment.utcoffset() is None or moment.year not in _YEARS:
+    if not isinstance(moment, dt.datetime) or moment.utcoffset() is None or not _is_in_years(moment):
         raise InputError(
             f"{where}: datetime {_shown(moment)}; expected a moment of {_YEARS[0]} to {_YEARS[-1]} with its time zone"
         )
@@ -192,8 +203,8 @@ def _check_scene(scene: Any) -> None:
 
 
 def _check_corners(where: str, corners: object) -> None:
-    if not isinstance(corners, tuple) or not 1 <= len(corners) <= _CORNERS_LIMIT:
-        raise InputError(f"{where}: footprint {_shown(corners)}; expected 1 to {_CORNERS_LIMIT} corners")
+    if not isinstance(corners, tuple) or not 1 <= len(corners) <= CORNERS_LIMIT:
+        raise InputError(f"{where}: footprint {_shown(corners)}; expected 1 to {CORNERS_LIMIT} corners")
     for corner in corners:
         if len(corner) != 2 or not all(map(_is_number, corner)) or abs(corner[0]) > 360 or abs(corner[1]) > 90:
             raise InputError(f"{where}: corner {_shown(corner)}; expected longitude and latitude in degrees")
@@ -212,6 +223,11 @@ def _check_asset(where: str, asset: Any) -> None:
 def _check_text(what: str, value: object, most: int, *, least: int = 1) -> None:
     if not isinstance(value, str) or not least <= len(value) <= most or _CONTROL.search(value):
         raise InputError(f"{what} is {_shown(value)}; expected {least} to {most} printable characters")
+
+
+def _is_in_years(moment: dt.datetime) -> bool:
+    # the ends of the calendar have no UTC
+    return moment.year in _YEARS and moment.astimezone(dt.UTC).year in _YEARS
 
 
 def _is_number(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from .commit import Commit
     from .ground import Ground
     from .source import Source
+
+_TOLD = ("period", "source", "recipe", "reader")
+"""Entries of provenance that say what embeddings were made from."""
 
 
 @dataclass(repr=False)
@@ -363,7 +367,7 @@ class Store:
         return iter_arrays(region, rows)
 
     def info(self) -> dict[str, Any]:
-        """Plain values: where, model, dims, years, zones, and for a local store its cells and pixels a year."""
+        """Plain values: where, model, dims, years, zones, and for a local store its cells, pixels and inputs a year."""
         about: dict[str, Any] = {
             "store": self.objects.root,
             "model": self.model.to_json(),
@@ -390,6 +394,7 @@ class Store:
             "pixels": total,
             "bytes": size,
             "bbox": self._bbox(found.values()),
+            "made_from": _made_from(found.values()),
         }
 
     @staticmethod
@@ -441,6 +446,19 @@ class Store:
         if isinstance(self.source, ShardedSource):
             index = self.header.years.index(year)
             self.source.reading.indexes.drop(self.layout.key(spec, cell, index) for spec in self.layout.arrays)
+
+
+def _made_from(records: Iterable[Commit]) -> list[dict[str, Any]]:
+    """What the parts of records were made from, as far as they say, each once with its number of cells."""
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        told = {}
+        for part in record.inputs:
+            about = {key: part["provenance"][key] for key in _TOLD if key in part["provenance"]}
+            told[json.dumps(about, sort_keys=True)] = about
+        for key, about in told.items():
+            found.setdefault(key, {**about, "cells": 0})["cells"] += 1
+    return [found[key] for key in sorted(found)]
 
 
 def create_store(

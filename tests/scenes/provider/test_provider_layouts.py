@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import pystac_client
 import pytest
 import rasterio
 from numpy.typing import NDArray
-from provider_helpers import ask, scenes
+from provider_helpers import WINDOW, ask, scenes
 from shapely.geometry import Polygon, shape
 
 from tessera.base import InputError
 from tessera.geo import Window, from_lonlat
-from tessera.scenes import simulate
+from tessera.scenes import search_scenes, simulate
 from tessera.scenes.rules import remove_offset
 from tessera.scenes.simulator.provider import layouts, serve_scenes
 from tessera.scenes.simulator.provider._items import Held, read_items
@@ -111,6 +112,35 @@ def test_duplicates_are_of_the_same_datatake_and_show_the_same_ground(folder: Pa
         assert sum(name.endswith("_0_L2A") for name in names) == 4
     with serve_scenes(out, style="mpc") as provider:
         assert len({item["id"] for item in provider.items}) == 12
+
+
+TILES = {
+    "stac": {"s2:mgrs_tile": "31UFS"},
+    "mpc": {"s2:mgrs_tile": "31UFS"},
+    "earth-search": {
+        "grid:code": "MGRS-31UFS",
+        "mgrs:utm_zone": 31,
+        "mgrs:latitude_band": "U",
+        "mgrs:grid_square": "FS",
+    },
+}
+"""What each provider writes a tile as."""
+
+
+@pytest.mark.parametrize("style", TILES)
+def test_copies_are_one_photograph_at_every_provider(folder: Path, tmp_path: Path, style: str) -> None:
+    out = layouts.duplicates(folder, tmp_path / "out")
+    with serve_scenes(out, style=style) as provider:
+        for item in provider.items:
+            if item["collection"] != "sentinel-2-l2a":
+                continue
+            told = {key: value for key, value in item["properties"].items() if re.search("mgrs|grid", key)}
+            assert told == TILES[style]
+        table = search_scenes(WINDOW, 2021, f"stac:{provider.url}")
+    photographs = [scene.photograph for scene in table.scenes if scene.optical]
+    assert len(photographs) == 8
+    assert len(set(photographs)) == 4
+    assert {photograph[2] for photograph in photographs} == {"31UFS"}
 
 
 def test_mixed_baselines_hold_the_same_ground(folder: Path, tmp_path: Path) -> None:

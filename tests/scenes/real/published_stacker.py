@@ -19,22 +19,9 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
+from real_shared import EARTH_SEARCH
 
-AWS = {
-    "B02": "blue",
-    "B03": "green",
-    "B04": "red",
-    "B05": "rededge1",
-    "B06": "rededge2",
-    "B07": "rededge3",
-    "B08": "nir",
-    "B8A": "nir08",
-    "B11": "swir16",
-    "B12": "swir22",
-    "SCL": "scl",
-    "vv": "VV",
-    "vh": "VH",
-}
+AWS = {**EARTH_SEARCH, "vv": "VV", "vh": "VH"}
 """What Earth Search and OPERA call what Planetary Computer calls so."""
 CHANNELS = ("B04", "B02", "B03", "B08", "B8A", "B05", "B06", "B07", "B11", "B12")
 BAD_CLASSES = {0, 1, 2, 3, 8, 9}

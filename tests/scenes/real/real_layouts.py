@@ -17,30 +17,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.transform import Affine
 from real_pixels import COARSE, FINE, Ground, Pass
+from real_shared import EARTH_SEARCH, ring, write_tiff
 
-from tessera.geo import Window, to_lonlat
+from tessera.geo import Window
 
 MPC_S2 = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2"
 MPC_S1 = "https://sentinel1euwestrtc.blob.core.windows.net/sentinel1-grd-rtc"
 HARMONISED = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs"
 OPERA = "https://cumulus.asf.earthdatacloud.nasa.gov/OPERA/OPERA_L2_RTC-S1"
-EARTH_SEARCH = {
-    "B02": "blue",
-    "B03": "green",
-    "B04": "red",
-    "B05": "rededge1",
-    "B06": "rededge2",
-    "B07": "rededge3",
-    "B08": "nir",
-    "B8A": "nir08",
-    "B11": "swir16",
-    "B12": "swir22",
-    "SCL": "scl",
-}
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 OFFSET = 1000
 """BOA_ADD_OFFSET from processing baseline 04.00 on."""
@@ -57,32 +43,18 @@ def write_cog(
     **tags: str,
 ) -> None:
     """A cloud-optimised GeoTIFF with its overviews, its upper left corner the window's, in several blocks."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    left, _, _, top = window.bounds
-    with rasterio.open(
+    write_tiff(
         path,
-        "w",
-        driver="COG",
-        height=image.shape[0],
-        width=image.shape[1],
-        count=1,
-        dtype=image.dtype,
-        crs=f"EPSG:{32600 + window.zone}",
-        transform=Affine(side, 0.0, left, 0.0, -side, top),
+        image,
+        window,
+        side=side,
         nodata=nodata,
+        driver="COG",
+        tags=tags,
         compress="deflate",
         predictor="floating_point" if image.dtype.kind == "f" else "standard",
         blocksize=block,
-    ) as file:
-        file.write(image, 1)
-        file.update_tags(**tags)
-
-
-def ring(window: Window) -> list[list[float]]:
-    """The outline in degrees."""
-    left, bottom, right, top = window.bounds
-    lon, lat = to_lonlat([left, right, right, left, left], [bottom, bottom, top, top, bottom], window.zone)
-    return [[float(x), float(y)] for x, y in zip(lon, lat, strict=True)]
+    )
 
 
 @dataclass

@@ -113,6 +113,8 @@ def simulate(
 
 class _Writer:
     def __init__(self, root: Path, world: World, pool: ThreadPoolExecutor) -> None:
+        from .provider.styles import square_at
+
         self.root, self.world, self.pool = root, world, pool
         frame = world.frame
         zone = world.window.zone
@@ -124,6 +126,8 @@ class _Writer:
         north, south = frame.north * PIXEL_SIZE, (frame.north - frame.height) * PIXEL_SIZE
         lon, lat = to_lonlat([west, east, east, west, west], [south, south, north, north, south], zone)
         self.ring = [[round(float(x), 8), round(float(y), 8)] for x, y in zip(lon, lat, strict=True)]
+        lon, lat = to_lonlat((west + east) / 2, (north + south) / 2, zone)
+        self.tile = square_at(float(lon), float(lat), zone)
         self.box = [
             min(x for x, _ in self.ring),
             min(y for _, y in self.ring),
@@ -181,6 +185,7 @@ class _Writer:
             "eo:cloud_cover": scene.cloud_cover,
             "s2:processing_baseline": scene.baseline,
             "s2:product_type": "S2MSI2A",
+            "s2:mgrs_tile": self.tile,
             "s2:datatake_id": f"GS2A_{moment:%Y%m%dT%H%M%S}_000000_N{scene.baseline}",
         }
         return self._item("sentinel-2-l2a", name, moment, properties, bands, nodata=0)

@@ -8,12 +8,14 @@ import signal
 import sys
 import threading
 
+from tessera.base import TesseraError
+
 from .server import serve_scenes
 from .styles import STYLES
 
 
 def main() -> None:
-    """Serve; the first line on standard output is JSON with the addresses."""
+    """Serve; the first line on standard output is JSON with the addresses. What cannot be served is a line, exit 2."""
     parser = argparse.ArgumentParser(prog="python -m tessera.scenes.simulator.provider", description=__doc__)
     parser.add_argument("folder", help="static STAC catalogue")
     parser.add_argument("--style", choices=STYLES, default="stac")
@@ -21,6 +23,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 for a free one")
     parser.add_argument("--page", type=int, default=None, help="items of a page at most")
     given = parser.parse_args()
+    try:
+        _serve(given)
+    except TesseraError as error:
+        parser.exit(2, f"{error}\n")
+
+
+def _serve(given: argparse.Namespace) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -28,6 +37,7 @@ def main() -> None:
         given.folder, style=given.style, latency=given.latency, port=given.port, page=given.page
     ) as provider:
         said = {
+            "source": provider.source,
             "url": provider.url,
             "blobs": provider.blobs,
             "token_url": provider.token_url,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from tessera.base import InputError
+
 from ._http import Answer, Asked, Listener
 from ._items import read_items
 from ._refusals import refuse
@@ -66,6 +68,8 @@ class Provider:
     blobs : root of its files
     token_url : of its signing: {token_url}/{account}/{container} or {token_url}/{collection}; mpc alone, else ""
     token : Bearer token that its files ask for; opera alone, else ""
+    source : what `--source` and `build_cube` take for it; "" where that must be an adapter that is told its addresses
+        (mpc and opera, which sign)
     elsewhere : "http://127.0.0.1:port" of another host of its, which redirects lead to
     items : as its answers show them, before they are shuffled
     files : address -> the file of this machine that it shows
@@ -88,10 +92,15 @@ class Provider:
         self._lock = threading.Condition()
         self._seen: list[Seen] = []
         self._under_way = 0
-        self._here = Listener(self._answer, self._done, self._began, latency, port)
+        try:
+            self._here = Listener(self._answer, self._done, self._began, latency, port)
+        except (OSError, OverflowError) as error:
+            why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+            raise InputError(f"port {port} cannot be had: {why}; expected a free one, or 0 for any") from None
         self._there = Listener(self._answer, self._done, self._began, latency)
         base = self._here.base
         self.url, self.blobs, self.elsewhere = base + _ROOTS[style], base, self._there.base
+        self.source = f"stac:{self.url}" if style in ("stac", "earth-search") else ""
         self.token_url = f"{base}{_SAS}token" if style == "mpc" else ""
         self.token = EARTHDATA_TOKEN if style == "opera" else ""
         self._paths: dict[str, Path] = {}
@@ -244,7 +253,7 @@ def serve_scenes(
     Raises
     ------
     InputError
-        The folder holds no catalogue, or there is no such style.
+        The folder holds no catalogue, there is no such style, or the port is taken.
     """
     provider = Provider(
         folder, style, faults or Faults(), latency, clock or (lambda: dt.datetime.now(dt.UTC)), page, port

@@ -89,7 +89,10 @@ def show(held: list[Held], style: str) -> list[Shown]:
 def _plain(one: Held) -> Shown:
     collection, name = one.item.get("collection") or "none", one.item["id"]
     paths = {key: f"files/{collection}/{name}/{file.name}" for key, file in one.files.items()}
-    return _shown(one, name, {}, paths, {key: key for key in one.item["assets"]})
+    # without a tile two copies of one photograph are two
+    optical = collection == "sentinel-2-l2a" and one.item.get("geometry")
+    more = {"s2:mgrs_tile": mgrs_tile(one)} if optical else {}
+    return _shown(one, name, more, paths, {key: key for key in one.item["assets"]})
 
 
 def _planetary_s2(one: Held) -> Shown:
@@ -165,6 +168,8 @@ def _earth_search(one: Held, taken: set[tuple[str, str]]) -> Shown:
         "earthsearch:boa_offset_applied": applied,
     }
     shown = _shown(one, name, more, paths, keys)
+    # of the tile's names these are the others'
+    shown.item["properties"].pop("s2:mgrs_tile", None)
     shown.item["links"] = [{"rel": "canonical", "href": f"s3://{folder}/{name}.json", "type": "application/json"}]
     return shown
 
@@ -226,12 +231,7 @@ def mgrs_tile(one: Held) -> str:
 
 
 def mgrs_square(one: Held) -> str:
-    """The 100 km square of the middle of a footprint, in the zone of its pixels.
-
-    Military Grid Reference System (NGA.STND.0037): letters of columns repeat every three zones, of rows every two.
-    """
-    from tessera.geo import from_lonlat
-
+    """The 100 km square of the middle of a footprint, in the zone of its pixels."""
     ring = one.item["geometry"]["coordinates"][0]
     while not isinstance(ring[0][0], (int, float)):
         ring = ring[0]
@@ -240,7 +240,16 @@ def mgrs_square(one: Held) -> str:
     lats = [y for _, y, *_ in ring]
     lon, lat = (min(lons) + max(lons)) / 2, (min(lats) + max(lats)) / 2
     epsg = one.properties.get("proj:epsg")
-    zone = int(epsg) % 100 if epsg else int((lon + 180.0) // 6.0) % 60 + 1
+    return square_at(lon, lat, int(epsg) % 100 if epsg else int((lon + 180.0) // 6.0) % 60 + 1)
+
+
+def square_at(lon: float, lat: float, zone: int) -> str:
+    """The 100 km square of a place in degrees, in a UTM zone.
+
+    Military Grid Reference System (NGA.STND.0037): letters of columns repeat every three zones, of rows every two.
+    """
+    from tessera.geo import from_lonlat
+
     x, y = from_lonlat([lon], [lat], zone)
     easting, northing = float(x[0]), float(y[0]) % 2_000_000.0
     band = "CDEFGHJKLMNPQRSTUVWX"[min(19, max(0, int((lat + 80.0) // 8.0)))]

@@ -1,0 +1,172 @@
+"""Lines to servers on which an answer has its time, from the first address that is tried to its last byte.
+
+urllib3 limits the wait for every single piece; a server that sends a byte now and then would hold a thread for hours.
+Imports urllib3, and is itself imported when the first request is made.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class Clock:
+    """The time of one attempt, over all its redirects.
+
+    Attributes
+    ----------
+    silence : seconds within which status and headers are there, and after which nothing came
+    seconds : within which a body is there, if it were empty
+    slowest : bytes a second that a body may take beyond that
+    taken : bytes of bodies so far
+    """
+
+    silence: float
+    seconds: float
+    slowest: float
+    taken: int = 0
+    began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began = time.monotonic()
+
+    def left(self, head: bool) -> float:
+        """Seconds that the next piece may take."""
+        passed = time.monotonic() - self.began
+        if head:
+            return self.silence - passed
+        return min(self.silence, self.seconds + self.taken / self.slowest - passed)
+
+
+class _Mine(threading.local):
+    clock: Clock | None = None
+
+
+_MINE = _Mine()
+
+
+@contextmanager
+def timed(clock: Clock) -> Iterator[None]:
+    """Answers that begin in this thread go by a clock, to the end of their bodies."""
+    _MINE.clock = clock
+    try:
+        yield
+    finally:
+        _MINE.clock = None
+
+
+def line_pool() -> urllib3.PoolManager:
+    """Where lines are kept open between requests."""
+    pool = urllib3.PoolManager(num_pools=32, maxsize=64)
+    pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return pool
+
+
+class _Timed(io.RawIOBase):
+    """What a server sends, as long as its time lasts."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, clock: Clock) -> None:
+        self._raw, self._sock, self._clock = raw, sock, clock
+        self.head = True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._clock.left(self.head)
+        if left <= 0:
+            raise TimeoutError("too slow")
+        self._sock.settimeout(left)
+        count = cast("int | None", self._raw.readinto(buffer))
+        if not self.head:
+            self._clock.taken += count or 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer by the clock of its thread."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self._timed: _Timed | None = None
+        if _MINE.clock is not None:
+            self._timed = _Timed(self.fp.detach(), sock, _MINE.clock)
+            self.fp = io.BufferedReader(self._timed)
+
+    def begin(self) -> None:
+        super().begin()
+        if self._timed is not None:
+            self._timed.head = False
+
+
+class _Line:
+    """What both kinds of connection have in common."""
+
+    sock: Any
+    timeout: Any
+    port: Any
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        """A connection to the first address of the host that answers, all having the time of one."""
+        name, seconds = self._dns_host, self.timeout
+        try:
+            found = socket.getaddrinfo(name, self.port, 0, socket.SOCK_STREAM)
+            places = list(dict.fromkeys(str(address[0]) for *_, address in found)) or [name]
+        except socket.gaierror as error:
+            raise NameResolutionError(name, cast("HTTPConnection", self), error) from error
+        except (OSError, UnicodeError):
+            places = [name]  # urllib3 says what is wrong with it
+        end = time.monotonic() + seconds
+        try:
+            for number, place in enumerate(places, 1):
+                self._dns_host = place
+                self.timeout = max((end - time.monotonic()) / (len(places) - number + 1), 1e-3)
+                try:
+                    return cast("socket.socket", super()._new_conn())  # type: ignore[misc]
+                except (ConnectTimeoutError, NewConnectionError):
+                    if number == len(places):
+                        raise
+        finally:
+            self._dns_host, self.timeout = name, seconds
+        raise AssertionError("a host has an address")
+
+    def request(self, *args: Any, **more: Any) -> None:
+        if self.sock is not None:
+            # the answer before left it what was left of its own time
+            self.sock.settimeout(self.timeout)
+        super().request(*args, **more)  # type: ignore[misc]
+
+
+class _PlainLine(_Line, HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureLine(_Line, HTTPSConnection):
+    response_class = _Answer
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainLine
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureLine
