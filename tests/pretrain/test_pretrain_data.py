@@ -89,6 +89,30 @@ def test_taking_and_putting_together(seed: int, first: int, second: int) -> None
     np.testing.assert_array_equal(whole.s2_count, series.s2_count[np.concatenate(chosen)])
 
 
+def test_targets_go_with_their_pixels() -> None:
+    series = series_of_cube(make_cube(1), minimum=0)
+    assert series.targets.shape == (len(series), 0)
+    assert series.targets.dtype == np.float32
+    truths = np.arange(2 * len(series), dtype=np.float32).reshape(-1, 2)
+    known = PixelSeries(**{**vars(series), "targets": truths})
+    np.testing.assert_array_equal(known.take(np.array([3, 1, 3])).targets, truths[[3, 1, 3]])
+    enough = (series.s2_count >= 10) & (series.s1_count >= 10)
+    np.testing.assert_array_equal(known.keep().targets, truths[enough])
+    assert known.digest() != series.digest()
+    assert known.digest() != PixelSeries(**{**vars(series), "targets": truths + 1}).digest()
+    whole = concatenate([known, series, known])
+    n = len(series)
+    np.testing.assert_array_equal(whole.targets[:n], truths)
+    np.testing.assert_array_equal(whole.targets[2 * n :], truths)
+    assert np.isnan(whole.targets[n : 2 * n]).all()
+    assert concatenate([series, series]).targets.shape == (2 * n, 0)
+    with pytest.raises(InputError, match=r"tables with 1 and 2 targets a pixel; expected one number"):
+        concatenate([known, PixelSeries(**{**vars(series), "targets": truths[:, :1]})])
+    for wrong in (truths[1:], truths.astype(np.float64), truths[:, 0]):
+        with pytest.raises(InputError, match=r"targets is float.*; expected float32 \(20, truths\)"):
+            PixelSeries(**{**vars(series), "targets": wrong})
+
+
 def test_bad_tables_are_refused_in_one_line() -> None:
     series = series_of_cube(make_cube(3))
     with pytest.raises(InputError, match=r"0 tables of pixel-years.*expected at least one"):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pretrain_tiny
@@ -17,15 +16,10 @@ import torch
 from pretrain_tiny import TINY, make_series, train
 from test_pretrain_data import make_cube
 
-from tessera.base import InputError, Progress, TesseraError
+from tessera.base import InputError, Progress
 from tessera.encode import load_encoder
 from tessera.models import STUDENT_SPEC, Checkpoint, Student, read_checkpoint, write_checkpoint
-from tessera.pretrain import embed_series, rankme, series_of_cube
-from tessera.pretrain import loop as loop_module
-
-if TYPE_CHECKING:
-    pass
-
+from tessera.pretrain import Machine, embed_series, rankme, series_of_cube
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -57,7 +51,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(tmp_path: Path) ->
         first, second = (Path(f"{name}{suffix}").read_bytes() for name in names)
         assert first == second
     states = [torch.load(f"{name}.state", weights_only=True) for name in names]
-    for part in ("encoder", "projector", "optimiser"):
+    for part in ("encoder", "objective", "optimiser"):
         torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
     assert read_checkpoint(path).sha256 == whole.sha256
     assert train(path).sha256 == whole.sha256
@@ -88,7 +82,7 @@ def test_other_settings_or_data_do_not_take_up_a_state(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is of a run with seed 3407; expected 1"):
         train(path, steps=2, seed=1)
     torch.save({"format": "another"}, f"{path}.state")
-    with pytest.raises(InputError, match=r"is no state of a run; expected the format tessera-pretrain-1"):
+    with pytest.raises(InputError, match=r"is no state of a run; expected the format tessera-pretrain-2"):
         train(path, steps=2)
     Path(f"{path}.state").write_bytes(b"PK nonsense")
     with pytest.raises(InputError, match=r"cannot be read as the state of a run"):
@@ -119,7 +113,7 @@ def test_training_lowers_the_loss_and_tells_the_kinds_apart(tmp_path: Path) -> N
 
 
 def test_bfloat16_also_trains(tmp_path: Path) -> None:
-    full, half = (train(tmp_path / f"{half}.safetensors", half=half) for half in (False, True))
+    full, half = (train(tmp_path / f"{kind}.safetensors", machine=Machine(precision=kind)) for kind in ("fp32", "bf16"))
     assert all(tensor.dtype == torch.float32 for tensor in half.tensors.values())
     assert full.sha256 != half.sha256
 
@@ -130,22 +124,6 @@ def test_the_random_numbers_of_the_caller_are_left_alone(tmp_path: Path) -> None
     torch.manual_seed(1)
     train(tmp_path / "tiny.safetensors", steps=2)
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_a_loss_that_is_not_finite_stops_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "barlow_twins", lambda z1, z2: (z1 * float("nan")).sum())
-    with pytest.raises(
-        TesseraError, match=r"^step 1: the loss is nan; expected a finite one, learning rate "
-    ) as caught:
-        train(tmp_path / "tiny.safetensors")
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "tiny.safetensors").exists()
-
-
-def test_a_collapse_stops_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "rankme", lambda z: 0.01)
-    with pytest.raises(TesseraError, match=r"^step 4: the vectors have collapsed, RankMe 0.010; expected at least"):
-        train(tmp_path / "tiny.safetensors")
 
 
 @pytest.mark.parametrize("changed", [{"steps": 0}, {"batch": 1}])
@@ -161,7 +139,7 @@ def test_a_state_with_code_in_it_is_not_run(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return Path.touch, (ran,)  # type: ignore[return-value]
 
-    torch.save({"format": "tessera-pretrain-1", "run": Bomb()}, tmp_path / "tiny.safetensors.state")
+    torch.save({"format": "tessera-pretrain-2", "run": Bomb()}, tmp_path / "tiny.safetensors.state")
     with pytest.raises(InputError, match=r"cannot be read as the state of a run"):
         train(tmp_path / "tiny.safetensors")
     assert not ran.exists()

@@ -10,7 +10,7 @@ import typer
 from tessera._version import __version__
 from tessera.base import InputError, TesseraError
 
-from . import cube, demo, doctor, embed, fit, get, map_, models, serve, store
+from . import cube, demo, distill, doctor, embed, evaluate, fit, get, map_, models, pretrain, serve, store
 
 app = typer.Typer(
     name="tessera",
@@ -51,8 +51,11 @@ app.add_typer(store.app, name="store")
 app.command("get")(get.get)
 app.command("fit")(fit.fit)
 app.command("map")(map_.map_)
+app.command("evaluate")(evaluate.evaluate)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
+app.command("pretrain")(pretrain.pretrain)
+app.command("distill")(distill.distill)
 
 
 def main() -> None:

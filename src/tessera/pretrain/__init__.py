@@ -1,30 +1,73 @@
-"""Pixel-years without labels to an encoder: views, the Barlow Twins losses, a loop that resumes to the bit."""
+"""Pixel-years without labels to an encoder: views, losses, a loop that resumes to the bit, distillation."""
 
+from .augment import Augment
+from .batches import Batch, Batches
+from .blocks import Blocks, open_blocks, write_blocks
+from .config import Data, DistilConfig, Network, PretrainConfig, TeacherSource, parse_config, with_changes
 from .data import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
+from .devices import Machine
+from .distil import PREFIXES, Lesson, Pupil, Said, distil
 from .embed import embed_series
-from .loop import learning_rate, pretrain
-from .losses import barlow_twins, correlation, mix_term, rankme, whiten
+from .losses import barlow_twins, correlation, mix_term, rankme, regression, vicreg, whiten
+from .objective import Objective, Truths, Twins
+from .permute import Order, permute
+from .plan import Plan, learning_rate
+from .pretraining import pretrain
 from .projector import Projector
+from .quantise import rounded
+from .ranks import Ranks
+from .teacher_cache import Taught, teach
 from .views import DRAWS, View, draw_view, pixels_of_step, step_generator
 
 __all__ = [
     "DRAWS",
     "MINIMUM",
+    "PREFIXES",
+    "Augment",
+    "Batch",
+    "Batches",
+    "Blocks",
+    "Data",
+    "DistilConfig",
+    "Lesson",
+    "Machine",
+    "Network",
+    "Objective",
+    "Order",
     "PixelSeries",
+    "Plan",
+    "PretrainConfig",
     "Projector",
+    "Pupil",
+    "Ranks",
+    "Said",
+    "Taught",
+    "TeacherSource",
+    "Truths",
+    "Twins",
     "View",
     "barlow_twins",
     "concatenate",
     "correlation",
+    "distil",
     "draw_view",
     "embed_series",
     "learning_rate",
     "mix_term",
+    "open_blocks",
+    "parse_config",
+    "permute",
     "pixels_of_step",
     "pretrain",
     "rankme",
+    "regression",
+    "rounded",
     "series_of_arrays",
     "series_of_cube",
     "step_generator",
+    "teach",
+    "vicreg",
     "whiten",
+    "with_changes",
+    "write_blocks",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class PixelSeries:
     s1_day : (K,) int16
     s1_descending : (K,) bool, the orbit of each observation: each has statistics of its own
     s1_offsets : (N + 1,) int64, from 0 to K
+    targets : (N, number of truths) float32, what is known of each pixel-year, NaN where unknown; (N, 0) by default
     """
 
     s2: NDArray[np.uint16]
@@ -45,6 +46,7 @@ class PixelSeries:
     s1_day: NDArray[np.int16]
     s1_descending: NDArray[np.bool_]
     s1_offsets: NDArray[np.int64]
+    targets: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     def __post_init__(self) -> None:
         rows2, rows1 = len(self.s2), len(self.s1)
@@ -60,6 +62,12 @@ class PixelSeries:
         for name, day in (("s2", self.s2_day), ("s1", self.s1_day)):
             if day.size and not (day.min() >= 1 and day.max() <= 366):
                 raise InputError(f"{name}_day from {day.min()} to {day.max()}; expected days of the year, 1 to 366")
+        if self.targets.shape == (0, 0):
+            object.__setattr__(self, "targets", np.empty((len(self), 0), dtype=np.float32))
+        if self.targets.dtype != np.float32 or self.targets.ndim != 2 or len(self.targets) != len(self):
+            raise InputError(
+                f"targets is {self.targets.dtype} {self.targets.shape}; expected float32 ({len(self)}, truths)"
+            )
 
     def __len__(self) -> int:
         return len(self.s2_offsets) - 1
@@ -80,13 +88,14 @@ class PixelSeries:
         rows2, offsets2 = _rows(self.s2_offsets, chosen)
         rows1, offsets1 = _rows(self.s1_offsets, chosen)
         return PixelSeries(
-            self.s2[rows2],
-            self.s2_day[rows2],
+            self.s2.take(rows2, axis=0),
+            self.s2_day.take(rows2),
             offsets2,
-            self.s1[rows1],
-            self.s1_day[rows1],
-            self.s1_descending[rows1],
+            self.s1.take(rows1, axis=0),
+            self.s1_day.take(rows1),
+            self.s1_descending.take(rows1),
             offsets1,
+            self.targets.take(chosen, axis=0),
         )
 
     def keep(self, minimum: int = MINIMUM) -> PixelSeries:
@@ -96,7 +105,12 @@ class PixelSeries:
     def digest(self) -> str:
         """SHA-256 of every value, so that a resumed run can tell other data."""
         total = hashlib.sha256()
-        for part in (self.s2, self.s2_day, self.s2_offsets, self.s1, self.s1_day, self.s1_descending, self.s1_offsets):
+        parts: list[NDArray[Any]] = [self.s2, self.s2_day, self.s2_offsets]
+        parts += [self.s1, self.s1_day, self.s1_descending, self.s1_offsets]
+        if self.targets.shape[1]:
+            # a table without truths keeps the digest that it had before there were any
+            parts.append(self.targets)
+        for part in parts:
             little = part.dtype.newbyteorder("<")
             total.update(f"{part.shape} {little.str}".encode())
             total.update(np.ascontiguousarray(part, dtype=little).tobytes())
@@ -104,15 +118,19 @@ class PixelSeries:
 
 
 def concatenate(parts: Sequence[PixelSeries]) -> PixelSeries:
-    """One table of the pixel-years of all parts, in their order.
+    """One table of the pixel-years of all parts, in their order; a part without targets gets unknown ones.
 
     Raises
     ------
     InputError
-        No part is given.
+        No part is given, or parts have other numbers of targets.
     """
     if not parts:
         raise InputError("0 tables of pixel-years to put together; expected at least one")
+    truths = sorted({part.targets.shape[1] for part in parts} - {0})
+    if len(truths) > 1:
+        raise InputError(f"tables with {' and '.join(map(str, truths))} targets a pixel; expected one number, or none")
+    width = truths[0] if truths else 0
     return PixelSeries(
         np.concatenate([part.s2 for part in parts]),
         np.concatenate([part.s2_day for part in parts]),
@@ -121,6 +139,12 @@ def concatenate(parts: Sequence[PixelSeries]) -> PixelSeries:
         np.concatenate([part.s1_day for part in parts]),
         np.concatenate([part.s1_descending for part in parts]),
         _offsets(np.concatenate([part.s1_count for part in parts])),
+        np.concatenate(
+            [
+                part.targets if part.targets.shape[1] == width else np.full((len(part), width), np.nan, np.float32)
+                for part in parts
+            ]
+        ),
     )
 
 

@@ -1,198 +1,277 @@
-"""The training loop: Barlow Twins on two views of a pixel's year, on one CPU, resumable to the bit."""
+"""The training loop, from top to bottom: read, encode, weigh, step, log, save; it resumes to the bit on a CPU.
+
+A step's batch is cut into parts. A process encodes its parts one after another and keeps their vectors, with gradients
+cut there. What weighs them (projectors and losses: `Twins`, `Pupil`) sees one part at a time, or all parts of all
+processes together where the objective gathers, and says how each vector should move. Then each part is encoded once
+more, with the same random numbers, and the gradient flows on into the encoder. So many processes and many accumulated
+parts train as one.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
 
-from tessera.base import InputError, TesseraError, silent, write_atomic
-from tessera.models import STUDENT_SPEC, Checkpoint, Shape, Student, write_checkpoint
+from tessera.base import TesseraError, write_atomic
+from tessera.models import Checkpoint, write_checkpoint
 
-from .losses import barlow_twins, mix_term, rankme, whiten
-from .projector import Projector
+from .devices import losing_others
+from .losses import rankme
+from .plan import LEARNING_RATE, learning_rate
+from .ranks import Ranks
 from .state import State
-from .views import DRAWS, View, draw_view, pixels_of_step, step_generator
+from .watch import Watch, collapsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
     from tessera.base import Progress
-    from tessera.models import InputSpec
+    from tessera.models import InputSpec, Shape
 
-    from .data import PixelSeries
+    from .batches import Batch, Batches
+    from .devices import Machine
+    from .plan import Plan
 
-LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-6
-WARM_UP = 0.1
 CLIP = 2.0
-DROPOUT = 0.1
-SEED = 3407
-"""Peak rate, weight decay of matrices, share of warm-up, gradient norm, dropout and seed of the released v1.0 run."""
-COLLAPSE = 0.05
-"""RankMe of the vectors below which a run has collapsed: for 128 dims an effective rank of 128 ** 0.05 = 1.3."""
+"""Weight decay of matrices and gradient norm of the released v1.0 run."""
 
 
-def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE, warm_up: float = WARM_UP) -> float:
-    """Rate of the 0-based `step`: linear from 0 to `peak` over a share of `warm_up`, then a cosine to 0."""
-    rising = max(1, round(warm_up * steps))
-    if step < rising:
-        return peak * (step + 1) / rising
-    return peak * 0.5 * (1 + math.cos(math.pi * (step + 1 - rising) / max(1, steps - rising)))
+class Task(Protocol):
+    """What a run minimises."""
+
+    @property
+    def gathers(self) -> bool:
+        """Whether the parts of a step are weighed together, over all processes."""
+
+    def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The views of a part for the encoder, (views, B, T, 11) and (views, B, T', 3)."""
+
+    def truths(self, batches: Sequence[Batch], step: int) -> Any:
+        """What the objective is told beside their vectors, a named tuple."""
 
 
-def pretrain(
-    series: PixelSeries,
-    shape: Shape,
-    *,
-    steps: int,
-    batch: int,
-    out: str | Path,
-    draws: int = DRAWS,
-    width: int = 512,
-    peak: float = LEARNING_RATE,
-    dropout: float = DROPOUT,
-    seed: int = SEED,
-    half: bool = False,
-    save_every: int = 100,
-    log_every: int = 10,
-    probe: Callable[[Checkpoint], dict[str, float]] | None = None,
-    probe_every: int = 100,
-    progress: Progress = silent,
-) -> Checkpoint:
-    """Train an encoder from pixel-years without labels; run again after an interruption, it goes on where it stopped.
-
-    Beside `out` stand `<out>.state`, the full state every `save_every` steps, and `<out>.json`, the log. On one machine
-    with one number of threads the weights depend on the arguments only, however often the run was interrupted.
+class Run:
+    """One run on one process: its networks as the strategy wraps them, and the steps.
 
     Parameters
     ----------
-    series : pixel-years, each with at least one observation of each modality
-    shape : sizes of the encoder
-    steps, batch : optimiser steps, pixel-years a step
-    out : the safetensors file; its stem is the name of the checkpoint
-    draws : observations a view and modality
-    width : of the projector
-    peak : learning rate after the warm-up
-    dropout : of the encoder; the layer that fuses the modalities drops twice as much
-    seed : of weights, batches, views, mixtures and dropout
-    half : run the networks in bfloat16 autocast; weights, losses and optimiser stay float32
-    save_every, log_every, probe_every : steps
-    probe : called with the encoder so far, its numbers enter the log; the loss does not predict downstream worth
-    progress : called with steps done and their total
-
-    Returns
-    -------
-    Checkpoint with prefix_dims (dims,) alone: this loss orders no coordinates, so a prefix means nothing
-
-    Raises
-    ------
-    InputError
-        Too few pixel-years, a negative seed, or a state at `out` of a run with other settings or other data.
-    TesseraError
-        The loss is not finite, or the vectors have collapsed.
+    fabric : a launched one
+    encoder, objective : fresh networks on the CPU
     """
-    if steps < 1 or batch < 2:
-        raise InputError(f"{steps} steps of {batch} pixel-years; expected at least 1 step of 2")
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed {seed}; expected 0 to 2**63 - 1")
-    file = Path(out)
-    spec = replace(STUDENT_SPEC, dims=shape.repr_dim, prefix_dims=(shape.repr_dim,))
-    run: dict[str, Any] = {"steps": steps, "batch": batch, "draws": draws, "width": width, "peak": peak}
-    run |= {"dropout": dropout, "seed": seed, "half": half, **asdict(shape), "series": series.digest()}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        encoder, projector = Student(shape, dropout), Projector(shape.repr_dim, width)
-        state = State(encoder, projector, _optimiser(encoder, projector), [])
-        state_file = file.with_name(file.name + ".state")
-        done = state.load(state_file, run) if state_file.exists() else 0
-        for step in range(done, steps):
-            logged = (step + 1) % log_every == 0 or step + 1 == steps
-            record = _step(state, series, spec, step, run, logged)
-            if probe is not None and ((step + 1) % probe_every == 0 or step + 1 == steps):
-                record |= probe(_checkpoint(encoder, shape, spec, file.stem))
-                logged = True
-            if logged:
-                state.log.append(record)
-            if (step + 1) % save_every == 0 or step + 1 == steps:
-                state.save(state_file, step + 1, run)
-                write_atomic(file.with_name(file.name + ".json"), _log(run, state.log))
-            progress(step + 1, steps)
-    checkpoint = _checkpoint(encoder, shape, spec, file.stem)
-    write_checkpoint(checkpoint, file)
-    return checkpoint
 
+    def __init__(
+        self,
+        fabric: Any,
+        machine: Machine,
+        plan: Plan,
+        spec: InputSpec,
+        shape: Shape,
+        out: Path,
+        encoder: nn.Module,
+        objective: nn.Module,
+        task: Task,
+    ) -> None:
+        self.fabric, self.machine, self.plan, self.task = fabric, machine, plan, task
+        self.spec, self.shape, self.out = spec, shape, out
+        encoder, objective = encoder.to(machine.dtype), objective.to(machine.dtype)
+        if machine.compile:
+            encoder.compile()
+            objective.compile()
+        self.encoder, self.objective = fabric.setup_module(encoder), fabric.setup_module(objective)
+        sharded = machine.sharded and fabric.world_size > 1
+        self.state = State(encoder, objective, _optimiser(encoder, objective), [], sharded)
+        self.watch = Watch(plan.skip)
 
-def _step(
-    state: State, series: PixelSeries, spec: InputSpec, step: int, run: dict[str, Any], logged: bool
-) -> dict[str, float]:
-    generator = step_generator(run["seed"], step)
-    pixels = pixels_of_step(len(series), run["batch"], run["seed"], step)
-    first, second = (draw_view(series, pixels, run["draws"], spec, generator) for _ in range(2))
-    alpha = float(generator.beta(1.0, 1.0))
-    order = generator.permutation(run["batch"])
-    # seeded a step, so that dropout too is the same after a resume
-    torch.manual_seed(int(generator.integers(2**63)))
-    mixed = View(
-        _blend(first.s2, second.s2[order], alpha),
-        _blend(first.s1, second.s1[order], alpha),
-    )
-    rate = learning_rate(step, run["steps"], run["peak"])
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate
-    state.encoder.train()
-    state.projector.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=run["half"]):
-        vectors = [_encode(state.encoder, view) for view in (first, second, mixed)]
-        z1, z2, zm = (state.projector(part) for part in vectors)
-    z1, z2, zm = (whiten(part.float()) for part in (z1, z2, zm))
-    twins = barlow_twins(z1, z2)
-    mix = mix_term(zm, z1, z2, alpha, torch.from_numpy(order))
-    loss = twins + mix
-    if not torch.isfinite(loss):
-        raise TesseraError(
-            f"step {step + 1}: the loss is {float(loss.detach())}; expected a finite one, learning rate {rate:.2g}"
-        )
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    parameters = [p for group in state.optimiser.param_groups for p in group["params"]]
-    norm = nn.utils.clip_grad_norm_(parameters, CLIP)
-    state.optimiser.step()
-    if not logged:
-        return {"step": step + 1}
-    # without dropout, whose noise would pass for rank
-    state.encoder.eval()
-    with torch.inference_mode():
-        rank = rankme(_encode(state.encoder, first))
-    if rank < COLLAPSE:
-        raise TesseraError(
-            f"step {step + 1}: the vectors have collapsed, RankMe {rank:.3f}; expected at least {COLLAPSE}"
-        )
-    return {
-        "step": step + 1,
-        "loss": float(loss.detach()),
-        "barlow_twins": float(twins.detach()),
-        "mix": float(mix.detach()),
-        "rankme": rank,
-        "learning_rate": rate,
-        "gradient_norm": float(norm),
-    }
+    def go(
+        self,
+        batches: Batches,
+        about: dict[str, Any],
+        probe: Callable[[Checkpoint], dict[str, float]] | None,
+        progress: Progress,
+    ) -> Checkpoint:
+        """From the newest state to the last step; all that a run does."""
+        plan, fabric = self.plan, self.fabric
+        file = self.out.with_name(self.out.name + ".state")
+        run = {
+            **plan.identity(),
+            **about,
+            "parts": batches.parts,
+            "precision": self.machine.precision,
+            "data": batches.digest(),
+        }
+        done = saved = self.state.load(file, run)
+        fabric.barrier()
+        self.watch.skipped += [int(record["step"]) for record in self.state.log if "skipped" in record]
+        own = range(fabric.global_rank * plan.accumulate, (fabric.global_rank + 1) * plan.accumulate)
+        stream = batches.stream(done, plan.steps, own, plan.workers)
+        events = _events(self.out, done) if plan.tensorboard and fabric.is_global_zero else None
+        clock = time.perf_counter()
+        try:
+            for step, read in enumerate(stream, done):
+                last = step + 1 == plan.steps
+                logged = last or (step + 1) % plan.log_every == 0
+                with losing_others(step + 1, saved):
+                    record = self._step(step, read, logged)
+                    logged = logged or "skipped" in record
+                    if probe is not None and (last or (step + 1) % plan.probe_every == 0):
+                        checkpoint = self._checkpoint()
+                        record |= probe(checkpoint) if fabric.is_global_zero else {}
+                        fabric.barrier()
+                        logged = True
+                    if logged:
+                        self.state.log.append(record)
+                    if last or (step + 1) % plan.save_every == 0:
+                        self._save(file, step + 1, run)
+                        saved = step + 1
+                if events is not None and logged:
+                    pace = plan.batch * (step + 1 - done) / (time.perf_counter() - clock)
+                    _tell(events, record | {"pixel_years_per_second": pace})
+                if fabric.is_global_zero:
+                    progress(step + 1, plan.steps)
+        finally:
+            if isinstance(stream, Generator):
+                stream.close()
+            if events is not None:
+                events.close()
+        checkpoint = self._checkpoint()
+        if fabric.is_global_zero:
+            write_checkpoint(checkpoint, self.out)
+        fabric.barrier()
+        return checkpoint
 
+    def _step(self, step: int, batches: list[Batch], logged: bool) -> dict[str, float]:
+        rate = learning_rate(step, self.plan.steps, self.plan.peak)
+        for group in self.state.optimiser.param_groups:
+            group["lr"] = rate
+        self.encoder.train()
+        self.objective.train()
+        self.state.optimiser.zero_grad(set_to_none=True)
+        together = [batches] if self.task.gathers else [[batch] for batch in batches]
+        parts: dict[str, float] = {}
+        for number, held in enumerate(together):
+            found = self._weigh(step, held, 1 / len(together), last=number + 1 == len(together))
+            for name, value in found.items():
+                parts[name] = parts.get(name, 0.0) + value / len(together)
+            # as soon as it is so, and on every process alike
+            if self._any(not all(map(math.isfinite, found.values()))):
+                break
+        if not self._any(not all(map(math.isfinite, parts.values()))):
+            norm = self._clip()
+            if self._any(not math.isfinite(norm)):
+                parts |= {"gradient_norm": norm}
+        if self._any(not all(map(math.isfinite, parts.values()))):
+            if all(map(math.isfinite, parts.values())):
+                parts = {"loss on another process": math.nan}
+            self.watch.broken(step + 1, parts, batches, rate)
+            self.state.optimiser.zero_grad(set_to_none=True)
+            return {"step": step + 1, "skipped": 1.0}
+        self.state.optimiser.step()
+        if not logged:
+            return {"step": step + 1}
+        rank = self._rank(batches[0])
+        collapsed(step + 1, rank)
+        return {
+            "step": step + 1,
+            "loss": sum(parts.values()),
+            **parts,
+            "rankme": rank,
+            "learning_rate": rate,
+            "gradient_norm": norm,
+        }
 
-def _blend(a: Any, b: Any, alpha: float) -> Any:
-    return a * a.dtype.type(alpha) + b * b.dtype.type(1 - alpha)
+    def _weigh(self, step: int, batches: list[Batch], share: float, *, last: bool) -> dict[str, float]:
+        """Add the gradient of these parts, weighed together, times `share`; returns the parts of their loss.
 
+        Where the loss is not finite on this or another process, no gradient is made.
+        """
+        alone = len(batches) == 1
+        with torch.set_grad_enabled(alone):
+            vectors = [self._encode(batch) for batch in batches]
+        leaf = torch.cat([part.detach() for part in vectors], dim=1).requires_grad_()
+        truths = self._here(self.task.truths(batches, step))
+        with self.fabric.no_backward_sync(self.objective, enabled=not last):
+            losses = self.objective(leaf, truths)
+            found = {name: float(value.detach()) for name, value in losses.items()}
+            if self._any(not all(map(math.isfinite, found.values()))):
+                return found
+            self.fabric.backward(sum(losses.values()) * share)
+        wanted = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        for number, grad in enumerate(torch.split(wanted, leaf.shape[1] // len(batches), dim=1)):
+            final = last and number + 1 == len(batches)
+            with self.fabric.no_backward_sync(self.encoder, enabled=not final):
+                again = vectors[0] if alone else self._encode(batches[number])
+                self.fabric.backward(again, grad)
+        return found
 
-def _encode(encoder: nn.Module, view: View) -> Tensor:
-    out: Tensor = encoder(torch.from_numpy(view.s2), torch.from_numpy(view.s1))
-    return out
+    def _encode(self, batch: Batch) -> Tensor:
+        """Vectors (views, B, D) of a part; the same at every call, dropout too."""
+        torch.manual_seed(batch.seed)
+        s2, s1 = (part.to(self.fabric.device, self.machine.dtype) for part in self.task.tokens(batch))
+        vectors: Tensor = self.encoder(s2.flatten(0, 1), s1.flatten(0, 1))
+        return vectors.view(*s2.shape[:2], -1)
+
+    def _here(self, truths: Any) -> Any:
+        """Its tensors on the device, numbers in the run's precision."""
+        moved = {}
+        for name, value in truths._asdict().items():
+            if isinstance(value, torch.Tensor):
+                dtype = self.machine.dtype if value.is_floating_point() else value.dtype
+                moved[name] = value.to(self.fabric.device, dtype)
+        return truths._replace(**moved)
+
+    def _any(self, here: bool) -> bool:
+        """Whether it is so on any process."""
+        if self.fabric.world_size == 1:
+            return here
+        flag = torch.tensor(float(here), device=self.fabric.device)
+        return bool(Ranks(self.fabric.world_size).largest(flag) > 0)
+
+    def _clip(self) -> float:
+        parameters = [p for group in self.state.optimiser.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, CLIP)
+        return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+
+    def _rank(self, batch: Batch) -> float:
+        # without dropout, whose noise would pass for rank
+        self.encoder.eval()
+        s2, s1 = (part[0].to(self.fabric.device, self.machine.dtype) for part in self.task.tokens(batch))
+        with torch.no_grad():
+            found = torch.tensor(rankme(self.encoder(s2, s1)), dtype=torch.float64)
+        if self.fabric.world_size > 1:
+            found = self.fabric.all_reduce(found.to(self.fabric.device), reduce_op="mean")
+        return float(found)
+
+    def _save(self, file: Path, step: int, run: dict[str, Any]) -> None:
+        content = self.state.content()
+        reason: str | None = None
+        if self.fabric.is_global_zero:
+            try:
+                self.state.save(file, step, run, content)
+                write_atomic(self.out.with_name(self.out.name + ".json"), _log(run, self.state.log))
+            except (TesseraError, OSError) as error:
+                reason = str(error)
+        if self.fabric.world_size > 1:
+            reason = self.fabric.broadcast(reason)
+        if reason is not None:
+            raise TesseraError(reason)
+
+    def _checkpoint(self) -> Checkpoint:
+        tensors = self.state.content()["encoder"]
+        if self.state.sharded:
+            # the whole stands on the first process alone, and every one is to return it
+            tensors = self.fabric.broadcast(tensors)
+        plain = {key: value.detach().float().cpu().clone() for key, value in tensors.items()}
+        return Checkpoint(self.shape, self.spec, plain, self.out.stem)
 
 
 def _optimiser(*networks: nn.Module) -> torch.optim.Optimizer:
@@ -206,10 +285,18 @@ def _optimiser(*networks: nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def _checkpoint(encoder: nn.Module, shape: Shape, spec: InputSpec, name: str) -> Checkpoint:
-    tensors = {key: value.detach().clone() for key, value in encoder.state_dict().items()}
-    return Checkpoint(shape, spec, tensors, name)
-
-
 def _log(run: dict[str, Any], log: list[dict[str, float]]) -> bytes:
     return (json.dumps({"run": run, "log": log}, indent=1) + "\n").encode()
+
+
+def _events(out: Path, done: int) -> Any:
+    from tessera.base import require
+
+    writer = require("torch.utils.tensorboard", extra="train", purpose="TensorBoard")
+    return writer.SummaryWriter(str(out.with_name(out.name + ".tensorboard")), purge_step=done + 1)
+
+
+def _tell(events: Any, record: dict[str, float]) -> None:
+    for name, value in record.items():
+        if name != "step":
+            events.add_scalar(name, value, int(record["step"]))

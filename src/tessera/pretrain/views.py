@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tessera.base import InputError
 
+from ._random import key_of, keys_of
+from ._stream import Scaler, Stream, draw_into
+from .augment import Augment
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tessera.models import InputSpec, Statistics
+    from tessera.models import InputSpec
 
     from .data import PixelSeries
 
 DRAWS = 40
 """Observations that a view draws of each modality (published training-data tool)."""
 _EPOCH, _STEP = 1, 2
+_PIXELS = 512
+"""Pixels that are worked on at a time, so that their tokens stay in the cache of a core."""
+PLAIN = Augment()
+"""The published rule: no augmentation."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,101 @@ def pixels_of_step(n: int, batch: int, seed: int, step: int) -> NDArray[np.int64
     return order[position * batch : (position + 1) * batch]
 
 
+class Table(Protocol):
+    """Where pixel-years are taken from: a `PixelSeries` in memory, or `Blocks` on disk."""
+
+    def __len__(self) -> int: ...
+    def digest(self) -> str:
+        """SHA-256 that tells other data."""
+
+    def take(self, pixels: NDArray[np.integer[Any]], /) -> PixelSeries:
+        """The pixel-years of these indices, in this order."""
+
+
+def draw_views(
+    table: Table,
+    pixels: NDArray[np.int64],
+    draws: int,
+    spec: InputSpec,
+    *,
+    seed: int,
+    epoch: int,
+    augment: Augment = PLAIN,
+) -> tuple[View, View, NDArray[np.float32]]:
+    """Two views of each pixel-year: T draws of either modality with replacement, uniform over what the view holds.
+
+    A view is a function of the pixel-year, its index, the seed, the epoch and which of the two it is: not of the batch
+    that it is drawn in, and with fewer draws it is the beginning of the same. A modality without observations, in the
+    data or by augmentation, is T tokens of zeros, which a network that pools takes for the single token of zeros that
+    stands for it at inference.
+
+    Parameters
+    ----------
+    table : pixel-years
+    pixels : (B,) indices of them
+    draws : T
+    spec : statistics; each observation of Sentinel-1 by those of its orbit
+    seed, epoch : whole numbers
+    augment : what views lack
+
+    Returns
+    -------
+    two views of (B, T, 11) and (B, T, 3) float32, unsorted; (B, K) float32 targets of the pixel-years
+
+    Raises
+    ------
+    InputError
+        `draws` is below 1, or a pixel-year has no observation at all.
+    """
+    _check_draws(draws)
+    count = len(pixels)
+    scalers = Scaler.of(spec.s2), Scaler.of(spec.s1_asc, spec.s1_desc)
+    # [which, pixel, draw, channel]
+    s2, s1 = (np.empty((2, count, draws, part.mean.shape[1] + 1), dtype=np.float32) for part in scalers)
+    targets = []
+    # at least once, so that no pixels have targets too
+    for first in range(0, max(count, 1), _PIXELS):
+        own = slice(first, first + _PIXELS)
+        series = table.take(pixels[own])
+        _draw_pair((s2[:, own], s1[:, own]), series, pixels[own], scalers, (seed, epoch), augment)
+        targets.append(series.targets)
+    return View(s2[0], s1[0]), View(s2[1], s1[1]), np.concatenate(targets)
+
+
+def _draw_pair(
+    out: tuple[NDArray[np.float32], NDArray[np.float32]],
+    series: PixelSeries,
+    pixels: NDArray[np.int64],
+    scalers: tuple[Scaler, Scaler],
+    key: tuple[int, int],
+    augment: Augment,
+) -> None:
+    blank = int(((series.s2_count == 0) & (series.s1_count == 0)).sum())
+    if blank:
+        raise InputError(f"{blank} pixel-years without any observation; expected at least one of either modality")
+    whole = (
+        Stream(series.s2, series.s2_day, None, series.s2_offsets),
+        Stream(series.s1, series.s1_day, series.s1_descending.astype(np.intp), series.s1_offsets),
+    )
+    seen, tokens = whole, [] if augment.active else _all_tokens(scalers, whole)
+    for which in range(2):
+        keys = [keys_of(key_of(*key, which, purpose), pixels) for purpose in range(3)]
+        if augment.active:
+            seen = augment.apply(*whole, keys[2])
+            tokens = _all_tokens(scalers, seen)
+        for modality, stream in enumerate(seen):
+            draw_into(out[modality][which], tokens[modality], stream.offsets, keys[modality])
+
+
+def _all_tokens(scalers: tuple[Scaler, Scaler], streams: tuple[Stream, Stream]) -> list[NDArray[np.float32]]:
+    return [scaler.tokens(stream) for scaler, stream in zip(scalers, streams, strict=True)]
+
+
+def _check_draws(draws: int) -> None:
+    if draws < 1:
+        raise InputError(f"views of {draws} draws; expected at least 1")
+
+
 def draw_view(
     series: PixelSeries, pixels: NDArray[np.int64], draws: int, spec: InputSpec, generator: np.random.Generator
 ) -> View:
@@ -79,8 +182,7 @@ def draw_view(
     InputError
         A pixel has no observation of a modality, or `draws` is below 1.
     """
-    if draws < 1:
-        raise InputError(f"views of {draws} draws; expected at least 1")
+    _check_draws(draws)
     s2_rows = _draw(series.s2_offsets, pixels, draws, generator, "Sentinel-2")
     s1_rows = _draw(series.s1_offsets, pixels, draws, generator, "Sentinel-1")
     return tokens_of(series, s2_rows, s1_rows, spec)
@@ -88,12 +190,13 @@ def draw_view(
 
 def tokens_of(series: PixelSeries, s2_rows: NDArray[np.int64], s1_rows: NDArray[np.int64], spec: InputSpec) -> View:
     """Standardise the observations in rows (B, T) and (B, T') of the streams of `series`."""
-    s2_mean, s2_scale = _table(spec.s2)
-    s1_mean, s1_scale = _table(spec.s1_asc, spec.s1_desc)
-    orbit = series.s1_descending[s1_rows].astype(np.intp)
+    s2, s1 = s2_rows.reshape(-1), s1_rows.reshape(-1)
+    none = np.empty(0, dtype=np.int64)
+    optical = Stream(series.s2.take(s2, axis=0), series.s2_day.take(s2), None, none)
+    radar = Stream(series.s1.take(s1, axis=0), series.s1_day.take(s1), series.s1_descending.take(s1) * np.intp(1), none)
     return View(
-        _tokens(series.s2[s2_rows], series.s2_day[s2_rows], s2_mean[0], s2_scale[0]),
-        _tokens(series.s1[s1_rows], series.s1_day[s1_rows], s1_mean[orbit], s1_scale[orbit]),
+        Scaler.of(spec.s2).tokens(optical).reshape(*s2_rows.shape, -1),
+        Scaler.of(spec.s1_asc, spec.s1_desc).tokens(radar).reshape(*s1_rows.shape, -1),
     )
 
 
@@ -104,20 +207,6 @@ def _draw(
     if (counts < 1).any():
         raise InputError(f"{int((counts < 1).sum())} pixels without a valid {what} observation; expected at least one")
     return offsets[pixels, None] + generator.integers(0, counts[:, None], size=(len(pixels), draws))
-
-
-def _table(*statistics: Statistics) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    mean = np.asarray([part.mean for part in statistics], dtype=np.float32)
-    return mean, np.asarray([part.std for part in statistics], dtype=np.float32) + np.float32(1e-9)
-
-
-def _tokens(
-    values: NDArray[Any], days: NDArray[np.int16], mean: NDArray[np.float32], scale: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    tokens = np.empty((*values.shape[:2], values.shape[2] + 1), dtype=np.float32)
-    np.divide(values.astype(np.float32) - mean, scale, out=tokens[..., :-1])
-    tokens[..., -1] = days
-    return tokens
 
 
 def _generator(seed: int, purpose: int, count: int) -> np.random.Generator:

@@ -8,6 +8,7 @@ from .period import Period, parse_period
 from .recipe import Recipe
 from .scene import Asset, Scene
 from .simulator import CLASSES, COLOURS, Simulation, simulate, simulate_cube
+from .simulator.series import KIND_NAMES, SimulatedSeries, simulate_series
 from .source import Address, Query, Source
 from .sources import check_credentials, parse_source
 from .table import SceneTable, read_scenes
@@ -15,6 +16,7 @@ from .table import SceneTable, read_scenes
 __all__ = [
     "CLASSES",
     "COLOURS",
+    "KIND_NAMES",
     "Address",
     "Asset",
     "Check",
@@ -25,6 +27,7 @@ __all__ = [
     "Recipe",
     "Scene",
     "SceneTable",
+    "SimulatedSeries",
     "Simulation",
     "Source",
     "build_cube",
@@ -37,5 +40,6 @@ __all__ = [
     "search_scenes",
     "simulate",
     "simulate_cube",
+    "simulate_series",
     "source_names",
 ]

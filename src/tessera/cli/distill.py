@@ -1,0 +1,51 @@
+"""tessera distill: a teacher's vectors to a small encoder whose prefixes are embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tessera.base import InputError
+
+from ._pretrain import need_training, shown, table_of, tell
+
+
+def distill(
+    config: Annotated[Path, typer.Argument(help="TOML file of the run, with a section [teacher].")],
+    out: Annotated[str | None, typer.Option("--out", "-o", help="File to write, in place of the configured.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, in place of the configured.")] = None,
+) -> None:
+    """Train a student on a frozen teacher's vectors; run again after any stop, it goes on where it stopped.
+
+    Example: tessera distill configs/distill-laptop.toml
+    """
+    need_training()
+    from tessera import pretrain as room
+    from tessera.models import open_checkpoint
+
+    settings = room.parse_config(config)
+    if not isinstance(settings, room.DistilConfig):
+        raise InputError(f"{config} has no section [teacher]; expected one, or tessera pretrain {config}")
+    settings = room.with_changes(settings, out=out, steps=steps)
+    teacher = open_checkpoint(settings.teacher.checkpoint, settings.teacher.source)
+    table = table_of(settings.data)
+    with (
+        shown(f"{teacher.name} teaching, pixel-years", "pixel-years") as teaching,
+        shown(f"Training on {len(table):,} pixel-years, steps", "steps") as progress,
+    ):
+        checkpoint = room.distil(
+            table,
+            settings.encoder.shape,
+            teacher,
+            out=settings.out,
+            lesson=settings.lesson,
+            augment=settings.augment,
+            machine=settings.machine,
+            cache=settings.teacher.cache,
+            teaching=teaching,
+            progress=progress,
+            **vars(settings.plan),
+        )
+    tell(checkpoint, settings.out)

@@ -1,0 +1,122 @@
+"""tessera evaluate: how many labels features need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tessera.base import InputError
+
+from ._show import print_table, step
+
+
+def evaluate(
+    data: Annotated[str, typer.Argument(help="Table of labelled pixel-years (.parquet), or path or URL of a store.")],
+    places: Annotated[
+        Path | None, typer.Argument(help="For a store: vector file of labelled points or polygons.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="For a store: column that holds the class or number.")] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For pixel-years: checkpoint or published name; again for more. The bundled one if left out."
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Labels learnt from: numbers, numbers a class, per cent, as 31,5/class,10%.")
+    ] = None,
+    heads: Annotated[str, typer.Option(help="Some of linear, knn, mlp, forest.")] = "linear,forest",
+    split: Annotated[
+        str, typer.Option(help="What is held out together: auto, given, group, spatial or random (inflates).")
+    ] = "auto",
+    block_km: Annotated[float, typer.Option(help="Side of a spatial block, kilometres.")] = 10.0,
+    draws: Annotated[int, typer.Option(help="Random subsets of each amount.")] = 20,
+    kind: Annotated[
+        str | None, typer.Option(help="classification or regression, where the column does not tell.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="What the table and the curves show.")] = None,
+    year: Annotated[int | None, typer.Option(help="Of a store; may be left out where there is one.")] = None,
+    seed: Annotated[int, typer.Option(help="Of draws, heads and intervals.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json, curves.png and finished scores.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all records as JSON.")] = False,
+) -> None:
+    """Show how well features tell labels apart, by how many labels a head learns from.
+
+    Whole groups or blocks of land are held out. 20 draws of the labels, 95 % intervals over draws and tested groups.
+
+    Example: tessera evaluate plots.parquet --encoder mine.safetensors --labels 5/class,20/class,100% -o worth
+    """
+    from tessera.evaluate import evaluate as run
+    from tessera.evaluate import parse_amounts, parse_heads, read_pixel_years, read_places
+
+    parse_heads(heads)
+    makers: Any
+    if places is None:
+        if data.startswith(("http://", "https://", "s3://", "gs://")) or Path(data).is_dir():
+            raise InputError(f"{data} is no table of pixel-years; for a store give labelled places too, and --column")
+        if column is not None or year is not None:
+            raise InputError("--column or --year for a table of pixel-years; its label column is called label")
+        labelled = read_pixel_years(data, kind=kind)
+        makers = _encoders(encoder)
+    else:
+        from tessera.store import open_store
+
+        if encoder:
+            raise InputError("--encoder for a store; what made its embeddings is fixed, leave it out")
+        if column is None:
+            raise InputError(f"no column of {places} named; expected --column")
+        makers = {"store": open_store(data)}
+        labelled = read_places(places, column, kind=kind)
+    amounts = parse_amounts(labels, labelled.kind)
+    with step(f"Evaluating {len(makers)} x {heads}", "fits") as progress:
+        result = run(
+            makers,
+            labelled,
+            heads=heads,
+            labels=[str(amount) for amount in amounts],
+            split=split,
+            draws=draws,
+            seed=seed,
+            block_km=block_km,
+            year=year,
+            keep=None if out is None else out / "scores",
+            progress=progress,
+        )
+    rows = result.report(metric)
+    if out is not None:
+        result.to_json(out / "evaluation.json")
+        result.draw(out / "curves.png", metric)
+    if as_json:
+        print(result.to_json(), end="")
+        return
+    about = result.about
+    print(
+        f"{about['source']}: {about['labels']} labels of {about['column']}, {about['kind']}, split {about['split']}, "
+        f"{about['groups']} groups, about {about['tested']:.0f} labels tested in each of {draws} draws"
+    )
+    print_table(rows)
+    for note in about["notes"]:
+        print(f"note: {note}")
+    if out is not None:
+        print(f"saved: {out}")
+
+
+def _encoders(names: list[str] | None) -> dict[str, Any]:
+    """Encoders under names that differ."""
+    from tessera.encode import load_encoder
+
+    out: dict[str, Any] = {}
+    given: list[str | None] = [*names] if names else [None]
+    for name in given:
+        loaded = load_encoder(name)
+        title = "bundled" if name is None else Path(name).stem
+        if title in out:
+            title = f"{title} {loaded.identity.sha256[:8]}"
+        if title in out:
+            raise InputError(f"encoder {name} was given twice")
+        out[title] = loaded
+    return out

@@ -1,0 +1,52 @@
+"""Label efficiency: how well any features tell labels apart, by how many labels a head learns from."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from .amounts import Amount, parse_amounts
+from .learners import HEADS, parse_heads
+from .pixel_years import read_pixel_years, scaled_db
+from .places import read_places
+from .plan import Fold, Plan, make_plan, spatial_blocks
+from .result import Evaluation, Outcome
+from .run import evaluate
+from .series import Labelled, Series, make_series, parse_labels
+from .vectors import cube_of, encode_series, vectors_of
+
+__all__ = [
+    "HEADS",
+    "Amount",
+    "Evaluation",
+    "Fold",
+    "Labelled",
+    "Outcome",
+    "Plan",
+    "Series",
+    "cube_of",
+    "encode_series",
+    "evaluate",
+    "make_plan",
+    "make_series",
+    "parse_amounts",
+    "parse_heads",
+    "parse_labels",
+    "read_pixel_years",
+    "read_places",
+    "scaled_db",
+    "spatial_blocks",
+    "vectors_of",
+]
+
+
+class _Room(ModuleType):
+    """The room is named as its verb: `tessera.evaluate(...)` works whether or not the room was imported before."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Evaluation:
+        return evaluate(*args, **kwargs)
+
+
+if not TYPE_CHECKING:
+    sys.modules[__name__].__class__ = _Room

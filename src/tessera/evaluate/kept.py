@@ -1,0 +1,55 @@
+"""Scores that are kept on disk by the content of what made them, so that a second run repeats nothing."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.base import sha256_hex, write_atomic
+
+from .series import digest_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from .amounts import Amount
+    from .plan import Plan
+
+VERSION = 1
+"""Raise it when heads, scores or plans change."""
+_LIMIT = 64 * 1024 * 1024
+
+
+def key_of(x: NDArray[np.float32], plan: Plan, amount: Amount, head: str, times: int, seed: int) -> str:
+    """SHA-256 of all that a score depends on, versions of the libraries aside."""
+    arrays = [x, plan.target, plan.group, *(part for fold in plan.folds[amount] for part in (fold.train, fold.test))]
+    about = f"{VERSION} {plan.kind} {len(plan.classes)} {head} {times} {seed} {digest_of(*arrays)}"
+    return sha256_hex(about.encode())
+
+
+def read_kept(folder: Path | None, key: str, shape: tuple[int, int]) -> NDArray[np.float64] | None:
+    """(R, B + 1, metrics) of an earlier run, or None; what is no such array counts as absent."""
+    if folder is None:
+        return None
+    path = folder / f"{key}.npy"
+    try:
+        if path.stat().st_size > _LIMIT:
+            return None
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = found.dtype == np.float32 and found.ndim == 3 and found.shape[:2] == shape
+    return found.astype(np.float64) if fits else None
+
+
+def keep(folder: Path | None, key: str, scores: NDArray[np.float64]) -> None:
+    """Keep scores, as float32."""
+    if folder is None:
+        return
+    file = io.BytesIO()
+    np.save(file, scores.astype(np.float32), allow_pickle=False)
+    write_atomic(folder / f"{key}.npy", file.getvalue())

@@ -1,0 +1,79 @@
+"""Labelled places, whose vectors lie in a store: the labels that `tessera fit` takes, and numbers too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError
+from tessera.geo import read_vector
+from tessera.heads import read_labels
+
+from .series import CLASSES, KINDS, NUMBERS, Labelled, parse_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def read_places(source: object, column: str, *, kind: str | None = None) -> Labelled:
+    """Labelled points or polygons, to be looked up in a store.
+
+    Classes are read as `tessera.heads.read_labels` does: a polygon stands for the pixels inside, which are one group.
+    Numbers stand at the point, or at a place inside the polygon.
+
+    Parameters
+    ----------
+    source : what `tessera.geo.read_vector` reads
+    column : the attribute that holds the class or the number
+    kind : "classification" or "regression"; where left out, a column of numbers with fractions is regressed
+
+    Raises
+    ------
+    InputError
+        No such column, labels of another kind, or a geometry that is neither point nor polygon.
+    """
+    if kind is not None and kind not in KINDS:
+        raise InputError(f"kind {kind!r}; expected {' or '.join(KINDS)}")
+    table = read_vector(source)
+    raw = table.column(column)
+    numbers = _numbers(raw)
+    fractions = numbers is not None and bool((numbers[np.isfinite(numbers)] % 1 != 0).any())
+    if kind != NUMBERS and not (kind is None and fractions):
+        labels = read_labels(source, column)
+        return Labelled(
+            labels.values,
+            CLASSES,
+            labels.groups,
+            labels.lonlat,
+            source=labels.source,
+            column=column,
+            notes=(f"{labels.missing} features without a value or place are left out",) if labels.missing else (),
+        )
+    if numbers is None:
+        raise InputError(f"{table.source}: column {column!r} holds text; expected numbers for a regression")
+    place = np.full((len(numbers), 2), np.nan)
+    for index, geometry in enumerate(table.geometries):
+        if geometry is not None and not geometry.is_empty:
+            inner = geometry.representative_point()
+            place[index] = inner.x, inner.y
+    good = np.isfinite(numbers) & np.isfinite(place).all(axis=1)
+    if not good.any():
+        raise InputError(f"{table.source}: column {column!r} holds no number with a place")
+    label, _ = parse_labels(numbers[good], NUMBERS, f"{table.source}, column {column!r}")
+    lost = int((~good).sum())
+    notes = (f"{lost} features without a value or place are left out",) if lost else ()
+    return Labelled(label, NUMBERS, None, place[good], source=table.source, column=column, notes=notes)
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Numbers with NaN for what is missing, or None where there is text."""
+    if values.dtype.kind in "fiu":
+        return values.astype(np.float64)
+    held = [
+        value for value in values.tolist() if value is not None and type(value).__name__ not in ("NAType", "NaTType")
+    ]
+    if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in held):
+        return None
+    blank = [not (isinstance(value, (int, float)) and not isinstance(value, bool)) for value in values.tolist()]
+    return np.array([np.nan if b else float(v) for v, b in zip(values.tolist(), blank, strict=True)])

@@ -1,0 +1,217 @@
+"""What an evaluation found: scores with intervals, differences of two feature sets, a table, JSON, curves."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, write_atomic
+
+from .scoring import LOWER_IS_BETTER, bootstrap, interval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PRIMARY = {"classification": "macro_f1", "regression": "rmse"}
+"""What the curves show."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One feature set, head and amount of labels.
+
+    Attributes
+    ----------
+    features, head, labels : their names
+    taken : labels learnt from, mean over draws
+    scores : (R, B + 1, metrics) float64; of each draw the score, then B bootstrap samples of the tested groups
+    """
+
+    features: str
+    head: str
+    labels: str
+    taken: float
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """Scores of every feature set, head and amount of labels, over the same draws.
+
+    Attributes
+    ----------
+    about : the data, the split, the draws, notes
+    metrics : names of the scores
+    outcomes : feature set by feature set
+    seed : of the bootstrap
+    """
+
+    about: dict[str, Any]
+    metrics: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+    seed: int = 0
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.about['source']}, {len(self.outcomes)} outcomes, {', '.join(self.features)})"
+
+    @property
+    def primary(self) -> str:
+        """The metric that the curves show."""
+        return PRIMARY[self.about["kind"]]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the feature sets, in the order given."""
+        return tuple(dict.fromkeys(outcome.features for outcome in self.outcomes))
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the heads."""
+        return tuple(dict.fromkeys(outcome.head for outcome in self.outcomes))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Amounts of labels, in the order given."""
+        return tuple(dict.fromkeys(outcome.labels for outcome in self.outcomes))
+
+    def table(self) -> list[dict[str, Any]]:
+        """A record a feature set, head, amount and metric: mean over draws, their deviation, 95 % interval.
+
+        The interval is of a bootstrap that draws both the draws and the tested groups.
+        """
+        out = []
+        for outcome in self.outcomes:
+            for index, metric in enumerate(self.metrics):
+                draws = outcome.scores[:, 0, index]
+                low, high = interval(bootstrap(outcome.scores[:, 1:, index], self.seed))
+                out.append(
+                    {
+                        "features": outcome.features,
+                        "head": outcome.head,
+                        "labels": outcome.labels,
+                        "labels_taken": round(outcome.taken, 1),
+                        "draws": len(draws),
+                        "metric": metric,
+                        "mean": _number(np.mean(draws[np.isfinite(draws)])) if np.isfinite(draws).any() else None,
+                        "deviation": _number(np.std(draws, ddof=1)) if len(draws) > 1 else None,
+                        "low": _number(low),
+                        "high": _number(high),
+                    }
+                )
+        return out
+
+    def best(self, metric: str | None = None) -> list[dict[str, Any]]:
+        """For each feature set and amount the record of its best head; chosen on the tested labels, so for all alike a
+        little too good."""
+        name = self._metric(metric)
+        sign = 1 if name in LOWER_IS_BETTER else -1
+        rows = [row for row in self.table() if row["metric"] == name and row["mean"] is not None]
+        keys = dict.fromkeys((row["features"], row["labels"]) for row in rows)
+        return [
+            min((row for row in rows if (row["features"], row["labels"]) == key), key=lambda row: sign * row["mean"])
+            for key in keys
+        ]
+
+    def differences(self, first: str, second: str, metric: str | None = None) -> list[dict[str, Any]]:
+        """First less second, paired over draws and tested groups, a record a head and amount, and of each one's best
+        head ("best").
+
+        Raises
+        ------
+        InputError
+            No such feature set or metric.
+        """
+        for name in (first, second):
+            if name not in self.features:
+                raise InputError(f"feature set {name!r}; there is {', '.join(self.features)}")
+        chosen = self._metric(metric)
+        place = self.metrics.index(chosen)
+        found = {(one.features, one.head, one.labels): one for one in self.outcomes}
+        best = {(row["features"], row["labels"]): row["head"] for row in self.best(chosen)}
+        out = []
+        for labels in self.labels:
+            pairs = [(head, head, head) for head in self.heads]
+            if len(self.heads) > 1 and {(first, labels), (second, labels)} <= best.keys():
+                pairs.append(("best", best[first, labels], best[second, labels]))
+            for title, one, other in pairs:
+                gap = found[first, one, labels].scores - found[second, other, labels].scores
+                low, high = interval(bootstrap(gap[:, 1:, place], self.seed))
+                mean = gap[:, 0, place]
+                out.append(
+                    {
+                        "first": first,
+                        "second": second,
+                        "head": title,
+                        "labels": labels,
+                        "metric": chosen,
+                        "difference": _number(mean[np.isfinite(mean)].mean()) if np.isfinite(mean).any() else None,
+                        "low": _number(low),
+                        "high": _number(high),
+                    }
+                )
+        return out
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """All records, the differences of the first feature set to the others, and what they are about, as JSON.
+
+        Parameters
+        ----------
+        path : where to write it too
+        """
+        first, *others = self.features
+        content = {
+            **self.about,
+            "records": self.table(),
+            "differences": [
+                row for other in others for metric in self.metrics for row in self.differences(first, other, metric)
+            ],
+        }
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        if path is not None:
+            write_atomic(Path(path), text.encode())
+        return text
+
+    def report(self, metric: str | None = None) -> list[tuple[str, ...]]:
+        """Rows of text: features and head, then a column an amount with the mean and its interval."""
+        name = self._metric(metric)
+        cells = {
+            (row["features"], row["head"], row["labels"]): _cell(row) for row in self.table() if row["metric"] == name
+        }
+        rows = [(name, "head", *self.labels)]
+        rows += [
+            (features, head, *(cells[features, head, labels] for labels in self.labels))
+            for features in self.features
+            for head in self.heads
+        ]
+        return rows
+
+    def draw(self, path: str | Path, metric: str | None = None) -> None:
+        """Write the curves as a PNG: a panel a head, a line a feature set with its 95 % interval over the labels."""
+        from .curves import draw_curves
+
+        draw_curves(self, Path(path), self._metric(metric))
+
+    def _metric(self, name: str | None) -> str:
+        chosen = self.primary if name is None else name
+        if chosen not in self.metrics:
+            raise InputError(f"metric {chosen!r}; expected one of {', '.join(self.metrics)}")
+        return chosen
+
+
+def _cell(row: dict[str, Any]) -> str:
+    if row["mean"] is None:
+        return "-"
+    figures = 1 if abs(row["mean"]) >= 10 else 3
+    text = f"{row['mean']:.{figures}f}"
+    if row["low"] is None:
+        return text
+    return f"{text} ({row['low']:.{figures}f} to {row['high']:.{figures}f})"
+
+
+def _number(value: Any) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None

@@ -1,0 +1,145 @@
+"""Feature vectors of labelled pixels, from whatever makes them: an encoder, a store, a function, an array."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, silent
+from tessera.cubes import PixelCube
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from tessera.base import Progress
+    from tessera.encode import Encoder
+
+    from .series import Labelled, Series
+
+_PIXELS = 4096
+"""Pixels a cube: with at most 366 days of two modalities it stays below 100 MB."""
+
+
+def cube_of(series: Series, first: int = 0, last: int | None = None) -> PixelCube:
+    """Pixel-years as a cube of one row: the union of their days, with masks; a pixel's second look of one day gets a
+    date of its own.
+
+    Parameters
+    ----------
+    first, last : which pixels, as a slice
+
+    Returns
+    -------
+    PixelCube of (1, N) pixels without a place, dates in the order of the year
+    """
+    last = len(series) if last is None else last
+    a, b = (int(series.s2_offsets[i]) for i in (first, last))
+    pixel2 = np.repeat(np.arange(last - first), series.s2_count[first:last])
+    days2, step2 = _dates(pixel2, series.s2_day[a:b])
+    s2 = np.zeros((len(days2), 1, last - first, series.s2.shape[1]), dtype=np.uint16)
+    mask = np.zeros(s2.shape[:3], dtype=np.uint8)
+    s2[step2, 0, pixel2] = series.s2[a:b]
+    mask[step2, 0, pixel2] = 1
+    a, b = (int(series.s1_offsets[i]) for i in (first, last))
+    pixel1 = np.repeat(np.arange(last - first), series.s1_count[first:last])
+    orbits = []
+    for descending in (False, True):
+        rows = np.flatnonzero(series.s1_descending[a:b] == descending)
+        days, step = _dates(pixel1[rows], series.s1_day[a:b][rows])
+        stack = np.zeros((len(days), 1, last - first, series.s1.shape[1]), dtype=np.int16)
+        stack[step, 0, pixel1[rows]] = series.s1[a:b][rows]
+        orbits.append((stack, days))
+    return PixelCube(s2, mask, days2, orbits[0][0], orbits[0][1], orbits[1][0], orbits[1][1])
+
+
+def _dates(pixel: NDArray[np.int64], day: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """The dates that hold all observations, ascending, and the date of each observation."""
+    order = np.lexsort((day, pixel))
+    same = np.zeros(len(order), dtype=np.int64)
+    if len(order) > 1:
+        repeat = (np.diff(pixel[order]) == 0) & (np.diff(day[order]) == 0)
+        starts = np.flatnonzero(np.concatenate([[True], ~repeat]))
+        same = np.arange(len(order)) - np.repeat(starts, np.diff(np.concatenate([starts, [len(order)]])))
+    which = np.empty(len(order), dtype=np.int64)
+    which[order] = same
+    keys, step = np.unique(day.astype(np.int64) * (len(order) + 1) + which, return_inverse=True)
+    return (keys // (len(order) + 1)).astype(np.int16), step.reshape(-1).astype(np.int64)
+
+
+def encode_series(encoder: Encoder, series: Series, *, progress: Progress = silent) -> NDArray[np.float32]:
+    """Embed pixel-years by the encoder's own sampling rule, as a store would hold them: int8 codes x scale.
+
+    Returns
+    -------
+    (N, D) float32, NaN for a pixel-year without any observation
+    """
+    parts = [np.zeros((0, encoder.dims), dtype=np.float32)]
+    for first in range(0, len(series), _PIXELS):
+        last = min(first + _PIXELS, len(series))
+        parts.append(encoder.encode(cube_of(series, first, last)).values().reshape(last - first, -1))
+        progress(last, len(series))
+    return np.concatenate(parts)
+
+
+def vectors_of(
+    maker: Any, labelled: Labelled, *, year: int | None = None, progress: Progress = silent
+) -> NDArray[np.float32]:
+    """The vectors of labelled pixels.
+
+    Parameters
+    ----------
+    maker : an `Encoder`; None, a name or a path for one to load; a store; (N, D) numbers; or a function of `labelled`
+    year : of a store; its only one where left out
+
+    Returns
+    -------
+    (N, D) float32; a row with a value that is not finite stands for no data
+
+    Raises
+    ------
+    InputError
+        Nothing of these, another shape, or an encoder where there are no observations.
+    """
+    made = _made(maker, labelled, year, progress)
+    out = np.asarray(made)
+    if out.ndim != 2 or len(out) != len(labelled) or out.shape[1] < 1 or out.dtype.kind not in "fiu":
+        raise InputError(f"features {out.dtype} {out.shape}; expected numbers ({len(labelled)}, D)")
+    return out.astype(np.float32)
+
+
+def _made(maker: Any, labelled: Labelled, year: int | None, progress: Progress) -> Any:
+    if isinstance(maker, np.ndarray):
+        return maker
+    if hasattr(maker, "sample_points"):
+        if labelled.lonlat is None:
+            raise InputError(f"{labelled.source} has no places; expected lon and lat to look up in a store")
+        held = tuple(maker.years)
+        if year is None and len(held) != 1:
+            raise InputError(f"no year given and the store holds {', '.join(map(str, held)) or 'none'}")
+        return maker.sample_points(labelled.lonlat, held[0] if year is None else year)
+    function: Callable[[Labelled], Any] | None = maker if callable(maker) else None
+    if function is not None:
+        return function(labelled)
+    if labelled.series is None:
+        raise InputError(f"{labelled.source} has no observations to encode; expected pixel-years, or a store")
+    from tessera.encode import Encoder, load_encoder
+
+    encoder = maker if isinstance(maker, Encoder) else load_encoder(maker)
+    return encode_series(encoder, labelled.series, progress=progress)
+
+
+def name_of(maker: Any, place: int) -> str:
+    """What to call a feature set that was given without a name."""
+    identity = getattr(maker, "identity", None)
+    if identity is not None:
+        return str(identity.name)
+    if maker is None:
+        return "bundled"
+    if isinstance(maker, str):
+        return maker
+    if hasattr(maker, "sample_points"):
+        return "store"
+    return str(getattr(maker, "__name__", None) or getattr(maker, "name", None) or f"features {place + 1}")

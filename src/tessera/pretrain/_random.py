@@ -1,0 +1,83 @@
+"""Random numbers that are a function of what they are for: a key says where, a counter says which.
+
+SplitMix64 as a hash (Steele, Lea and Flood, 2014): any number of a stream is had without those before it, for arrays at
+once, and the same in every process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STEP = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
+_MASK = 2**64 - 1
+
+
+def mix_in_place(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser on an array, which is overwritten and returned; a bijection of 64-bit numbers."""
+    shifted = np.right_shift(x, _30)
+    x ^= shifted
+    x *= _FIRST
+    np.right_shift(x, _27, out=shifted)
+    x ^= shifted
+    x *= _SECOND
+    np.right_shift(x, _31, out=shifted)
+    x ^= shifted
+    return x
+
+
+def key_of(*words: int) -> np.uint64:
+    """One key of whole numbers of any sign and size below 2**64 in amount; their order matters."""
+    key = np.zeros(1, dtype=np.uint64)
+    for word in words:
+        key += STEP
+        key ^= np.uint64(word & _MASK)
+        key = mix_in_place(key)
+    return np.uint64(key[0])
+
+
+def keys_of(key: np.uint64, items: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
+    """(B,) a key for each of these numbers, below the same key; distinct for distinct numbers."""
+    keys = np.asarray(items).astype(np.uint64)
+    keys *= STEP
+    keys += key
+    return mix_in_place(keys)
+
+
+def bits(keys: NDArray[np.uint64], count: int, first: int = 0) -> NDArray[np.uint64]:
+    """(B, count) uint64, the numbers `first` to `first + count - 1` of each key's stream."""
+    steps = np.arange(first + 1, first + count + 1, dtype=np.uint64) * STEP
+    return mix_in_place(keys[:, None] + steps)
+
+
+def uniform(keys: NDArray[np.uint64], count: int, purpose: int = 0) -> NDArray[np.float64]:
+    """(B, count) float64 in [0, 1), 53 bits; streams of other purposes have nothing in common."""
+    if purpose:
+        keys = mix_in_place(keys ^ key_of(purpose))
+    out: NDArray[np.float64] = np.multiply(bits(keys, count) >> np.uint64(11), 2.0**-53)
+    return out
+
+
+def normal(keys: NDArray[np.uint64], count: int, purpose: int = 0) -> NDArray[np.float64]:
+    """(B, count) float64, mean 0 and deviation 1 (Box and Muller, 1958)."""
+    flat = uniform(keys, 2 * count, purpose)
+    out: NDArray[np.float64] = np.sqrt(-2 * np.log1p(-flat[:, :count])) * np.cos(2 * np.pi * flat[:, count:])
+    return out
+
+
+def below(keys: NDArray[np.uint64], limits: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(B, count) whole numbers, uniform in 0 to limits - 1 of each row; limits of 0 give 0.
+
+    One hash gives two numbers of 32 bits: the bias is limits / 2**32. A smaller `count` gives their beginning.
+    """
+    halves = bits(keys, (count + 1) // 2).astype("<u8", copy=False).view("<u4")[:, :count]
+    scaled = np.multiply(halves, limits.astype(np.uint64)[:, None], dtype=np.uint64)
+    scaled >>= np.uint64(32)
+    out: NDArray[np.int64] = scaled.view(np.int64)
+    return out

@@ -1,0 +1,190 @@
+"""What each step reads: a function of data, seed, step and part alone, so that a run resumes anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.base import InputError
+
+from ._random import bits, key_of, uniform
+from ._workers import produce
+from .permute import Order
+from .views import DRAWS, PLAIN, View, draw_views
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from tessera.models import InputSpec
+
+    from .augment import Augment
+    from .views import Table
+
+SEED = 3407
+"""Of the released v1.0 run."""
+_ALPHA, _LENGTH, _MIX, _TORCH = range(4)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One part of what a step reads.
+
+    Attributes
+    ----------
+    first, second : views of the same B pixel-years, (B, T, 11) and (B, T, 3) float32
+    targets : (B, K) float32, NaN where unknown
+    alpha : weight of the first view in the mix term, Beta(1, 1), the same in every part of a step
+    order : (B,) int64, permutation within this part, for the mix term
+    seed : for torch before the networks run; another in each part
+    """
+
+    first: View
+    second: View
+    targets: NDArray[np.float32]
+    alpha: float
+    order: NDArray[np.int64]
+    seed: int
+
+
+class Batches:
+    """What each step of a run reads, in any order and by any number of processes.
+
+    Each epoch is one permutation of all pixel-years, its remainder dropped; pixel-years and views are the same however
+    a step is cut into parts.
+
+    Parameters
+    ----------
+    table : pixel-years
+    spec : statistics
+    batch : pixel-years a step, all parts together
+    parts : parts of a step: processes x accumulated passes of each
+    draws : T of every step, or (low, high): T of each step is drawn from low to high
+    seed : of order, views and mixtures
+    augment : what views lack
+    window : blocks of a `Blocks` that are read at a time; None, the default, permutes all pixel-years, see `Order`
+
+    Attributes
+    ----------
+    steps_an_epoch : steps in which each pixel-year is seen at most once
+
+    Raises
+    ------
+    InputError
+        Fewer pixel-years than a batch, a batch that cannot be cut into these parts, or `draws` that are none.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        spec: InputSpec,
+        *,
+        batch: int,
+        parts: int = 1,
+        draws: int | tuple[int, int] = DRAWS,
+        seed: int = SEED,
+        augment: Augment = PLAIN,
+        window: int | None = None,
+    ) -> None:
+        low, high = (draws, draws) if isinstance(draws, int) else draws
+        if not 1 <= low <= high:
+            raise InputError(f"views of {draws} draws; expected at least 1, or (low, high)")
+        if batch < 1 or parts < 1 or batch % parts:
+            raise InputError(f"a batch of {batch} in {parts} parts; expected parts of the same size, from 1")
+        if len(table) < batch:
+            raise InputError(f"{len(table)} pixel-years for a batch of {batch}; expected at least as many")
+        if window is not None and not hasattr(table, "records"):
+            raise InputError(f"a window of {window} blocks over a table in memory; expected none")
+        self.table, self.spec, self.augment = table, spec, augment
+        self.batch, self.parts, self.draws, self.seed = batch, parts, (low, high), seed
+        self.order = Order(len(table), seed, getattr(table, "records", 1), window)
+        self.steps_an_epoch = len(table) // batch
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def digest(self) -> str:
+        """SHA-256 of the pixel-years."""
+        return self.table.digest()
+
+    def length(self, step: int) -> int:
+        """T of a step, the same in every part."""
+        low, high = self.draws
+        return low + int(key_of(self.seed, _LENGTH, step)) % (high - low + 1)
+
+    def pixels(self, step: int, part: int) -> NDArray[np.int64]:
+        """(batch / parts,) indices of the pixel-years of a part of a 0-based step.
+
+        Raises
+        ------
+        InputError
+            No such step or part.
+        """
+        if step < 0 or not 0 <= part < self.parts:
+            raise InputError(f"part {part} of step {step}; expected parts 0 to {self.parts - 1}, steps from 0")
+        epoch, position = divmod(step, self.steps_an_epoch)
+        size = self.batch // self.parts
+        first = position * self.batch + part * size
+        return self.order.at(epoch, np.arange(first, first + size))
+
+    def part(self, step: int, part: int) -> Batch:
+        """What one part of a 0-based step reads.
+
+        Raises
+        ------
+        InputError
+            No such step or part; a damaged block; a pixel-year without observations.
+        """
+        pixels = self.pixels(step, part)
+        first, second, targets = draw_views(
+            self.table,
+            pixels,
+            self.length(step),
+            self.spec,
+            seed=self.seed,
+            epoch=step // self.steps_an_epoch,
+            augment=self.augment,
+        )
+        alpha = uniform(np.array([key_of(self.seed, _ALPHA, step)]), 1)
+        lots = bits(np.array([key_of(self.seed, _MIX, step, part)]), len(pixels))
+        return Batch(
+            first,
+            second,
+            targets,
+            float(alpha[0, 0]),
+            np.argsort(lots[0], kind="stable"),
+            int(key_of(self.seed, _TORCH, step, part) >> np.uint64(1)),
+        )
+
+    def stream(self, start: int, stop: int, parts: Sequence[int], workers: int = 0) -> Iterator[list[Batch]]:
+        """The steps `start` to `stop` - 1 in order, made ahead of use by other processes.
+
+        Parameters
+        ----------
+        start, stop : steps
+        parts : which parts of each step this process reads
+        workers : processes, each at most two steps ahead; 0 makes each step when it is asked for
+
+        Yields
+        ------
+        a Batch for each of `parts`
+
+        Raises
+        ------
+        InputError
+            No such steps or parts.
+        TesseraError
+            A worker failed or was killed.
+        """
+        own = [int(part) for part in parts]
+        if not 0 <= start <= stop or workers < 0 or not own or not all(0 <= part < self.parts for part in own):
+            raise InputError(
+                f"steps {start} to {stop}, parts {own[:8]}, {workers} workers; expected ascending steps and parts 0 to "
+                f"{self.parts - 1}"
+            )
+        if workers == 0:
+            return ([self.part(step, part) for part in own] for step in range(start, stop))
+        return produce(self, start, stop, own, min(workers, max(1, stop - start)))

@@ -1,0 +1,271 @@
+"""Pixel-years on disk as blocks of fixed records, shuffled once and for all, so that every block is a fair sample.
+
+    pixels/
+        block-00000.bin     a page of 4096 bytes that says what follows, then records; padded to a whole page
+        block-00001.bin
+        index.json          what the blocks hold, their sizes and SHA-256; written last
+
+All pixel-years stand in the order of a hash of their number and the seed. While they are written:
+
+    pixels.part/            beside the folder that is made
+        lock                held while a process works here
+        work.json           what is being made
+        parts/000012.run    the records of a finished part: keys, then records, both in the order of the keys
+        parts/000012.json   its digest and size; written after it
+        blocks/             finished blocks, each with its SHA-256 beside it until the index is written
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import mmap
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, file_lock, read_json, silent, sync_folder, write_atomic
+
+from ._index import FORMAT, INDEX, PAGE, VERSION, Index, block_name, file_bytes, header
+from ._records import Layout, unpack
+from ._shuffle import disk, spool_parts, write_sorted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from tessera.base import Progress
+
+    from .data import PixelSeries
+
+S2_ROOM, S1_ROOM = 96, 128
+"""Observations that a record has room for by default: clear dates and radar passes of nearly any year."""
+BLOCK_BYTES = 128 * 1024 * 1024
+MEMORY = 256 * 1024 * 1024
+"""Bytes of records that are sorted at a time."""
+
+
+def write_blocks(
+    parts: Iterable[PixelSeries | Callable[[], PixelSeries]],
+    folder: str | Path,
+    *,
+    seed: int,
+    records: int | None = None,
+    s2: int = S2_ROOM,
+    s1: int = S1_ROOM,
+    targets: int = 0,
+    memory: int = MEMORY,
+    progress: Progress = silent,
+) -> Blocks:
+    """Write pixel-years as blocks of fixed records, all shuffled once by a hash of their number and the seed.
+
+    Interrupted, the same call goes on: finished parts are not read again (one that is given as a function is not even
+    called), finished blocks not written again, and the bytes are the same as of one run. Memory: one part, and about
+    three times `memory`, whatever the source. The disk holds the records twice while the blocks are written.
+
+    Parameters
+    ----------
+    parts : tables, or functions that make them; each pixel-year with any number of observations
+    folder : new folder
+    seed : of the order, and of what a year with too many observations keeps
+    records : pixel-years a block; by default what fits into 128 MB
+    s2, s1 : observations that a record has room for; a year with more keeps some at random, in their order
+    targets : truths a pixel-year; a part without any gets unknown ones (NaN)
+    memory : bytes of records that are sorted at a time
+    progress : called with finished parts and 0, then with finished blocks and their number
+
+    Raises
+    ------
+    InputError
+        `folder` exists, another process works on it, the interrupted run was of other parts, there are no pixel-years,
+        or a part has another number of targets.
+    TesseraError
+        The disk is full or refuses.
+    """
+    target = Path(folder)
+    layout = Layout(s2, s1, targets)
+    size = layout.dtype.itemsize
+    held = max(1, (BLOCK_BYTES - PAGE) // size) if records is None else records
+    if held < 1 or memory < 1 or not 0 <= seed < 2**63:
+        raise InputError(f"{held} records, {memory} bytes, seed {seed}; expected at least 1, 1 and a seed below 2**63")
+    work = target.with_name(f"{target.name}.part")
+    if target.exists() and not work.exists():
+        raise InputError(f"{target} exists; expected a new path for the blocks")
+    with _held(work):
+        if target.exists():
+            if not (work / "blocks").exists():
+                # the blocks appeared, and then their writer was stopped
+                _remove(work)
+            raise InputError(f"{target} exists; expected a new path for the blocks")
+        _begin(work, {"records": held, "seed": seed, **asdict(layout)})
+        done = spool_parts(parts, work / "parts", layout, seed, progress)
+        pixels = sum(part["pixels"] for part in done)
+        if not pixels:
+            raise InputError(f"0 pixel-years for {target}; expected at least one")
+        with disk(work):
+            sha = write_sorted(work, layout, pixels, held, memory, progress)
+            source = hashlib.sha256("".join(part["digest"] for part in done).encode()).hexdigest()
+            index = Index(layout, pixels, held, seed, source, tuple(sha))
+            names = {block_name(number) for number in range(len(sha))}
+            for path in (work / "blocks").iterdir():
+                # notes, and what a killed process left
+                if path.name not in names:
+                    path.unlink()
+            write_atomic(work / "blocks" / INDEX, (json.dumps(index.to_json(), indent=1) + "\n").encode())
+            (work / "blocks").rename(target)
+            sync_folder(target.parent)
+            _remove(work)
+    return open_blocks(target)
+
+
+class Blocks:
+    """A folder of blocks, read where it is asked; made by `open_blocks`.
+
+    It stands wherever a `PixelSeries` stands in `Batches`, and can be sent to other processes, which open it anew.
+
+    Attributes
+    ----------
+    folder : where the blocks are
+    index : what they hold
+    """
+
+    def __init__(self, folder: Path, index: Index) -> None:
+        self.folder, self.index = folder, index
+        self._size = index.layout.dtype.itemsize
+        self._maps: list[NDArray[np.uint8]] = []
+        for number in range(len(index.sha256)):
+            self._maps.append(self._map(number))
+
+    def __len__(self) -> int:
+        return self.index.pixels
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Blocks, (self.folder, self.index)
+
+    @property
+    def records(self) -> int:
+        """Pixel-years a block."""
+        return self.index.records
+
+    def digest(self) -> str:
+        """SHA-256 of what the index says, and so, by the blocks' own, of every value."""
+        return hashlib.sha256(json.dumps(self.index.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def take(self, pixels: NDArray[np.integer[Any]]) -> PixelSeries:
+        """The pixel-years of these indices, in this order, repeats allowed.
+
+        Raises
+        ------
+        InputError
+            An index outside, or a record that is damaged.
+        """
+        chosen = np.asarray(pixels, dtype=np.int64)
+        if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self)):
+            raise InputError(f"pixel-years {chosen.min()} to {chosen.max()} of {self.folder}, which has {len(self)}")
+        block, row = np.divmod(chosen, self.index.records)
+        order = np.argsort(block, kind="stable")
+        numbers, first = np.unique(block[order], return_index=True)
+        raw = np.empty((len(chosen), self._size), dtype=np.uint8)
+        for number, start, stop in zip(numbers, first, np.append(first[1:], len(chosen)), strict=False):
+            np.take(self._maps[number], row[order[start:stop]], axis=0, out=raw[start:stop], mode="clip")
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        try:
+            return unpack(raw.view(self.index.layout.dtype)[:, 0], self.index.layout, place)
+        except InputError as error:
+            raise InputError(f"{self.folder}: {error}; it is damaged, open_blocks(verify=True) says where") from None
+
+    def close(self) -> None:
+        """Unmap the files; nothing can be taken afterwards."""
+        self._maps.clear()
+
+    def verify(self) -> None:
+        """Read all and compare with the SHA-256 of the index.
+
+        Raises
+        ------
+        InputError
+            A block has changed.
+        """
+        for number, expected in enumerate(self.index.sha256):
+            path = self.folder / block_name(number)
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != expected:
+                raise InputError(
+                    f"{path} has SHA-256 {found[:16]}...; expected {expected[:16]}... of {self.folder / INDEX}"
+                )
+
+    def _map(self, number: int) -> NDArray[np.uint8]:
+        path, held = self.folder / block_name(number), self.index.held(number)
+        expected = file_bytes(self.index.layout, held)
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(0)
+                if size != expected:
+                    raise InputError(f"{path} has {size} bytes; expected {expected} by {self.folder / INDEX}")
+                if file.read(PAGE) != header(self.index.layout, number, held):
+                    raise InputError(f"{path} does not begin as block {number} of {self.folder / INDEX} must")
+                mapped = mmap.mmap(file.fileno(), expected, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise InputError(f"cannot read {path} of {self.folder / INDEX}: {error.strerror or error}") from None
+        flat = np.frombuffer(mapped, dtype=np.uint8, count=held * self._size, offset=PAGE)
+        return flat.reshape(held, self._size)
+
+
+def open_blocks(folder: str | Path, verify: bool = False) -> Blocks:
+    """Open what `write_blocks` wrote, memory-mapped.
+
+    Parameters
+    ----------
+    folder : with index.json
+    verify : read everything and compare with the SHA-256 of the index
+
+    Raises
+    ------
+    InputError
+        There is no index, or a block is missing, cut short, changed or another's.
+    """
+    path = Path(folder)
+    index = Index.from_json(read_json(path / INDEX, what="index of blocks"), path / INDEX)
+    blocks = Blocks(path, index)
+    if verify:
+        blocks.verify()
+    return blocks
+
+
+def _begin(work: Path, about: dict[str, Any]) -> None:
+    """Take up the work of an interrupted run, or drop that of one with other settings."""
+    about = {"format": f"{FORMAT}-work", "version": VERSION, **about}
+    with disk(work):
+        if not (work / "work.json").exists() or read_json(work / "work.json", what="work file") != about:
+            for name in ("work.json", "parts", "blocks"):
+                _remove(work / name)
+            write_atomic(work / "work.json", json.dumps(about, indent=1).encode())
+        for name in ("parts", "blocks"):
+            (work / name).mkdir(exist_ok=True)
+
+
+@contextlib.contextmanager
+def _held(work: Path) -> Iterator[None]:
+    if work.is_symlink() or (work.exists() and not (work / "lock").exists() and any(work.iterdir())):
+        raise InputError(f"{work} is no work folder of blocks; expected one, or nothing there")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(work / "lock", wait=False))
+        except BlockingIOError:
+            raise InputError(f"another process works in {work}; expected one at a time") from None
+        yield
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

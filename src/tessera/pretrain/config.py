@@ -1,0 +1,246 @@
+"""A run as a small TOML file: read into frozen settings, every key and type checked, nothing guessed."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from tessera.base import InputError
+from tessera.models import Shape
+
+from .augment import Augment
+from .data import MINIMUM
+from .devices import Machine
+from .distil import Lesson
+from .objective import Objective
+from .plan import STUDENT, TRAINABLE, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_T = TypeVar("_T")
+_LARGEST = 1024 * 1024
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "nothing"}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where pixel-years come from: blocks, or cubes and simulated ones together.
+
+    Attributes
+    ----------
+    blocks : folder that `write_blocks` wrote; then nothing else
+    cubes : paths of cubes, with * and ? as in a shell
+    every : take the pixels of one row and one column of a cube in so many
+    minimum : least number of valid observations of each modality, of pixels of cubes
+    simulate : simulated pixel-years, with their truths as targets
+    simulate_seed : of them
+    """
+
+    blocks: str | None = None
+    cubes: tuple[str, ...] = ()
+    every: int = 1
+    minimum: int = MINIMUM
+    simulate: int = 0
+    simulate_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.blocks is not None and (self.cubes or self.simulate):
+            raise InputError("data with blocks and with cubes or simulate; expected blocks alone, or without")
+        if self.blocks is None and not self.cubes and not self.simulate:
+            raise InputError("data without blocks, cubes and simulate; expected at least one")
+        if self.every < 1 or self.minimum < 1 or self.simulate < 0 or self.simulate_seed < 0:
+            raise InputError(
+                f"every {self.every}, minimum {self.minimum}, simulate {self.simulate}, simulate_seed "
+                f"{self.simulate_seed}; expected 1 or more for the first two and 0 or more for the others"
+            )
+
+
+@dataclass(frozen=True)
+class Network:
+    """The sizes of an encoder, the words of `Shape`.
+
+    Attributes
+    ----------
+    family : one of `TRAINABLE`
+    """
+
+    family: str = STUDENT
+    latent_dim: int = 36
+    num_layers: int = 2
+    nhead: int = 4
+    dim_feedforward: int = 384
+    repr_dim: int = 128
+    qk_norm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.family not in TRAINABLE:
+            raise InputError(f"family {self.family!r}; expected {' or '.join(TRAINABLE)}")
+
+    @property
+    def shape(self) -> Shape:
+        """As networks are built."""
+        return Shape(self.latent_dim, self.num_layers, self.nhead, self.dim_feedforward, self.repr_dim, self.qk_norm)
+
+
+@dataclass(frozen=True)
+class TeacherSource:
+    """Whose vectors a student learns.
+
+    Attributes
+    ----------
+    checkpoint : a published name, or a file of any container
+    source : "mpc" or "aws" where v1.1 weights do not say which statistics they were trained with
+    cache : folder that keeps its vectors; in memory alone where left out
+    """
+
+    checkpoint: str
+    source: str | None = None
+    cache: str | None = None
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """What `tessera pretrain` is told."""
+
+    out: str
+    data: Data
+    plan: Plan
+    encoder: Network = field(default_factory=Network)
+    objective: Objective = field(default_factory=Objective)
+    augment: Augment = field(default_factory=Augment)
+    machine: Machine = field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        _check_out(self.out)
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """What `tessera distill` is told."""
+
+    out: str
+    data: Data
+    plan: Plan
+    teacher: TeacherSource
+    encoder: Network = field(default_factory=Network)
+    lesson: Lesson = field(default_factory=Lesson)
+    augment: Augment = field(default_factory=Augment)
+    machine: Machine = field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        _check_out(self.out)
+        if self.encoder.family != STUDENT:
+            raise InputError(f"family {self.encoder.family!r} of a student; expected {STUDENT}")
+
+
+def parse_config(path: str | Path) -> PretrainConfig | DistilConfig:
+    """Read the TOML file of a run; one with a section [teacher] is a distillation.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is no TOML, a key is missing or unknown (the nearest known one is named), a value is
+        of another type or makes no sense.
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise InputError(f"{file} has {file.stat().st_size} bytes; expected a configuration of at most {_LARGEST}")
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"configuration not found: {file}") from None
+    except (IsADirectoryError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{file} is no TOML: {error}") from None
+    try:
+        return _parsed(DistilConfig, given, "") if "teacher" in given else _parsed(PretrainConfig, given, "")
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def with_changes(config: _T, *, out: str | None = None, steps: int | None = None) -> _T:
+    """The same run with another output or number of steps, where given.
+
+    Raises
+    ------
+    InputError
+        They make no sense.
+    """
+    changes: dict[str, Any] = {}
+    if out is not None:
+        changes["out"] = out
+    if steps is not None:
+        changes["plan"] = replace(config.plan, steps=steps)  # type: ignore[attr-defined]
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def _check_out(out: str) -> None:
+    if not out.endswith(".safetensors"):
+        raise InputError(f"out {out!r}; expected a file that ends with .safetensors")
+
+
+def _parsed(kind: type[_T], given: Mapping[str, Any], where: str) -> _T:
+    """A dataclass from a table, keys and types checked; `where` is its section."""
+    hints = get_type_hints(kind)
+    known = {part.name: part for part in fields(kind)}  # type: ignore[arg-type]
+    inside = f" in [{where}]" if where else ""
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise InputError(f"unknown key {key[:60]!r}{inside}; did you mean {near[0]!r}?")
+    for name, part in known.items():
+        if name not in given and part.default is MISSING and part.default_factory is MISSING:
+            raise InputError(
+                f"no {name}{inside}; expected " + (f"a section [{name}]" if _is_section(hints[name]) else "it")
+            )
+    return kind(**{key: _value(hints[key], value, f"{where}.{key}" if where else key) for key, value in given.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if _is_section(hint):
+        if not isinstance(value, dict):
+            raise InputError(f"{where} is {_short(value)}; expected a section [{where}]")
+        return _parsed(hint, value, where)
+    for choice in _choices(hint):
+        found = _fits(choice, value)
+        if found is not MISSING:
+            return found
+    raise InputError(f"{where} is {_short(value)}; expected {' or '.join(_name(choice) for choice in _choices(hint))}")
+
+
+def _fits(hint: Any, value: Any) -> Any:
+    """The value as this type, or MISSING where it is none."""
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)
+        if not isinstance(value, list) or (inner[-1] is not Ellipsis and len(value) != len(inner)):
+            return MISSING
+        found = tuple(_fits(inner[0], part) for part in value)
+        return MISSING if MISSING in found else found
+    if hint is float:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else MISSING
+    return value if type(value) is hint else MISSING
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _is_section(hint: Any) -> bool:
+    return isinstance(hint, type) and hasattr(hint, "__dataclass_fields__")
+
+
+def _name(hint: Any) -> str:
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)
+        number = "" if inner[-1] is Ellipsis else f"{len(inner)} "
+        return f"a list of {number}{'texts' if inner[0] is str else 'whole numbers'}"
+    return _WORDS[hint]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

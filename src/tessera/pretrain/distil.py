@@ -1,0 +1,204 @@
+"""Distillation: a small network learns to say in its first coordinates what a large one says in all of its own.
+
+Barlow Twins fixes a space of vectors only up to rotation, so a prefix of such a vector means nothing. Here a linear
+head for each prefix maps the student's first K coordinates to the whole vector of a frozen teacher: the first ones come
+to hold what matters most. The heads are thrown away. The published loss is not known; this is cosine and squared
+distance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tessera.base import InputError, silent
+from tessera.models import FAMILIES
+
+from .augment import Augment
+from .devices import Machine, gpus_of
+from .loop import Run
+from .plan import STUDENT, Plan, batches_of, plain, spec_of
+from .pretraining import target_statistics
+from .quantise import PER, rounded
+from .teacher_cache import teach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tessera.base import Progress
+    from tessera.models import Checkpoint, InputSpec, Shape
+
+    from .batches import Batch
+    from .views import Table
+
+PREFIXES = (16, 32, 64, 128)
+"""Of the released students."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student minimises: the mean over prefixes of cosine * (1 - cosine similarity) + squared * mean squares.
+
+    Attributes
+    ----------
+    prefixes : first coordinates that are to be embeddings in their own right; the whole vector always is
+    cosine, squared : weights; squares are of the teacher's coordinates standardised over the table
+    quantise_from : step from which vectors are rounded as the codes will be, None for never
+    quantise_per : one scale a "pixel", as at inference, or a "tensor"
+    radar : False shows the student no Sentinel-1 at all
+    """
+
+    prefixes: tuple[int, ...] = PREFIXES
+    cosine: float = 1.0
+    squared: float = 1.0
+    quantise_from: int | None = None
+    quantise_per: str = "pixel"
+    radar: bool = True
+
+    def __post_init__(self) -> None:
+        if not (self.cosine >= 0 and self.squared >= 0) or self.cosine == self.squared == 0:
+            raise InputError(f"weights {self.cosine} and {self.squared}; expected 0 or more, and not both 0")
+        if self.quantise_per not in PER:
+            raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
+        if (self.quantise_from or 0) < 0 or any(size < 1 for size in self.prefixes):
+            raise InputError(
+                f"quantise_from {self.quantise_from}, prefixes {self.prefixes}; expected a step from 0 and sizes from 1"
+            )
+
+
+class Said(NamedTuple):
+    """What the teacher says of a batch.
+
+    Attributes
+    ----------
+    vectors : (B, D), NaN where a pixel-year has none
+    quantised : whether the student's vectors are rounded in this step
+    """
+
+    vectors: Tensor
+    quantised: bool
+
+
+class Pupil(nn.Module):
+    """The linear heads, one a prefix; thrown away after training."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, lesson: Lesson, spec: InputSpec, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.lesson, self.sizes, self.quantiser = lesson, spec.prefix_dims, spec.quantiser
+        self.heads = nn.ModuleDict({str(size): nn.Linear(size, len(mean)) for size in self.sizes})
+        self.register_buffer("mean", mean.clone())
+        self.register_buffer("deviation", deviation.clone())
+
+    def forward(self, vectors: Tensor, said: Said) -> dict[str, Tensor]:
+        """The parts of the loss, to be added up.
+
+        Parameters
+        ----------
+        vectors : (views, B, D) of the student
+        """
+        lesson = self.lesson
+        parts: dict[str, Tensor] = {}
+        wanted = (said.vectors - self.mean) / self.deviation
+        for size in self.sizes:
+            given = vectors[..., :size]
+            if said.quantised:
+                given = rounded(given, self.quantiser, lesson.quantise_per)
+            standard = self.heads[str(size)](given)
+            standard = standard if standard.dtype == torch.float64 else standard.float()
+            if lesson.cosine:
+                similar = functional.cosine_similarity(standard * self.deviation + self.mean, said.vectors, dim=-1)
+                parts["cosine"] = parts.get("cosine", 0) + lesson.cosine * (1 - similar).mean() / len(self.sizes)
+            if lesson.squared:
+                squares = (standard - wanted).square().mean()
+                parts["squared"] = parts.get("squared", 0) + lesson.squared * squares / len(self.sizes)
+        return parts
+
+
+@dataclass(frozen=True)
+class _PupilTask:
+    lesson: Lesson
+
+    @property
+    def gathers(self) -> bool:
+        return False
+
+    def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        s2, s1 = (
+            torch.stack([torch.from_numpy(getattr(view, name)) for view in (batch.first, batch.second)])
+            for name in ("s2", "s1")
+        )
+        return s2, s1 if self.lesson.radar else torch.zeros_like(s1)
+
+    def truths(self, batches: Sequence[Batch], step: int) -> Said:
+        since = self.lesson.quantise_from
+        vectors = np.concatenate([batch.targets for batch in batches])
+        return Said(torch.from_numpy(vectors), since is not None and step >= since)
+
+
+def distil(
+    table: Table,
+    shape: Shape,
+    teacher: Checkpoint,
+    *,
+    steps: int,
+    batch: int,
+    out: str | Path,
+    lesson: Lesson | None = None,
+    augment: Augment | None = None,
+    machine: Machine | None = None,
+    cache: str | Path | None = None,
+    probe: Callable[[Checkpoint], dict[str, float]] | None = None,
+    progress: Progress = silent,
+    teaching: Progress = silent,
+    **plan: Any,
+) -> Checkpoint:
+    """Train a student on a frozen teacher's vectors; run again after an interruption, it goes on where it stopped.
+
+    The teacher sees all observations of a pixel-year, by its own rules; the student sees two views of it, as thin as
+    `draws` and `augment` make them, and is to say the same.
+
+    Parameters
+    ----------
+    table : pixel-years, each with at least one observation
+    shape : sizes of the student
+    teacher : weights of any family
+    steps, batch, plan : the fields of `Plan`
+    out : the safetensors file; its stem is the name of the checkpoint; states and the log stand beside it
+    lesson : what is minimised
+    augment : what the student's views lack
+    machine : where it computes
+    cache : folder that keeps the teacher's vectors; in memory alone where left out
+    probe : called with the student so far, its numbers enter the log
+    progress, teaching : called with steps done and their total, and with pixel-years that the teacher has embedded
+
+    Returns
+    -------
+    Checkpoint of the family v2-student with the lesson's prefixes
+
+    Raises
+    ------
+    InputError, TesseraError
+        As `pretrain`; a cache of another table or teacher.
+    """
+    lesson, machine, augment = lesson or Lesson(), machine or Machine(), augment or Augment()
+    settings = Plan(steps, batch, **plan)
+    spec = spec_of(STUDENT, shape, lesson.prefixes)
+    about = {**asdict(shape), "lesson": plain(lesson), "augment": plain(augment), "teacher": teacher.sha256}
+    fabric = machine.start()
+    taught = teach(table, teacher, cache, progress=teaching)
+    with torch.random.fork_rng(devices=gpus_of(fabric)):
+        torch.manual_seed(settings.seed)
+        student = FAMILIES[STUDENT].build(shape, settings.dropout)
+        pupil = Pupil(lesson, spec, *target_statistics(taught))
+        batches = batches_of(taught, spec, settings, fabric.world_size * settings.accumulate, augment)
+        run = Run(fabric, machine, settings, spec, shape, Path(out), student, pupil, _PupilTask(lesson))
+        return run.go(batches, about, probe, progress)

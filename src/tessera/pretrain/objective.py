@@ -1,0 +1,178 @@
+"""What a run of pretraining minimises, as one network of projectors and heads that reads the encoder's vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tessera.base import InputError
+
+from .losses import OFF_DIAGONAL, barlow_twins, mix_term, regression, vicreg, whiten
+from .projector import LAYERS, Projector
+from .quantise import PER, rounded
+from .ranks import ALONE
+
+if TYPE_CHECKING:
+    from tessera.models import InputSpec
+
+    from .ranks import Ranks
+
+LOSSES = ("barlow", "vicreg")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised: weight * (loss of two views + mix term) + targets_weight * regression.
+
+    Attributes
+    ----------
+    loss : one of `LOSSES`
+    weight : of that loss and its mix term; 0 leaves the regression alone
+    mix : weight of the mix term as a multiple of the published one; 0 leaves it out, and one pass in three with it
+    off_diagonal : weight of what correlates and should not, and of the mix term
+    gather : take correlations, whitening and batch normalisation over all processes and accumulated parts; the
+        published run took those of each process by itself
+    width, layers : of the projector, of each prefix one
+    prefixes : also minimise it for these prefixes of the vector, which are then embeddings in their own right
+    targets_weight : of the Huber loss with which a head predicts the table's targets from the vectors of both views
+    targets_hidden : width of that head's hidden layer; 0 for a linear head
+    quantise_from : step from which vectors are rounded as the codes will be, None for never
+    quantise_per : one scale a "pixel", as at inference, or a "tensor", as the published run had
+    radar : False shows the network no Sentinel-1 at all
+    """
+
+    loss: str = "barlow"
+    weight: float = 1.0
+    mix: float = 1.0
+    off_diagonal: float = OFF_DIAGONAL
+    gather: bool = False
+    width: int = 512
+    layers: int = LAYERS
+    prefixes: tuple[int, ...] = ()
+    targets_weight: float = 0.0
+    targets_hidden: int = 0
+    quantise_from: int | None = None
+    quantise_per: str = "pixel"
+    radar: bool = True
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise InputError(f"loss {self.loss!r}; expected {' or '.join(LOSSES)}")
+        if self.quantise_per not in PER:
+            raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
+        for name in ("weight", "mix", "off_diagonal", "targets_weight", "targets_hidden"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} {getattr(self, name)}; expected 0 or more")
+        if self.weight == self.targets_weight == 0:
+            raise InputError("weight 0 and targets_weight 0; expected something to minimise")
+        if self.width < 1 or self.layers < 1:
+            raise InputError(f"a projector of {self.layers} layers, {self.width} wide; expected at least 1")
+        if (self.quantise_from or 0) < 0 or any(size < 1 for size in self.prefixes):
+            raise InputError(
+                f"quantise_from {self.quantise_from}, prefixes {self.prefixes}; expected a step from 0 and sizes from 1"
+            )
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a third, mixed view is encoded."""
+        return self.weight > 0 and self.mix > 0
+
+
+class Truths(NamedTuple):
+    """What is known of the pixel-years of a batch beside their views.
+
+    Attributes
+    ----------
+    targets : (B, K), NaN = unknown
+    alpha : share of the first view in the mixed one
+    order : (B,) int64, which rows of the second view were mixed in
+    quantised : whether vectors are rounded in this step
+    """
+
+    targets: Tensor
+    alpha: float
+    order: Tensor
+    quantised: bool
+
+
+class Twins(nn.Module):
+    """Projectors and heads, one of each for every prefix; thrown away after training.
+
+    Parameters
+    ----------
+    objective : what is minimised
+    spec : its `prefix_dims` are the prefixes, the whole vector among them, and its quantiser rounds
+    targets : number of targets
+    ranks : processes over which statistics are taken
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, objective: Objective, spec: InputSpec, targets: int, ranks: Ranks = ALONE) -> None:
+        super().__init__()
+        self.objective, self.ranks, self.quantiser = objective, ranks, spec.quantiser
+        self.sizes = spec.prefix_dims
+        self.projectors, self.heads = nn.ModuleDict(), nn.ModuleDict()
+        for size in self.sizes:
+            if objective.weight:
+                self.projectors[str(size)] = Projector(size, objective.width, objective.layers, ranks)
+            if objective.targets_weight:
+                self.heads[str(size)] = head(size, objective.targets_hidden, targets)
+        self.register_buffer("mean", torch.zeros(targets))
+        self.register_buffer("deviation", torch.ones(targets))
+
+    def forward(self, vectors: Tensor, truths: Truths) -> dict[str, Tensor]:
+        """The parts of the loss, to be added up.
+
+        Parameters
+        ----------
+        vectors : (views, B, D), of the first, the second, and where `mixes` the mixed view
+        """
+        objective = self.objective
+        parts: dict[str, Tensor] = {}
+        for size in self.sizes:
+            given = vectors[..., :size]
+            if truths.quantised:
+                given = rounded(given, self.quantiser, objective.quantise_per, self.ranks)
+            found: dict[str, Tensor] = {}
+            if objective.weight:
+                found |= self._twins(self.projectors[str(size)](given), truths)
+            if objective.targets_weight:
+                wanted = (truths.targets - self.mean) / self.deviation
+                predicted = _wide(self.heads[str(size)](given[:2]))
+                huber = regression(predicted, wanted.expand_as(predicted), self.ranks)
+                found["targets"] = objective.targets_weight * huber
+            for name, value in found.items():
+                parts[name] = parts.get(name, 0.0) + value / len(self.sizes)
+        return parts
+
+    def _twins(self, projected: Tensor, truths: Truths) -> dict[str, Tensor]:
+        objective, ranks = self.objective, self.ranks
+        # sums of thousands of squares: never in half precision
+        with torch.autocast(projected.device.type, enabled=False):
+            z = _wide(projected)
+            white = whiten(z, ranks) if objective.loss == "barlow" or objective.mixes else z
+            if objective.loss == "barlow":
+                parts = {"barlow_twins": barlow_twins(white[0], white[1], objective.off_diagonal, ranks)}
+            else:
+                parts = {"vicreg": vicreg(z[0], z[1], ranks=ranks)}
+            if objective.mixes:
+                parts["mix"] = objective.mix * mix_term(
+                    white[2], white[0], white[1], truths.alpha, truths.order, objective.off_diagonal, ranks
+                )
+        return {name: objective.weight * value for name, value in parts.items()}
+
+
+def head(inputs: int, hidden: int, outputs: int) -> nn.Module:
+    """A linear layer, or two with a ReLU between where `hidden` is above 0."""
+    if not hidden:
+        return nn.Linear(inputs, outputs)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()

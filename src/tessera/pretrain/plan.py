@@ -1,0 +1,114 @@
+"""Plan: how long a run goes and at what pace, whatever it minimises; and what its weights will demand."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tessera.base import InputError
+from tessera.models import FAMILIES
+
+from .batches import SEED, Batches
+from .views import DRAWS
+
+if TYPE_CHECKING:
+    from tessera.models import InputSpec, Shape
+
+    from .augment import Augment
+    from .views import Table
+
+LEARNING_RATE = 2e-3
+WARM_UP = 0.1
+DROPOUT = 0.1
+"""Peak rate, share of warm-up and dropout of the released v1.0 run."""
+STUDENT = "v2-student"
+TRAINABLE = (STUDENT, "v2-teacher")
+"""Families that can be trained here."""
+
+
+def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE, warm_up: float = WARM_UP) -> float:
+    """Rate of the 0-based `step`: linear from 0 to `peak` over a share of `warm_up`, then a cosine to 0."""
+    rising = max(1, round(warm_up * steps))
+    if step < rising:
+        return peak * (step + 1) / rising
+    return peak * 0.5 * (1 + math.cos(math.pi * (step + 1 - rising) / max(1, steps - rising)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how a run goes; what every run has, whatever it minimises.
+
+    Attributes
+    ----------
+    steps, batch : optimiser steps, pixel-years a step over all processes and accumulated parts
+    draws : observations a view and modality
+    accumulate : parts that a process goes through a step, for batches that do not fit at once
+    peak : learning rate after the warm-up
+    dropout : of the encoder; the layer that fuses the modalities drops twice as much
+    seed : of weights, batches, views, mixtures and dropout
+    save_every, log_every, probe_every : steps
+    workers : that draw views ahead of use; 0 for none
+    skip : steps without a finite loss that are left out, before the run is given up
+    tensorboard : also write the log as TensorBoard events, in a folder beside the file
+    """
+
+    steps: int
+    batch: int
+    draws: int | tuple[int, int] = DRAWS
+    accumulate: int = 1
+    peak: float = LEARNING_RATE
+    dropout: float = DROPOUT
+    seed: int = SEED
+    save_every: int = 100
+    log_every: int = 10
+    probe_every: int = 100
+    workers: int = 0
+    skip: int = 0
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 2:
+            raise InputError(f"{self.steps} steps of {self.batch} pixel-years; expected at least 1 step of 2")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"seed {self.seed}; expected 0 to 2**63 - 1")
+        for name in ("accumulate", "save_every", "log_every", "probe_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)}; expected at least 1")
+        for name in ("workers", "skip"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} {getattr(self, name)}; expected 0 or more")
+        if not 0 <= self.dropout < 0.5 or not self.peak > 0:
+            raise InputError(f"dropout {self.dropout}, rate {self.peak}; expected 0 to below 0.5, and above 0")
+
+    def identity(self) -> dict[str, Any]:
+        """What of it decides the weights."""
+        given = asdict(self) | {"draws": list(self.draws) if isinstance(self.draws, tuple) else self.draws}
+        quiet = ("accumulate", "save_every", "log_every", "probe_every", "workers", "tensorboard")
+        return {key: value for key, value in given.items() if key not in quiet}
+
+
+def spec_of(family: str, shape: Shape, prefixes: tuple[int, ...]) -> InputSpec:
+    """What the weights of a run demand of their input: its family's rules, its own sizes.
+
+    Raises
+    ------
+    InputError
+        A family that is not trained here, or a prefix longer than the vector.
+    """
+    if family not in TRAINABLE:
+        raise InputError(f"family {family!r}; expected {' or '.join(TRAINABLE)}")
+    sizes = tuple(sorted({*prefixes, shape.repr_dim}))
+    return replace(FAMILIES[family].specs[None], dims=shape.repr_dim, prefix_dims=sizes)
+
+
+def batches_of(table: Table, spec: InputSpec, plan: Plan, parts: int, augment: Augment) -> Batches:
+    """What each step of a plan reads."""
+    return Batches(table, spec, batch=plan.batch, parts=parts, draws=plan.draws, seed=plan.seed, augment=augment)
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as plain values."""
+    value: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return value

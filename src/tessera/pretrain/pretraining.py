@@ -1,0 +1,143 @@
+"""Pretraining: two views of a pixel's year, told apart from all others, and what is known of it foretold."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tessera.base import InputError, silent
+from tessera.models import FAMILIES
+
+from .augment import Augment
+from .devices import Machine, gpus_of
+from .loop import Run
+from .objective import Objective, Truths, Twins
+from .plan import STUDENT, Plan, batches_of, plain, spec_of
+from .ranks import Ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from tessera.base import Progress
+    from tessera.models import Checkpoint, Shape
+
+    from .batches import Batch
+    from .views import Table
+
+
+@dataclass(frozen=True)
+class _TwinTask:
+    objective: Objective
+
+    @property
+    def gathers(self) -> bool:
+        return self.objective.gather
+
+    def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        views = []
+        for name in ("s2", "s1"):
+            first, second = (torch.from_numpy(getattr(view, name)) for view in (batch.first, batch.second))
+            seen = [first, second]
+            if self.objective.mixes:
+                seen.append(batch.alpha * first + (1 - batch.alpha) * second[torch.from_numpy(batch.order)])
+            views.append(torch.stack(seen))
+        return views[0], views[1] if self.objective.radar else torch.zeros_like(views[1])
+
+    def truths(self, batches: Sequence[Batch], step: int) -> Truths:
+        since = self.objective.quantise_from
+        size = len(batches[0].order)
+        return Truths(
+            torch.from_numpy(np.concatenate([batch.targets for batch in batches])),
+            batches[0].alpha,
+            torch.from_numpy(np.concatenate([batch.order + i * size for i, batch in enumerate(batches)])),
+            since is not None and step >= since,
+        )
+
+
+def pretrain(
+    table: Table,
+    shape: Shape,
+    *,
+    steps: int,
+    batch: int,
+    out: str | Path,
+    objective: Objective | None = None,
+    augment: Augment | None = None,
+    machine: Machine | None = None,
+    family: str = STUDENT,
+    probe: Callable[[Checkpoint], dict[str, float]] | None = None,
+    progress: Progress = silent,
+    **plan: Any,
+) -> Checkpoint:
+    """Train an encoder from pixel-years without labels; run again after an interruption, it goes on where it stopped.
+
+    Beside `out` stand `<out>.state` and `<out>.state.before`, the last two full states, and `<out>.json`, the log. On
+    one machine with one number of threads the weights depend on the arguments only, however often the run was
+    interrupted. Under torchrun, all processes call it with the same arguments.
+
+    Parameters
+    ----------
+    table : pixel-years, each with at least one observation
+    shape : sizes of the encoder
+    steps, batch, plan : the fields of `Plan`; `width` is also taken, as that of `objective`
+    out : the safetensors file; its stem is the name of the checkpoint
+    objective : what is minimised; the published Barlow Twins loss with its mix term where left out
+    augment : what views lack; the published rule where left out
+    machine : where it computes
+    family : one of `TRAINABLE`
+    probe : called with the encoder so far, its numbers enter the log; the loss does not predict downstream worth
+    progress : called with steps done and their total
+
+    Returns
+    -------
+    Checkpoint whose prefix_dims are those of the objective: a loss that orders no coordinates makes none
+
+    Raises
+    ------
+    InputError
+        Too few pixel-years, a negative seed, or a state at `out` of a run with other settings or other data.
+    TesseraError
+        The loss is not finite, the vectors have collapsed, a state cannot be written, another process is gone.
+    """
+    objective, machine, augment = objective or Objective(), machine or Machine(), augment or Augment()
+    if "width" in plan:
+        objective = replace(objective, width=plan.pop("width"))
+    settings = Plan(steps, batch, **plan)
+    spec = spec_of(family, shape, objective.prefixes)
+    about = {**asdict(shape), "family": family, "objective": plain(objective), "augment": plain(augment)}
+    fabric = machine.start()
+    parts = fabric.world_size * settings.accumulate
+    ranks = Ranks(fabric.world_size if objective.gather else 1)
+    with torch.random.fork_rng(devices=gpus_of(fabric)):
+        torch.manual_seed(settings.seed)
+        encoder = FAMILIES[family].build(shape, settings.dropout)
+        batches = batches_of(table, spec, settings, parts, augment)
+        truths = batches.part(0, 0).targets.shape[1]
+        if objective.targets_weight and not truths:
+            raise InputError(f"targets_weight {objective.targets_weight}, and the pixel-years have no targets")
+        twins = Twins(objective, spec, truths, ranks)
+        if objective.targets_weight:
+            mean, deviation = target_statistics(table)
+            twins.mean.copy_(mean)
+            twins.deviation.copy_(deviation)
+        run = Run(fabric, machine, settings, spec, shape, Path(out), encoder, twins, _TwinTask(objective))
+        return run.go(batches, about, probe, progress)
+
+
+def target_statistics(table: Table, most: int = 65_536) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (K,) of each target over pixel-years evenly through the table; 0 and 1 of one never known."""
+    chosen = np.unique(np.linspace(0, len(table) - 1, min(most, len(table))).astype(np.int64))
+    parts = np.array_split(chosen, -(-len(chosen) // 4096))
+    known = np.concatenate([table.take(part).targets for part in parts]).astype(np.float64)
+    seen = ~np.isnan(known)
+    count = np.maximum(seen.sum(axis=0), 1)
+    mean = np.where(seen, known, 0).sum(axis=0) / count
+    deviation = np.sqrt((np.where(seen, known - mean, 0) ** 2).sum(axis=0) / count)
+    deviation[deviation < 1e-9] = 1
+    return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()

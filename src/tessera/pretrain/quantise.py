@@ -1,0 +1,36 @@
+"""Rounding in training as the codes will be rounded, so that the weights learn to live with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .ranks import ALONE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tessera.models import Quantiser
+
+    from .ranks import Ranks
+
+PER = ("pixel", "tensor")
+"""One scale a pixel, as at inference, or one a batch of vectors, as the published v1.0 training did."""
+
+
+def rounded(x: Tensor, quantiser: Quantiser, per: str = "pixel", ranks: Ranks = ALONE) -> Tensor:
+    """Codes times scale of vectors (..., B, D); the gradient passes as if nothing were rounded (straight through).
+
+    Parameters
+    ----------
+    quantiser : floor of the scale and least code
+    per : one of `PER`
+    ranks : whose vectors share a scale, where it is one a batch
+    """
+    held = x.detach()
+    if per == "pixel":
+        largest = held.abs().amax(dim=-1, keepdim=True)
+    else:
+        largest = ranks.largest(held.abs().amax(dim=(-2, -1), keepdim=True))
+    scale = largest.clamp_min(quantiser.floor) / 127
+    codes = (held / scale).round().clamp(quantiser.low, 127)
+    return x + (codes * scale - held)

@@ -1,0 +1,136 @@
+"""A teacher's vectors of full views, made once for every pixel-year and kept on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, TesseraError, file_lock, read_json, silent, write_atomic
+
+from .embed import embed_series
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tessera.base import Progress
+    from tessera.models import Checkpoint
+
+    from .data import PixelSeries
+    from .views import Table
+
+FORMAT, VERSION = "tessera-teacher-vectors", 1
+STRIDE = 4096
+"""Pixel-years that are embedded, and written, at a time."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Pixel-years whose targets are a teacher's vectors; it stands wherever its table stands.
+
+    Attributes
+    ----------
+    table : pixel-years
+    vectors : (N, D) float16 of each
+    teacher : SHA-256 identity of the teacher
+    """
+
+    table: Table
+    vectors: NDArray[Any]
+    teacher: str
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def records(self) -> int:
+        """Pixel-years a block of the table."""
+        return getattr(self.table, "records", 1)
+
+    def digest(self) -> str:
+        """Of the pixel-years and the teacher."""
+        return f"{self.table.digest()} taught by {self.teacher}"
+
+    def take(self, pixels: NDArray[np.integer[Any]], /) -> PixelSeries:
+        """The pixel-years of these indices, in this order."""
+        return replace(self.table.take(pixels), targets=np.asarray(self.vectors[pixels], dtype=np.float32))
+
+
+def teach(
+    table: Table, teacher: Checkpoint, folder: str | Path | None = None, *, progress: Progress = silent
+) -> Taught:
+    """Embed every pixel-year with the teacher, by its own rules and from all of its observations.
+
+    Vectors are float16. With `folder` they are kept there; a run that is interrupted goes on where it was, and the same
+    table and teacher are not embedded again. Several processes may call it together: one works at a time.
+
+    Raises
+    ------
+    InputError
+        The folder holds vectors of another table or teacher.
+    TesseraError
+        It cannot be written.
+    """
+    rows, dims = len(table), teacher.spec.dims
+    if folder is None:
+        vectors: NDArray[np.float16] = np.empty((rows, dims), dtype=np.float16)
+        for first in range(0, rows, STRIDE):
+            _fill(vectors, table, teacher, first)
+            progress(min(first + STRIDE, rows), rows)
+        return Taught(table, vectors, teacher.sha256)
+    place = Path(folder)
+    about = {"format": FORMAT, "version": VERSION, "table": table.digest(), "teacher": teacher.sha256}
+    about |= {"rows": rows, "dims": dims, "dtype": "float16"}
+    try:
+        with file_lock(place / ".lock"):
+            vectors = _kept(place, about, table, teacher, progress)
+    except OSError as error:
+        raise TesseraError(f"teacher's vectors in {place}: {error.strerror or error}; run again to go on") from None
+    return Taught(table, vectors, teacher.sha256)
+
+
+def _kept(
+    place: Path, about: dict[str, Any], table: Table, teacher: Checkpoint, progress: Progress
+) -> NDArray[np.float16]:
+    mark, file = place / "vectors.json", place / "vectors.f16"
+    done = 0
+    rows, dims = about["rows"], about["dims"]
+    if mark.exists():
+        found = read_json(mark, what="mark of teacher's vectors")
+        done = found.pop("done", None)
+        for key, value in about.items():
+            if found.get(key) != value:
+                raise InputError(
+                    f"{place} holds vectors with {key} {str(found.get(key))[:80]}; expected {str(value)[:80]}, "
+                    "or another folder"
+                )
+        size = file.stat().st_size if file.exists() else 0
+        if type(done) is not int or not 0 <= done <= rows or size != 2 * rows * dims:
+            raise InputError(
+                f"{file} has {size} bytes, {str(done)[:20]} rows done; expected {2 * rows * dims} bytes, {rows} rows"
+            )
+    else:
+        with file.open("wb") as empty:
+            empty.truncate(2 * rows * dims)
+        write_atomic(mark, json.dumps(about | {"done": 0}).encode())
+    vectors: NDArray[np.float16] = np.memmap(file, dtype="<f2", mode="r+" if done < rows else "r", shape=(rows, dims))
+    for first in range(done, rows, STRIDE):
+        _fill(vectors, table, teacher, first)
+        handle = os.open(file, os.O_RDONLY)
+        try:
+            vectors.flush()  # type: ignore[attr-defined]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        write_atomic(mark, json.dumps(about | {"done": min(first + STRIDE, rows)}).encode())
+        progress(min(first + STRIDE, rows), rows)
+    return vectors
+
+
+def _fill(vectors: NDArray[Any], table: Table, teacher: Checkpoint, first: int) -> None:
+    last = min(first + STRIDE, len(table))
+    vectors[first:last] = embed_series(teacher, table.take(np.arange(first, last)))

@@ -1,0 +1,80 @@
+"""What can go wrong in a run, noticed and named: a loss that is no number, vectors that have become one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.base import TesseraError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .batches import Batch
+
+COLLAPSE = 0.05
+"""RankMe of the vectors below which a run has collapsed: for 128 dims an effective rank of 128 ** 0.05 = 1.3."""
+
+
+@dataclass
+class Watch:
+    """Judges steps.
+
+    Attributes
+    ----------
+    skip : steps without a finite loss or gradient that are left out, before the run is given up
+    skipped : numbers of those that were
+    """
+
+    skip: int = 0
+    skipped: list[int] = field(default_factory=list)
+
+    def broken(self, step: int, parts: Mapping[str, float], batches: Sequence[Batch], rate: float) -> bool:
+        """Whether to leave out this 1-based step, for a part of the loss, or the gradient norm, that is not finite.
+
+        Raises
+        ------
+        TesseraError
+            It is not finite, and as many steps were left out as may be.
+        """
+        bad = [name for name, value in parts.items() if not math.isfinite(value)]
+        if not bad:
+            return False
+        if len(self.skipped) < self.skip:
+            self.skipped.append(step)
+            return True
+        raise TesseraError(
+            f"step {step}: {' and '.join(f'{name} is {parts[name]}' for name in bad)}{_blame(batches)}; "
+            f"expected finite numbers, learning rate {rate:.2g}"
+            + (f", {self.skip} such steps were left out before" if self.skip else "")
+        )
+
+
+def collapsed(step: int, rank: float) -> None:
+    """Look at the rank of the vectors after this 1-based step.
+
+    Raises
+    ------
+    TesseraError
+        They have collapsed.
+    """
+    # not a number is below everything
+    if not rank >= COLLAPSE:
+        raise TesseraError(f"step {step}: the vectors have collapsed, RankMe {rank:.3f}; expected at least {COLLAPSE}")
+
+
+def _blame(batches: Sequence[Batch]) -> str:
+    """Whether the data brought it."""
+    bad = {
+        name: sum(
+            int((~np.isfinite(getattr(view, key))).any(axis=(1, 2)).sum())
+            for batch in batches
+            for view in (batch.first, batch.second)
+        )
+        for name, key in (("Sentinel-2", "s2"), ("Sentinel-1", "s1"))
+    }
+    said = [f"{name} of {count} views" for name, count in bad.items() if count]
+    return f"; the batch holds values that are not finite: {', '.join(said)}" if said else "; the batch is finite"
