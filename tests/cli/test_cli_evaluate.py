@@ -1,0 +1,111 @@
+"""tessera evaluate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "evaluate"))
+from evaluate_made import rows_of, write_table
+
+import tessera
+from tessera.embeddings import Embeddings, ModelIdentity
+from tessera.geo import Window
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def plots(tmp_path: Path) -> Path:
+    return write_table(tmp_path / "plots.parquet", rows_of(24))
+
+
+def test_a_table_of_pixel_years(run: Run, plots: Path, tmp_path: Path) -> None:
+    out = tmp_path / "worth"
+    asked = ("evaluate", plots, "--labels", "2/class,100%", "--heads", "linear,knn", "--draws", "3", "-o", out)
+    code, text, error = run(*asked)
+    assert code == 0, error
+    assert "24 labels of label, classification, split spatial, 24 groups" in text
+    assert [line.split()[:2] for line in text.splitlines()[1:4]] == [
+        ["macro_f1", "head"],
+        ["bundled", "linear"],
+        ["bundled", "knn"],
+    ]
+    assert "done in" in error
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    saved = (out / "evaluation.json").read_text()
+    code, text, error = run(*asked, "--json")
+    assert (code, text) == (0, saved)
+    assert json.loads(text)["records"][0]["features"] == "bundled"
+
+
+def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
+    window = Window(31, 64_100, 560_100, 40, 40)
+    rng = np.random.default_rng(0)
+    model = ModelIdentity("made", "ab" * 32, 16)
+    left = np.arange(40)[None, :, None] % 2 == 0
+    codes = np.where(left, 100, -100) + rng.integers(-20, 20, (40, 40, 16))
+    scales, counts = np.full((40, 40), 0.01, np.float32), np.ones((40, 40, 3), np.uint16)
+    store = tessera.create_store(tmp_path / "store", 16, model, zones=(31,))
+    store.write(Embeddings(codes.astype(np.int8), scales, counts, model, window.grid), 2021)
+    from tessera.geo import to_lonlat
+
+    features = []
+    for row in range(0, 40, 8):
+        for col in (*range(0, 40, 8), *range(1, 40, 8)):
+            x, y = (window.west + col + 0.5) * 10, (window.north - row - 0.5) * 10
+            lon, lat = (
+                float(np.asarray(value).reshape(-1)[0]) for value in to_lonlat(np.array([x]), np.array([y]), 31)
+            )
+            features.append(
+                {
+                    "type": "Feature",
+                    "properties": {"crop": "rye" if col % 2 else "oats", "height": row / 7},
+                    "geometry": {"type": "Point", "coordinates": [lon, lat]},
+                }
+            )
+    places = tmp_path / "places.geojson"
+    places.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    shared = ("evaluate", tmp_path / "store", places, "--labels", "50%", "--draws", "2", "--heads", "linear")
+    code, text, error = run(*shared, "--column", "crop", "--block-km", "0.1")
+    assert code == 0, error
+    assert "store     linear  1.000" in text
+    code, text, error = run(*shared, "--column", "height", "--block-km", "0.1", "--json")
+    assert code == 0, error
+    assert json.loads(text)["kind"] == "regression"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("nothing.parquet",), "no file nothing.parquet"),
+        (("PLOTS", "--heads", "svm"), "head 'svm'; expected some of linear, knn, mlp, forest"),
+        (("PLOTS", "--labels", "five"), "'five' labels; expected a number"),
+        (("PLOTS", "--split", "given"), "comes with no split; expected a column test"),
+        (("PLOTS", "--draws", "0"), "0 draws"),
+        (("PLOTS", "--column", "crop"), "--column or --year for a table"),
+        (("PLOTS", "--encoder", "none.pt"), "none.pt"),
+        (("PLOTS", "--metric", "iou", "--draws", "1", "--labels", "2/class", "--heads", "knn"), "metric 'iou'"),
+        (("FOLDER",), "is no table of pixel-years"),
+        (("FOLDER", "places.geojson"), "expected --column"),
+        (("FOLDER", "places.geojson", "--encoder", "x"), "--encoder for a store"),
+    ],
+)
+def test_mistakes_are_one_line(run: Run, plots: Path, tmp_path: Path, given: tuple[str, ...], message: str) -> None:
+    code, text, error = run("evaluate", *({"PLOTS": plots, "FOLDER": tmp_path}.get(part, part) for part in given))
+    assert code == 2
+    assert text == ""
+    assert error.splitlines()[-1].startswith("tessera: ")
+    assert message in error.splitlines()[-1]
+    assert "Traceback" not in error
+
+
+def test_the_help_has_an_example(run: Run) -> None:
+    code, text, _ = run("evaluate", "--help")
+    assert code == 0
+    assert "tessera evaluate plots.parquet" in " ".join(text.split())

@@ -1,0 +1,183 @@
+"""Splits and subsets of labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluate_made import groups_of, told_apart
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tessera.base import InputError
+from tessera.evaluate import Labelled, make_plan, parse_amounts, parse_labels, spatial_blocks
+
+
+def everything(labelled: Labelled) -> np.ndarray:
+    return np.ones(len(labelled), dtype=np.bool_)
+
+
+@given(st.integers(0, 10_000), st.integers(6, 40), st.integers(1, 6), st.integers(2, 4))
+def test_no_group_is_on_both_sides_and_larger_amounts_hold_smaller(
+    seed: int, groups: int, each: int, classes: int
+) -> None:
+    labelled, _ = told_apart(seed, groups, each, classes)
+    amounts = parse_amounts("1/class,3/class,50%,100%", "classification")
+    try:
+        plan = make_plan(labelled, everything(labelled), amounts, draws=4, seed=seed)
+    except InputError as error:
+        assert "classes" in str(error)  # noqa: PT017 - a draw may be too small
+        return
+    assert plan.split == "group"
+    for draw in range(4):
+        one, three, half, whole = (plan.folds[amount][draw] for amount in amounts)
+        assert not set(plan.group[whole.train]) & set(plan.group[whole.test])
+        np.testing.assert_array_equal(one.test, whole.test)
+        assert set(one.train) <= set(three.train) <= set(whole.train)
+        assert set(half.train) <= set(whole.train)
+        present, counts = np.unique(plan.target[three.train], return_counts=True)
+        held = [int((plan.target[whole.train] == k).sum()) for k in present]
+        assert counts.tolist() == [min(3, n) for n in held]
+        assert set(plan.target[half.train]) == set(plan.target[whole.train])
+    again = make_plan(labelled, everything(labelled), amounts, draws=4, seed=seed)
+    for amount in amounts:
+        for a, b in zip(plan.folds[amount], again.folds[amount], strict=True):
+            np.testing.assert_array_equal(a.train, b.train)
+            np.testing.assert_array_equal(a.test, b.test)
+
+
+def test_draws_differ() -> None:
+    labelled, _ = told_apart()
+    plan = make_plan(labelled, everything(labelled), parse_amounts("5/class", "classification"), draws=6)
+    (folds,) = plan.folds.values()
+    assert len({tuple(fold.train) for fold in folds}) == 6
+    assert len({tuple(fold.test) for fold in folds}) > 1
+
+
+def test_a_split_that_comes_with_the_data_is_kept_and_its_whole_is_drawn_three_times() -> None:
+    labelled, _ = told_apart()
+    test = groups_of(labelled) < 10
+    given_split = Labelled(labelled.label, "classification", labelled.group, None, test)
+    plan = make_plan(given_split, everything(labelled), parse_amounts("12,100%", "classification"), draws=5)
+    few, whole = plan.folds.values()
+    assert plan.split == "given"
+    assert (len(few), len(whole)) == (5, 3)
+    assert all(set(fold.test) == set(np.flatnonzero(test)) for fold in (*few, *whole))
+    assert all(len(fold.train) == 12 for fold in few)
+
+
+def test_groups_and_blocks_hold_out_together() -> None:
+    labelled, _ = told_apart(groups=12, each=3)
+    # groups 2k and 2k + 1 share a block, so that pairs of groups must stay together
+    lonlat = np.column_stack([groups_of(labelled) // 2, np.full(len(labelled), 45.0)]).astype(np.float64)
+    labelled = Labelled(labelled.label, "classification", labelled.group, lonlat)
+    plan = make_plan(labelled, everything(labelled), parse_amounts("1/class", "classification"), draws=8)
+    assert plan.split == "spatial"
+    pair = groups_of(labelled) // 2
+    for fold in next(iter(plan.folds.values())):
+        assert set(fold.test) == set(np.flatnonzero(np.isin(pair, pair[fold.test])))
+
+
+def test_blocks_are_as_wide_as_they_are_high() -> None:
+    at = np.array([[0.0, 60.0], [0.19, 60.0], [0.0, 0.0], [0.099, 0.001]])
+    # 0.19 degrees at 60 north are 10.6 km, 0.099 at the equator 11 km: each crosses a border of 10 km blocks
+    blocks = spatial_blocks(at, 10)
+    assert blocks[0] != blocks[1]
+    assert blocks[2] != blocks[3]
+    wide = spatial_blocks(np.array([[0.01, 60.01], [0.15, 60.01]]), 10)
+    assert wide[0] == wide[1]
+
+
+def test_a_random_split_says_that_it_inflates() -> None:
+    labelled, _ = told_apart()
+    plan = make_plan(labelled, everything(labelled), parse_amounts("10%", "classification"), split="random", draws=1)
+    assert any("inflates" in note for note in plan.notes)
+    (fold,) = next(iter(plan.folds.values()))
+    assert set(plan.group[fold.test]) == set(fold.test)
+
+
+def test_rare_classes_are_left_out_and_said() -> None:
+    labelled, _ = told_apart()
+    label = labelled.label.copy()
+    label[:3] = "rare"
+    plan = make_plan(
+        Labelled(label, "classification", labelled.group),
+        everything(labelled),
+        parse_amounts("2/class", "classification"),
+        draws=2,
+    )
+    assert "rare" not in plan.classes
+    assert any("rare" in note for note in plan.notes)
+    taken = np.concatenate([np.concatenate([fold.train, fold.test]) for fold in next(iter(plan.folds.values()))])
+    assert not set(taken) & {0, 1, 2}
+
+
+def test_labels_without_data_are_left_out() -> None:
+    labelled, _ = told_apart()
+    usable = np.arange(len(labelled)) % 5 != 0
+    plan = make_plan(labelled, usable, parse_amounts("100%", "classification"), draws=1)
+    (fold,) = next(iter(plan.folds.values()))
+    assert set(fold.train) | set(fold.test) == set(np.flatnonzero(usable))
+    assert any("24 of 120" in note for note in plan.notes)
+
+
+def test_numbers_are_dealt_by_group() -> None:
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(20), 5).astype(np.int64)
+    labelled = Labelled(rng.normal(size=100), "regression", group)
+    plan = make_plan(labelled, everything(labelled), parse_amounts("7,50%", "regression"), draws=3)
+    for fold in plan.folds[parse_amounts("7", "regression")[0]]:
+        assert len(fold.train) == 7
+        assert not set(group[fold.train]) & set(group[fold.test])
+
+
+@pytest.mark.parametrize(
+    ("given_amounts", "kind", "message"),
+    [
+        ("0", "classification", "'0' labels"),
+        ("ten", "classification", "'ten' labels"),
+        ("101%", "regression", "'101%' labels"),
+        ("5/class", "regression", "to regress"),
+        ("2.5", "regression", "'2.5' labels"),
+        ([], "regression", "no amounts"),
+    ],
+)
+def test_amounts_refused(given_amounts: str, kind: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_amounts(given_amounts, kind)
+
+
+def test_plans_refused() -> None:
+    labelled, _ = told_apart()
+    bare = Labelled(labelled.label, "classification")
+    some = parse_amounts("5/class", "classification")
+    with pytest.raises(InputError, match="no split, group or place"):
+        make_plan(bare, everything(bare), some)
+    with pytest.raises(InputError, match="no places"):
+        make_plan(labelled, everything(labelled), some, split="spatial")
+    with pytest.raises(InputError, match="no split"):
+        make_plan(labelled, everything(labelled), some, split="given")
+    with pytest.raises(InputError, match="expected one of auto"):
+        make_plan(labelled, everything(labelled), some, split="best")
+    with pytest.raises(InputError, match="at least one each"):
+        make_plan(labelled, everything(labelled), parse_amounts("2", "classification"))
+    one = Labelled(labelled.label, "classification", np.zeros(len(labelled), dtype=np.int64))
+    with pytest.raises(InputError, match="expected at least two"):
+        make_plan(one, everything(one), some)
+
+
+def test_kinds_of_labels() -> None:
+    label, kind = parse_labels(np.array([1.5, 2.0, 3.25]), None, "x")
+    assert kind == "regression"
+    assert label.dtype == np.float64
+    label, kind = parse_labels(np.array([1, 2, 1]), None, "x")
+    assert (kind, label.tolist()) == ("classification", ["1", "2", "1"])
+    assert parse_labels(np.array([1.0, 2.0, 1.0]), "classification", "x")[0].tolist() == ["1", "2", "1"]
+    assert parse_labels(np.array([1, 2, 1]), "regression", "x")[1] == "regression"
+    with pytest.raises(InputError, match="fraction"):
+        parse_labels(np.array([1.5, 2.0]), "classification", "x")
+    with pytest.raises(InputError, match="distinct"):
+        parse_labels(np.arange(20), None, "x")
+    with pytest.raises(InputError, match="not finite"):
+        parse_labels(np.array([1.5, np.nan]), None, "x")
+    with pytest.raises(InputError, match="expected numbers"):
+        parse_labels(np.array(["a", "b"]), "regression", "x")
