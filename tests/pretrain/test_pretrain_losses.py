@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from tessera.pretrain import (
     whiten,
 )
 from tessera.pretrain.losses import squared_norm
+from tessera.pretrain.objective import RECALLED
 from tessera.pretrain.projector import BatchNorm
 from tessera.pretrain.ranks import Ranks
 
@@ -230,10 +232,25 @@ def twins(objective: Objective, targets: int = 0) -> Twins:
     return Twins(objective, replace(STUDENT_SPEC, dims=8, prefix_dims=sizes), targets).double()
 
 
-def told(targets: np.ndarray | None = None, *, quantised: bool = False) -> Truths:
+def told(targets: np.ndarray | None = None, *, quantised: bool = False, recalled: np.ndarray | None = None) -> Truths:
     given = np.empty((12, 0)) if targets is None else targets
     order = torch.from_numpy(np.random.default_rng(5).permutation(12))
-    return Truths(torch.from_numpy(given), 0.3, order, quantised)
+    saw = np.empty((2, 0, 0)) if recalled is None else recalled
+    return Truths(torch.from_numpy(given), 0.3, order, quantised, torch.from_numpy(saw))
+
+
+def test_what_a_view_saw_is_told_from_its_own_vector() -> None:
+    rng = np.random.default_rng(8)
+    vectors = torch.from_numpy(rng.normal(size=(2, 12, 8)))
+    saw = rng.normal(size=(2, 12, RECALLED))
+    saw[0, 3] = np.nan
+    network = twins(Objective(weight=0, recall_weight=3.0), 0)
+    found = network(vectors, told(recalled=saw))
+    assert set(found) == {"recall"}
+    head = cast(torch.nn.Linear, network.recallers["8"])
+    apart = np.abs(vectors.numpy() @ head.weight.detach().numpy().T + head.bias.detach().numpy() - saw)
+    huber = np.where(apart < 1, apart**2 / 2, apart - 0.5)
+    assert found["recall"].item() == pytest.approx(3 * np.nanmean(huber), rel=1e-12)
 
 
 def test_the_objective_is_the_sum_of_its_parts() -> None:

@@ -59,8 +59,12 @@ def table_of(data: Data) -> PixelSeries | Blocks:
     InputError
         Nothing is there, or what is there cannot be read.
     """
+    from dataclasses import replace
+
+    import numpy as np
+
     from tessera.cubes import open_cube
-    from tessera.pretrain import concatenate, open_blocks, series_of_cube
+    from tessera.pretrain import concatenate, open_blocks, series_of_cube, year_curves
 
     if data.blocks is not None:
         return open_blocks(data.blocks)
@@ -77,7 +81,10 @@ def table_of(data: Data) -> PixelSeries | Blocks:
                 count = min(_SLICE, data.simulate - first)
                 parts.append(_simulated(count, data.simulate_seed, first))
                 progress(first + count, data.simulate)
-    return concatenate(parts)
+    table = concatenate(parts)
+    if data.year_curves:
+        table = replace(table, targets=np.concatenate([table.targets, year_curves(table)], axis=1))
+    return table
 
 
 def _paths(patterns: tuple[str, ...]) -> list[str]:

@@ -17,11 +17,13 @@ from .projector import Projector
 from .quantise import rounded
 from .ranks import Ranks
 from .teacher_cache import Taught, teach
-from .views import DRAWS, View, draw_view, pixels_of_step, step_generator
+from .views import DRAWS, View, draw_view, pixels_of_step, recall, step_generator
+from .year import ORDERS, year_curves
 
 __all__ = [
     "DRAWS",
     "MINIMUM",
+    "ORDERS",
     "PREFIXES",
     "Augment",
     "Batch",
@@ -60,6 +62,7 @@ __all__ = [
     "pixels_of_step",
     "pretrain",
     "rankme",
+    "recall",
     "regression",
     "rounded",
     "series_of_arrays",
@@ -70,4 +73,5 @@ __all__ = [
     "whiten",
     "with_changes",
     "write_blocks",
+    "year_curves",
 ]

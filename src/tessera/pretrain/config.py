@@ -39,6 +39,7 @@ class Data:
     minimum : least number of valid observations of each modality, of pixels of cubes
     simulate : simulated pixel-years, with their truths as targets
     simulate_seed : of them
+    year_curves : also make the curves of each whole year targets (`tessera.pretrain.year_curves`)
     """
 
     blocks: str | None = None
@@ -47,10 +48,11 @@ class Data:
     minimum: int = MINIMUM
     simulate: int = 0
     simulate_seed: int = 0
+    year_curves: bool = False
 
     def __post_init__(self) -> None:
-        if self.blocks is not None and (self.cubes or self.simulate):
-            raise InputError("data with blocks and with cubes or simulate; expected blocks alone, or without")
+        if self.blocks is not None and (self.cubes or self.simulate or self.year_curves):
+            raise InputError("data with blocks and with cubes, simulate or year_curves; expected blocks alone")
         if self.blocks is None and not self.cubes and not self.simulate:
             raise InputError("data without blocks, cubes and simulate; expected at least one")
         if self.every < 1 or self.minimum < 1 or self.simulate < 0 or self.simulate_seed < 0:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .ranks import Ranks
 
 LOSSES = ("barlow", "vicreg")
+RECALLED = 16
+"""Medians of ten bands, means of VV and VH, and of the cosines and sines of once and twice the day."""
+FAR = 5.0
+"""Deviations from the mean beyond which a truth counts as this far: rare heights would else outweigh all."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Objective:
     prefixes : also minimise it for these prefixes of the vector, which are then embeddings in their own right
     targets_weight : of the Huber loss with which a head predicts the table's targets from the vectors of both views
     targets_hidden : width of that head's hidden layer; 0 for a linear head
+    recall_weight : of the Huber loss with which a linear head tells from a vector what its view saw: `RECALLED` numbers
     quantise_from : step from which vectors are rounded as the codes will be, None for never
     quantise_per : one scale a "pixel", as at inference, or a "tensor", as the published run had
     radar : False shows the network no Sentinel-1 at all
@@ -54,6 +59,7 @@ class Objective:
     prefixes: tuple[int, ...] = ()
     targets_weight: float = 0.0
     targets_hidden: int = 0
+    recall_weight: float = 0.0
     quantise_from: int | None = None
     quantise_per: str = "pixel"
     radar: bool = True
@@ -63,11 +69,11 @@ class Objective:
             raise InputError(f"loss {self.loss!r}; expected {' or '.join(LOSSES)}")
         if self.quantise_per not in PER:
             raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
-        for name in ("weight", "mix", "off_diagonal", "targets_weight", "targets_hidden"):
+        for name in ("weight", "mix", "off_diagonal", "targets_weight", "targets_hidden", "recall_weight"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 or more")
-        if self.weight == self.targets_weight == 0:
-            raise InputError("weight 0 and targets_weight 0; expected something to minimise")
+        if self.weight == self.targets_weight == self.recall_weight == 0:
+            raise InputError("weight, targets_weight and recall_weight are 0; expected something to minimise")
         if self.width < 1 or self.layers < 1:
             raise InputError(f"a projector of {self.layers} layers, {self.width} wide; expected at least 1")
         if (self.quantise_from or 0) < 0 or any(size < 1 for size in self.prefixes):
@@ -90,12 +96,14 @@ class Truths(NamedTuple):
     alpha : share of the first view in the mixed one
     order : (B,) int64, which rows of the second view were mixed in
     quantised : whether vectors are rounded in this step
+    recall : (2, B, RECALLED), what each view saw, NaN = nothing
     """
 
     targets: Tensor
     alpha: float
     order: Tensor
     quantised: bool
+    recall: Tensor
 
 
 class Twins(nn.Module):
@@ -116,12 +124,14 @@ class Twins(nn.Module):
         super().__init__()
         self.objective, self.ranks, self.quantiser = objective, ranks, spec.quantiser
         self.sizes = spec.prefix_dims
-        self.projectors, self.heads = nn.ModuleDict(), nn.ModuleDict()
+        self.projectors, self.heads, self.recallers = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         for size in self.sizes:
             if objective.weight:
                 self.projectors[str(size)] = Projector(size, objective.width, objective.layers, ranks)
             if objective.targets_weight:
                 self.heads[str(size)] = head(size, objective.targets_hidden, targets)
+            if objective.recall_weight:
+                self.recallers[str(size)] = nn.Linear(size, RECALLED)
         self.register_buffer("mean", torch.zeros(targets))
         self.register_buffer("deviation", torch.ones(targets))
 
@@ -142,10 +152,13 @@ class Twins(nn.Module):
             if objective.weight:
                 found |= self._twins(self.projectors[str(size)](given), truths)
             if objective.targets_weight:
-                wanted = (truths.targets - self.mean) / self.deviation
+                wanted = ((truths.targets - self.mean) / self.deviation).clamp(-FAR, FAR)
                 predicted = _wide(self.heads[str(size)](given[:2]))
                 huber = regression(predicted, wanted.expand_as(predicted), self.ranks)
                 found["targets"] = objective.targets_weight * huber
+            if objective.recall_weight:
+                told = regression(_wide(self.recallers[str(size)](given[:2])), truths.recall, self.ranks)
+                found["recall"] = objective.recall_weight * told
             for name, value in found.items():
                 parts[name] = parts.get(name, 0.0) + value / len(self.sizes)
         return parts

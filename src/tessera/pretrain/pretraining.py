@@ -18,10 +18,12 @@ from .loop import Run
 from .objective import Objective, Truths, Twins
 from .plan import STUDENT, Plan, batches_of, plain, spec_of
 from .ranks import Ranks
+from .views import recall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from tessera.base import Progress
@@ -57,7 +59,14 @@ class _TwinTask:
             batches[0].alpha,
             torch.from_numpy(np.concatenate([batch.order + i * size for i, batch in enumerate(batches)])),
             since is not None and step >= since,
+            torch.from_numpy(self._recalls(batches)),
         )
+
+    def _recalls(self, batches: Sequence[Batch]) -> NDArray[np.float32]:
+        if not self.objective.recall_weight:
+            return np.empty((2, 0, 0), dtype=np.float32)
+        views = [[recall(view) for view in (batch.first, batch.second)] for batch in batches]
+        return np.concatenate([np.stack(pair) for pair in views], axis=1)
 
 
 def pretrain(

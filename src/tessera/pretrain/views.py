@@ -200,6 +200,23 @@ def tokens_of(series: PixelSeries, s2_rows: NDArray[np.int64], s1_rows: NDArray[
     )
 
 
+def recall(view: View) -> NDArray[np.float32]:
+    """What a view saw, (B, 16): median of each band, mean of VV and VH, means of the cosine and sine of the day and of
+    twice the day, all standardised or about 1; NaN where a modality is missing.
+
+    Days are the optical ones, or where there are none the radar's.
+    """
+    optical, radar = (view.s2[..., -1] != 0).any(axis=1), (view.s1[..., -1] != 0).any(axis=1)
+    bands = np.where(optical[:, None], np.median(view.s2[..., :-1], axis=1), np.nan)
+    scatter = np.where(radar[:, None], view.s1[..., :-1].mean(axis=1), np.nan)
+    waves = []
+    for part in (view.s2, view.s1):
+        angle = part[..., -1] * np.float32(2 * np.pi / 365.25)
+        waves.append(np.stack([f(k * angle).mean(axis=1) for k in (1, 2) for f in (np.cos, np.sin)], axis=1))
+    days = np.where(optical[:, None], waves[0], np.where(radar[:, None], waves[1], np.nan))
+    return np.concatenate([bands, scatter, days], axis=1).astype(np.float32)
+
+
 def _draw(
     offsets: NDArray[np.int64], pixels: NDArray[np.int64], draws: int, generator: np.random.Generator, what: str
 ) -> NDArray[np.int64]:
