@@ -86,7 +86,10 @@ def test_a_teacher_makes_it_a_distillation(tmp_path: Path) -> None:
         (BASE.replace("[plan]\nsteps = 5\nbatch = 4\n", ""), r"no plan; expected a section \[plan\]"),
         (BASE.replace("[plan]\nsteps = 5\nbatch = 4\n", "") + "[[plan]]\nsteps=5", r"plan is .*; expected a section"),
         (BASE.replace("simulate = 10", ""), r"data without blocks, cubes and simulate"),
-        (BASE.replace("simulate = 10", "simulate = 1\nblocks = 'b'"), r"data with blocks and with cubes, simulate or year_curves"),
+        (
+            BASE.replace("simulate = 10", "simulate = 1\nblocks = 'b'"),
+            r"data with blocks and with cubes, simulate or year_curves",
+        ),
         (BASE.replace("a.safetensors", "a.pt"), r"out 'a.pt'; expected a file that ends with .safetensors"),
         (BASE + "[encoder]\nfamily = 'v3'", r"family 'v3'; expected v2-student or v2-teacher"),
         (BASE + "[objective]\nloss = 'x'", r"loss 'x'; expected barlow or vicreg"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.pretrain._random import bits, key_of, keys_of, normal, uniform
+from tessera.pretrain._random import bits, dealt, key_of, keys_of, normal, uniform
 from tessera.pretrain.permute import Order, permute
 
 
@@ -97,3 +97,29 @@ def test_random_numbers_are_uniform_normal_and_apart() -> None:
 def test_keys_depend_on_order_and_number_of_words() -> None:
     keys = [key_of(*words) for words in ((), (0,), (0, 0), (1, 2), (2, 1), (-1,), (2**63,))]
     assert len(set(keys)) == len(keys)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.integers(1, 70), st.integers(0, 2**40))
+def test_dealt_is_a_random_order_again_and_again(limits: list[int], count: int, seed: int) -> None:
+    sizes = np.array(limits, dtype=np.int64)
+    keys = keys_of(key_of(seed), np.arange(len(sizes)))
+    found = dealt(keys, sizes, count)
+    assert found.shape == (len(sizes), count)
+    for row, size in zip(found, sizes, strict=True):
+        if size == 0:
+            assert not row.any()
+            continue
+        first = row[:size]
+        assert len(set(first.tolist())) == len(first)
+        assert row.min() >= 0
+        assert row.max() < size
+        assert np.array_equal(row[size:], row[:-size] if size < count else row[:0])
+    np.testing.assert_array_equal(dealt(keys, sizes, max(1, count - 1)), found[:, : max(1, count - 1)])
+    # what others have does not matter
+    np.testing.assert_array_equal(dealt(keys[:1], sizes[:1], count), found[:1])
+
+
+def test_dealt_starts_anywhere() -> None:
+    first = dealt(keys_of(key_of(3), np.arange(7000)), np.full(7000, 7), 1)[:, 0]
+    # chi-square of 6 degrees, 1 in 1000
+    assert ((np.bincount(first, minlength=7) - 1000.0) ** 2 / 1000).sum() < 22.5

@@ -184,7 +184,7 @@ POORER = Augment(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("augment", [Augment(), POORER])
+@pytest.mark.parametrize("augment", [Augment(), POORER, Augment(thin=0.5, distinct=True)])
 def test_a_view_does_not_depend_on_its_batch(augment: Augment) -> None:
     rng = np.random.default_rng(0)
     counts = [tuple(row) for row in rng.integers(1, 9, (1300, 3)).tolist()]
@@ -407,3 +407,14 @@ def test_an_augmentation_that_is_none_is_refused_in_one_line(wrong: dict[str, ob
         Augment(**wrong)  # type: ignore[arg-type]
     assert not Augment(cloud_days=30, least=2).active
     assert Augment(day_jitter=1).active
+
+
+def test_distinct_views_see_everything_once_before_anything_twice() -> None:
+    series = make_series([(7, 3, 0), (2, 4, 5), (20, 9, 11)])
+    pixels = np.arange(3)
+    for view in draw_views(series, pixels, 9, STUDENT_SPEC, seed=1, epoch=0, augment=Augment(distinct=True))[:2]:
+        for tokens, counts in ((view.s2, series.s2_count), (view.s1, series.s1_count)):
+            for own, count in zip(tokens, counts, strict=True):
+                seen = len(np.unique(own[: min(9, int(count))], axis=0))
+                assert seen == min(9, int(count))
+                assert len(np.unique(own, axis=0)) == seen

@@ -81,3 +81,16 @@ def below(keys: NDArray[np.uint64], limits: NDArray[np.int64], count: int) -> ND
     scaled >>= np.uint64(32)
     out: NDArray[np.int64] = scaled.view(np.int64)
     return out
+
+
+def dealt(keys: NDArray[np.uint64], limits: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(B, count) whole numbers, each row's 0 to limits - 1 in random order, and again in that order when all are out.
+
+    Limits of 0 give 0. A smaller `count` gives their beginning.
+    """
+    most = max(1, int(limits.max(initial=1)))
+    marks = bits(keys, most) >> np.uint64(1)
+    # what a row does not have comes last
+    marks[np.arange(most) >= limits[:, None]] = np.uint64(_MASK)
+    order = np.argsort(marks, axis=1, kind="stable").astype(np.int64)
+    return np.take_along_axis(order, np.arange(count) % np.maximum(limits, 1)[:, None], axis=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._random import below
+from ._random import below, dealt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,13 +94,18 @@ class Scaler:
 
 
 def draw_into(
-    out: NDArray[np.float32], tokens: NDArray[np.float32], offsets: NDArray[np.int64], keys: NDArray[np.uint64]
+    out: NDArray[np.float32],
+    tokens: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+    *,
+    distinct: bool = False,
 ) -> None:
-    """Fill (B, T, C) with T draws of each pixel's tokens, uniform and with replacement; zeros where it has none."""
+    """Fill (B, T, C) with T draws of each pixel's tokens, with replacement or `distinct`; zeros where it has none."""
     count = np.diff(offsets)
     empty = count == 0
     if len(tokens):
-        rows = below(keys, count, out.shape[1])
+        rows = (dealt if distinct else below)(keys, count, out.shape[1])
         rows += offsets[:-1, None]
         # "clip" gathers straight into `out`; rows past the end are those of pixels without tokens, zeroed below
         np.take(tokens, rows, axis=0, out=out, mode="clip")

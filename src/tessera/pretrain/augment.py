@@ -59,6 +59,7 @@ class Augment:
     haze : mean of what haze adds to B02 of an observation, reflectance x 10000, exponential; less at longer waves
     day_jitter : largest error of a date, days
     b08_as_b8a : share of views in which B08 stands in for B8A, as in data without it
+    distinct : draw nothing again before all were drawn, as inference does; the published rule draws with replacement
     """
 
     window: float = 0.0
@@ -75,6 +76,7 @@ class Augment:
     haze: float = 0.0
     day_jitter: int = 0
     b08_as_b8a: float = 0.0
+    distinct: bool = False
 
     def __post_init__(self) -> None:
         for name in ("window", "clouds", "thin", "no_radar", "no_optical", "monthly", "b08_as_b8a"):
@@ -94,8 +96,8 @@ class Augment:
 
     @property
     def active(self) -> bool:
-        """Whether any of it is on."""
-        quiet = {"window_days", "cloud_days", "least"}
+        """Whether any of it changes what is drawn from."""
+        quiet = {"window_days", "cloud_days", "least", "distinct"}
         return any(getattr(self, field.name) > 0 for field in fields(self) if field.name not in quiet)
 
     def apply(self, s2: Stream, s1: Stream, keys: NDArray[np.uint64]) -> tuple[Stream, Stream]:

@@ -88,7 +88,8 @@ def draw_views(
     epoch: int,
     augment: Augment = PLAIN,
 ) -> tuple[View, View, NDArray[np.float32]]:
-    """Two views of each pixel-year: T draws of either modality with replacement, uniform over what the view holds.
+    """Two views of each pixel-year: T draws of either modality, uniform over what the view holds, with
+    replacement unless `augment.distinct`.
 
     A view is a function of the pixel-year, its index, the seed, the epoch and which of the two it is: not of the batch
     that it is drawn in, and with fewer draws it is the beginning of the same. A modality without observations, in the
@@ -150,7 +151,7 @@ def _draw_pair(
             seen = augment.apply(*whole, keys[2])
             tokens = _all_tokens(scalers, seen)
         for modality, stream in enumerate(seen):
-            draw_into(out[modality][which], tokens[modality], stream.offsets, keys[modality])
+            draw_into(out[modality][which], tokens[modality], stream.offsets, keys[modality], distinct=augment.distinct)
 
 
 def _all_tokens(scalers: tuple[Scaler, Scaler], streams: tuple[Stream, Stream]) -> list[NDArray[np.float32]]:
