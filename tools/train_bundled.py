@@ -234,16 +234,23 @@ ROOTED = ("canopy_water", "canopy_dry_matter", "live_fuel_moisture", "fuel_moist
 """Truths with long tails, and what is taken of them before they are targets: log(1 + x), or the square root."""
 
 
-def simulated(count: int, seed: int, progress: Callable[[int, int], None]) -> PixelSeries:
-    """Pixel-years made by physics, with their truths as targets; those with an observation of either sensor."""
-    parts = []
+def simulated(
+    count: int, seed: int, progress: Callable[[int, int], None]
+) -> tuple[PixelSeries, NDArray[np.integer[Any]]]:
+    """Pixel-years made by physics, with their truths as targets, and the kind of land of each.
+
+    Those with an observation of either sensor.
+    """
+    parts, kinds = [], []
     for start in range(0, count, _SLICE):
         made = simulate_series(min(_SLICE, count - start), seed=seed, start=start)
         series = series_of_arrays(made.s2, made.s2_valid, made.s2_day, made.s1, made.s1_day, made.s1_descending)
         series = replace(series, targets=targets_of(made.latents, made.latent_names))
-        parts.append(series.take(np.flatnonzero(series.s2_count + series.s1_count)))
+        seen = np.flatnonzero(series.s2_count + series.s1_count)
+        parts.append(series.take(seen))
+        kinds.append(made.kind[seen])
         progress(start + len(made.kind), count)
-    return concatenate(parts)
+    return concatenate(parts), np.concatenate(kinds)
 
 
 def targets_of(latents: NDArray[np.float32], names: tuple[str, ...]) -> NDArray[np.float32]:
@@ -406,6 +413,30 @@ def unknown(count: int, like: PixelSeries) -> NDArray[np.float32]:
     return np.full((count, like.targets.shape[1]), np.nan, dtype=np.float32)
 
 
+def all_parts(data: Path, seed: int, made: PixelSeries) -> list[Part]:
+    """The real sets, whose truths nobody knows, then what was simulated."""
+    real = [
+        replace(part, series=replace(part.series, targets=unknown(len(part.series), made)))
+        for part in real_parts(data, seed)
+    ]
+    parts = [*real, Part("simulated", made, 1)]
+    for part in parts:
+        print(f"{part.name}: {len(part.series)} pixel-years, {part.repeat} times an epoch", flush=True)
+    return parts
+
+
+def table_of(parts: list[Part]) -> PixelSeries:
+    """What is trained on: each part as often as it enters an epoch; targets are truths, then curves of the year."""
+    series = concatenate([part.series for part in parts for _ in range(part.repeat)])
+    return replace(series, targets=np.concatenate([series.targets, year_curves(series)], axis=1))
+
+
+def show(done: int, total: int) -> None:
+    """A line now and then, while pixel-years are made."""
+    if done % 10_000 == 0 or done == total:
+        print(f"simulated {done} of {total}", flush=True)
+
+
 def main() -> None:
     """Read, simulate, train, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -418,20 +449,9 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
 
-    def show(done: int, total: int) -> None:
-        if done % 10_000 == 0 or done == total:
-            print(f"simulated {done} of {total}, {time.perf_counter() - started:.0f} s", flush=True)
-
-    made = simulated(options.simulate, options.seed, show)
-    real = [
-        replace(part, series=replace(part.series, targets=unknown(len(part.series), made)))
-        for part in real_parts(options.data, options.seed)
-    ]
-    parts = [*real, Part("simulated", made, 1)]
-    for part in parts:
-        print(f"{part.name}: {len(part.series)} pixel-years, {part.repeat} times an epoch", flush=True)
-    series = concatenate([part.series for part in parts for _ in range(part.repeat)])
-    series = replace(series, targets=np.concatenate([series.targets, year_curves(series)], axis=1))
+    made, _ = simulated(options.simulate, options.seed, show)
+    parts = all_parts(options.data, options.seed, made)
+    series = table_of(parts)
     sets = [*(held_out(seed) for seed in HELD_OUT), belgian(options.data, parts[0].series)]
     raw = _summary([macro_f1(part.raw, part.label) for part in sets])
     print(f"raw bands: {raw}", flush=True)
