@@ -66,7 +66,7 @@ class Variant:
     ----------
     about : in which way
     objective, augment : of the run
-    targets : which targets stay: "truths", "curves", both, or "kinds" besides
+    targets : which targets stay: "truths", "curves", or "kinds" and "months" besides
     parts : which pixel-years: "real", "simulated" or both
     shuffled : False reads the table as its tiles would lie: set by set, and kind of land by kind of land
     taught : whether half of the cost goes into a larger teacher, and half into learning from it
@@ -95,6 +95,8 @@ VARIANTS = {
     "no truths": Variant("curves and recall, no truths of the simulator", targets=("curves",)),
     "no curves": Variant("truths and recall, no curves of the year", targets=("truths",)),
     "no recall": Variant("truths and curves, no recall of the view", _ours(recall_weight=0.0)),
+    "months": Variant("monthly means of every band as further truths", targets=("truths", "curves", "months")),
+    "months for curves": Variant("monthly means in place of curves", targets=("truths", "months")),
     "kinds": Variant("the kind of land as a further truth", targets=("truths", "curves", "kinds")),
     "no radar": Variant("never shown Sentinel-1; judged with it absent", _ours(radar=False)),
     "full views": Variant("no augmentation but distinct draws", augment=Augment(distinct=True)),
@@ -104,9 +106,9 @@ VARIANTS = {
     "simulated": Variant("simulated pixel-years alone", parts=("simulated",)),
     "taught": Variant("half of the cost for a larger teacher, half for the distillation", taught=True),
     "published": Variant("Barlow Twins with its mix term and nothing else, as published", BARLOW, Augment()),
-    "published, no mix": Variant("Barlow Twins alone", replace(BARLOW, mix=0.0), Augment()),
-    "published, unshuffled": Variant("as published, set by set and kind by kind", BARLOW, Augment(), shuffled=False),
-    "published, augmented": Variant("as published, with our augmentations", BARLOW),
+    "published no mix": Variant("Barlow Twins alone", replace(BARLOW, mix=0.0), Augment()),
+    "published unshuffled": Variant("as published, set by set and kind by kind", BARLOW, Augment(), shuffled=False),
+    "published augmented": Variant("as published, with our augmentations", BARLOW),
 }
 
 
@@ -161,6 +163,7 @@ def _train(names: list[str], options: argparse.Namespace) -> None:
         columns = {
             "truths": table.targets[:, :truths],
             "curves": table.targets[:, truths:],
+            "months": _months(table) if "months" in variant.targets else table.targets[:, :0],
             "kinds": np.where(chosen[:, None] < 0, np.nan, chosen[:, None] == np.unique(kinds)).astype(np.float32),
         }
         table = replace(table, targets=np.concatenate([columns[part] for part in variant.targets], axis=1))
@@ -169,6 +172,23 @@ def _train(names: list[str], options: argparse.Namespace) -> None:
         about = {"about": variant.about, "cpu_seconds": round(_seconds() - before)}
         write_atomic(_file(options.out, name).with_suffix(".about.json"), (json.dumps(about) + "\n").encode())
         print(f"{name}: {about}", flush=True)
+
+
+def _months(table: PixelSeries) -> NDArray[np.float32]:
+    """(N, 144) monthly means of the ten bands and of the radar's numbers; NaN for a month without."""
+    parts = []
+    for values, days, counts in (
+        (table.s2, table.s2_day, table.s2_count),
+        (table.s1, table.s1_day, table.s1_count),
+    ):
+        pixel = np.repeat(np.arange(len(table)), counts)
+        cell = pixel * 12 + (days.astype(np.int64) - 1) * 12 // 366
+        number = np.bincount(cell, minlength=12 * len(table))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            for band in values.T:
+                total = np.bincount(cell, weights=band.astype(np.float64), minlength=12 * len(table))
+                parts.append((total / number).reshape(len(table), 12).astype(np.float32))
+    return np.concatenate(parts, axis=1)
 
 
 def _run(variant: Variant, table: Any, out: Path, options: argparse.Namespace) -> Checkpoint:

@@ -10,6 +10,7 @@ import typer
 from tessera.base import InputError
 
 from ._pretrain import need_training, shown, table_of, tell
+from ._probe import beside, probe_of, tell_best
 
 
 def distill(
@@ -30,6 +31,7 @@ def distill(
         raise InputError(f"{config} has no section [teacher]; expected one, or tessera pretrain {config}")
     settings = room.with_changes(settings, out=out, steps=steps)
     teacher = open_checkpoint(settings.teacher.checkpoint, settings.teacher.source)
+    probe = probe_of(settings.probe, radar=settings.lesson.radar)
     table = table_of(settings.data)
     with (
         shown(f"{teacher.name} teaching, pixel-years", "pixel-years") as teaching,
@@ -45,7 +47,10 @@ def distill(
             machine=settings.machine,
             cache=settings.teacher.cache,
             teaching=teaching,
-            progress=progress,
+            probe=probe,
+            progress=beside(progress, probe),
             **vars(settings.plan),
         )
     tell(checkpoint, settings.out)
+    if probe is not None:
+        tell_best(settings.out)

@@ -10,6 +10,7 @@ import typer
 from tessera.base import InputError
 
 from ._pretrain import need_training, shown, table_of, tell
+from ._probe import beside, probe_of, tell_best
 
 
 def pretrain(
@@ -30,6 +31,7 @@ def pretrain(
     if not isinstance(settings, room.PretrainConfig):
         raise InputError(f"{config} has a section [teacher]; expected none, or tessera distill {config}")
     settings = room.with_changes(settings, out=out, steps=steps)
+    probe = probe_of(settings.probe, radar=settings.objective.radar)
     table = table_of(settings.data)
     with shown(f"Training on {len(table):,} pixel-years, steps", "steps") as progress:
         checkpoint = room.pretrain(
@@ -40,7 +42,10 @@ def pretrain(
             objective=settings.objective,
             augment=settings.augment,
             machine=settings.machine,
-            progress=progress,
+            probe=probe,
+            progress=beside(progress, probe),
             **vars(settings.plan),
         )
     tell(checkpoint, settings.out)
+    if probe is not None:
+        tell_best(settings.out)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from .series import CLASSES, Labelled
 from .vectors import name_of, vectors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -122,6 +124,18 @@ def evaluate(
     return Evaluation(about, metrics, tuple(outcomes), seed)
 
 
+@contextmanager
+def _torch_threads_kept() -> Iterator[None]:
+    """A head that torch fits reads, and would leave, the one thread of the limit around it."""
+    torch: Any = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads)
+
+
 def _scores(
     x: NDArray[np.float32], plan: Plan, folds: list[Fold], head: str, times: int, seed: int, step: Any
 ) -> NDArray[np.float64]:
@@ -136,7 +150,7 @@ def _scores(
     for index, fold in enumerate(folds):
         truth = plan.target[fold.test]
         # the products are small: threads that wait for each other cost more than they bring
-        with pools.threadpool_limits(limits=1):
+        with _torch_threads_kept(), pools.threadpool_limits(limits=1):
             predict = HEADS[head](values[fold.train], plan.target[fold.train], classes, seed * 1009 + index)
             said = predict(values[fold.test])
         parts = []

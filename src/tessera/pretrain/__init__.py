@@ -3,7 +3,16 @@
 from .augment import Augment
 from .batches import Batch, Batches
 from .blocks import Blocks, open_blocks, write_blocks
-from .config import Data, DistilConfig, Network, PretrainConfig, TeacherSource, parse_config, with_changes
+from .config import (
+    Data,
+    DistilConfig,
+    Network,
+    PretrainConfig,
+    ProbeSource,
+    TeacherSource,
+    parse_config,
+    with_changes,
+)
 from .data import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
 from .devices import Machine
 from .distil import PREFIXES, Lesson, Pupil, Said, distil
@@ -39,6 +48,7 @@ __all__ = [
     "PixelSeries",
     "Plan",
     "PretrainConfig",
+    "ProbeSource",
     "Projector",
     "Pupil",
     "Ranks",

@@ -106,6 +106,36 @@ class TeacherSource:
 
 
 @dataclass(frozen=True)
+class ProbeSource:
+    """Which labels tell during training what the vectors are worth; how often they do is `probe_every` of the plan.
+
+    Attributes
+    ----------
+    labels : Parquet table of labelled pixel-years, as `tessera.evaluate.read_pixel_years` reads it
+    kind : "classification" or "regression", where the column of labels does not tell
+    head : name of the head, see `tessera.evaluate.HEADS`
+    amount : labels that the head learns from, such as 31, "10/class" or "10%"; the last two for classes and for numbers
+        where left out
+    draws : random subsets of so many labels
+    seed : of draws and head
+    """
+
+    labels: str
+    kind: str | None = None
+    head: str = "linear"
+    amount: str | int | None = None
+    draws: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise InputError("a probe with labels ''; expected the path of a table of labelled pixel-years")
+        # a head's seed is about 1,009 times this one, and has 32 bits
+        if self.draws < 1 or not 0 <= self.seed < 2**22:
+            raise InputError(f"a probe with draws {self.draws}, seed {self.seed}; expected at least 1, 0 to 2**22 - 1")
+
+
+@dataclass(frozen=True)
 class PretrainConfig:
     """What `tessera pretrain` is told."""
 
@@ -116,6 +146,7 @@ class PretrainConfig:
     objective: Objective = field(default_factory=Objective)
     augment: Augment = field(default_factory=Augment)
     machine: Machine = field(default_factory=Machine)
+    probe: ProbeSource | None = None
 
     def __post_init__(self) -> None:
         _check_out(self.out)
@@ -133,6 +164,7 @@ class DistilConfig:
     lesson: Lesson = field(default_factory=Lesson)
     augment: Augment = field(default_factory=Augment)
     machine: Machine = field(default_factory=Machine)
+    probe: ProbeSource | None = None
 
     def __post_init__(self) -> None:
         _check_out(self.out)
@@ -147,7 +179,7 @@ def parse_config(path: str | Path) -> PretrainConfig | DistilConfig:
     ------
     InputError
         There is no such file, it is no TOML, a key is missing or unknown (the nearest known one is named), a value is
-        of another type or makes no sense.
+        of another type or makes no sense, or a probe is asked for and not how often.
     """
     file = Path(path)
     try:
@@ -159,7 +191,10 @@ def parse_config(path: str | Path) -> PretrainConfig | DistilConfig:
     except (IsADirectoryError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{file} is no TOML: {error}") from None
     try:
-        return _parsed(DistilConfig, given, "") if "teacher" in given else _parsed(PretrainConfig, given, "")
+        read = _parsed(DistilConfig, given, "") if "teacher" in given else _parsed(PretrainConfig, given, "")
+        if read.probe is not None and "probe_every" not in given["plan"]:
+            raise InputError("no probe_every in [plan]; expected it beside a section [probe]: steps between two probes")
+        return read
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
 
@@ -197,16 +232,17 @@ def _parsed(kind: type[_T], given: Mapping[str, Any], where: str) -> _T:
     for name, part in known.items():
         if name not in given and part.default is MISSING and part.default_factory is MISSING:
             raise InputError(
-                f"no {name}{inside}; expected " + (f"a section [{name}]" if _is_section(hints[name]) else "it")
+                f"no {name}{inside}; expected " + (f"a section [{name}]" if _section(hints[name]) else "it")
             )
     return kind(**{key: _value(hints[key], value, f"{where}.{key}" if where else key) for key, value in given.items()})
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    if _is_section(hint):
+    section = _section(hint)
+    if section is not None:
         if not isinstance(value, dict):
             raise InputError(f"{where} is {_short(value)}; expected a section [{where}]")
-        return _parsed(hint, value, where)
+        return _parsed(section, value, where)
     for choice in _choices(hint):
         found = _fits(choice, value)
         if found is not MISSING:
@@ -231,8 +267,9 @@ def _choices(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-def _is_section(hint: Any) -> bool:
-    return isinstance(hint, type) and hasattr(hint, "__dataclass_fields__")
+def _section(hint: Any) -> Any:
+    """The dataclass of a section, also of one that may be left out; None of a plain value."""
+    return next((choice for choice in _choices(hint) if hasattr(choice, "__dataclass_fields__")), None)
 
 
 def _name(hint: Any) -> str:
