@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import resource
 import sys
@@ -28,7 +29,8 @@ import worth_data
 from tessera.base import InputError, write_atomic
 from tessera.evaluate import encode_series, evaluate
 from tessera.models import Shape
-from tessera.pretrain import Augment, Lesson, Objective, Order, PixelSeries, distil, pretrain
+from tessera.pretrain import Augment, Lesson, Objective, Order, PixelSeries, distil, pretrain, year_curves
+from tessera.scenes import KIND_NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,6 +57,8 @@ _HALF = 2**62
 TEACHER = Shape(48, 3, 4, 512, 128)
 """2.7 times the operations of the nano."""
 BARLOW = Objective(width=512)
+TARGETS = ("latents", "kinds", "curves", "months")
+"""Truths of the simulator, its kinds of land; curves and months of the whole year, of real pixel-years too."""
 SHOWN = {"fuel_moisture": ("31", "157", "1578"), "*": ("5/class", "10/class", "50/class")}
 
 
@@ -66,7 +70,7 @@ class Variant:
     ----------
     about : in which way
     objective, augment : of the run
-    targets : which targets stay: "truths", "curves", or "kinds" and "months" besides
+    targets : which of `TARGETS` stay
     parts : which pixel-years: "real", "simulated" or both
     shuffled : False reads the table as its tiles would lie: set by set, and kind of land by kind of land
     taught : whether half of the cost goes into a larger teacher, and half into learning from it
@@ -75,7 +79,7 @@ class Variant:
     about: str
     objective: Objective = recipe.OBJECTIVE
     augment: Augment = recipe.AUGMENT
-    targets: tuple[str, ...] = ("truths", "curves")
+    targets: tuple[str, ...] = TARGETS
     parts: tuple[str, ...] = ("real", "simulated")
     shuffled: bool = True
     taught: bool = False
@@ -88,21 +92,20 @@ def _ours(**changes: Any) -> Objective:
 
 VARIANTS = {
     "released": Variant("as released, but shorter"),
-    "no twins": Variant("truths, curves and recall alone, no Barlow Twins", _ours(weight=0.0)),
+    "no twins": Variant("truths and recall alone, no Barlow Twins", _ours(weight=0.0)),
     "mix": Variant("with the mix term", _ours(mix=1.0)),
-    "vicreg": Variant("VICReg in place of Barlow Twins", _ours(loss="vicreg", weight=0.02)),
+    "vicreg": Variant("VICReg in place of Barlow Twins", _ours(loss="vicreg", weight=0.01)),
     "int8": Variant("vectors rounded as codes from half of the run on", _ours(quantise_from=_HALF)),
-    "no truths": Variant("curves and recall, no truths of the simulator", targets=("curves",)),
-    "no curves": Variant("truths and recall, no curves of the year", targets=("truths",)),
-    "no recall": Variant("truths and curves, no recall of the view", _ours(recall_weight=0.0)),
-    "months": Variant("monthly means of every band as further truths", targets=("truths", "curves", "months")),
-    "months for curves": Variant("monthly means in place of curves", targets=("truths", "months")),
-    "kinds": Variant("the kind of land as a further truth", targets=("truths", "curves", "kinds")),
+    "no latents": Variant("no truths of the simulator but the kind of land", targets=("kinds", "curves", "months")),
+    "no kinds": Variant("no kind of land", targets=("latents", "curves", "months")),
+    "no curves": Variant("no curves of the year", targets=("latents", "kinds", "months")),
+    "no months": Variant("no monthly means", targets=("latents", "kinds", "curves")),
+    "no recall": Variant("nothing of what the view itself saw", _ours(recall_weight=0.0)),
     "no radar": Variant("never shown Sentinel-1; judged with it absent", _ours(radar=False)),
     "full views": Variant("no augmentation but distinct draws", augment=Augment(distinct=True)),
     "redrawn": Variant("draws with replacement", augment=replace(recipe.AUGMENT, distinct=False)),
     "unshuffled": Variant("set by set and kind by kind", shuffled=False),
-    "real": Variant("real pixel-years alone", targets=("curves",), parts=("real",)),
+    "real": Variant("real pixel-years alone", targets=("curves", "months"), parts=("real",)),
     "simulated": Variant("simulated pixel-years alone", parts=("simulated",)),
     "taught": Variant("half of the cost for a larger teacher, half for the distillation", taught=True),
     "published": Variant("Barlow Twins with its mix term and nothing else, as published", BARLOW, Augment()),
@@ -149,46 +152,23 @@ def _train(names: list[str], options: argparse.Namespace) -> None:
     made, kinds = recipe.simulated(options.simulate, recipe.SEED, recipe.show)
     parts = recipe.all_parts(options.data, recipe.SEED, made)
     series = recipe.table_of(parts)
-    truths = made.targets.shape[1]
     first = len(series) - len(made)
     kind = np.concatenate([np.full(first, -1), kinds])
+    rows = {"real": np.arange(first), "simulated": np.arange(first, len(series))}
+    latents, curves = made.targets.shape[1] - len(KIND_NAMES), year_curves(series.take(rows["real"][:1])).shape[1]
+    edges = np.cumsum([0, latents, len(KIND_NAMES), curves, series.targets.shape[1] - made.targets.shape[1] - curves])
+    columns = dict(zip(TARGETS, itertools.pairwise(edges.tolist()), strict=True))
     for name in names:
         variant = VARIANTS[name]
-        rows = {
-            "real": np.arange(first),
-            "simulated": np.arange(first, len(series)),
-        }
-        table = series.take(np.concatenate([rows[part] for part in variant.parts]))
-        chosen = kind[np.concatenate([rows[part] for part in variant.parts])]
-        columns = {
-            "truths": table.targets[:, :truths],
-            "curves": table.targets[:, truths:],
-            "months": _months(table) if "months" in variant.targets else table.targets[:, :0],
-            "kinds": np.where(chosen[:, None] < 0, np.nan, chosen[:, None] == np.unique(kinds)).astype(np.float32),
-        }
-        table = replace(table, targets=np.concatenate([columns[part] for part in variant.targets], axis=1))
+        chosen = np.concatenate([rows[part] for part in variant.parts])
+        table = series.take(chosen)
+        targets = [table.targets[:, slice(*columns[part])] for part in variant.targets]
+        table = replace(table, targets=np.concatenate(targets, axis=1))
         before = _seconds()
-        _run(variant, table if variant.shuffled else InOrder(table, chosen), _file(options.out, name), options)
+        _run(variant, table if variant.shuffled else InOrder(table, kind[chosen]), _file(options.out, name), options)
         about = {"about": variant.about, "cpu_seconds": round(_seconds() - before)}
         write_atomic(_file(options.out, name).with_suffix(".about.json"), (json.dumps(about) + "\n").encode())
         print(f"{name}: {about}", flush=True)
-
-
-def _months(table: PixelSeries) -> NDArray[np.float32]:
-    """(N, 144) monthly means of the ten bands and of the radar's numbers; NaN for a month without."""
-    parts = []
-    for values, days, counts in (
-        (table.s2, table.s2_day, table.s2_count),
-        (table.s1, table.s1_day, table.s1_count),
-    ):
-        pixel = np.repeat(np.arange(len(table)), counts)
-        cell = pixel * 12 + (days.astype(np.int64) - 1) * 12 // 366
-        number = np.bincount(cell, minlength=12 * len(table))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            for band in values.T:
-                total = np.bincount(cell, weights=band.astype(np.float64), minlength=12 * len(table))
-                parts.append((total / number).reshape(len(table), 12).astype(np.float32))
-    return np.concatenate(parts, axis=1)
 
 
 def _run(variant: Variant, table: Any, out: Path, options: argparse.Namespace) -> Checkpoint:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tessera.geo import points_in_zones, to_lonlat
-from tessera.heads import make_folds, spatial_groups
+from tessera.heads import join_groups, make_folds, spatial_groups
 from tessera.heads.splits import testable as lies_in_two_folds
 
 
@@ -52,6 +52,14 @@ def test_far_apart_points_stand_alone_and_a_chain_joins() -> None:
     chain = lonlat[[0, 1, 1, 2]]
     assert len(np.unique(spatial_groups(chain, np.array([7, 7, 8, 8])))) == 1
     assert len(spatial_groups(np.empty((0, 2)), np.empty(0, dtype=np.int64))) == 0
+
+
+def test_groups_joined_by_a_chain_are_numbered_in_the_order_of_the_first() -> None:
+    first = np.array([30, 9, 9, 4, 30, -2])
+    second = np.array([70, 1, 5, 5, 8, 8])
+    assert join_groups(first, second).tolist() == [0, 1, 1, 1, 0, 0]
+    assert join_groups(second, first).tolist() == [1, 0, 0, 0, 1, 1]
+    assert join_groups(first[:0], second[:0]).shape == (0,)
 
 
 def test_the_same_pixel_numbers_in_two_zones_are_two_blocks() -> None:

@@ -88,7 +88,7 @@ def test_a_teacher_makes_it_a_distillation(tmp_path: Path) -> None:
         (BASE.replace("simulate = 10", ""), r"data without blocks, cubes and simulate"),
         (
             BASE.replace("simulate = 10", "simulate = 1\nblocks = 'b'"),
-            r"data with blocks and with cubes, simulate or year_curves",
+            r"data with blocks and with cubes, simulate, year_curves or month_means",
         ),
         (BASE.replace("a.safetensors", "a.pt"), r"out 'a.pt'; expected a file that ends with .safetensors"),
         (BASE + "[encoder]\nfamily = 'v3'", r"family 'v3'; expected v2-student or v2-teacher"),

@@ -14,12 +14,12 @@ import pretrain_tiny
 import pytest
 import torch
 from pretrain_tiny import TINY, make_series, train
-from test_pretrain_data import make_cube
 
 from tessera.base import InputError, Progress
 from tessera.encode import load_encoder
+from tessera.evaluate import cube_of
 from tessera.models import STUDENT_SPEC, Checkpoint, Student, read_checkpoint, write_checkpoint
-from tessera.pretrain import Machine, embed_series, rankme, series_of_cube
+from tessera.pretrain import Machine, embed_series, rankme, series_of_arrays, series_of_cube
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -155,7 +155,12 @@ def test_vectors_of_a_series_are_those_of_its_cube(tmp_path: Path) -> None:
     spec = replace(STUDENT_SPEC, dims=16, prefix_dims=(16,))
     checkpoint = Checkpoint(TINY, spec, dict(Student(TINY).state_dict()), "tiny")
     write_checkpoint(checkpoint, tmp_path / "tiny.safetensors")
-    cube = make_cube(4)
+    rng = np.random.default_rng(4)
+    seen = rng.random((2, 20, 14)) < 0.9
+    days = np.sort(rng.integers(1, 367, (2, 14)), axis=1).astype(np.int16)
+    s2 = rng.integers(1, 10000, (20, 14, 10)).astype(np.uint16)
+    s1 = rng.integers(1, 9000, (20, 14, 2)).astype(np.int16) * seen[1][..., None]
+    cube = cube_of(series_of_arrays(s2, seen[0], days[0], s1, days[1], np.arange(14) % 2 == 0))
     embeddings = load_encoder(tmp_path / "tiny.safetensors").encode(cube)
     vectors = embed_series(checkpoint, series_of_cube(cube, minimum=1))
     step = embeddings.scales.reshape(-1, 1)

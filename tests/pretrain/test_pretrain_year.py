@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.pretrain import PixelSeries, View, recall, series_of_arrays, year_curves
+from tessera.pretrain import PixelSeries, View, month_means, recall, series_of_arrays, year_curves
 
 COUNTS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=6)
 
@@ -70,6 +70,22 @@ def test_a_curve_finds_a_season() -> None:
     assert np.hypot(red[1], red[2]) == pytest.approx(0.1, abs=0.01)
     assert np.arctan2(red[2], red[1]) % (2 * np.pi) == pytest.approx(2 * np.pi * 200 / 365.25, abs=0.03)
     assert np.abs(red[3:]).max() < 0.005
+
+
+def test_months_are_means_of_their_days_and_unknown_where_unseen() -> None:
+    days = np.array([1, 30, 32, 365], dtype=np.int16)
+    s2 = np.arange(40, dtype=np.uint16).reshape(1, 4, 10) * 100 + 100
+    radar = np.arange(2, dtype=np.int16).reshape(1, 1, 2) * 100 + 4000
+    series = series_of_arrays(
+        s2, np.ones((1, 4), np.bool_), days, radar, np.array([[200]], dtype=np.int16), np.zeros((1, 1), np.bool_)
+    )
+    found = month_means(series).reshape(12, 12)
+    expected = np.full((12, 12), np.nan, dtype=np.float32)
+    expected[:10, 0] = s2[0, :2].mean(axis=0) / 1e4
+    expected[:10, 1], expected[:10, 11] = s2[0, 2] / 1e4, s2[0, 3] / 1e4
+    expected[10:, 6] = radar[0, 0] / 1e4
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert month_means(series.take(np.empty(0, dtype=np.int64))).shape == (0, 144)
 
 
 def test_no_waves_and_no_pixels() -> None:

@@ -64,7 +64,7 @@ def table_of(data: Data) -> PixelSeries | Blocks:
     import numpy as np
 
     from tessera.cubes import open_cube
-    from tessera.pretrain import concatenate, open_blocks, series_of_cube, year_curves
+    from tessera.pretrain import concatenate, month_means, open_blocks, series_of_cube, year_curves
 
     if data.blocks is not None:
         return open_blocks(data.blocks)
@@ -82,9 +82,9 @@ def table_of(data: Data) -> PixelSeries | Blocks:
                 parts.append(_simulated(count, data.simulate_seed, first))
                 progress(first + count, data.simulate)
     table = concatenate(parts)
-    if data.year_curves:
-        table = replace(table, targets=np.concatenate([table.targets, year_curves(table)], axis=1))
-    return table
+    asked = ((data.year_curves, year_curves), (data.month_means, month_means))
+    further = [make(table) for wanted, make in asked if wanted]
+    return replace(table, targets=np.concatenate([table.targets, *further], axis=1)) if further else table
 
 
 def _paths(patterns: tuple[str, ...]) -> list[str]:
@@ -105,7 +105,7 @@ def _simulated(count: int, seed: int, start: int) -> PixelSeries:
 
     made = simulate_series(count, seed=seed, start=start)
     series = series_of_arrays(made.s2, made.s2_valid, made.s2_day, made.s1, made.s1_day, made.s1_descending)
-    series = replace(series, targets=np.asarray(made.latents, dtype=np.float32))
+    series = replace(series, targets=made.truths)
     return series.take(np.flatnonzero(series.s2_count + series.s1_count))
 
 

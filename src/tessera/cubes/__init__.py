@@ -1,33 +1,43 @@
-"""A year of observations on one grid: in memory, on disk date by date, and as the files of the reference pipeline."""
+"""A year of observations: of a grid, in memory, on disk and as files of the reference pipeline; of single pixels."""
 
 from ._counts import clear_counts
 from ._dates import dates_of, period_of
+from .arrays import check_array, digest_of, offsets_of
 from .cube import S1_BANDS, S2_BANDS, PixelCube, parse_bands
 from .disk import open_cube, write_cube
 from .dpixel import export_dpixel, is_dpixel, open_dpixel
 from .geotiff import SCL_KEPT, export_geotiff, import_geotiff, is_geotiff
 from .picture import draw_cube
+from .series import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
 from .spool import CubeSpool, open_spool, sweep_spool
 
 __all__ = [
+    "MINIMUM",
     "S1_BANDS",
     "S2_BANDS",
     "SCL_KEPT",
     "CubeSpool",
     "PixelCube",
+    "PixelSeries",
+    "check_array",
     "clear_counts",
+    "concatenate",
     "dates_of",
+    "digest_of",
     "draw_cube",
     "export_dpixel",
     "export_geotiff",
     "import_geotiff",
     "is_dpixel",
     "is_geotiff",
+    "offsets_of",
     "open_cube",
     "open_dpixel",
     "open_spool",
     "parse_bands",
     "period_of",
+    "series_of_arrays",
+    "series_of_cube",
     "sweep_spool",
     "write_cube",
 ]

@@ -6,14 +6,17 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tessera.cubes import PixelSeries as Series
+from tessera.cubes import series_of_arrays as make_series
+
 from .amounts import Amount, parse_amounts
+from .labelled import Labelled, parse_labels
 from .learners import HEADS, parse_heads
 from .pixel_years import read_pixel_years, scaled_db
 from .places import read_places
 from .plan import Fold, Plan, make_plan, spatial_blocks
 from .result import Evaluation, Outcome
 from .run import evaluate
-from .series import Labelled, Series, make_series, parse_labels
 from .vectors import cube_of, encode_series, vectors_of
 
 __all__ = [

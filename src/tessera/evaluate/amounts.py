@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tessera.base import InputError
 
-from .series import CLASSES
+from .labelled import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

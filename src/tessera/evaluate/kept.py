@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import sha256_hex, write_atomic
-
-from .series import digest_of
+from tessera.cubes import digest_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
-from tessera.cubes import S1_BANDS, S2_BANDS
+from tessera.cubes import S1_BANDS, S2_BANDS, PixelSeries, offsets_of
 
-from .series import Labelled, Series, offsets_of, parse_labels
+from .labelled import Labelled, parse_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +53,7 @@ def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labelled:
     s2_rows, s2 = _sentinel2(table, order, what)
     s1_rows, s1, descending = _sentinel1(table, order, what)
     count = len(first)
-    series = Series(
+    series = PixelSeries(
         s2,
         days[s2_rows],
         offsets_of(np.bincount(sample[s2_rows], minlength=count)),

@@ -10,7 +10,7 @@ from tessera.base import InputError
 from tessera.geo import read_vector
 from tessera.heads import read_labels
 
-from .series import CLASSES, KINDS, NUMBERS, Labelled, parse_labels
+from .labelled import CLASSES, KINDS, NUMBERS, Labelled, parse_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

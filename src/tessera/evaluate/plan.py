@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.heads import make_folds
+from tessera.heads import join_groups, make_folds
 
-from .series import CLASSES, Labelled
+from .labelled import CLASSES, Labelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +144,7 @@ def _groups(labelled: Labelled, split: str, block_km: float) -> tuple[str, NDArr
         if split == "spatial" and labelled.lonlat is None:
             raise InputError(f"{labelled.source} has no split, group or place; expected one of them, or split random")
         if split == "group" and labelled.lonlat is not None and own is not None:
-            return "spatial", _joined(own, spatial_blocks(labelled.lonlat, block_km))
+            return "spatial", join_groups(own, spatial_blocks(labelled.lonlat, block_km))
     if split == "given":
         if labelled.test is None:
             raise InputError(f"{labelled.source} comes with no split; expected a column test")
@@ -157,22 +157,8 @@ def _groups(labelled: Labelled, split: str, block_km: float) -> tuple[str, NDArr
         if labelled.lonlat is None:
             raise InputError(f"{labelled.source} has no places; expected lon and lat")
         blocks = spatial_blocks(labelled.lonlat, block_km)
-        return split, blocks if own is None else _joined(own, blocks)
+        return split, blocks if own is None else join_groups(own, blocks)
     return split, alone
-
-
-def _joined(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for all that a chain of shared values of either connects."""
-    keys = [np.unique(part, return_inverse=True)[1].reshape(-1) for part in (first, second)]
-    joined = keys[0]
-    while True:
-        before = joined
-        for key in keys:
-            least = np.full(int(key.max()) + 1, len(joined), dtype=np.int64)
-            np.minimum.at(least, key, joined)
-            joined = least[key]
-        if np.array_equal(before, joined):
-            return np.unique(joined, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _target(

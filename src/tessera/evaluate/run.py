@@ -15,12 +15,12 @@ from tessera.base import InputError, require, silent
 from .amounts import parse_amounts
 from .kept import keep as keep_scores
 from .kept import key_of, read_kept
+from .labelled import CLASSES, Labelled
 from .learners import HEADS, parse_heads
 from .pixel_years import read_pixel_years
 from .plan import BLOCK_KM, make_plan
 from .result import Evaluation, Outcome
 from .scoring import CLASS_METRICS, NUMBER_METRICS, group_weights, score_classes, score_numbers
-from .series import CLASSES, Labelled
 from .vectors import name_of, vectors_of
 
 if TYPE_CHECKING:

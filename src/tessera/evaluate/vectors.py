@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
+    from tessera.cubes import PixelSeries
     from tessera.encode import Encoder
 
-    from .series import Labelled, Series
+    from .labelled import Labelled
 
 _PIXELS = 4096
 """Pixels a cube: with at most 366 days of two modalities it stays below 100 MB."""
 
 
-def cube_of(series: Series, first: int = 0, last: int | None = None) -> PixelCube:
+def cube_of(series: PixelSeries, first: int = 0, last: int | None = None) -> PixelCube:
     """Pixel-years as a cube of one row: the union of their days, with masks; a pixel's second look of one day gets a
     date of its own.
 
@@ -69,7 +70,7 @@ def _dates(pixel: NDArray[np.int64], day: NDArray[np.int16]) -> tuple[NDArray[np
     return (keys // (len(order) + 1)).astype(np.int16), step.reshape(-1).astype(np.int64)
 
 
-def encode_series(encoder: Encoder, series: Series, *, progress: Progress = silent) -> NDArray[np.float32]:
+def encode_series(encoder: Encoder, series: PixelSeries, *, progress: Progress = silent) -> NDArray[np.float32]:
     """Embed pixel-years by the encoder's own sampling rule, as a store would hold them: int8 codes x scale.
 
     Returns

@@ -7,7 +7,7 @@ from .labels import Labels, read_labels
 from .linear import NO_DATA, LinearModel, fit_linear
 from .metrics import Scores, confusion, mean_interval, scores
 from .picture import draw_map, draw_panels, false_colour
-from .splits import make_folds, spatial_groups
+from .splits import join_groups, make_folds, spatial_groups
 
 __all__ = [
     "NO_DATA",
@@ -22,6 +22,7 @@ __all__ = [
     "false_colour",
     "fit",
     "fit_linear",
+    "join_groups",
     "load_head",
     "make_folds",
     "mean_interval",

@@ -36,14 +36,28 @@ def spatial_groups(lonlat: NDArray[np.float64], groups: NDArray[np.int64]) -> ND
     for zone, index, px, py in points_in_zones(lonlat):
         place[index] = np.column_stack([np.full(len(px), zone), px // side, py // side])
     blocks = np.unique(place, axis=0, return_inverse=True)[1].reshape(-1)
-    features = np.unique(groups, return_inverse=True)[1].reshape(-1)
-    joined = blocks.copy()
+    return join_groups(blocks, groups)
+
+
+def join_groups(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One number for all that a chain of shared values of either connects.
+
+    Parameters
+    ----------
+    first, second : (N,) int64, any numbers
+
+    Returns
+    -------
+    (N,) int64, 0 to G - 1, in the order of the least value of `first` in each group
+    """
+    keys = [np.unique(part, return_inverse=True)[1].reshape(-1) for part in (first, second)]
+    joined = keys[0]
     while True:
         before = joined
-        for keys in (features, blocks):
-            least = np.full(int(keys.max()) + 1, len(lonlat), dtype=np.int64)
-            np.minimum.at(least, keys, joined)
-            joined = least[keys]
+        for key in keys:
+            least = np.full(int(key.max(initial=-1)) + 1, len(joined), dtype=np.int64)
+            np.minimum.at(least, key, joined)
+            joined = least[key]
         if np.array_equal(before, joined):
             return np.unique(joined, return_inverse=True)[1].reshape(-1).astype(np.int64)
 

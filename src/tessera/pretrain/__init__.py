@@ -1,5 +1,7 @@
 """Pixel-years without labels to an encoder: views, losses, a loop that resumes to the bit, distillation."""
 
+from tessera.cubes import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
+
 from .augment import Augment
 from .batches import Batch, Batches
 from .blocks import Blocks, open_blocks, write_blocks
@@ -13,7 +15,6 @@ from .config import (
     parse_config,
     with_changes,
 )
-from .data import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
 from .devices import Machine
 from .distil import PREFIXES, Lesson, Pupil, Said, distil
 from .embed import embed_series
@@ -27,7 +28,7 @@ from .quantise import rounded
 from .ranks import Ranks
 from .teacher_cache import Taught, teach
 from .views import DRAWS, View, draw_view, pixels_of_step, recall, step_generator
-from .year import ORDERS, year_curves
+from .year import ORDERS, month_means, year_curves
 
 __all__ = [
     "DRAWS",
@@ -66,6 +67,7 @@ __all__ = [
     "embed_series",
     "learning_rate",
     "mix_term",
+    "month_means",
     "open_blocks",
     "parse_config",
     "permute",

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
-from tessera.cubes import S1_BANDS, S2_BANDS
+from tessera.cubes import S1_BANDS, S2_BANDS, PixelSeries
 
 from ._random import key_of, keys_of, mix_in_place
 from .augment import lowest
-from .data import PixelSeries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

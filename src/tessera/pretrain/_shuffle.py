@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, TesseraError, read_json, write_atomic
+from tessera.cubes import PixelSeries
 
 from ._index import PAGE, block_name, file_bytes, header
 from ._records import Layout, pack
-from .data import PixelSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
+    from tessera.cubes import PixelSeries
 
-    from .data import PixelSeries
 
 S2_ROOM, S1_ROOM = 96, 128
 """Observations that a record has room for by default: clear dates and radar passes of nearly any year."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tessera.base import InputError
+from tessera.cubes import MINIMUM
 from tessera.models import Shape
 
 from .augment import Augment
-from .data import MINIMUM
 from .devices import Machine
 from .distil import Lesson
 from .objective import Objective
@@ -39,7 +39,8 @@ class Data:
     minimum : least number of valid observations of each modality, of pixels of cubes
     simulate : simulated pixel-years, with their truths as targets
     simulate_seed : of them
-    year_curves : also make the curves of each whole year targets (`tessera.pretrain.year_curves`)
+    year_curves, month_means : also make the curves, and the monthly means, of each whole year targets (the functions of
+        these names in `tessera.pretrain`)
     """
 
     blocks: str | None = None
@@ -49,10 +50,13 @@ class Data:
     simulate: int = 0
     simulate_seed: int = 0
     year_curves: bool = False
+    month_means: bool = False
 
     def __post_init__(self) -> None:
-        if self.blocks is not None and (self.cubes or self.simulate or self.year_curves):
-            raise InputError("data with blocks and with cubes, simulate or year_curves; expected blocks alone")
+        if self.blocks is not None and (self.cubes or self.simulate or self.year_curves or self.month_means):
+            raise InputError(
+                "data with blocks and with cubes, simulate, year_curves or month_means; expected blocks alone"
+            )
         if self.blocks is None and not self.cubes and not self.simulate:
             raise InputError("data without blocks, cubes and simulate; expected at least one")
         if self.every < 1 or self.minimum < 1 or self.simulate < 0 or self.simulate_seed < 0:

@@ -14,9 +14,9 @@ from ._stream import Scaler, Stream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tessera.cubes import PixelSeries
     from tessera.models import Checkpoint, Sampling
 
-    from .data import PixelSeries
 
 _TOKENS = 65_536
 

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
+    from tessera.cubes import PixelSeries
     from tessera.models import Checkpoint
 
-    from .data import PixelSeries
     from .views import Table
+
 
 FORMAT, VERSION = "tessera-teacher-vectors", 1
 STRIDE = 4096

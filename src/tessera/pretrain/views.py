@@ -16,9 +16,9 @@ from .augment import Augment
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tessera.cubes import PixelSeries
     from tessera.models import InputSpec
 
-    from .data import PixelSeries
 
 DRAWS = 40
 """Observations that a view draws of each modality (published training-data tool)."""

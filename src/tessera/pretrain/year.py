@@ -1,4 +1,4 @@
-"""Curves of a pixel's year, from all of its observations: what a view of a few of them is asked to foretell."""
+"""A pixel's whole year, as curves and as months: what a view of a few observations is asked to foretell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tessera.base import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .data import PixelSeries
+    from tessera.cubes import PixelSeries
+
 
 ORDERS = 3
 """Waves a year: the third tells a double crop, or a cut, from one season."""
@@ -50,6 +51,34 @@ def year_curves(series: PixelSeries, orders: int = ORDERS) -> NDArray[np.float32
         for start in range(0, len(series), _ROWS)
     ]
     return np.concatenate(parts) if parts else np.empty((0, 17 * (1 + 2 * orders)), dtype=np.float32)
+
+
+def month_means(series: PixelSeries) -> NDArray[np.float32]:
+    """Mean of each month of bands and backscatter.
+
+    Parameters
+    ----------
+    series : N pixel-years
+
+    Returns
+    -------
+    (N, 144) float32: twelve months of each of 10 bands (reflectance), VV and VH (scaled dB / 10000). NaN for a month in
+    which the sensor did not see the pixel. Months are twelfths of 366 days.
+    """
+    parts = []
+    for values, days, counts in (
+        (series.s2, series.s2_day, series.s2_count),
+        (series.s1, series.s1_day, series.s1_count),
+    ):
+        cells = 12 * len(series)
+        cell = np.repeat(np.arange(len(series)), counts) * 12 + (days.astype(np.int64) - 1) * 12 // 366
+        number = np.bincount(cell, minlength=cells)
+        for band in values.T:
+            total = np.bincount(cell, weights=band.astype(np.float64), minlength=cells)
+            mean = np.full(cells, np.nan)
+            np.divide(total, 1e4 * number, out=mean, where=number > 0)
+            parts.append(mean.reshape(len(series), 12))
+    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def _curves(series: PixelSeries, orders: int) -> NDArray[np.float32]:

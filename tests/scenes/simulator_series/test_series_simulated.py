@@ -45,6 +45,14 @@ def rank(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
+def test_truths_are_latents_and_one_kind(series: SimulatedSeries) -> None:
+    count = len(series.latent_names)
+    assert series.truths.shape == (COUNT, count + len(KIND_NAMES))
+    np.testing.assert_array_equal(series.truths[:, :count], series.latents)
+    assert series.truths[:, count:].sum() == COUNT
+    np.testing.assert_array_equal(series.truths[:, count:].argmax(axis=1), series.kind)
+
+
 def test_any_slice_is_the_same(series: SimulatedSeries) -> None:
     for start, count in ((0, 3), (251, 9), (255, 1), (700, 300)):
         part = simulate_series(count, seed=11, start=start)

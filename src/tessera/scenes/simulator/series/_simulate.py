@@ -63,6 +63,11 @@ class SimulatedSeries:
     def __len__(self) -> int:
         return len(self.kind)
 
+    @property
+    def truths(self) -> NDArray[np.float32]:
+        """(N, K + number of kinds) float32: the latents, then 1 at the kind of each pixel-year and 0 at all others."""
+        return np.concatenate([self.latents, np.eye(len(self.kind_names), dtype=np.float32)[self.kind]], axis=1)
+
     def __repr__(self) -> str:
         return f"SimulatedSeries({len(self)} pixel-years, {len(self.latent_names)} latents)"
 

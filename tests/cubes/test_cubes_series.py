@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.cubes import PixelCube
-from tessera.pretrain import PixelSeries, concatenate, series_of_arrays, series_of_cube
+from tessera.cubes import PixelCube, PixelSeries, concatenate, series_of_arrays, series_of_cube
 
 
 def make_cube(seed: int, height: int = 5, width: int = 4, steps: int = 14, share: float = 0.9) -> PixelCube:
@@ -125,3 +124,21 @@ def test_bad_tables_are_refused_in_one_line() -> None:
         PixelSeries(**{**vars(series), "s2_day": series.s2_day * 0})
     with pytest.raises(InputError, match=r"s1_offsets of .*; expected ascending values from 0"):
         PixelSeries(**{**vars(series), "s1_offsets": series.s1_offsets[::-1].copy()})
+
+
+def test_a_table_is_shown_in_one_short_line() -> None:
+    series = series_of_cube(make_cube(3), minimum=0)
+    seen = f"{len(series.s2)} Sentinel-2 and {len(series.s1)} Sentinel-1 observations"
+    assert repr(series) == f"PixelSeries(20 pixel-years, {seen})"
+
+
+def test_the_digest_of_a_table_stays_what_it_was() -> None:
+    """A digest names kept scores, blocks and finished runs, so it may not change by accident."""
+    day = np.array([5, 6, 7], dtype=np.int16)
+    s1 = np.array([[[0, 0], [0, 7], [9, 0]]] * 2, dtype=np.int16)
+    s2 = np.arange(60, dtype=np.uint16).reshape(2, 3, 10)
+    valid = np.array([[True, False, True], [False, True, False]])
+    series = series_of_arrays(s2, valid, day, s1, day, np.array([False, True, True]))
+    known = PixelSeries(**{**vars(series), "targets": np.array([[0.5], [2.0]], dtype=np.float32)})
+    assert series.digest() == "cd2fb7350f494f7fda9acc7f4b06524b93bb1713156fc42bbd847a0ec0491a4c"
+    assert known.digest() == "b2a35c41c080f11b9ae738064f253e42ddfc146822d1843da75f3c60796a8677"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError
-from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, parse_bands
+
+from .arrays import check_array, digest_of, offsets_of
+from .cube import S1_BANDS, S2_BANDS, PixelCube, parse_bands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ MINIMUM = 10
 _ROWS = 128
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PixelSeries:
     """A table of N pixel-years; the observations of pixel i are rows offsets[i] to offsets[i + 1] of its streams.
 
@@ -29,10 +30,10 @@ class PixelSeries:
 
     Attributes
     ----------
-    s2 : (M, 10) uint16, surface reflectance x 10000, bands in the order of `tessera.cubes.S2_BANDS`
+    s2 : (M, 10) uint16, surface reflectance x 10000, bands in the order of `S2_BANDS`
     s2_day : (M,) int16, day of year 1 to 366
     s2_offsets : (N + 1,) int64, from 0 to M
-    s1 : (K, 2) int16, scaled dB of VV and VH
+    s1 : (K, 2) int16, scaled dB of VV and VH, (2 dB + 50) * 200
     s1_day : (K,) int16
     s1_descending : (K,) bool, the orbit of each observation: each has statistics of its own
     s1_offsets : (N + 1,) int64, from 0 to K
@@ -50,13 +51,13 @@ class PixelSeries:
 
     def __post_init__(self) -> None:
         rows2, rows1 = len(self.s2), len(self.s1)
-        _check("s2", self.s2, np.uint16, (rows2, len(S2_BANDS)))
-        _check("s2_day", self.s2_day, np.int16, (rows2,))
-        _check("s1", self.s1, np.int16, (rows1, len(S1_BANDS)))
-        _check("s1_day", self.s1_day, np.int16, (rows1,))
-        _check("s1_descending", self.s1_descending, np.bool_, (rows1,))
+        check_array("s2", self.s2, np.uint16, (rows2, len(S2_BANDS)))
+        check_array("s2_day", self.s2_day, np.int16, (rows2,))
+        check_array("s1", self.s1, np.int16, (rows1, len(S1_BANDS)))
+        check_array("s1_day", self.s1_day, np.int16, (rows1,))
+        check_array("s1_descending", self.s1_descending, np.bool_, (rows1,))
         for name, offsets, rows in (("s2", self.s2_offsets, rows2), ("s1", self.s1_offsets, rows1)):
-            _check(f"{name}_offsets", offsets, np.int64, (len(self.s2_offsets),))
+            check_array(f"{name}_offsets", offsets, np.int64, (len(self.s2_offsets),))
             if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != rows or (np.diff(offsets) < 0).any():
                 raise InputError(f"{name}_offsets of {len(offsets)}; expected ascending values from 0 to {rows}")
         for name, day in (("s2", self.s2_day), ("s1", self.s1_day)):
@@ -71,6 +72,10 @@ class PixelSeries:
 
     def __len__(self) -> int:
         return len(self.s2_offsets) - 1
+
+    def __repr__(self) -> str:
+        seen = f"{len(self.s2)} Sentinel-2 and {len(self.s1)} Sentinel-1 observations"
+        return f"PixelSeries({len(self)} pixel-years, {seen})"
 
     @property
     def s2_count(self) -> NDArray[np.int64]:
@@ -104,17 +109,12 @@ class PixelSeries:
 
     def digest(self) -> str:
         """SHA-256 of every value, so that a resumed run can tell other data."""
-        total = hashlib.sha256()
         parts: list[NDArray[Any]] = [self.s2, self.s2_day, self.s2_offsets]
         parts += [self.s1, self.s1_day, self.s1_descending, self.s1_offsets]
         if self.targets.shape[1]:
             # a table without truths keeps the digest that it had before there were any
             parts.append(self.targets)
-        for part in parts:
-            little = part.dtype.newbyteorder("<")
-            total.update(f"{part.shape} {little.str}".encode())
-            total.update(np.ascontiguousarray(part, dtype=little).tobytes())
-        return total.hexdigest()
+        return digest_of(*parts)
 
 
 def concatenate(parts: Sequence[PixelSeries]) -> PixelSeries:
@@ -134,11 +134,11 @@ def concatenate(parts: Sequence[PixelSeries]) -> PixelSeries:
     return PixelSeries(
         np.concatenate([part.s2 for part in parts]),
         np.concatenate([part.s2_day for part in parts]),
-        _offsets(np.concatenate([part.s2_count for part in parts])),
+        offsets_of(np.concatenate([part.s2_count for part in parts])),
         np.concatenate([part.s1 for part in parts]),
         np.concatenate([part.s1_day for part in parts]),
         np.concatenate([part.s1_descending for part in parts]),
-        _offsets(np.concatenate([part.s1_count for part in parts])),
+        offsets_of(np.concatenate([part.s1_count for part in parts])),
         np.concatenate(
             [
                 part.targets if part.targets.shape[1] == width else np.full((len(part), width), np.nan, np.float32)
@@ -173,16 +173,16 @@ def series_of_arrays(
     """
     if s2.ndim != 3 or s1.ndim != 3 or len(s2) != len(s1):
         raise InputError(f"s2 {s2.shape} and s1 {s1.shape}; expected (N, T, {len(S2_BANDS)}), (N, T', {len(S1_BANDS)})")
-    _check("s2_valid", s2_valid, np.bool_, s2.shape[:2])
+    check_array("s2_valid", s2_valid, np.bool_, s2.shape[:2])
     s1_valid = (s1 != 0).any(axis=2)
     return PixelSeries(
         s2[s2_valid],
         np.broadcast_to(s2_day, s2.shape[:2])[s2_valid],
-        _offsets(s2_valid.sum(axis=1)),
+        offsets_of(s2_valid.sum(axis=1)),
         s1[s1_valid],
         np.broadcast_to(s1_day, s1.shape[:2])[s1_valid],
         np.broadcast_to(s1_descending, s1.shape[:2])[s1_valid],
-        _offsets(s1_valid.sum(axis=1)),
+        offsets_of(s1_valid.sum(axis=1)),
     )
 
 
@@ -231,16 +231,7 @@ def _by_pixel(stack: NDArray[Any]) -> NDArray[Any]:
     return stack.transpose(1, 2, 0, 3).reshape(height * width, steps, bands)
 
 
-def _offsets(counts: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
 def _rows(offsets: NDArray[np.int64], pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     counts = offsets[pixels + 1] - offsets[pixels]
-    ends = _offsets(counts)
+    ends = offsets_of(counts)
     return np.arange(ends[-1]) + np.repeat(offsets[pixels] - ends[:-1], counts), ends
-
-
-def _check(name: str, array: NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> None:
-    if array.dtype != np.dtype(dtype) or array.shape != shape:
-        raise InputError(f"{name} is {array.dtype} {array.shape}; expected {np.dtype(dtype).name} {shape}")
