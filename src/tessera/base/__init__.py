@@ -2,7 +2,7 @@
 
 from .errors import InputError, TesseraError
 from .extras import require
-from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_folder, write_atomic
+from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_folder, write_atomic, writing
 from .progress import Progress, silent
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "staging",
     "sync_folder",
     "write_atomic",
+    "writing",
 ]

@@ -157,3 +157,20 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what a disk says, while resumable work in `folder` is written, into one line.
+
+    Raises
+    ------
+    TesseraError
+        In place of any `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TesseraError(
+            f"cannot write {folder}: {error.strerror or error}; what is finished there is kept, run the same again"
+        ) from None

@@ -7,7 +7,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError
+from tessera.base import InputError, TesseraError, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,17 +19,6 @@ WORK = "work.json"
 
 
 @contextmanager
-def disk(folder: Path) -> Iterator[None]:
-    """Turn what a disk says into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise TesseraError(
-            f"cannot write {folder}: {error.strerror or error}; what is finished there is kept, run the same again"
-        ) from None
-
-
-@contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold a work folder against other processes."""
     try:
@@ -37,7 +26,7 @@ def held(folder: Path) -> Iterator[None]:
     except ModuleNotFoundError:
         raise TesseraError(f"writing {folder} needs file locks of Linux or macOS; this system only reads") from None
     path = folder / LOCK
-    with disk(folder):
+    with writing(folder):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise InputError(f"{folder} is no folder; expected a work folder or nothing there")
         if folder.exists() and not path.is_file() and any(inner.name != LOCK for inner in folder.iterdir()):
@@ -74,7 +63,7 @@ def _is_same(handle: int, path: Path) -> bool:
 
 def empty(folder: Path) -> None:
     """Remove everything but the lock; what says that there is work goes first."""
-    with disk(folder):
+    with writing(folder):
         (folder / WORK).unlink(missing_ok=True)
         for path in folder.iterdir():
             if path.name == LOCK:
@@ -87,7 +76,7 @@ def empty(folder: Path) -> None:
 
 def drop(folder: Path) -> None:
     """Remove an empty work folder; its lock goes last."""
-    with disk(folder):
+    with writing(folder):
         (folder / LOCK).unlink(missing_ok=True)
         try:
             folder.rmdir()

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, read_json, sync_folder, write_atomic
+from tessera.base import InputError, TesseraError, read_json, sync_folder, write_atomic, writing
 
-from ._work import WORK, disk, drop, empty, held
+from ._work import WORK, drop, empty, held
 from ._zarr import STACKS, chunks_of, create_array, start_cube
 from .cube import S1_BANDS, S2_BANDS, PixelCube
 from .disk import open_cube
@@ -80,7 +80,7 @@ def open_spool(target: str | Path, about: dict[str, Any], shape: tuple[int, int]
         if target.exists():
             _sweep(folder)
             raise InputError(f"{target} exists; expected a new path for the cube")
-        with disk(folder):
+        with writing(folder):
             if _read(folder / WORK) != work:
                 empty(folder)
                 write_atomic(folder / WORK, json.dumps(work, indent=1).encode())
@@ -199,7 +199,7 @@ class CubeSpool:
                 if given.dtype != dtype or given.shape != wanted:
                     raise InputError(f"{name} is {given.dtype} {given.shape}; expected {np.dtype(dtype).name} {wanted}")
         kept = {"given": images is not None, "record": _as_json(record)}
-        with disk(self.folder):
+        with writing(self.folder):
             part = Path(tempfile.mkdtemp(prefix=f"{stack}.{day}.", dir=self.folder / "parts"))
             try:
                 for name, image in (images or {}).items():
@@ -238,7 +238,7 @@ class CubeSpool:
             raise InputError(f"{missing[0]} is not finished; expected every date of the cube")
         order = {stack: [day for kind, day in given if kind == stack] for stack in _KINDS}
         cube = self._outline(order, grid, provenance)
-        with disk(self.folder):
+        with writing(self.folder):
             self._take_apart()
             build = self.folder / "cube"
             start_cube(build, cube)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, read_json, write_atomic
+from tessera.base import InputError, read_json, write_atomic, writing
 from tessera.cubes import PixelSeries
 
 from ._index import PAGE, block_name, file_bytes, header
@@ -26,17 +25,6 @@ if TYPE_CHECKING:
 
 _CHUNK, _LEAST = 4096, 16
 """Records that are packed or written at a time, and the fewest that are sorted at a time."""
-
-
-@contextlib.contextmanager
-def disk(work: Path) -> Iterator[None]:
-    """Turn what a disk says into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise TesseraError(
-            f"cannot write {work}: {error.strerror or error}; what is finished there is kept, run the same again"
-        ) from None
 
 
 def spool_parts(
@@ -56,7 +44,7 @@ def spool_parts(
         if known is None:
             part = given if isinstance(given, PixelSeries) else given()
             known = {"digest": part.digest(), "pixels": len(part)}
-            with disk(folder.parent):
+            with writing(folder.parent):
                 _run(part, folder / f"{number:06d}.run", layout, first, seed, number)
                 write_atomic(record, json.dumps(known).encode())
         elif part is not None and part.digest() != known["digest"]:

@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, file_lock, read_json, silent, sync_folder, write_atomic
+from tessera.base import InputError, file_lock, read_json, silent, sync_folder, write_atomic, writing
 
 from ._index import FORMAT, INDEX, PAGE, VERSION, Index, block_name, file_bytes, header
 from ._records import Layout, unpack
-from ._shuffle import disk, spool_parts, write_sorted
+from ._shuffle import spool_parts, write_sorted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -107,7 +107,7 @@ def write_blocks(
         pixels = sum(part["pixels"] for part in done)
         if not pixels:
             raise InputError(f"0 pixel-years for {target}; expected at least one")
-        with disk(work):
+        with writing(work):
             sha = write_sorted(work, layout, pixels, held, memory, progress)
             source = hashlib.sha256("".join(part["digest"] for part in done).encode()).hexdigest()
             index = Index(layout, pixels, held, seed, source, tuple(sha))
@@ -243,7 +243,7 @@ def open_blocks(folder: str | Path, verify: bool = False) -> Blocks:
 def _begin(work: Path, about: dict[str, Any]) -> None:
     """Take up the work of an interrupted run, or drop that of one with other settings."""
     about = {"format": f"{FORMAT}-work", "version": VERSION, **about}
-    with disk(work):
+    with writing(work):
         if not (work / "work.json").exists() or read_json(work / "work.json", what="work file") != about:
             for name in ("work.json", "parts", "blocks"):
                 _remove(work / name)
