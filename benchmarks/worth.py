@@ -7,9 +7,9 @@ Fuel moisture (a number), coarse crops of Corsica, crops and covers of Uganda an
 blocks are held out, 20 draws of the labels, the same for every feature set. Beside the tables it writes JSON and
 curves. Vectors and scores stay under OUT by the content of what made them, so that another encoder costs only its own.
 
-Presto sees more than Sentinel-1 and -2: weather, terrain, land cover and the place. "presto bands" is shown the bands
-and the place alone (it cannot be shown no place). `--features "raw bands,raw bands+location,encoder+location"` compares
-others; a plus puts vectors side by side.
+Presto and Galileo nano see more than Sentinel-1 and -2: weather, terrain, land cover and the place. "galileo bands" is
+shown the bands and their months alone, "presto bands" the place too (it cannot be shown none).
+`--features "raw bands,raw bands+location,encoder+location"` compares others; a plus puts vectors side by side.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from tessera.base import Progress
 
 OURS = "encoder"
-BASELINES = ("untrained", "raw bands", "harmonics", "location", "presto", "presto bands")
+BASELINES = (
+    "untrained", "raw bands", "harmonics", "location", "presto", "presto bands", "galileo", "galileo bands"
+)  # fmt: skip
 METRICS = {"regression": ("rmse",), "classification": ("macro_f1", "balanced_accuracy", "auc")}
 CODE = "1"
 """Raise it when the features of a baseline change."""
@@ -132,6 +134,12 @@ def _maker(
         weights, whole = options.data / "baselines" / "presto_default_model.pt", name == "presto"
         key = f"{name} {worth_presto.VERSION}"
         return key, lambda: worth_presto.embed(held, worth_presto.load(weights), whole=whole)
+    if name in ("galileo", "galileo bands"):
+        import worth_galileo
+
+        published, everything = options.data / "baselines" / "galileo_nano_encoder.pt", name == "galileo"
+        key = f"{name} {worth_galileo.VERSION}"
+        return key, lambda: worth_galileo.embed(held, worth_galileo.load(published), whole=everything)
     simple = {
         "raw bands": worth_features.raw_bands,
         "harmonics": worth_features.harmonics,

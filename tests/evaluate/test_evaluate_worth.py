@@ -12,9 +12,10 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import worth_data
 import worth_features
+import worth_galileo
 import worth_presto
 from tessera.base import InputError
-from tessera.evaluate import evaluate
+from tessera.evaluate import Labelled, evaluate
 from worth_data import Held, read_sets
 
 
@@ -32,6 +33,14 @@ def presto(shared: Path) -> worth_presto.Presto:
     if not path.is_file():
         pytest.skip("the published weights of Presto are not in shared/data")
     return worth_presto.load(path)
+
+
+@pytest.fixture(scope="module")
+def galileo(shared: Path) -> worth_galileo.Galileo:
+    path = shared / "data" / "baselines" / "galileo_nano_encoder.pt"
+    if not path.is_file():
+        pytest.skip("the published weights of Galileo are not in shared/data")
+    return worth_galileo.load(path)
 
 
 def test_the_sets_are_what_they_are_said_to_be(sets: dict[str, Held]) -> None:
@@ -75,6 +84,39 @@ def test_presto_gives_the_vectors_of_the_published_code(sets: dict[str, Held], p
     np.testing.assert_allclose(fuel[:2, :5], expected, atol=2e-5)
     corsica = worth_presto.embed(sets["corsica"], presto)
     np.testing.assert_allclose(corsica[3, :5], [0.400581, -3.516427, 2.472581, -1.004010, -1.862207], atol=2e-5)
+
+
+def test_galileo_gives_the_vectors_of_the_published_code(sets: dict[str, Held], galileo: worth_galileo.Galileo) -> None:
+    """Expected: the published encoder's own first numbers, shown all that a set has and shown the bands alone."""
+    fuel, corsica = _few(sets["fuel_moisture"]), _few(sets["corsica"])
+    for held, whole, expected in (
+        (fuel, True, [-0.000203, -0.003738, -0.290630, 0.096649, 0.033823]),
+        (fuel, False, [0.027044, 0.000889, -0.355443, 0.086400, -0.003312]),
+        (corsica, True, [0.008473, 0.023898, -0.317444, 0.081485, -0.010542]),
+        (corsica, False, [0.018899, 0.036310, -0.323646, 0.065264, -0.028971]),
+    ):
+        np.testing.assert_allclose(worth_galileo.embed(held, galileo, whole=whole)[3, :5], expected, atol=2e-5)
+
+
+def _few(held: Held) -> Held:
+    given = held.labelled
+    assert given.lonlat is not None
+    parts = {part: getattr(held, part)[:4] for part in ("s2", "db", "month", "weather", "terrain", "cover")}
+    return replace(held, labelled=Labelled(given.label[:4], given.kind, None, given.lonlat[:4]), **parts)
+
+
+def test_what_galileo_is_not_shown_changes_nothing(sets: dict[str, Held], galileo: worth_galileo.Galileo) -> None:
+    held = _few(sets["corsica"])
+    bands = worth_galileo.embed(held, galileo, whole=False)
+    hidden = replace(held, weather=held.weather + 5, terrain=held.terrain + 500, cover=held.cover * 0)
+    np.testing.assert_array_equal(worth_galileo.embed(hidden, galileo, whole=False), bands)
+    assert np.abs(worth_galileo.embed(hidden, galileo) - worth_galileo.embed(held, galileo)).max() > 0.01
+    # a month without radar is a token less, not a token of zeros
+    db = held.db.copy()
+    db[:, 5] = np.nan
+    other = np.where(np.isnan(db), -999, db)
+    gone = worth_galileo.embed(replace(held, db=db), galileo, whole=False)
+    assert 0 < np.abs(gone - bands).max() < np.abs(worth_galileo.embed(replace(held, db=other), galileo) - bands).max()
 
 
 def test_simple_features_are_whole_and_say_what_they_say(sets: dict[str, Held]) -> None:
