@@ -53,15 +53,18 @@ def main() -> None:
     try:
         held_sets = read_sets(options.data, options.sets)
         encoder = tessera.load_encoder(options.encoder)
-        parts = []
+        parts, short = [], []
         for held in held_sets:
-            parts.append(_markdown(held, _one(held, encoder, options)))
+            result = _one(held, encoder, options)
+            parts.append(_markdown(held, result))
+            short.append(_short(held, result))
             print(parts[-1], flush=True)
     except InputError as error:
         sys.exit(f"worth: {error}")
     text = "\n".join(parts)
     text += f"\n{options.name}: {encoder.identity.sha256}, {time.perf_counter() - started:.0f} s\n"
     write_atomic(options.out / f"worth-{options.name}.md", text.encode())
+    write_atomic(options.out / f"worth-{options.name}-short.md", "\n".join(short).encode())
     print(text.splitlines()[-1])
 
 
@@ -195,6 +198,36 @@ def _markdown(held: Held, result: Evaluation) -> str:
     lines += ["", f"{METRICS[about['kind']][0]} of every head:", "", *_header("features, head", result)]
     lines += [f"| {features}, {head} | " + " | ".join(cells) + " |" for features, head, *cells in result.report()[1:]]
     return "\n".join([*lines, "", *(f"- {note}" for note in about["notes"]), ""])
+
+
+def _short(held: Held, result: Evaluation) -> str:
+    """The scores of the better heads, each with a mark where the encoder differs from it beyond its interval."""
+    first, *others = result.features
+    kind = result.about["kind"]
+    head = "best" if len(result.heads) > 1 else result.heads[0]
+    lines = [f"### {held.name}", "", f"{held.note}."]
+    for metric in METRICS[kind][:2]:
+        best = {(row["features"], row["labels"]): row for row in result.best(metric)}
+        lines += ["", *_header(metric.replace("_", " "), result)]
+        for features in result.features:
+            gaps = {}
+            if features in others:
+                rows = result.differences(first, features, metric)
+                gaps = {row["labels"]: row for row in rows if row["head"] == head}
+            cells = [_marked(best.get((features, labels)), gaps.get(labels), metric) for labels in result.labels]
+            lines.append(f"| {features} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _marked(row: dict[str, Any] | None, gap: dict[str, Any] | None, metric: str) -> str:
+    if row is None:
+        return "-"
+    n = _figures(metric)
+    text = f"{row['mean']:.{n}f} ({row['low']:.{n}f} to {row['high']:.{n}f})"
+    if gap is None or gap["difference"] is None or gap["low"] <= 0 <= gap["high"]:
+        return text
+    ahead = (gap["low"] > 0) != (metric == "rmse")
+    return f"{text} {'beaten' if ahead else '**ahead**'}"
 
 
 def _header(title: str, result: Evaluation) -> list[str]:
