@@ -172,7 +172,10 @@ def load(path: Path) -> Galileo:
 
 
 def inputs(held: Held, *, whole: bool = True) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    """By group, scaled values and whether they are there; a missing value is 0."""
+    """By group, scaled values and whether they are there; a missing value is 0.
+
+    Where B08 stands in for B8A, the group of B8A is left out.
+    """
     bands = {band: held.s2[..., index] for index, band in enumerate(S2_BANDS)}
     order = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
     x = np.concatenate([held.db, np.stack([bands[band] for band in order], axis=2)], axis=2)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import worth_data
@@ -17,6 +19,11 @@ import worth_presto
 from tessera.base import InputError
 from tessera.evaluate import Labelled, evaluate
 from worth_data import Held, read_sets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FIRST = slice(4)
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +105,11 @@ def test_galileo_gives_the_vectors_of_the_published_code(sets: dict[str, Held], 
         np.testing.assert_allclose(worth_galileo.embed(held, galileo, whole=whole)[3, :5], expected, atol=2e-5)
 
 
-def _few(held: Held) -> Held:
+def _few(held: Held, rows: NDArray[np.int64] | slice = FIRST) -> Held:
     given = held.labelled
     assert given.lonlat is not None
-    parts = {part: getattr(held, part)[:4] for part in ("s2", "db", "month", "weather", "terrain", "cover")}
-    return replace(held, labelled=Labelled(given.label[:4], given.kind, None, given.lonlat[:4]), **parts)
+    parts = {part: getattr(held, part)[rows] for part in ("s2", "db", "month", "weather", "terrain", "cover")}
+    return replace(held, labelled=Labelled(given.label[rows], given.kind, None, given.lonlat[rows]), **parts)
 
 
 def test_what_galileo_is_not_shown_changes_nothing(sets: dict[str, Held], galileo: worth_galileo.Galileo) -> None:
@@ -111,12 +118,45 @@ def test_what_galileo_is_not_shown_changes_nothing(sets: dict[str, Held], galile
     hidden = replace(held, weather=held.weather + 5, terrain=held.terrain + 500, cover=held.cover * 0)
     np.testing.assert_array_equal(worth_galileo.embed(hidden, galileo, whole=False), bands)
     assert np.abs(worth_galileo.embed(hidden, galileo) - worth_galileo.embed(held, galileo)).max() > 0.01
-    # a month without radar is a token less, not a token of zeros
-    db = held.db.copy()
-    db[:, 5] = np.nan
-    other = np.where(np.isnan(db), -999, db)
-    gone = worth_galileo.embed(replace(held, db=db), galileo, whole=False)
-    assert 0 < np.abs(gone - bands).max() < np.abs(worth_galileo.embed(replace(held, db=other), galileo) - bands).max()
+
+
+def test_what_galileo_lacks_is_no_token(sets: dict[str, Held], galileo: worth_galileo.Galileo) -> None:
+    """A last month of which nothing is there is as a series one month shorter; what stands under a mask is not read."""
+    held = _few(sets["corsica"])
+    parts = {part: getattr(held, part) for part in ("s2", "db", "weather", "cover")}
+    shorter = replace(held, **{part: values[:, :-1] for part, values in parts.items()})
+    empty = replace(held, **{part: values.copy() for part, values in parts.items()})
+    for values in (empty.s2, empty.db, empty.weather):
+        values[:, -1] = np.nan
+    for whole in (True, False):
+        found = worth_galileo.embed(empty, galileo, whole=whole)
+        assert np.abs(found - worth_galileo.embed(held, galileo, whole=whole)).max() > 1e-3
+        np.testing.assert_allclose(found, worth_galileo.embed(shorter, galileo, whole=whole), atol=1e-6)
+    given = {name: tuple(map(torch.from_numpy, pair)) for name, pair in worth_galileo.inputs(empty).items()}
+    junk = {name: (torch.where(there[..., None], x, -999), there) for name, (x, there) in given.items()}
+    months = torch.arange(held.s2.shape[1]).expand(len(held.s2), -1)
+    with torch.inference_mode():
+        torch.testing.assert_close(galileo(junk, months), galileo(given, months), rtol=0, atol=0)
+
+
+def test_galileo_is_finite_where_months_are_missing(sets: dict[str, Held], galileo: worth_galileo.Galileo) -> None:
+    held = sets["africa_cover"]
+    worst = np.argsort(np.isfinite(held.s2).all(axis=2).sum(axis=1))[:4]
+    assert np.isnan(held.s2[worst]).any()
+    found = worth_galileo.embed(_few(held, worst), galileo)
+    assert found.shape == (4, 128)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+
+
+def test_other_weights_than_galileos_are_refused(galileo: worth_galileo.Galileo, tmp_path: Path) -> None:
+    tensors = galileo.state_dict()
+    del tensors["static_embed.location.bias"]
+    torch.save(tensors, tmp_path / "less.pt")
+    with pytest.raises(RuntimeError, match=r'Missing key.*"static_embed.location.bias"'):
+        worth_galileo.load(tmp_path / "less.pt")
+    with pytest.raises(InputError, match=r"no file .*none\.pt; expected the published weights of Galileo nano"):
+        worth_galileo.load(tmp_path / "none.pt")
 
 
 def test_simple_features_are_whole_and_say_what_they_say(sets: dict[str, Held]) -> None:

@@ -56,7 +56,7 @@ def _known() -> list[dict[str, Any]]:
             "dims": STUDENT_SPEC.dims,
             "parameters": PUBLISHED["v2-nano"].parameters,
             "bytes": path.stat().st_size,
-            "where": "in this package; for demonstration",
+            "where": "in this package; small",
             "path": str(path),
         }
     ]
