@@ -28,6 +28,7 @@ import tessera
 import worth_data
 import worth_features
 from tessera.base import InputError, sha256_hex, write_atomic
+from tessera.cubes import digest_of
 from tessera.evaluate import Evaluation, encode_series, evaluate
 from worth_data import Held, read_sets
 
@@ -44,7 +45,7 @@ BASELINES = (
 )  # fmt: skip
 METRICS = {"regression": ("rmse",), "classification": ("macro_f1", "balanced_accuracy", "auc")}
 CODE = "1"
-"""Raise it when the features of a baseline change."""
+"""Raise it when the features of a baseline, or how observations become a vector, change."""
 
 
 def main() -> None:
@@ -85,7 +86,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _one(held: Held, encoder: tessera.Encoder, options: argparse.Namespace) -> Evaluation:
-    digest = held.labelled.digest()
+    shown = digest_of(held.s2, held.db, held.month, held.weather, held.terrain, held.cover)
+    digest = f"{held.labelled.digest()} {shown} {held.true_b8a}"
 
     def vectors_of(name: str) -> NDArray[np.float32]:
         parts = [
@@ -127,10 +129,10 @@ def _maker(
 ) -> tuple[str, Callable[[], NDArray[np.float32]]]:
     """What vectors depend on beside the data, and how they are made."""
     if name in (OURS, options.name):
-        return encoder.identity.sha256, lambda: _encoded(encoder, held)
+        return f"{encoder.identity.sha256} {CODE}", lambda: _encoded(encoder, held)
     if name == "untrained":
         fresh = worth_features.untrained(options.encoder, options.seed)
-        return fresh.identity.sha256, lambda: _encoded(fresh, held)
+        return f"{fresh.identity.sha256} {CODE}", lambda: _encoded(fresh, held)
     if name in ("presto", "presto bands"):
         import worth_presto
 

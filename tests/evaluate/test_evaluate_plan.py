@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from evaluate_made import groups_of, told_apart
@@ -51,6 +53,56 @@ def test_draws_differ() -> None:
     (folds,) = plan.folds.values()
     assert len({tuple(fold.train) for fold in folds}) == 6
     assert len({tuple(fold.test) for fold in folds}) > 1
+
+
+@given(st.integers(0, 1000))
+def test_a_large_group_is_tested_in_some_draws_only(seed: int) -> None:
+    sizes = np.arange(4, 34)
+    group = np.repeat(np.arange(30), sizes).astype(np.int64)
+    label = np.array(["a", "b"], dtype=object)[group % 2]
+    labelled = Labelled(label, "classification", group)
+    plan = make_plan(labelled, everything(labelled), parse_amounts("2/class", "classification"), draws=20, seed=seed)
+    (folds,) = plan.folds.values()
+    tested = np.array([np.isin(np.arange(30), group[fold.test]) for fold in folds])
+    assert len(np.unique(tested, axis=0)) > 10
+    assert tested.sum(axis=0).max() < 20
+    assert (tested.sum(axis=0) > 0).sum() > 25
+    shares = [len(fold.test) / len(group) for fold in folds]
+    assert 0.2 < min(shares) <= max(shares) < 0.5
+
+
+def test_the_larger_number_holds_the_smaller_also_below_two_a_class() -> None:
+    labelled, _ = told_apart(seed=3, groups=30, each=3, classes=3)
+    amounts = parse_amounts(",".join(map(str, range(3, 12))), "classification")
+    plan = make_plan(labelled, everything(labelled), amounts, draws=20)
+    for draw in range(20):
+        drawn = [set(plan.folds[amount][draw].train) for amount in amounts]
+        assert all(few < more for few, more in itertools.pairwise(drawn))
+
+
+def test_a_given_split_that_divides_says_so() -> None:
+    labelled, _ = told_apart(groups=30, each=4)
+    group = groups_of(labelled)
+    lonlat = np.column_stack([5 + group * 0.5, np.full(len(group), 50.0)])
+    test = np.arange(len(group)) % 4 == 0
+    given_split = Labelled(labelled.label, "classification", group, lonlat, test)
+    notes = make_plan(given_split, everything(labelled), parse_amounts("5/class", "classification"), draws=2).notes
+    assert "the given split divides 30 groups: their labels are learnt from and tested" in notes
+    assert "30 of 30 tested labels lie in blocks of 10 km that are learnt from too" in notes
+    whole = Labelled(labelled.label, "classification", group, lonlat, group >= 9)
+    assert not make_plan(whole, everything(labelled), parse_amounts("5/class", "classification"), draws=2).notes
+
+
+def test_few_groups_and_missing_labels_are_told_and_default_amounts_fit() -> None:
+    labelled = Labelled(np.arange(60.0), "regression", np.arange(60, dtype=np.int64) // 10)
+    plan = make_plan(labelled, everything(labelled), parse_amounts("500", "regression"), draws=2)
+    assert "as few as 2 groups are tested in a draw: intervals are too narrow" in plan.notes
+    assert "500 labels are asked for and 40 are there to learn from" in plan.notes
+    with pytest.raises(InputError, match="1% labels of 40 to learn from; expected at least 2"):
+        make_plan(labelled, everything(labelled), parse_amounts("1%", "regression"), draws=2)
+    plan = make_plan(labelled, everything(labelled), parse_amounts(None, "regression"), draws=2, drop=True)
+    assert [str(amount) for amount in plan.folds] == ["5%", "10%", "30%", "100%"]
+    assert "1% of about 40 labels: too few to learn from, left out" in plan.notes
 
 
 def test_a_split_that_comes_with_the_data_is_kept_and_its_whole_is_drawn_three_times() -> None:

@@ -52,7 +52,7 @@ def test_a_difference_of_one_with_itself_is_nothing() -> None:
 
 def test_pairing_narrows_the_difference() -> None:
     labelled, x = told_apart(seed=4)
-    near = x + np.random.default_rng(2).normal(0, 0.05, x.shape).astype(np.float32)
+    near = x + np.random.default_rng(2).normal(0, 0.03, x.shape).astype(np.float32)
     result = evaluate({"a": x, "b": near}, labelled, heads="linear", labels="5/class", draws=8, times=200)
     (gap,) = result.differences("a", "b")
     a = next(row for row in result.table() if row["features"] == "a" and row["metric"] == "macro_f1")

@@ -87,6 +87,9 @@ def _with(
         (_with("label", lambda values: [None, *values[1:]]), "empty cells"),
         (_with("VV", lambda values: [v if v is None else -v * 20 for v in values]), "expected backscatter in dB"),
         (_with("orbit", lambda values: ["up" if v else None for v in values]), "expected ascending or descending"),
+        (_with("lat", lambda values: ["north" for _ in values]), "lon and lat hold what is no number"),
+        (_with("date", lambda values: [f"{v:%Y%m%d}" for v in values]), "no date of 1970 to 2100"),
+        (_with("label", lambda values: ["x" * 2000 for _ in values]), "a text of 2000 bytes"),
         (_with("lat", lambda values: [95.0 for _ in values]), "expected degrees"),
         (_with("test", lambda values: [2 for _ in values]), "more than true and false"),
         (_with("B02", lambda values: ["dark" for _ in values]), "expected numbers"),
@@ -104,6 +107,28 @@ def test_tables_refused(tmp_path: Path, change: Callable[..., dict[str, list[Any
     with pytest.raises(InputError, match=message) as caught:
         read_pixel_years(path)
     assert "\n" not in str(caught.value)
+
+
+def test_linear_power_and_endless_looks_are_refused(tmp_path: Path) -> None:
+    rows = rows_of()
+    for band in ("VV", "VH"):
+        rows[band] = [value if value is None else 10 ** (value / 10) for value in rows[band]]
+    with pytest.raises(InputError, match=r"VV, VH from 0\.0199526 to 0\.1; expected backscatter in dB"):
+        read_pixel_years(write_table(tmp_path / "t.parquet", rows))
+    rows = rows_of(1, 63)
+    rows["date"] = [rows["date"][0]] * 63
+    with pytest.raises(InputError, match="42 observations by Sentinel-2 of a pixel on a day; expected at most 20"):
+        read_pixel_years(write_table(tmp_path / "t.parquet", rows))
+
+
+def test_a_column_twice_is_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table(rows_of())
+    parquet.write_table(table.append_column("B02", table.column("B03")), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="two columns of one name"):
+        read_pixel_years(tmp_path / "t.parquet")
 
 
 def test_files_refused(tmp_path: Path) -> None:

@@ -50,8 +50,15 @@ def evaluate(
 
     Example: tessera evaluate plots.parquet --encoder mine.safetensors --labels 5/class,20/class,100% -o worth
     """
+    from tessera.evaluate import (
+        CLASS_METRICS,
+        NUMBER_METRICS,
+        parse_amounts,
+        parse_heads,
+        read_pixel_years,
+        read_places,
+    )
     from tessera.evaluate import evaluate as run
-    from tessera.evaluate import parse_amounts, parse_heads, read_pixel_years, read_places
 
     parse_heads(heads)
     makers: Any
@@ -72,12 +79,15 @@ def evaluate(
         makers = {"store": open_store(data)}
         labelled = read_places(places, column, kind=kind)
     amounts = parse_amounts(labels, labelled.kind)
+    known = CLASS_METRICS if labelled.kind == "classification" else NUMBER_METRICS
+    if metric is not None and metric not in known:
+        raise InputError(f"metric {metric!r} of a {labelled.kind}; expected one of {', '.join(known)}")
     with step(f"Evaluating {len(makers)} x {heads}", "fits") as progress:
         result = run(
             makers,
             labelled,
             heads=heads,
-            labels=[str(amount) for amount in amounts],
+            labels=None if labels is None else [str(amount) for amount in amounts],
             split=split,
             draws=draws,
             seed=seed,

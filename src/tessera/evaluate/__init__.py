@@ -17,10 +17,13 @@ from .places import read_places
 from .plan import Fold, Plan, make_plan, spatial_blocks
 from .result import Evaluation, Outcome
 from .run import evaluate
+from .scoring import CLASS_METRICS, NUMBER_METRICS
 from .vectors import cube_of, encode_series, vectors_of
 
 __all__ = [
+    "CLASS_METRICS",
     "HEADS",
+    "NUMBER_METRICS",
     "Amount",
     "Evaluation",
     "Fold",

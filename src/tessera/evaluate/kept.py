@@ -39,7 +39,7 @@ def read_kept(folder: Path | None, key: str, shape: tuple[int, int]) -> NDArray[
         if path.stat().st_size > _LIMIT:
             return None
         found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, MemoryError):
         return None
     fits = found.dtype == np.float32 and found.ndim == 3 and found.shape[:2] == shape
     return found.astype(np.float64) if fits else None

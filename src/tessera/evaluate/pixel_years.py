@@ -15,8 +15,12 @@ from .labelled import Labelled, parse_labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_ROWS = 20_000_000
-"""Rows read at most: about 3 GB in memory."""
+MAX_ROWS = 5_000_000
+"""Rows read at most: about 2 GB in memory."""
+LONGEST = 1000
+"""Characters of a name or a class at most: a small file may repeat a long one millions of times."""
+LOOKS = 20
+"""Observations of one pixel by one sensor on one day at most."""
 _DAYS = 366
 _REQUIRED = ("sample_id", "date", "label")
 _ORBITS = {"ascending": False, "asc": False, "descending": True, "desc": True}
@@ -52,6 +56,10 @@ def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labelled:
     label, kind = parse_labels(_constant(table, "label", sample, first, what), kind, f"{what}, column label")
     s2_rows, s2 = _sentinel2(table, order, what)
     s1_rows, s1, descending = _sentinel1(table, order, what)
+    for sensor, rows in (("Sentinel-2", s2_rows), ("Sentinel-1", s1_rows)):
+        looks = np.unique(sample[rows] * 400 + days[rows], return_counts=True)[1].max(initial=0)
+        if looks > LOOKS:
+            raise InputError(f"{what}: {looks} observations by {sensor} of a pixel on a day; expected at most {LOOKS}")
     count = len(first)
     series = PixelSeries(
         s2,
@@ -83,13 +91,18 @@ def _read(file: Path) -> Any:
     try:
         opened = parquet.ParquetFile(file)
         rows, names = opened.metadata.num_rows, opened.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise InputError(f"{file} has two columns of one name; expected names that differ")
+        texts = [field.name for field in opened.schema_arrow if pa.types.is_string(field.type)]
+        # a dictionary holds each text once
+        opened = parquet.ParquetFile(file, read_dictionary=texts)
         missing = [name for name in (*_REQUIRED, *S2_BANDS) if name not in names]
         if missing:
             raise InputError(f"{file} lacks {', '.join(missing)}; expected a row a pixel and date")
         if not 0 < rows <= MAX_ROWS:
             raise InputError(f"{file} has {rows} rows; expected 1 to {MAX_ROWS}")
         table = opened.read([*_REQUIRED, *S2_BANDS, *(name for name in _OPTIONAL if name in names)])
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise InputError(f"{file} cannot be read as Parquet: {error}") from None
     if table.num_rows != rows:
         raise InputError(f"{file} holds {table.num_rows} rows and says {rows}")
@@ -110,10 +123,16 @@ def _array(table: Any, name: str) -> NDArray[Any]:
 def _codes(table: Any, name: str, what: str) -> NDArray[np.int64]:
     """Each distinct value of a column as a number."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     column = table.column(name)
     if column.null_count:
         raise InputError(f"{what}: column {name} has {column.null_count} empty cells; expected none")
+    for part in column.chunks:
+        texts = part.dictionary if pa.types.is_dictionary(part.type) else part
+        longest = pc.max(pc.binary_length(texts)).as_py() if pa.types.is_string(texts.type) else 0
+        if (longest or 0) > LONGEST:
+            raise InputError(f"{what}: column {name} holds a text of {longest} bytes; expected at most {LONGEST}")
     try:
         coded = column.combine_chunks().dictionary_encode()
         coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
@@ -138,8 +157,9 @@ def _days(table: Any, sample: NDArray[np.int64], count: int, what: str) -> NDArr
         dates = raw.astype("datetime64[D]")
     except (ValueError, TypeError):
         raise InputError(f"{what}: column date of {table.column('date').type}; expected dates, 2021-06-30") from None
-    if np.isnat(dates).any() or raw.dtype.kind in "iuf":
-        raise InputError(f"{what}: column date holds what is no date; expected dates, 2021-06-30")
+    years = dates.astype("datetime64[Y]").astype(np.int64) + 1970
+    if np.isnat(dates).any() or raw.dtype.kind in "iuf" or years.min() < 1970 or years.max() > 2100:
+        raise InputError(f"{what}: column date holds what is no date of 1970 to 2100; expected dates, 2021-06-30")
     number = dates.astype(np.int64)
     early, late = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
     np.minimum.at(early, sample, number)
@@ -156,7 +176,10 @@ def _constant(table: Any, name: str, sample: NDArray[np.int64], first: NDArray[n
     changing = np.flatnonzero(codes != codes[first][sample])
     if len(changing):
         raise InputError(f"{what}: {name} of a pixel changes in row {int(changing[0])}; expected one a sample_id")
-    return _array(table, name)[first]
+    import pyarrow as pa
+
+    # taken before it is decoded, so that a text stands in memory once a pixel and not once a row
+    return _array(table.select([name]).take(pa.array(first)), name)
 
 
 def _numbers(table: Any, name: str, what: str) -> NDArray[np.float64]:
@@ -191,7 +214,8 @@ def _sentinel1(
     seen = np.asarray(np.isfinite(db).all(axis=1))
     if not seen.any():
         return nothing
-    if db[seen].min() < -100 or db[seen].max() > 60:
+    # linear power is above 0, and decibels of land are below
+    if db[seen].min() < -100 or db[seen].max() > 60 or db[seen].min() > 0:
         raise InputError(f"{what}: VV, VH from {db[seen].min():g} to {db[seen].max():g}; expected backscatter in dB")
     rows = order[seen[order]]
     descending = np.zeros(len(rows), dtype=np.bool_)
@@ -224,7 +248,10 @@ def _lonlat(table: Any, sample: NDArray[np.int64], first: NDArray[np.int64], wha
         return None
     if len(held) == 1:
         raise InputError(f"{what} has a column {held[0]} alone; expected lon and lat, or neither")
-    lonlat = np.column_stack([_constant(table, name, sample, first, what).astype(np.float64) for name in held])
+    try:
+        lonlat = np.column_stack([_constant(table, name, sample, first, what).astype(np.float64) for name in held])
+    except (ValueError, TypeError):
+        raise InputError(f"{what}: lon and lat hold what is no number; expected degrees") from None
     inside = (np.abs(lonlat[:, 0]) <= 360) & (np.abs(lonlat[:, 1]) <= 90)
     if not inside.all():
         raise InputError(f"{what}: {int((~inside).sum())} places outside -360 to 360, -90 to 90; expected degrees")

@@ -63,7 +63,7 @@ def evaluate(
         which are compared on the same labels, draws and tests
     labelled : labelled pixels, or the path of a table of pixel-years (see `read_pixel_years`)
     heads : of "linear", "knn", "mlp", "forest"
-    labels : amounts such as 31, "5/class", "10%"
+    labels : amounts such as 31, "5/class", "10%"; where left out, those of the usual ones that the labels allow
     split : "auto", "given", "group", "spatial" or "random", see `make_plan`
     draws : random subsets of each amount
     seed : of draws, heads and bootstrap; the same arguments give the same result
@@ -78,8 +78,8 @@ def evaluate(
     InputError
         Something that is none of these, or labels too few for what is asked.
     """
-    if times < 1:
-        raise InputError(f"{times} bootstrap samples; expected at least 1")
+    if times < 1 or seed < 0:
+        raise InputError(f"{times} bootstrap samples, seed {seed}; expected at least 1, and 0 or more")
     given = labelled if isinstance(labelled, Labelled) else read_pixel_years(labelled)
     chosen = parse_heads(heads if isinstance(heads, str) else tuple(heads))
     amounts = parse_amounts(labels, given.kind)
@@ -88,7 +88,9 @@ def evaluate(
         raise InputError("no feature sets; expected at least one")
     vectors = {str(name): vectors_of(maker, given, year=year) for name, maker in makers.items()}
     usable = np.logical_and.reduce([np.isfinite(x).all(axis=1) for x in vectors.values()])
-    plan = make_plan(given, usable, amounts, split=split, draws=draws, seed=seed, block_km=block_km)
+    plan = make_plan(
+        given, usable, amounts, split=split, draws=draws, seed=seed, block_km=block_km, drop=labels is None
+    )
     folder = None if keep is None else Path(keep)
     total = len(vectors) * len(chosen) * sum(len(folds) for folds in plan.folds.values())
     outcomes, done = [], 0

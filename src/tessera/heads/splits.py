@@ -63,7 +63,12 @@ def join_groups(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[
 
 
 def make_folds(
-    classes: NDArray[np.int64], groups: NDArray[np.int64], *, folds: int = MAX_FOLDS, seed: int = 0
+    classes: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    *,
+    folds: int = MAX_FOLDS,
+    seed: int = 0,
+    mixed: bool = False,
 ) -> NDArray[np.int64]:
     """Deal whole groups to folds so that each class is spread as evenly as its groups allow.
 
@@ -76,6 +81,8 @@ def make_folds(
     groups : (N,) int64, any numbers
     folds : at most this many; never more than there are groups
     seed : breaks ties between groups
+    mixed : also deal groups of about one size in random order and break ties between folds at random, so that any group
+        may fall into any fold; else the largest groups fall into the same folds under every seed
 
     Returns
     -------
@@ -88,11 +95,19 @@ def make_folds(
     chosen = np.full(len(names), -1, dtype=np.int64)
     dealt = np.zeros((folds, table.shape[1]), dtype=np.int64)
     counts = np.zeros_like(dealt)
-    mixed = np.random.default_rng(seed).permutation(len(names))
-    by_size = mixed[np.argsort(-table[mixed].sum(axis=1), kind="stable")]
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(names))
+    size = table[order].sum(axis=1).astype(np.float64)
+    if mixed:
+        # sizes within a factor of about two count as one
+        size = np.floor(np.log2(np.maximum(size, 1) * np.exp(generator.normal(0, 0.5, len(size)))))
+    by_size = order[np.argsort(-size, kind="stable")]
+    places = np.arange(folds)
     for name in np.argsort((table > 0).sum(axis=0), kind="stable"):
         for group in by_size[(table[by_size, name] > 0) & (chosen[by_size] < 0)]:
-            fold = min(range(folds), key=lambda f: (dealt[f, name], counts[f, name], counts[f].sum(), f))
+            if mixed:
+                places = generator.permutation(folds)
+            fold = int(np.lexsort((places, counts.sum(axis=1), counts[:, name], dealt[:, name]))[0])
             chosen[group] = fold
             dealt[fold] += table[group] > 0
             counts[fold] += table[group]
