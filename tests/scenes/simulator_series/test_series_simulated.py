@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
 from tessera.scenes.simulator.series import KIND_NAMES, SimulatedSeries, simulate_series
+from tessera.scenes.simulator.series._draws import Draws
 
 pytest.importorskip("prosail", reason="the extra `train` is not installed")
 
@@ -43,6 +46,25 @@ def rank(a: np.ndarray, b: np.ndarray) -> float:
     both = np.isfinite(a) & np.isfinite(b)
     first, second = (np.argsort(np.argsort(x[both])).astype(np.float64) for x in (a, b))
     return float(np.corrcoef(first, second)[0, 1])
+
+
+def test_no_random_number_serves_two_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is drawn in two places would tie what should be independent."""
+    seen: dict[str, set[str]] = {}
+    named = Draws._named
+
+    def noted(self: Draws, name: str) -> Any:
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename.endswith("_draws.py"):
+            assert frame.f_back is not None
+            frame = frame.f_back
+        seen.setdefault(name, set()).add(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+        return named(self, name)
+
+    monkeypatch.setattr(Draws, "_named", noted)
+    simulate_series(64, seed=1)
+    assert len(seen) > 200
+    assert not {name: places for name, places in seen.items() if len(places) > 1}
 
 
 def test_truths_are_latents_and_one_kind(series: SimulatedSeries) -> None:

@@ -118,7 +118,7 @@ def make_climate(draws: Draws, zone: NDArray[np.int64], irrigated: NDArray[np.bo
     )
     temperature += np.repeat(draws.normal("warm year", 3) * 0.7, 73, axis=1)
     dry_years = np.exp(draws.normal("wet year", 3) * np.where(rain < 600, 0.35, 0.2)[:, None] - 0.03)
-    dry_years *= np.where(draws.uniform("drought", 3) < 0.07, 0.55, 1.0)
+    dry_years *= np.where(draws.uniform("dry year", 3) < 0.07, 0.55, 1.0)
     spread = np.where(rain < 500, 0.7, 0.95)[:, None]
     showers = (-np.log(draws.uniform("showers", PENTADS))) ** (1 / spread) / np.where(spread < 0.8, 1.27, 1.02)
     falls = rain[:, None] / 73 * _thrice(season) * np.repeat(dry_years, 73, axis=1) * showers

@@ -55,7 +55,7 @@ def latents(
     chlorophyll = chlorophyll + h * plants.herb * traits.herb.green[:, None] * plants.herb_colour
     states["leaf_area"] = ("m2/m2", lai)
     states["canopy_chlorophyll"] = ("g/m2", chlorophyll / 100)
-    states["leaf_chlorophyll"] = ("ug/cm2", chlorophyll / np.maximum(lai, 1e-2))
+    states["leaf_chlorophyll"] = ("ug/cm2", np.where(lai > 0.02, chlorophyll / np.maximum(lai, 0.02), np.nan))
     states["canopy_water"] = ("kg/m2", 10 * water)
     states["canopy_dry_matter"] = ("kg/m2", 10 * green_mass)
     states["live_fuel_moisture"] = ("per cent", np.where(lai > 0.02, live, np.nan))

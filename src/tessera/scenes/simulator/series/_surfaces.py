@@ -77,7 +77,9 @@ def make_ground(draws: Draws, land: Land, dry_soil: Floats, wet_soil: Floats) ->
     def varied(name: str, spectrum: Floats, spread: float) -> Floats:
         tilt = spread * 0.5 * draws.normal(f"{name} tilt")[:, None] * _NEAR
         return spectrum * np.exp(
-            spread * draws.normal(name)[:, None] + tilt + 0.08 * draws.normal(f"{name} swir")[:, None] * _FAR
+            spread * draws.normal(f"{name} spectrum")[:, None]
+            + tilt
+            + 0.08 * draws.normal(f"{name} swir")[:, None] * _FAR
         )
 
     # the package's two soils are ends of one line: a share of the dark one flattens the bright one
