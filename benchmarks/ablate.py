@@ -1,6 +1,6 @@
 """What each part of the bundled encoder's recipe is worth on real labels: the recipe without it, at equal cost.
 
-    python benchmarks/ablate.py ../shared/data [--variants all] [--steps 300] [--simulate 90000] [--out build/ablation]
+    python benchmarks/ablate.py ../shared/data [--variants all] [--steps 200] [--simulate 45000] [--out build/ablation]
 
 The cost is counted in passes of the encoder: a step of two views is one, a step with a mixed third one and a half, and
 a larger teacher takes its share of operations. Each variant is trained once from the same seed on the same pixel-years
@@ -122,11 +122,11 @@ def main() -> None:
         names = list(VARIANTS) if options.variants == "all" else options.variants.split(",")
         if unknown := [name for name in names if name not in VARIANTS]:
             raise InputError(f"variants {unknown}; expected some of {', '.join(VARIANTS)}")
-        missing = [name for name in names if not _file(options.out, name).is_file()]
+        missing = [name for name in names if not _made(name, options)]
         if missing:
             _train(missing, options)
         if not options.no_table:
-            _judge([name for name in VARIANTS if _file(options.out, name).is_file()], options)
+            _judge([name for name in VARIANTS if _made(name, options)], options)
     except InputError as error:
         sys.exit(f"ablate: {error}")
 
@@ -135,9 +135,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="the folder of training and labelled sets")
     parser.add_argument("--variants", default="all", help="names of VARIANTS with commas between, or all")
-    parser.add_argument("--steps", type=int, default=300, help="of two views; others take what costs the same")
+    parser.add_argument("--steps", type=int, default=200, help="of two views; others take what costs the same")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--simulate", type=int, default=90_000)
+    parser.add_argument("--simulate", type=int, default=45_000)
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--no-table", action="store_true", help="only train")
     parser.add_argument("--out", type=Path, default=Path("build/ablation"))
@@ -148,10 +148,36 @@ def _file(out: Path, name: str) -> Path:
     return out / f"{name.replace(', ', '-').replace(' ', '-')}.safetensors"
 
 
+def _settings(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What a variant's weights depend on beside the code of the package."""
+    return {
+        "variant": repr(VARIANTS[name]),
+        "plan": [recipe.SEED, list(recipe.DRAWS), recipe.PEAK, recipe.DROPOUT],
+        "steps": options.steps,
+        "batch": options.batch,
+        "simulate": options.simulate,
+    }
+
+
+def _made(name: str, options: argparse.Namespace) -> bool:
+    """Whether a variant was trained under these settings; one of others is refused."""
+    about = _file(options.out, name).with_suffix(".about.json")
+    if not about.is_file():
+        return False
+    if json.loads(about.read_text())["settings"] != _settings(name, options):
+        raise InputError(f"{_file(options.out, name)} was trained under other settings; expected another --out")
+    return True
+
+
 def _train(names: list[str], options: argparse.Namespace) -> None:
     made, kinds = recipe.simulated(options.simulate, recipe.SEED, recipe.show)
     parts = recipe.all_parts(options.data, recipe.SEED, made)
     series = recipe.table_of(parts)
+    if options.steps * options.batch > len(series):
+        raise InputError(
+            f"{options.steps} steps of {options.batch}, {len(series)} pixel-years; expected at most one epoch, since "
+            "only the first can be read in order"
+        )
     first = len(series) - len(made)
     kind = np.concatenate([np.full(first, -1), kinds])
     rows = {"real": np.arange(first), "simulated": np.arange(first, len(series))}
@@ -166,7 +192,8 @@ def _train(names: list[str], options: argparse.Namespace) -> None:
         table = replace(table, targets=np.concatenate(targets, axis=1))
         before = _seconds()
         _run(variant, table if variant.shuffled else InOrder(table, kind[chosen]), _file(options.out, name), options)
-        about = {"about": variant.about, "cpu_seconds": round(_seconds() - before)}
+        spent = round(_seconds() - before)
+        about = {"about": variant.about, "cpu_seconds": spent, "settings": _settings(name, options)}
         write_atomic(_file(options.out, name).with_suffix(".about.json"), (json.dumps(about) + "\n").encode())
         print(f"{name}: {about}", flush=True)
 

@@ -1,6 +1,6 @@
 """What lies between the surface and the file: air, haze, cirrus, cloud, shadow, noise; or the whole air at the top.
 
-Rayleigh depths: Bodhaine et al. 1999; single scattering with a plain correction for what is scattered back.
+Rayleigh depths: Frohlich and Shaw 1980; single scattering with a plain correction for what is scattered back.
 """
 
 from __future__ import annotations
