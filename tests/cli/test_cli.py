@@ -124,8 +124,10 @@ def test_the_way_by_hand_gives_what_the_demo_gave(demo: Path, tmp_path: Path, ru
     theirs = np.load(tmp_path / "d.npy")
     assert mine.shape == theirs.shape
     assert np.array_equal(np.isnan(mine), np.isnan(theirs))
-    close = np.isclose(mine, theirs, rtol=0.02, atol=0.03)
-    assert close.mean() > 0.999
+    both = np.stack([mine, theirs])[:, ~np.isnan(mine).any(axis=2)].astype(np.float64)
+    both /= np.linalg.norm(both, axis=2, keepdims=True)
+    # the demo encodes in float32, the command in bfloat16 where the processor has it
+    assert (both[0] * both[1]).sum(axis=1).min() > 0.9998
 
 
 def test_get_points_and_region_formats(demo: Path, tmp_path: Path, run: Run) -> None:

@@ -108,7 +108,7 @@ def test_tensors_of_one_mapped_file_are_written_apart(tmp_path: Path) -> None:
 
 def test_the_bundled_weights_keep_their_identity(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(bundled_path())
-    assert checkpoint.sha256.startswith("bb4022978cd9")
+    assert checkpoint.sha256.startswith("92ba286f0a0c")
     write_checkpoint(checkpoint, tmp_path / "a.safetensors")
     assert read_checkpoint(tmp_path / "a.safetensors").sha256 == checkpoint.sha256
 
@@ -125,6 +125,17 @@ def test_a_flipped_bit_in_a_safetensors_file_is_refused(tmp_path: Path, source: 
     path.write_bytes(data)
     with pytest.raises(InputError, match="is damaged: its tensors are of identity"):
         read_checkpoint(path)
+
+
+def test_a_safetensors_file_without_its_identity_is_refused(tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(bundled_path(), "pt") as held:
+        about = {key: value for key, value in held.metadata().items() if key != "identity"}
+    save_file(load_file(bundled_path()), tmp_path / "a.safetensors", metadata=about)
+    with pytest.raises(InputError, match="cannot be read: KeyError\\('identity'\\)"):
+        read_checkpoint(tmp_path / "a.safetensors")
 
 
 def test_v1_is_read_with_and_without_what_its_training_left(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from tessera.base import InputError
 
 BUNDLED = "bundled-nano"
-BUNDLED_IDENTITY = "bb4022978cd9313609ba56711c4d62e0868d8e47b08898b238fd8f1880849abc"
 _HUB = "Hugging Face"
 _V1_1 = "v1.1"
 

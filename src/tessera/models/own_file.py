@@ -13,7 +13,6 @@ from tessera.base import InputError
 
 from .checkpoint import TRAINING_FAMILY, TRAINING_PREFIX, Checkpoint, source_of
 from .families import family_of
-from .names import BUNDLED_IDENTITY
 from .shape import Shape
 from .spec import InputSpec
 from .whole_file import whole_file
@@ -50,7 +49,7 @@ def read_own(file: Path, source: str | None = None) -> Checkpoint:
             f"{file} has format {about.get('format')!r} {about.get('version')!r}; expected {FORMAT!r} {VERSION!r}"
         )
     try:
-        shape, spec = json.loads(about["shape"]), json.loads(about["spec"])
+        shape, spec, identity = json.loads(about["shape"]), json.loads(about["spec"]), about["identity"]
         sizes, demands = Shape(**shape), InputSpec.from_json(spec)
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, InputError):
@@ -64,8 +63,6 @@ def read_own(file: Path, source: str | None = None) -> Checkpoint:
         training = {key: value for key, value in tensors.items() if key.startswith(TRAINING_PREFIX)}
     encoder = {key: value for key, value in tensors.items() if key not in training}
     checkpoint = Checkpoint(sizes, demands, encoder, name, training)
-    # the bundled file was written before files said their identity
-    identity = about.get("identity", BUNDLED_IDENTITY)
     if identity != checkpoint.sha256:
         raise InputError(
             f"{file} is damaged: its tensors are of identity {checkpoint.sha256[:12]}; "

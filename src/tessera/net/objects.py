@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,15 @@ class Objects:
 
     def _check_file(self, key: str) -> None:
         """Refuse what is no file, such as a pipe, which would be waited for."""
-        if self.folder is not None and (path := self.folder / key).exists() and not path.is_file():
+        if self.folder is None:
+            return
+        path = self.folder / key
+        try:
+            # one look: between two a writer may have taken the file away
+            mode = path.stat().st_mode
+        except OSError:
+            return
+        if not stat.S_ISREG(mode):
             raise CorruptError(f"{path} is no file")
 
     def _take(self, answer: Any, most: int) -> bytes:
