@@ -26,6 +26,7 @@ import torch
 import pretrain as speed
 import tessera
 import worth_data
+import worth_features
 from tessera.base import InputError, write_atomic
 from tessera.evaluate import encode_series, evaluate
 from tessera.models import Shape
@@ -272,6 +273,11 @@ def _seconds() -> float:
 def _judge(names: list[str], options: argparse.Namespace) -> None:
     abouts = {name: json.loads(_file(options.out, name).with_suffix(".about.json").read_text()) for name in names}
     encoders = {name: tessera.load_encoder(str(_file(options.out, name))) for name in names}
+    abouts["untrained"] = {"about": "the network with its first weights", "cpu_seconds": 0}
+    encoders["untrained"] = worth_features.untrained(None, 0)
+    abouts["bundled"] = {"about": "the bundled weights, twenty times as long", "cpu_seconds": 0}
+    encoders["bundled"] = tessera.load_encoder()
+    names = ["untrained", "bundled", *names]
     columns: list[tuple[str, str]] = []
     cells: dict[str, list[str]] = {name: [] for name in names}
     kept: dict[str, Any] = {}
@@ -281,7 +287,9 @@ def _judge(names: list[str], options: argparse.Namespace) -> None:
         amounts = SHOWN.get(held.name, SHOWN["*"])
         metric = "rmse" if held.name in SHOWN else "macro_f1"
         seen = {
-            name: held.labelled.series if VARIANTS[name].objective.radar else _without_radar(held.labelled.series)
+            name: _without_radar(held.labelled.series)
+            if name in VARIANTS and not VARIANTS[name].objective.radar
+            else held.labelled.series
             for name in names
         }
         vectors = {name: encode_series(encoder, seen[name]) for name, encoder in encoders.items()}

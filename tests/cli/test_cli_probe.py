@@ -55,6 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write(folder: Path, probe: str = PROBE, text: str = TEXT) -> Path:
+    text = text if probe else text.replace("probe_every = 2\n", "")
     (folder / "run.toml").write_text((text + probe).format(folder=folder))
     return folder / "run.toml"
 
@@ -208,5 +209,7 @@ def test_how_often_has_to_be_said(folder: Path) -> None:
         InputError, match=r"run.toml: no probe_every in \[plan\]; expected it beside a section \[probe\]"
     ):
         parse_config(write(folder, PROBE, TEXT.replace("probe_every = 2\n", "")))
+    with pytest.raises(InputError, match=r"probe_every in \[plan\] and no section \[probe\]; expected both"):
+        parse_config(write(folder, "# no probe", TEXT))
     config = parse_config(write(folder))
     assert config.probe == ProbeSource(str(folder / "plots.parquet"), amount="4/class", draws=3, seed=2)

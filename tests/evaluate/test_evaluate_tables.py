@@ -109,6 +109,15 @@ def test_tables_refused(tmp_path: Path, change: Callable[..., dict[str, list[Any
     assert "\n" not in str(caught.value)
 
 
+def test_reflectance_of_0_to_1_with_a_stray_number_is_refused(tmp_path: Path) -> None:
+    rows = rows_of()
+    for band in S2_BANDS:
+        rows[band] = [value / 10_000 for value in rows[band]]
+    rows["B02"][0] = 12.0
+    with pytest.raises(InputError, match="expected reflectance x 10000"):
+        read_pixel_years(write_table(tmp_path / "t.parquet", rows))
+
+
 def test_linear_power_and_endless_looks_are_refused(tmp_path: Path) -> None:
     rows = rows_of()
     for band in ("VV", "VH"):

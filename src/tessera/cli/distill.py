@@ -14,7 +14,7 @@ from ._probe import beside, probe_of, tell_best
 
 
 def distill(
-    config: Annotated[Path, typer.Argument(help="TOML file of the run, with a section [teacher].")],
+    config: Annotated[Path, typer.Argument(help="TOML file of the run, with a section teacher.")],
     out: Annotated[str | None, typer.Option("--out", "-o", help="File to write, in place of the configured.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, in place of the configured.")] = None,
 ) -> None:

@@ -198,7 +198,8 @@ def _sentinel2(table: Any, order: NDArray[np.int64], what: str) -> tuple[NDArray
     if not seen.any():
         return np.zeros(0, dtype=np.int64), np.zeros((0, len(S2_BANDS)), dtype=np.uint16)
     low, high = float(bands[seen].min()), float(bands[seen].max())
-    if low < 0 or high > 65534 or high <= 2.5:
+    # a stray value among reflectances of 0 to 1 does not make them numbers of thousands
+    if low < 0 or high > 65534 or float(np.median(bands[seen])) <= 2.5:
         raise InputError(f"{what}: reflectance from {low:g} to {high:g}; expected reflectance x 10000, 0 to 65534")
     rows = order[seen[order]]
     return rows, np.rint(bands[rows]).astype(np.uint16)

@@ -198,6 +198,8 @@ def parse_config(path: str | Path) -> PretrainConfig | DistilConfig:
         read = _parsed(DistilConfig, given, "") if "teacher" in given else _parsed(PretrainConfig, given, "")
         if read.probe is not None and "probe_every" not in given["plan"]:
             raise InputError("no probe_every in [plan]; expected it beside a section [probe]: steps between two probes")
+        if read.probe is None and "probe_every" in given["plan"]:
+            raise InputError("probe_every in [plan] and no section [probe]; expected both, or neither")
         return read
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
