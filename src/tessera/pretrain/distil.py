@@ -170,7 +170,7 @@ def distil(
     ----------
     table : pixel-years, each with at least one observation
     shape : sizes of the student
-    teacher : weights of any family
+    teacher : weights of a v2 student or teacher
     steps, batch, plan : the fields of `Plan`
     out : the safetensors file; its stem is the name of the checkpoint; states and the log stand beside it
     lesson : what is minimised
