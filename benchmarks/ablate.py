@@ -30,13 +30,12 @@ import worth_features
 from tessera.base import InputError, write_atomic
 from tessera.evaluate import encode_series, evaluate
 from tessera.models import Shape
-from tessera.pretrain import Augment, Lesson, Objective, Order, PixelSeries, distil, pretrain, year_curves
+from tessera.pretrain import Augment, Lesson, Objective, Order, PixelSeries, distil, month_means, pretrain, year_curves
 from tessera.scenes import KIND_NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tessera.evaluate import Series
     from tessera.models import Checkpoint
 
 
@@ -74,6 +73,7 @@ class Variant:
     targets : which of `TARGETS` stay
     parts : which pixel-years: "real", "simulated" or both
     shuffled : False reads the table as its tiles would lie: set by set, and kind of land by kind of land
+    radar : False hides Sentinel-1, in training and when it is judged, and asks for none of it
     taught : whether half of the cost goes into a larger teacher, and half into learning from it
     """
 
@@ -83,6 +83,7 @@ class Variant:
     targets: tuple[str, ...] = TARGETS
     parts: tuple[str, ...] = ("real", "simulated")
     shuffled: bool = True
+    radar: bool = True
     taught: bool = False
 
 
@@ -102,7 +103,7 @@ VARIANTS = {
     "no curves": Variant("no curves of the year", targets=("latents", "kinds", "months")),
     "no months": Variant("no monthly means", targets=("latents", "kinds", "curves")),
     "no recall": Variant("nothing of what the view itself saw", _ours(recall_weight=0.0)),
-    "no radar": Variant("never shown Sentinel-1; judged with it absent", _ours(radar=False)),
+    "no radar": Variant("never shown Sentinel-1, nor asked for it; judged with it absent", radar=False),
     "full views": Variant("no augmentation but distinct draws", augment=Augment(distinct=True)),
     "redrawn": Variant("draws with replacement", augment=replace(recipe.AUGMENT, distinct=False)),
     "unshuffled": Variant("set by set and kind by kind", shuffled=False),
@@ -191,6 +192,10 @@ def _train(names: list[str], options: argparse.Namespace) -> None:
         table = series.take(chosen)
         targets = [table.targets[:, slice(*columns[part])] for part in variant.targets]
         table = replace(table, targets=np.concatenate(targets, axis=1))
+        if not variant.radar:
+            table = table.without_s1().take(np.flatnonzero(table.s2_count))
+            told = [table.targets[:, : made.targets.shape[1]], year_curves(table), month_means(table)]
+            table = replace(table, targets=np.concatenate(told, axis=1))
         before = _seconds()
         _run(variant, table if variant.shuffled else InOrder(table, kind[chosen]), _file(options.out, name), options)
         spent = round(_seconds() - before)
@@ -255,16 +260,6 @@ class InOrder:
         return self.sorted.take(self.back[np.asarray(pixels, dtype=np.int64)])
 
 
-def _without_radar(series: Series) -> Series:
-    return replace(
-        series,
-        s1=series.s1[:0],
-        s1_day=series.s1_day[:0],
-        s1_descending=series.s1_descending[:0],
-        s1_offsets=np.zeros_like(series.s1_offsets),
-    )
-
-
 def _seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -287,8 +282,8 @@ def _judge(names: list[str], options: argparse.Namespace) -> None:
         amounts = SHOWN.get(held.name, SHOWN["*"])
         metric = "rmse" if held.name in SHOWN else "macro_f1"
         seen = {
-            name: _without_radar(held.labelled.series)
-            if name in VARIANTS and not VARIANTS[name].objective.radar
+            name: held.labelled.series.without_s1()
+            if name in VARIANTS and not VARIANTS[name].radar
             else held.labelled.series
             for name in names
         }

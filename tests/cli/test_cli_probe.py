@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from evaluate_made import rows_of, write_table
 import tessera
 from tessera.base import InputError
 from tessera.cli._probe import probe_of, tell_best
-from tessera.cubes import S1_BANDS
 from tessera.models import open_checkpoint
 from tessera.pretrain import ProbeSource, parse_config
 
@@ -60,10 +58,6 @@ def write(folder: Path, probe: str = PROBE, text: str = TEXT) -> Path:
     return folder / "run.toml"
 
 
-def without_radar(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    return {name: column for name, column in rows.items() if name not in (*S1_BANDS, "orbit")}
-
-
 def log_of(folder: Path) -> list[dict[str, Any]]:
     log: list[dict[str, Any]] = json.loads((folder / "tiny.safetensors.json").read_text())["log"]
     return log
@@ -101,36 +95,17 @@ def test_the_log_holds_what_evaluate_says_and_the_weights_are_the_same(run: Run,
 def test_numbers_during_a_distillation(run: Run, folder: Path) -> None:
     rows = rows_of(60, label=lambda pixel: 8 + pixel * 7 % 24 / 10)
     write_table(folder / "plots.parquet", rows)
-    write_table(folder / "optical.parquet", without_radar(rows))
-    teacher = '[teacher]\ncheckpoint = "bundled-nano"\n[lesson]\nprefixes = [8]\nradar = false\n'
+    teacher = '[teacher]\ncheckpoint = "bundled-nano"\n[lesson]\nprefixes = [8]\n'
     code, out, err = run("distill", write(folder, teacher + '[probe]\nlabels = "{folder}/plots.parquet"\n'))
     assert code == 0, err
     probed = [record for record in log_of(folder) if "probe_rmse" in record]
     assert [record["step"] for record in probed] == [2, 4, 6]
     asked: Any = {"heads": "linear", "labels": "10%", "draws": 5, "times": 1}
-    result = tessera.evaluate(folder / "tiny.safetensors", folder / "optical.parquet", **asked)
+    result = tessera.evaluate(folder / "tiny.safetensors", folder / "plots.parquet", **asked)
     last = {row["metric"]: row["mean"] for row in result.table()}
     assert (probed[-1]["probe_rmse"], probed[-1]["probe_r2"]) == (last["rmse"], last["r2"])
     assert f"step 6: probe RMSE {last['rmse']:.3f}, R2 {last['r2']:.3f}\n" in err
     assert f"probe RMSE: best {min(record['probe_rmse'] for record in probed):.3f} at step " in out
-
-
-def test_the_radar_of_labels_is_hidden_from_who_never_saw_any(folder: Path) -> None:
-    bundled = open_checkpoint(None)
-    rows = rows_of(36, label=lambda pixel: "abc"[pixel // 2 * 7 % 5 % 3])
-    # radar alone tells the classes
-    rows["VV"] = [
-        None if db is None else {"a": -15.0, "b": -11.0, "c": -7.0}[label]
-        for db, label in zip(rows["VV"], rows["label"], strict=True)
-    ]
-    source = ProbeSource(str(write_table(folder / "plots.parquet", rows)), amount="4/class")
-    alone = replace(source, labels=str(write_table(folder / "optical.parquet", without_radar(rows))))
-    seen, hidden, never = probe_of(source), probe_of(source, radar=False), probe_of(alone)
-    assert seen is not None
-    assert hidden is not None
-    assert never is not None
-    assert hidden(bundled) == never(bundled)
-    assert seen(bundled)["probe_macro_f1"] > hidden(bundled)["probe_macro_f1"] + 0.2
 
 
 def test_the_threads_of_training_are_left_as_they_are(folder: Path) -> None:

@@ -110,6 +110,9 @@ def test_targets_go_with_their_pixels() -> None:
     for wrong in (truths[1:], truths.astype(np.float64), truths[:, 0]):
         with pytest.raises(InputError, match=r"targets is float.*; expected float32 \(20, truths\)"):
             PixelSeries(**{**vars(series), "targets": wrong})
+    truths[[0, 4], 1] = np.inf, -np.inf
+    with pytest.raises(InputError, match=r"^2 targets are infinite; expected finite numbers, NaN where unknown$"):
+        PixelSeries(**{**vars(series), "targets": truths})
 
 
 def test_bad_tables_are_refused_in_one_line() -> None:
@@ -142,3 +145,13 @@ def test_the_digest_of_a_table_stays_what_it_was() -> None:
     known = PixelSeries(**{**vars(series), "targets": np.array([[0.5], [2.0]], dtype=np.float32)})
     assert series.digest() == "cd2fb7350f494f7fda9acc7f4b06524b93bb1713156fc42bbd847a0ec0491a4c"
     assert known.digest() == "b2a35c41c080f11b9ae738064f253e42ddfc146822d1843da75f3c60796a8677"
+
+
+def test_pixel_years_without_radar_keep_the_rest() -> None:
+    series = series_of_cube(make_cube(3), minimum=1)
+    bare = series.without_s1()
+    assert bare.s1_count.tolist() == [0] * len(series)
+    assert bare.s1.shape == (0, 2)
+    for name in ("s2", "s2_day", "s2_offsets", "targets"):
+        np.testing.assert_array_equal(getattr(bare, name), getattr(series, name))
+    np.testing.assert_array_equal(bare.take(np.array([1])).s2, series.take(np.array([1])).s2)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import tessera
 from tessera.base import InputError
-from tessera.evaluate import Labelled, cube_of, encode_series, vectors_of
+from tessera.cubes import cube_of
+from tessera.evaluate import Labelled, encode_series, vectors_of
 
 
 @given(st.integers(0, 10_000), st.integers(1, 30), st.integers(0, 12))

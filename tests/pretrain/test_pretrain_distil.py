@@ -10,12 +10,35 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from pretrain_tiny import TINY, make_series
 
 from tessera.base import InputError
-from tessera.encode import load_encoder
-from tessera.models import FAMILIES, STUDENT_SPEC, TEACHER_SPEC, Checkpoint, Shape, read_checkpoint, write_published
-from tessera.pretrain import Augment, Lesson, Pupil, Said, distil, embed_series, rounded, teach
+from tessera.cubes import cube_of
+from tessera.encode import encoder_of, load_encoder, sample_indices
+from tessera.models import (
+    FAMILIES,
+    STUDENT_SPEC,
+    TEACHER_SPEC,
+    Checkpoint,
+    Shape,
+    Statistics,
+    read_checkpoint,
+    write_published,
+)
+from tessera.pretrain import (
+    Augment,
+    Lesson,
+    PixelSeries,
+    Pupil,
+    Said,
+    concatenate,
+    distil,
+    embed_series,
+    rounded,
+    series_of_arrays,
+    teach,
+)
 from tessera.pretrain import teacher_cache as cache_module
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -100,10 +123,6 @@ def test_a_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path) -> N
 def test_views_without_radar_are_taught_too(tmp_path: Path) -> None:
     bare = learn(tmp_path / "a.safetensors", augment=Augment(no_radar=0.5, thin=0.5))
     assert bare.sha256 != learn(tmp_path / "b.safetensors").sha256
-    blind = learn(tmp_path / "c.safetensors", lesson=Lesson(prefixes=(4,), radar=False))
-    vectors = embed_series(blind, make_series(), radar=False)
-    assert np.isfinite(vectors).all()
-    assert not np.allclose(vectors, embed_series(blind, make_series()))
 
 
 def test_vectors_are_kept_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +148,92 @@ def test_vectors_are_kept_and_taken_up(tmp_path: Path, monkeypatch: pytest.Monke
     chosen = np.array([7, 3, 3])
     np.testing.assert_array_equal(taught.take(chosen).targets, expected[chosen].astype(np.float32))
     np.testing.assert_array_equal(taught.take(chosen).s2, series.take(chosen).s2)
+
+
+def patchy_series() -> PixelSeries:
+    """Pixels with few and with many observations, one without Sentinel-1, one without Sentinel-2; orbits mixed."""
+    rng = np.random.default_rng(8)
+    s2 = rng.integers(1, 9000, (40, 60, 10)).astype(np.uint16)
+    s1 = rng.integers(1, 9000, (40, 50, 2)).astype(np.int16)
+    seen = rng.random((40, 60)) < rng.random((40, 1))
+    s1[rng.random((40, 50)) > rng.random((40, 1))] = 0
+    s1[:4] = rng.integers(1, 9000, (4, 50, 2))
+    seen[:2], s1[2], seen[3], seen[4] = True, 0, False, True
+    days = np.sort(rng.integers(1, 367, 60)).astype(np.int16)
+    return series_of_arrays(s2, seen, days, s1, days[:50], rng.random(50) < 0.5)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_weights_of_every_family_teach_what_their_encoder_says(family: str, tmp_path: Path) -> None:
+    # of v1.1 the network makes more than is published
+    dims = 16 if family == "v1.1" else 24
+    given = untrained(family, dims)
+    series = patchy_series()
+    taught = teach(series, given)
+    assert taught.vectors.shape == (40, dims)
+    said = encoder_of(given).encode(cube_of(series))
+    step = said.scales[0][:, None]
+    assert (np.abs(taught.vectors - said.values()[0]) <= 0.51 * step + 2e-3).all()
+    lesson = Lesson(prefixes=(4,))
+    distil(
+        series.take(np.r_[:3, 4:40]),
+        TINY,
+        given,
+        lesson=lesson,
+        steps=2,
+        batch=16,
+        draws=4,
+        out=tmp_path / "pupil.safetensors",
+    )
+
+
+def untrained(family: str, dims: int) -> Checkpoint:
+    """A tiny network of 24 numbers, `dims` of them published."""
+    torch.manual_seed(4)
+    shape = Shape(latent_dim=4, num_layers=1, nhead=4, dim_feedforward=16, repr_dim=24)
+    spec = next(iter(FAMILIES[family].specs.values()))
+    tensors = dict(FAMILIES[family].build(shape, 0.0).state_dict())
+    return Checkpoint(shape, replace(spec, dims=dims, prefix_dims=(dims,)), tensors, family)
+
+
+def standard(values: Any, days: Any, statistics: Statistics) -> NDArray[np.float32]:
+    bands = (values - np.array(statistics.mean)) / (np.array(statistics.std) + 1e-9)
+    return np.column_stack([bands, days]).astype(np.float32)
+
+
+def test_a_teacher_reads_ascending_passes_first_in_any_order_of_the_table() -> None:
+    series, given = patchy_series(), replace(STUDENT_SPEC, dims=16, prefix_dims=(16,))
+    torch.manual_seed(6)
+    checkpoint = Checkpoint(TINY, given, dict(FAMILIES["v2-student"].build(TINY, 0.0).state_dict()), "tiny")
+    pixel = 0
+    rows = slice(series.s1_offsets[pixel], series.s1_offsets[pixel + 1])
+    falling = series.s1_descending[rows]
+    order = np.argsort(falling, kind="stable")
+    assert (order != np.arange(len(order))).any()
+    optical = series.s2[: series.s2_offsets[1]], series.s2_day[: series.s2_offsets[1]], given.s2
+    radar = series.s1[rows][order], series.s1_day[rows][order]
+    s2 = standard(*optical)
+    s1 = np.where(falling[order][:, None], standard(*radar, given.s1_desc), standard(*radar, given.s1_asc))
+    s2, s1 = (part[sample_indices("v2", given.sampling.bins, len(part))][None] for part in (s2, s1))
+    expected = encoder_of(checkpoint).encode_batch(s2, s1)[0]
+    np.testing.assert_allclose(embed_series(checkpoint, series)[pixel], expected, atol=2e-5)
+
+
+def test_a_pixel_year_without_observations_is_not_taught() -> None:
+    bare = series_of_arrays(
+        np.zeros((1, 1, 10), np.uint16), np.zeros((1, 1), np.bool_), np.array([5], np.int16),
+        np.zeros((1, 1, 2), np.int16), np.array([5], np.int16), np.array([False]),
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"1 pixel-years without any observation; expected at least one"):
+        teach(concatenate([make_series(), bare]), teacher())
+
+
+def test_vectors_that_do_not_fit_are_refused() -> None:
+    given = untrained("v1.1", 24)
+    last = max(key for key in given.tensors if key.startswith("dim_reducer"))
+    big = replace(given, tensors={**given.tensors, last: given.tensors[last] + 1e5})
+    with pytest.raises(InputError, match=r"v1.1 makes vectors with .*e\+0.; expected numbers that fit float16"):
+        teach(make_series(), big)
 
 
 def test_vectors_of_another_table_or_teacher_are_refused(tmp_path: Path) -> None:

@@ -53,20 +53,14 @@ class Probe:
         """Scores of its vectors as a store would hold them, int8 codes x scale; embedded on the CPU."""
         if self.labelled is None:
             return {}
-        from tessera.embeddings import ModelIdentity
-        from tessera.encode import Encoder
+        from tessera.encode import encoder_of
 
-        identity = ModelIdentity(checkpoint.name, checkpoint.sha256, checkpoint.spec.dims, checkpoint.spec.prefix_dims)
-        self.fresh = _scores(Encoder(checkpoint.network(), checkpoint.spec, identity), self.labelled, self.source)
+        self.fresh = _scores(encoder_of(checkpoint), self.labelled, self.source)
         return self.fresh
 
 
-def probe_of(source: ProbeSource | None, *, radar: bool = True) -> Probe | None:
+def probe_of(source: ProbeSource | None) -> Probe | None:
     """The probe that a configuration names, tried once on the numbers of observations before anything is trained.
-
-    Parameters
-    ----------
-    radar : False hides the labels' Sentinel-1 from an encoder that never sees any
 
     Raises
     ------
@@ -81,8 +75,6 @@ def probe_of(source: ProbeSource | None, *, radar: bool = True) -> Probe | None:
         parse_heads((source.head,))
         with shown(f"Reading {source.labels} for the probe"):
             labelled = read_pixel_years(source.labels, kind=source.kind)
-            if not radar:
-                labelled = _without_radar(labelled)
             usual = "10/class" if labelled.kind == "classification" else "10%"
             amounts = parse_amounts(str(usual if source.amount is None else source.amount), labelled.kind)
             if len(amounts) > 1:
@@ -150,13 +142,6 @@ def _counts(labelled: Labelled) -> np.ndarray[Any, Any]:
     counts = np.column_stack([labelled.series.s2_count, labelled.series.s1_count]).astype(np.float64)
     counts[counts.sum(axis=1) == 0] = np.nan
     return counts
-
-
-def _without_radar(labelled: Labelled) -> Labelled:
-    series = labelled.series
-    assert series is not None  # noqa: S101 - of a table of pixel-years
-    empty = {name: getattr(series, name)[:0] for name in ("s1", "s1_day", "s1_descending")}
-    return replace(labelled, series=replace(series, **empty, s1_offsets=np.zeros_like(series.s1_offsets)))
 
 
 def _words(found: dict[str, float]) -> list[tuple[str, str]]:

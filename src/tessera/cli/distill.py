@@ -31,7 +31,7 @@ def distill(
         raise InputError(f"{config} has no section [teacher]; expected one, or tessera pretrain {config}")
     settings = room.with_changes(settings, out=out, steps=steps)
     teacher = open_checkpoint(settings.teacher.checkpoint, settings.teacher.source)
-    probe = probe_of(settings.probe, radar=settings.lesson.radar)
+    probe = probe_of(settings.probe)
     table = table_of(settings.data)
     with (
         shown(f"{teacher.name} teaching, pixel-years", "pixel-years") as teaching,

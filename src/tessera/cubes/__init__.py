@@ -9,6 +9,7 @@ from .dpixel import export_dpixel, is_dpixel, open_dpixel
 from .geotiff import SCL_KEPT, export_geotiff, import_geotiff, is_geotiff
 from .picture import draw_cube
 from .series import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
+from .series_cube import cube_of
 from .spool import CubeSpool, open_spool, sweep_spool
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "check_array",
     "clear_counts",
     "concatenate",
+    "cube_of",
     "dates_of",
     "digest_of",
     "draw_cube",

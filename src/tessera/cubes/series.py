@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +69,9 @@ class PixelSeries:
             raise InputError(
                 f"targets is {self.targets.dtype} {self.targets.shape}; expected float32 ({len(self)}, truths)"
             )
+        endless = int(np.isinf(self.targets).sum())
+        if endless:
+            raise InputError(f"{endless} targets are infinite; expected finite numbers, NaN where unknown")
 
     def __len__(self) -> int:
         return len(self.s2_offsets) - 1
@@ -102,6 +105,11 @@ class PixelSeries:
             offsets1,
             self.targets.take(chosen, axis=0),
         )
+
+    def without_s1(self) -> PixelSeries:
+        """The same pixel-years as if Sentinel-1 had never passed; some may have no observation left."""
+        none = {name: getattr(self, name)[:0] for name in ("s1", "s1_day", "s1_descending")}
+        return replace(self, **none, s1_offsets=np.zeros_like(self.s1_offsets))
 
     def keep(self, minimum: int = MINIMUM) -> PixelSeries:
         """The pixel-years with at least `minimum` valid observations of each modality."""

@@ -2,7 +2,7 @@
 
 from .blocks import Block, plan_blocks
 from .draws import Draw
-from .encoder import Encoder, find_devices, load_encoder
+from .encoder import Encoder, encoder_of, find_devices, load_encoder
 from .job import Options
 from .sampling import RULES, sample_indices
 
@@ -12,6 +12,7 @@ __all__ = [
     "Draw",
     "Encoder",
     "Options",
+    "encoder_of",
     "find_devices",
     "load_encoder",
     "plan_blocks",

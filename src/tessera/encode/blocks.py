@@ -107,6 +107,16 @@ def embed_blocks(
         advance(finished)
 
 
+def embed_floats(runner: Runner, cube: PixelCube, options: Options) -> NDArray[np.float32]:
+    """(H, W, D) vectors before they are quantised, NaN where a pixel is not embedded."""
+    height, width = cube.shape
+    out = np.empty((height, width, options.dims), dtype=np.float32)
+    for job in ahead(_jobs(runner, cube, options, plan_blocks(cube))):
+        start, stop = job.rows
+        out[start:stop] = runner.floats(job, options).reshape(stop - start, width, -1)
+    return out
+
+
 def _reporter(before: int, job: Job, advance: Callable[[int], None]) -> Callable[[int], None]:
     pixels, tokens, entered = len(job.counts), max(1, job.tokens), 0
 

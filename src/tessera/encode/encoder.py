@@ -13,7 +13,7 @@ from tessera.base import InputError, require, sha256_hex, silent
 from tessera.cubes import PixelCube, parse_bands
 from tessera.embeddings import STREAMS, Embeddings, ModelIdentity
 
-from .blocks import embed_blocks, plan_blocks
+from .blocks import embed_blocks, embed_floats, plan_blocks
 from .draws import Draw
 from .job import Options
 from .sampling import RULES
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
-    from tessera.models import InputSpec, TwoBackbones
+    from tessera.models import Checkpoint, InputSpec, TwoBackbones
 
     from .blocks import Block, Rows
     from .run import Runner
@@ -189,9 +189,32 @@ class Encoder:
         InputError
             The cube's bands are in another order than the weights demand.
         """
+        self._check_bands(cube)
+        return embed_blocks(self._runner, cube, options, plan_blocks(cube) if groups is None else groups, advance)
+
+    def vectors(self, cube: PixelCube, *, draw: Draw | None = None) -> NDArray[np.float32]:
+        """Embed every pixel of a cube as `encode` does, and leave the vectors as the network made them.
+
+        Parameters
+        ----------
+        cube : in memory or on disk
+        draw : seed and repeats of v1.0's random choice of observations
+
+        Returns
+        -------
+        (H, W, D) float32; NaN for a pixel without any observation
+
+        Raises
+        ------
+        InputError
+            The cube's bands are in another order than the weights demand.
+        """
+        self._check_bands(cube)
+        return embed_floats(self._runner, cube, self.options(draw=draw))
+
+    def _check_bands(self, cube: PixelCube) -> None:
         parse_bands(cube.s2_bands, self.spec.s2_bands, "Sentinel-2")
         parse_bands(cube.s1_bands, self.spec.s1_bands, "Sentinel-1")
-        return embed_blocks(self._runner, cube, options, plan_blocks(cube) if groups is None else groups, advance)
 
     def assemble(self, cube: PixelCube, options: Options, blocks: Iterable[Block]) -> Embeddings:
         """The value of a cube's blocks put together."""
@@ -276,8 +299,11 @@ def load_encoder(
 
     where = parse_device(device)
     how = parse_precision(precision, where)
-    checkpoint = open_checkpoint(name_or_path, source)
-    identity = ModelIdentity(
-        checkpoint.name, checkpoint.sha256, checkpoint.spec.dims, prefix_dims=checkpoint.spec.prefix_dims
-    )
-    return Encoder(checkpoint.network(), checkpoint.spec, identity, str(where), how)
+    return encoder_of(open_checkpoint(name_or_path, source), str(where), how)
+
+
+def encoder_of(checkpoint: Checkpoint, device: str = "cpu", precision: str = "fp32") -> Encoder:
+    """The encoder of weights that are open, under their own name."""
+    spec = checkpoint.spec
+    identity = ModelIdentity(checkpoint.name, checkpoint.sha256, spec.dims, prefix_dims=spec.prefix_dims)
+    return Encoder(checkpoint.network(), spec, identity, device, precision)

@@ -86,6 +86,14 @@ class Runner:
         quantiser = self.spec.quantiser
         return quantise_on(self._mean(job, report)[:, : options.dims], quantiser.floor, quantiser.low)
 
+    @torch.inference_mode()
+    def floats(self, job: Job, options: Options) -> NDArray[np.float32]:
+        """Vectors (P, dims) of a block before they are quantised; NaN where a pixel is not embedded."""
+        out = np.full((len(job.counts), options.dims), np.nan, dtype=np.float32)
+        if len(job.kept):
+            out[job.kept] = self._mean(job, lambda _: None)[:, : options.dims].cpu().numpy()
+        return out
+
     def finish(
         self, job: Job, options: Options, started: tuple[Tensor, Tensor] | None
     ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

@@ -18,7 +18,7 @@ from .plan import Fold, Plan, make_plan, spatial_blocks
 from .result import Evaluation, Outcome
 from .run import evaluate
 from .scoring import CLASS_METRICS, NUMBER_METRICS
-from .vectors import cube_of, encode_series, vectors_of
+from .vectors import encode_series, vectors_of
 
 __all__ = [
     "CLASS_METRICS",
@@ -31,7 +31,6 @@ __all__ = [
     "Outcome",
     "Plan",
     "Series",
-    "cube_of",
     "encode_series",
     "evaluate",
     "make_plan",

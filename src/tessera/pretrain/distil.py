@@ -8,6 +8,7 @@ distance.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,7 +52,6 @@ class Lesson:
     cosine, squared : weights; squares are of the teacher's coordinates standardised over the table
     quantise_from : step from which vectors are rounded as the codes will be, None for never
     quantise_per : one scale a "pixel", as at inference, or a "tensor"
-    radar : False shows the student no Sentinel-1 at all
     """
 
     prefixes: tuple[int, ...] = PREFIXES
@@ -59,10 +59,10 @@ class Lesson:
     squared: float = 1.0
     quantise_from: int | None = None
     quantise_per: str = "pixel"
-    radar: bool = True
 
     def __post_init__(self) -> None:
-        if not (self.cosine >= 0 and self.squared >= 0) or self.cosine == self.squared == 0:
+        weights = (self.cosine, self.squared)
+        if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
             raise InputError(f"weights {self.cosine} and {self.squared}; expected 0 or more, and not both 0")
         if self.quantise_per not in PER:
             raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
@@ -77,7 +77,7 @@ class Said(NamedTuple):
 
     Attributes
     ----------
-    vectors : (B, D), NaN where a pixel-year has none
+    vectors : (B, D)
     quantised : whether the student's vectors are rounded in this step
     """
 
@@ -136,7 +136,7 @@ class _PupilTask:
             torch.stack([torch.from_numpy(getattr(view, name)) for view in (batch.first, batch.second)])
             for name in ("s2", "s1")
         )
-        return s2, s1 if self.lesson.radar else torch.zeros_like(s1)
+        return s2, s1
 
     def truths(self, batches: Sequence[Batch], step: int) -> Said:
         since = self.lesson.quantise_from
@@ -170,7 +170,7 @@ def distil(
     ----------
     table : pixel-years, each with at least one observation
     shape : sizes of the student
-    teacher : weights of a v2 student or teacher
+    teacher : weights of any family; v1.0 draws its observations with seed 0
     steps, batch, plan : the fields of `Plan`
     out : the safetensors file; its stem is the name of the checkpoint; states and the log stand beside it
     lesson : what is minimised
@@ -194,7 +194,7 @@ def distil(
     spec = spec_of(STUDENT, shape, lesson.prefixes)
     about = {**asdict(shape), "lesson": plain(lesson), "augment": plain(augment), "teacher": teacher.sha256}
     fabric = machine.start()
-    taught = teach(table, teacher, cache, progress=teaching)
+    taught = teach(table, teacher, cache, device=str(fabric.device), progress=teaching)
     with torch.random.fork_rng(devices=gpus_of(fabric)):
         torch.manual_seed(settings.seed)
         student = FAMILIES[STUDENT].build(shape, settings.dropout)

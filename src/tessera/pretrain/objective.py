@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,7 +47,6 @@ class Objective:
     recall_weight : of the Huber loss with which a linear head tells from a vector what its view saw: `RECALLED` numbers
     quantise_from : step from which vectors are rounded as the codes will be, None for never
     quantise_per : one scale a "pixel", as at inference, or a "tensor", as the published run had
-    radar : False shows the network no Sentinel-1 at all
     """
 
     loss: str = "barlow"
@@ -62,7 +62,6 @@ class Objective:
     recall_weight: float = 0.0
     quantise_from: int | None = None
     quantise_per: str = "pixel"
-    radar: bool = True
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -70,10 +69,12 @@ class Objective:
         if self.quantise_per not in PER:
             raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
         for name in ("weight", "mix", "off_diagonal", "targets_weight", "targets_hidden", "recall_weight"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 or more")
         if self.weight == self.targets_weight == self.recall_weight == 0:
             raise InputError("weight, targets_weight and recall_weight are 0; expected something to minimise")
+        if self.targets_hidden and not self.targets_weight:
+            raise InputError(f"targets_hidden {self.targets_hidden} without targets_weight; expected both, or neither")
         if self.width < 1 or self.layers < 1:
             raise InputError(f"a projector of {self.layers} layers, {self.width} wide; expected at least 1")
         if (self.quantise_from or 0) < 0 or any(size < 1 for size in self.prefixes):

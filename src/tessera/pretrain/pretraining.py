@@ -49,7 +49,7 @@ class _TwinTask:
             if self.objective.mixes:
                 seen.append(batch.alpha * first + (1 - batch.alpha) * second[torch.from_numpy(batch.order)])
             views.append(torch.stack(seen))
-        return views[0], views[1] if self.objective.radar else torch.zeros_like(views[1])
+        return views[0], views[1]
 
     def truths(self, batches: Sequence[Batch], step: int) -> Truths:
         since = self.objective.quantise_from

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, TesseraError, file_lock, read_json, silent, write_atomic
+from tessera.encode import encoder_of
 
-from .embed import embed_series
+from .embed import embed_with
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
     from tessera.cubes import PixelSeries
+    from tessera.encode import Encoder
     from tessera.models import Checkpoint
 
     from .views import Table
@@ -62,25 +64,40 @@ class Taught:
 
 
 def teach(
-    table: Table, teacher: Checkpoint, folder: str | Path | None = None, *, progress: Progress = silent
+    table: Table,
+    teacher: Checkpoint,
+    folder: str | Path | None = None,
+    *,
+    device: str = "cpu",
+    progress: Progress = silent,
 ) -> Taught:
     """Embed every pixel-year with the teacher, by its own rules and from all of its observations.
 
     Vectors are float16. With `folder` they are kept there; a run that is interrupted goes on where it was, and the same
     table and teacher are not embedded again. Several processes may call it together: one works at a time.
 
+    Parameters
+    ----------
+    table : pixel-years, each with at least one observation
+    teacher : weights of any family; v1.0 draws its observations with seed 0
+    folder : where vectors are kept; in memory alone where left out
+    device : where the teacher computes
+    progress : called with pixel-years done and their total
+
     Raises
     ------
     InputError
-        The folder holds vectors of another table or teacher.
+        The folder holds vectors of another table or teacher, a pixel-year has no observation, or vectors do not fit
+        into float16.
     TesseraError
         It cannot be written.
     """
     rows, dims = len(table), teacher.spec.dims
+    encoder = encoder_of(teacher, device)
     if folder is None:
         vectors: NDArray[np.float16] = np.empty((rows, dims), dtype=np.float16)
         for first in range(0, rows, STRIDE):
-            _fill(vectors, table, teacher, first)
+            _fill(vectors, table, encoder, first)
             progress(min(first + STRIDE, rows), rows)
         return Taught(table, vectors, teacher.sha256)
     place = Path(folder)
@@ -88,14 +105,14 @@ def teach(
     about |= {"rows": rows, "dims": dims, "dtype": "float16"}
     try:
         with file_lock(place / ".lock"):
-            vectors = _kept(place, about, table, teacher, progress)
+            vectors = _kept(place, about, table, encoder, progress)
     except OSError as error:
         raise TesseraError(f"teacher's vectors in {place}: {error.strerror or error}; run again to go on") from None
     return Taught(table, vectors, teacher.sha256)
 
 
 def _kept(
-    place: Path, about: dict[str, Any], table: Table, teacher: Checkpoint, progress: Progress
+    place: Path, about: dict[str, Any], table: Table, encoder: Encoder, progress: Progress
 ) -> NDArray[np.float16]:
     mark, file = place / "vectors.json", place / "vectors.f16"
     done = 0
@@ -120,7 +137,7 @@ def _kept(
         write_atomic(mark, json.dumps(about | {"done": 0}).encode())
     vectors: NDArray[np.float16] = np.memmap(file, dtype="<f2", mode="r+" if done < rows else "r", shape=(rows, dims))
     for first in range(done, rows, STRIDE):
-        _fill(vectors, table, teacher, first)
+        _fill(vectors, table, encoder, first)
         handle = os.open(file, os.O_RDONLY)
         try:
             vectors.flush()  # type: ignore[attr-defined]
@@ -132,6 +149,13 @@ def _kept(
     return vectors
 
 
-def _fill(vectors: NDArray[Any], table: Table, teacher: Checkpoint, first: int) -> None:
+def _fill(vectors: NDArray[Any], table: Table, encoder: Encoder, first: int) -> None:
     last = min(first + STRIDE, len(table))
-    vectors[first:last] = embed_series(teacher, table.take(np.arange(first, last)))
+    made = embed_with(encoder, table.take(np.arange(first, last)))
+    blank = int(np.isnan(made).all(axis=1).sum())
+    if blank:
+        raise InputError(f"{blank} pixel-years without any observation; expected at least one of either modality")
+    largest = float(np.abs(made).max())
+    if not largest <= float(np.finfo(np.float16).max):
+        raise InputError(f"{encoder.identity.name} makes vectors with {largest:.3g}; expected numbers that fit float16")
+    vectors[first:last] = made
