@@ -17,16 +17,36 @@ from tessera.pretrain import Batch, Batches, Machine, Objective, View
 from tessera.pretrain.loop import Run
 
 CPU64 = Machine(accelerator="cpu", precision="fp64")
+SHARDED = replace(CPU64, sharded=True)
 CPU32 = Machine(accelerator="cpu")
 CASES: dict[str, dict[str, Any]] = {
     "gathered": {"objective": Objective(gather=True, width=24, prefixes=(4,), quantise_from=2), "machine": CPU64},
     "local": {"objective": Objective(width=24), "machine": CPU64},
     "vicreg": {"objective": Objective(loss="vicreg", gather=True, width=24), "machine": CPU64},
     "float32": {"objective": Objective(gather=True, width=24), "machine": CPU32, "dropout": 0.0},
-    "sharded": {"objective": Objective(gather=True, width=24), "machine": replace(CPU64, sharded=True)},
+    "sharded": {"objective": Objective(gather=True, width=24), "machine": SHARDED},
+    "crossed": {
+        "objective": Objective(gather=True, width=24),
+        "machine": replace(CPU64, sharded=True),
+        "save_every": 2,
+    },
     "saved": {"objective": Objective(gather=True, width=24), "machine": CPU64, "steps": 9, "save_every": 3},
 }
 """Six steps each, or one; two parts of eight pixel-years a step."""
+
+
+PLAIN = {"machine": CPU64, "accumulate": 2}
+"""What makes one process train as two that are sharded."""
+
+
+class StoppedError(Exception):
+    """What a run that is stopped raises here."""
+
+
+def stop(done: int, total: int) -> None:
+    """Progress that ends a run after its third step."""
+    if done == 3:
+        raise StoppedError
 
 
 def run_case(name: str, folder: Path, **changed: Any) -> None:

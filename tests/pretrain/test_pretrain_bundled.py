@@ -14,7 +14,7 @@ import torch
 from tessera.cubes import S2_BANDS
 from tessera.encode import load_encoder
 from tessera.models import STUDENT_SPEC, bundled_path, read_checkpoint
-from tessera.pretrain import draw_view, rankme, step_generator
+from tessera.pretrain import draw_views, rankme
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -45,7 +45,7 @@ def test_bundled_file_is_small_named_and_without_prefixes() -> None:
 def test_bundled_vectors_have_not_collapsed(tool: Any) -> None:
     place = tool.held_out(tool.HELD_OUT[0])
     chosen = np.arange(0, len(place.series), 4)
-    view = draw_view(place.series, chosen, 24, STUDENT_SPEC, step_generator(0, 0))
+    view = draw_views(place.series, chosen, 24, STUDENT_SPEC, seed=0, epoch=0)[0]
     vectors = load_encoder(None).encode_batch(view.s2, view.s1)
     assert np.isfinite(vectors).all()
     assert rankme(torch.from_numpy(vectors)) > 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pretrain_ranks import CASES, Merged, run_case
+from pretrain_ranks import CASES, PLAIN, Merged, StoppedError, run_case, stop
 
 from tessera.base import InputError
 from tessera.models import read_checkpoint
@@ -38,6 +39,8 @@ def torchrun(*args: object) -> subprocess.CompletedProcess[str]:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case, trained by two processes in one launch."""
     folder = tmp_path_factory.mktemp("two")
+    with pytest.raises(StoppedError):
+        run_case("crossed", folder, progress=stop, **PLAIN)
     done = torchrun(folder, *CASES)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
@@ -105,6 +108,22 @@ def test_a_sharded_run_trains_as_one(two: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(theirs.tensors[key], tensor, rtol=1e-6, atol=1e-7)
 
 
+def test_a_plain_state_goes_on_sharded_and_back(two: Path, tmp_path: Path) -> None:
+    whole, back = tmp_path / "whole", tmp_path / "back"
+    run_case("crossed", whole, **PLAIN)
+    # one plain process made the first two steps of this, two sharded ones the others
+    assert apart(state(two, "crossed"), state(whole, "crossed"), "encoder") < 1e-9
+    back.mkdir()
+    shutil.copy(two / "crossed.safetensors.state.before", back / "crossed.safetensors.state")
+    seen: list[int] = []
+    run_case("crossed", back, progress=lambda done, total: seen.append(done), **PLAIN)
+    assert seen == [4, 5, 6]
+    assert apart(state(back, "crossed"), state(whole, "crossed"), "encoder") < 1e-9
+    for key, value in state(whole, "crossed")["optimiser"]["state"].items():
+        for part, expected in value.items():
+            torch.testing.assert_close(state(back, "crossed")["optimiser"]["state"][key][part], expected)
+
+
 def test_a_lost_process_ends_the_run_and_the_next_goes_on(two: Path, tmp_path: Path) -> None:
     lost = torchrun(tmp_path, "die")
     assert lost.returncode != 0
@@ -119,6 +138,7 @@ def test_machines_that_are_none() -> None:
         ({"accelerator": "tpu"}, r"accelerator 'tpu'; expected auto, cpu, cuda"),
         ({"precision": "fp16"}, r"precision 'fp16'; expected fp32, bf16, fp64"),
         ({"timeout": 0.0}, r"timeout of 0.0 minutes; expected more than 0"),
+        ({"timeout": float("inf")}, r"timeout of inf minutes; expected more than 0"),
     ):
         with pytest.raises(InputError, match=said):
             Machine(**given)
@@ -133,3 +153,5 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_parts_that_do_not_cut_the_batch(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a batch of 16 in 3 parts"):
         run_case("gathered", tmp_path, accumulate=3)
+    with pytest.raises(InputError, match=r"a batch of 16 in 16 parts; expected at least 2 pixel-years a part"):
+        run_case("gathered", tmp_path, accumulate=16)

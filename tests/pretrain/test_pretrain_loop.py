@@ -15,11 +15,11 @@ import pytest
 import torch
 from pretrain_tiny import TINY, make_series, train
 
-from tessera.base import InputError, Progress
+from tessera.base import InputError, Progress, TesseraError
+from tessera.cubes import cube_of
 from tessera.encode import load_encoder
-from tessera.evaluate import cube_of
 from tessera.models import STUDENT_SPEC, Checkpoint, Student, read_checkpoint, write_checkpoint
-from tessera.pretrain import Machine, embed_series, rankme, series_of_arrays, series_of_cube
+from tessera.pretrain import Machine, Objective, embed_series, rankme, series_of_arrays, series_of_cube
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -45,14 +45,17 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(tmp_path: Path) ->
         assert not path.exists()
     seen: list[int] = []
     train(path, progress=lambda done, total: seen.append(done))
-    assert seen == list(range(11, 25))
+    assert seen == list(range(10, 25))
     names = [tmp_path / folder / "tiny.safetensors" for folder in ("whole", "parts")]
     for suffix in ("", ".json"):
         first, second = (Path(f"{name}{suffix}").read_bytes() for name in names)
         assert first == second
     states = [torch.load(f"{name}.state", weights_only=True) for name in names]
-    for part in ("encoder", "objective", "optimiser"):
+    for part in ("encoder", "objective"):
         torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
+    held = [state["optimiser"] for state in states]
+    torch.testing.assert_close(held[0]["state"], held[1]["state"], rtol=0, atol=0)
+    assert held[0]["param_groups"] == held[1]["param_groups"]
     assert read_checkpoint(path).sha256 == whole.sha256
     assert train(path).sha256 == whole.sha256
 
@@ -82,11 +85,43 @@ def test_other_settings_or_data_do_not_take_up_a_state(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is of a run with seed 3407; expected 1"):
         train(path, steps=2, seed=1)
     torch.save({"format": "another"}, f"{path}.state")
-    with pytest.raises(InputError, match=r"is no state of a run; expected the format tessera-pretrain-2"):
+    with pytest.raises(InputError, match=r"is no state of a run; expected the format tessera-pretrain-3"):
         train(path, steps=2)
     Path(f"{path}.state").write_bytes(b"PK nonsense")
     with pytest.raises(InputError, match=r"cannot be read as the state of a run"):
         train(path, steps=2)
+
+
+def test_a_finished_file_without_its_state_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    path.write_bytes(b"weights of somebody")
+    with pytest.raises(InputError, match=r"tiny.safetensors exists and no state of its run beside it; expected anothe"):
+        train(path)
+    assert path.read_bytes() == b"weights of somebody"
+
+
+def test_a_log_is_made_good_when_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    train(path, steps=6)
+    log = Path(f"{path}.json")
+    expected = log.read_bytes()
+    # as a kill right after the last state leaves it
+    log.unlink()
+    path.unlink()
+    train(path, steps=6)
+    assert log.read_bytes() == expected
+    log.write_text("{}")
+    train(path, steps=6)
+    assert log.read_bytes() == expected
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_first_step(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    seen: list[int] = []
+    with pytest.raises(TesseraError, match=r"file cannot be written: File exists") as caught:
+        train(tmp_path / "file" / "tiny.safetensors", progress=lambda done, total: seen.append(done))
+    assert seen == []
+    assert "\n" not in str(caught.value)
 
 
 def test_training_lowers_the_loss_and_tells_the_kinds_apart(tmp_path: Path) -> None:
@@ -112,10 +147,17 @@ def test_training_lowers_the_loss_and_tells_the_kinds_apart(tmp_path: Path) -> N
     assert (nearest == kinds).mean() > 0.9
 
 
-def test_bfloat16_also_trains(tmp_path: Path) -> None:
-    full, half = (train(tmp_path / f"{kind}.safetensors", machine=Machine(precision=kind)) for kind in ("fp32", "bf16"))
-    assert all(tensor.dtype == torch.float32 for tensor in half.tensors.values())
-    assert full.sha256 != half.sha256
+def test_bfloat16_trains_to_nearly_the_same(tmp_path: Path) -> None:
+    losses, checkpoints = {}, {}
+    for kind in ("fp32", "bf16"):
+        path = tmp_path / f"{kind}.safetensors"
+        # not Barlow Twins: whitening the vectors of a fresh network, nearly all alike, magnifies their rounding
+        told = Objective(weight=0, recall_weight=1.0)
+        checkpoints[kind] = train(path, machine=Machine(precision=kind), objective=told, dropout=0.0)
+        losses[kind] = [record["loss"] for record in json.loads(Path(f"{path}.json").read_text())["log"]]
+    assert all(tensor.dtype == torch.float32 for tensor in checkpoints["bf16"].tensors.values())
+    assert losses["fp32"] != losses["bf16"]
+    np.testing.assert_allclose(losses["bf16"], losses["fp32"], rtol=0.03)
 
 
 def test_the_random_numbers_of_the_caller_are_left_alone(tmp_path: Path) -> None:
@@ -139,7 +181,7 @@ def test_a_state_with_code_in_it_is_not_run(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return Path.touch, (ran,)  # type: ignore[return-value]
 
-    torch.save({"format": "tessera-pretrain-2", "run": Bomb()}, tmp_path / "tiny.safetensors.state")
+    torch.save({"format": "tessera-pretrain-3", "run": Bomb()}, tmp_path / "tiny.safetensors.state")
     with pytest.raises(InputError, match=r"cannot be read as the state of a run"):
         train(tmp_path / "tiny.safetensors")
     assert not ran.exists()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tessera.base import InputError
+from tessera.base import InputError, TesseraError
 from tessera.models import STUDENT_SPEC, Quantiser
 from tessera.pretrain import (
     Objective,
@@ -34,6 +34,7 @@ from tessera.pretrain.losses import squared_norm
 from tessera.pretrain.objective import RECALLED
 from tessera.pretrain.projector import BatchNorm
 from tessera.pretrain.ranks import Ranks
+from tessera.pretrain.watch import collapsed
 
 
 def batch(seed: int, rows: int = 9, width: int = 5) -> np.ndarray:
@@ -299,3 +300,15 @@ def test_switches_take_parts_away() -> None:
 def test_senseless_objectives(given: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):
         Objective(**given)  # type: ignore[arg-type]
+
+
+def test_rank_of_vectors_that_are_not_finite_and_of_few() -> None:
+    vectors = torch.randn(8, 4, generator=torch.Generator().manual_seed(1))
+    assert rankme(vectors) > 0.5
+    assert rankme(vectors[:1]) == pytest.approx(0.0, abs=1e-9)
+    vectors[3, 2] = math.inf
+    assert math.isnan(rankme(vectors))
+    with pytest.raises(
+        TesseraError, match=r"^step 4: the vectors are not finite, RankMe nan; expected finite"
+    ):
+        collapsed(4, rankme(vectors))

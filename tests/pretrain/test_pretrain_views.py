@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError
 from tessera.models import STUDENT_SPEC, Shape, Student
-from tessera.pretrain import PixelSeries, draw_view, pixels_of_step, series_of_arrays, step_generator
+from tessera.pretrain import PixelSeries, series_of_arrays
 from tessera.pretrain._random import key_of, keys_of
 from tessera.pretrain._stream import Stream
 from tessera.pretrain.augment import HAZE, Augment, clear, in_window, monthly, observation_keys, thinned, without
@@ -46,7 +46,7 @@ def test_views_hold_valid_observations_by_their_own_statistics(
 ) -> None:
     series = make_series(counts, seed)
     pixels = np.random.default_rng(seed).integers(0, len(series), 5)
-    view = draw_view(series, pixels, draws, STUDENT_SPEC, step_generator(seed, 3))
+    view = pair(series, draws, pixels, seed=seed)[seed % 2]
     assert view.s2.shape == (5, draws, 11)
     assert view.s1.shape == (5, draws, 3)
     assert view.s2.dtype == view.s1.dtype == np.float32
@@ -66,59 +66,9 @@ def _all_in(tokens: np.ndarray, allowed: np.ndarray) -> None:
     assert distance.min(axis=1).max() < 1e-4
 
 
-def test_draws_are_uniform_over_all_valid_observations() -> None:
-    series = make_series([(7, 4, 2), (3, 0, 5)])
-    pixels = np.repeat([0, 1], 4000)
-    view = draw_view(series, pixels, 10, STUDENT_SPEC, step_generator(11, 0))
-    for tokens, pixel, expected in (
-        (view.s2, 0, 7),
-        (view.s2, 1, 3),
-        (view.s1, 0, 6),
-        (view.s1, 1, 5),
-    ):
-        drawn = tokens[pixels == pixel].reshape(40_000, -1)
-        _, counts = np.unique(drawn, axis=0, return_counts=True)
-        assert len(counts) == expected
-        # chi-squared of at most 6 degrees of freedom: above 22.5 once in a thousand
-        mean = 40_000 / expected
-        assert ((counts - mean) ** 2 / mean).sum() < 22.5
-
-
-def test_views_differ_and_repeat_with_the_seed_and_the_step() -> None:
-    series = make_series([(9, 9, 9)] * 4)
-    pixels = np.arange(4)
-
-    def two(seed: int, step: int) -> list[np.ndarray]:
-        generator = step_generator(seed, step)
-        return [draw_view(series, pixels, 8, STUDENT_SPEC, generator).s2 for _ in range(2)]
-
-    first = two(1, 5)
-    assert not np.array_equal(first[0], first[1])
-    np.testing.assert_array_equal(first, two(1, 5))
-    assert not np.array_equal(first, two(1, 6))
-    assert not np.array_equal(first, two(2, 5))
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(2, 40), st.integers(1, 10), st.integers(0, 99))
-def test_every_epoch_sees_a_pixel_at_most_once(n: int, batch: int, seed: int) -> None:
-    batch = min(n, batch)
-    steps = n // batch
-    for epoch in range(2):
-        seen = [pixels_of_step(n, batch, seed, epoch * steps + step) for step in range(steps)]
-        assert all(len(part) == batch for part in seen)
-        assert len(np.unique(np.concatenate(seen))) == steps * batch
-        assert 0 <= np.min(seen) <= np.max(seen) < n
-
-
 def test_what_cannot_be_drawn_is_refused_in_one_line() -> None:
-    series = make_series([(3, 2, 0), (3, 0, 0)])
-    with pytest.raises(InputError, match=r"1 pixels without a valid Sentinel-1 observation; expected at least one"):
-        draw_view(series, np.array([0, 1]), 4, STUDENT_SPEC, step_generator(0, 0))
     with pytest.raises(InputError, match=r"views of 0 draws; expected at least 1"):
-        draw_view(series, np.array([0]), 0, STUDENT_SPEC, step_generator(0, 0))
-    with pytest.raises(InputError, match=r"3 pixel-years for a batch of 4; expected"):
-        pixels_of_step(3, 4, 0, 0)
+        draw_views(make_series([(3, 2, 0)]), np.array([0]), 0, STUDENT_SPEC, seed=0, epoch=0)
 
 
 def pair(series: PixelSeries, draws: int = 8, pixels: np.ndarray | None = None, **changed: object) -> list[View]:

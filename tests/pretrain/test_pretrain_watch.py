@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import resource
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +18,7 @@ import pytest
 import torch
 from pretrain_tiny import train
 
-from tessera.base import TesseraError
+from tessera.base import InputError, TesseraError
 from tessera.models import read_checkpoint
 from tessera.pretrain import Batch, Batches, Machine, Objective, View, plan
 from tessera.pretrain import loop as loop_module
@@ -102,32 +105,80 @@ def test_a_full_disk_leaves_the_state_before(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*.part"))
     seen: list[int] = []
     again = train(path, progress=lambda done, total: seen.append(done))
-    assert seen[0] == 6
+    assert seen[0] == 5
     assert again.sha256 == train(tmp_path / "whole" / "tiny.safetensors").sha256
 
 
-def test_no_space_for_the_log_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, data: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-    monkeypatch.setattr(state_module, "write_atomic", full)
-    with pytest.raises(TesseraError, match=r"^step 5: .* No space left on device; the one before it is whole"):
-        train(tmp_path / "tiny.safetensors")
-
-
-def test_a_damaged_state_falls_back_to_the_one_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("module", "said"), [(state_module, "the state could not be written"), (loop_module, "json")])
+def test_no_space_for_a_state_or_the_log_is_told(
+    module: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "tiny.safetensors"
-    whole = train(path)
-    assert torch.load(f"{path}.state.before", weights_only=True)["step"] == 20
-    raw = Path(f"{path}.state").read_bytes()
-    Path(f"{path}.state").write_bytes(raw[: len(raw) // 2])
+
+    def full(target: Path, data: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    def fill(done: int, total: int) -> None:
+        if done == 8:
+            monkeypatch.setattr(module, "write_atomic", full)
+
+    with pytest.raises(TesseraError, match=rf"{said}.* No space left on device") as caught:
+        train(path, progress=fill)
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    assert train(path).sha256 == train(tmp_path / "whole.safetensors").sha256
+
+
+def cut(raw: bytes) -> bytes:
+    return raw[: len(raw) // 2]
+
+
+def flipped(raw: bytes) -> bytes:
+    """One bit in the middle of the largest tensor."""
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        part = max(archive.infolist(), key=lambda part: part.file_size)
+        body = archive.read(part)
+    place = raw.index(body) + len(body) // 2
+    return raw[:place] + bytes([raw[place] ^ 4]) + raw[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut, flipped, lambda raw: b"", lambda raw: b"PK nonsense"])
+def test_a_damaged_state_falls_back_to_the_one_before(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    whole = train(path, steps=12)
+    assert torch.load(f"{path}.state.before", weights_only=True)["step"] == 10
+    state = Path(f"{path}.state")
+    state.write_bytes(damage(state.read_bytes()))
     path.unlink()
     seen: list[int] = []
-    assert train(path, progress=lambda done, total: seen.append(done)).sha256 == whole.sha256
-    assert seen == [21, 22, 23, 24]
+    assert train(path, steps=12, progress=lambda done, total: seen.append(done)).sha256 == whole.sha256
+    assert seen == [10, 11, 12]
     # between two renames only the one before is there
-    Path(f"{path}.state").unlink()
-    assert train(path).sha256 == whole.sha256
+    state.unlink()
+    assert train(path, steps=12).sha256 == whole.sha256
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("step", 13, r"is the state of step 13; expected 0 to 12"),
+        ("step", "5", r"is the state of step 5; expected 0 to 12"),
+        ("log", [{"step": 40}], r"has a log that is none; expected records of numbers of steps up to 12"),
+        ("log", {"step": 4}, r"has a log that is none"),
+        ("encoder", {}, r"does not fit the networks of its run: Error\(s\) in loading"),
+        ("encoder", [1, 2], r"does not fit the networks of its run"),
+        ("optimiser", {"state": {"nobody": {}}}, r"does not fit the networks of its run: 'nobody'"),
+        ("optimiser", None, r"does not fit the networks of its run"),
+    ],
+)
+def test_a_state_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path, key: str, value: Any, said: str) -> None:
+    path = tmp_path / "tiny.safetensors"
+    train(path, steps=12)
+    content = torch.load(f"{path}.state", weights_only=True)
+    torch.save(content | {key: value}, f"{path}.state")
+    with pytest.raises(InputError, match=said) as caught:
+        train(path, steps=12)
+    assert "\n" not in str(caught.value)
 
 
 def test_lost_processes_are_named_and_other_errors_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from .projector import Projector
 from .quantise import rounded
 from .ranks import Ranks
 from .teacher_cache import Taught, teach
-from .views import DRAWS, View, draw_view, pixels_of_step, recall, step_generator
+from .views import DRAWS, View, draw_views, recall
 from .year import ORDERS, month_means, year_curves
 
 __all__ = [
@@ -63,7 +63,7 @@ __all__ = [
     "concatenate",
     "correlation",
     "distil",
-    "draw_view",
+    "draw_views",
     "embed_series",
     "learning_rate",
     "mix_term",
@@ -71,7 +71,6 @@ __all__ = [
     "open_blocks",
     "parse_config",
     "permute",
-    "pixels_of_step",
     "pretrain",
     "rankme",
     "recall",
@@ -79,7 +78,6 @@ __all__ = [
     "rounded",
     "series_of_arrays",
     "series_of_cube",
-    "step_generator",
     "teach",
     "vicreg",
     "whiten",

@@ -23,42 +23,57 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
 
+    Part = PixelSeries | Callable[[], PixelSeries] | tuple[str, Callable[[], PixelSeries]]
+    """A table, a function that makes one, or the name of a table and that function."""
+
 _CHUNK, _LEAST = 4096, 16
 """Records that are packed or written at a time, and the fewest that are sorted at a time."""
 
 
 def spool_parts(
-    parts: Iterable[PixelSeries | Callable[[], PixelSeries]],
+    parts: Iterable[Part],
     folder: Path,
     layout: Layout,
     seed: int,
     progress: Progress,
+    *,
+    closed: bool,
 ) -> list[dict[str, Any]]:
-    """Each part as a run of sorted records; what is finished is passed over."""
+    """Each part as a run of sorted records; what is finished is passed over, `closed` takes no part that is not."""
+    anew = "remove that folder to begin anew"
     done: list[dict[str, Any]] = []
     first = 0
     for number, given in enumerate(parts):
         record = folder / f"{number:06d}.json"
         known = read_json(record, what="record of a part") if record.exists() else None
-        part = given if isinstance(given, PixelSeries) else None
+        name, source = given if isinstance(given, tuple) else (None, given)
+        part = source if isinstance(source, PixelSeries) else None
         if known is None:
-            part = given if isinstance(given, PixelSeries) else given()
-            known = {"digest": part.digest(), "pixels": len(part)}
+            if closed:
+                raise InputError(
+                    f"{number + 1} parts or more, and the interrupted run in {folder.parent} had {number}; {anew}"
+                )
+            part = source if isinstance(source, PixelSeries) else source()
+            known = {"digest": part.digest(), "pixels": len(part), **({} if name is None else {"name": name})}
             with writing(folder.parent):
                 _run(part, folder / f"{number:06d}.run", layout, first, seed, number)
                 write_atomic(record, json.dumps(known).encode())
+        elif known.get("name") != name:
+            was, now = (str(told or "a part without a name")[:300] for told in (known.get("name"), name))
+            raise InputError(f"part {number} is {now}; in the interrupted run in {folder.parent} it was {was}; {anew}")
         elif part is not None and part.digest() != known["digest"]:
-            raise InputError(
-                f"part {number} is not that of the interrupted run in {folder.parent}; remove that folder to begin anew"
-            )
+            raise InputError(f"part {number} is not that of the interrupted run in {folder.parent}; {anew}")
         done.append(known)
         first += known["pixels"]
         progress(number + 1, 0)
     if (folder / f"{len(done):06d}.json").exists():
-        raise InputError(
-            f"{len(done)} parts, and the interrupted run in {folder.parent} had more; remove that folder to begin anew"
-        )
+        raise InputError(f"{len(done)} parts, and the interrupted run in {folder.parent} had more; {anew}")
     return done
+
+
+def source_digest(done: list[dict[str, Any]]) -> str:
+    """SHA-256 of all parts."""
+    return hashlib.sha256("".join(part["digest"] for part in done).encode()).hexdigest()
 
 
 def _run(part: PixelSeries, path: Path, layout: Layout, first: int, seed: int, number: int) -> None:

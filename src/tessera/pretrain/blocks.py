@@ -11,8 +11,8 @@ All pixel-years stand in the order of a hash of their number and the seed. While
         lock                held while a process works here
         work.json           what is being made
         parts/000012.run    the records of a finished part: keys, then records, both in the order of the keys
-        parts/000012.json   its digest and size; written after it
-        blocks/             finished blocks, each with its SHA-256 beside it until the index is written
+        parts/000012.json   its digest, size and name; written after it
+        blocks/             finished blocks, each with its SHA-256 beside it until the index is written; becomes pixels/
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ from tessera.base import InputError, file_lock, read_json, silent, sync_folder, 
 
 from ._index import FORMAT, INDEX, PAGE, VERSION, Index, block_name, file_bytes, header
 from ._records import Layout, unpack
-from ._shuffle import spool_parts, write_sorted
+from ._shuffle import source_digest, spool_parts, write_sorted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from tessera.base import Progress
     from tessera.cubes import PixelSeries
+
+    from ._shuffle import Part
 
 
 S2_ROOM, S1_ROOM = 96, 128
@@ -51,7 +53,7 @@ MEMORY = 256 * 1024 * 1024
 
 
 def write_blocks(
-    parts: Iterable[PixelSeries | Callable[[], PixelSeries]],
+    parts: Iterable[Part],
     folder: str | Path,
     *,
     seed: int,
@@ -65,12 +67,14 @@ def write_blocks(
     """Write pixel-years as blocks of fixed records, all shuffled once by a hash of their number and the seed.
 
     Interrupted, the same call goes on: finished parts are not read again (one that is given as a function is not even
-    called), finished blocks not written again, and the bytes are the same as of one run. Memory: one part, and about
-    three times `memory`, whatever the source. The disk holds the records twice while the blocks are written.
+    called), finished blocks not written again, and the bytes are the same as of one run; stopped after the blocks
+    appeared and before all was cleared away, the same call returns them. Memory: one part, and about three times
+    `memory`, whatever the source. The disk holds the records twice while the blocks are written.
 
     Parameters
     ----------
-    parts : tables, or functions that make them; each pixel-year with any number of observations
+    parts : tables, or functions that make them, or pairs of a name and such a function; each pixel-year with any number
+        of observations. An interrupted run goes on only where its parts have the names that they had.
     folder : new folder
     seed : of the order, and of what a year with too many observations keeps
     records : pixel-years a block; by default what fits into 128 MB
@@ -98,19 +102,26 @@ def write_blocks(
         raise InputError(f"{target} exists; expected a new path for the blocks")
     with _held(work):
         if target.exists():
+            whole = False
             if not (work / "blocks").exists():
                 # the blocks appeared, and then their writer was stopped
-                _remove(work)
-            raise InputError(f"{target} exists; expected a new path for the blocks")
+                whole = _is_of(target, work, parts, layout, held, seed)
+                with writing(work):
+                    _clear(work)
+            if not whole:
+                raise InputError(f"{target} exists; expected a new path for the blocks")
+            return open_blocks(target)
         _begin(work, {"records": held, "seed": seed, **asdict(layout)})
-        done = spool_parts(parts, work / "parts", layout, seed, progress)
+        begun = any((work / "blocks").iterdir())
+        done = spool_parts(parts, work / "parts", layout, seed, progress, closed=begun)
         pixels = sum(part["pixels"] for part in done)
         if not pixels:
+            with writing(work):
+                _clear(work)
             raise InputError(f"0 pixel-years for {target}; expected at least one")
         with writing(work):
             sha = write_sorted(work, layout, pixels, held, memory, progress)
-            source = hashlib.sha256("".join(part["digest"] for part in done).encode()).hexdigest()
-            index = Index(layout, pixels, held, seed, source, tuple(sha))
+            index = Index(layout, pixels, held, seed, source_digest(done), tuple(sha))
             names = {block_name(number) for number in range(len(sha))}
             for path in (work / "blocks").iterdir():
                 # notes, and what a killed process left
@@ -119,7 +130,7 @@ def write_blocks(
             write_atomic(work / "blocks" / INDEX, (json.dumps(index.to_json(), indent=1) + "\n").encode())
             (work / "blocks").rename(target)
             sync_folder(target.parent)
-            _remove(work)
+            _clear(work)
     return open_blocks(target)
 
 
@@ -244,8 +255,10 @@ def _begin(work: Path, about: dict[str, Any]) -> None:
     """Take up the work of an interrupted run, or drop that of one with other settings."""
     about = {"format": f"{FORMAT}-work", "version": VERSION, **about}
     with writing(work):
-        if not (work / "work.json").exists() or read_json(work / "work.json", what="work file") != about:
-            for name in ("work.json", "parts", "blocks"):
+        same = (work / "work.json").exists() and read_json(work / "work.json", what="work file") == about
+        # without blocks there are no whole parts either: they became the folder, and somebody removed it
+        if not same or not (work / "blocks").exists():
+            for name in ("work.json", "parts", "blocks", "gone"):
                 _remove(work / name)
             write_atomic(work / "work.json", json.dumps(about, indent=1).encode())
         for name in ("parts", "blocks"):
@@ -262,6 +275,31 @@ def _held(work: Path) -> Iterator[None]:
         except BlockingIOError:
             raise InputError(f"another process works in {work}; expected one at a time") from None
         yield
+
+
+def _is_of(target: Path, work: Path, parts: Iterable[Part], layout: Layout, records: int, seed: int) -> bool:
+    """Whether blocks are of these settings and, where the work folder can still tell, of these parts."""
+    try:
+        index = open_blocks(target).index
+        if (index.layout, index.records, index.seed) != (layout, records, seed):
+            return False
+        if not (work / "parts").exists():
+            return True
+        return source_digest(spool_parts(parts, work / "parts", layout, seed, silent, closed=True)) == index.source
+    except InputError:
+        return False
+
+
+def _clear(work: Path) -> None:
+    """Remove the work folder in an order that leaves a killed call enough to be finished by the next."""
+    for path in (work / "parts").glob("*.run"):
+        path.unlink()
+    if (work / "parts").exists():
+        # the records of all parts, or of none
+        (work / "parts").rename(work / "gone")
+    for path in sorted(work.iterdir(), key=lambda path: path.name == "lock"):
+        _remove(path)
+    work.rmdir()
 
 
 def _remove(path: Path) -> None:

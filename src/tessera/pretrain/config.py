@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 import types
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -53,10 +54,9 @@ class Data:
     month_means: bool = False
 
     def __post_init__(self) -> None:
-        if self.blocks is not None and (self.cubes or self.simulate or self.year_curves or self.month_means):
-            raise InputError(
-                "data with blocks and with cubes, simulate, year_curves or month_means; expected blocks alone"
-            )
+        changed = [name for name, default in _UNUSED.items() if getattr(self, name) != default]
+        if self.blocks is not None and changed:
+            raise InputError(f"data with blocks and with {', '.join(changed)}; expected blocks alone")
         if self.blocks is None and not self.cubes and not self.simulate:
             raise InputError("data without blocks, cubes and simulate; expected at least one")
         if self.every < 1 or self.minimum < 1 or self.simulate < 0 or self.simulate_seed < 0:
@@ -64,6 +64,14 @@ class Data:
                 f"every {self.every}, minimum {self.minimum}, simulate {self.simulate}, simulate_seed "
                 f"{self.simulate_seed}; expected 1 or more for the first two and 0 or more for the others"
             )
+        for need, names in (("cubes", ("every", "minimum")), ("simulate", ("simulate_seed",))):
+            idle = [name for name in names if name in changed]
+            if idle and self.blocks is None and not getattr(self, need):
+                raise InputError(f"data with {', '.join(idle)} and without {need}; expected both, or neither")
+
+
+_UNUSED = {one.name: () if one.name == "cubes" else one.default for one in fields(Data) if one.name != "blocks"}
+"""What a configuration with blocks leaves as it is."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +273,8 @@ def _fits(hint: Any, value: Any) -> Any:
         found = tuple(_fits(inner[0], part) for part in value)
         return MISSING if MISSING in found else found
     if hint is float:
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else MISSING
+        known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return float(value) if known else MISSING
     return value if type(value) is hint else MISSING
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Machine:
             raise InputError(f"accelerator {self.accelerator!r}; expected {', '.join(ACCELERATORS)}")
         if self.precision not in PRECISIONS:
             raise InputError(f"precision {self.precision!r}; expected {', '.join(PRECISIONS)}")
-        if not self.timeout > 0:
+        if not 0 < self.timeout < math.inf:
             raise InputError(f"timeout of {self.timeout} minutes; expected more than 0")
 
     @property

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import nn
 
-from tessera.base import TesseraError, write_atomic
+from tessera.base import InputError, TesseraError, write_atomic
 from tessera.models import Checkpoint, write_checkpoint
 
 from .devices import losing_others
@@ -110,12 +110,18 @@ class Run:
             "data": batches.digest(),
         }
         done = saved = self.state.load(file, run)
+        if not done and self.out.exists():
+            raise InputError(f"{self.out} exists and no state of its run beside it; expected another output, or none")
         fabric.barrier()
+        # now, so that an output that cannot be written is told before the first step
+        self._write(lambda: self._write_log(run))
         self.watch.skipped += [int(record["step"]) for record in self.state.log if "skipped" in record]
         own = range(fabric.global_rank * plan.accumulate, (fabric.global_rank + 1) * plan.accumulate)
         stream = batches.stream(done, plan.steps, own, plan.workers)
         events = _events(self.out, done) if plan.tensorboard and fabric.is_global_zero else None
         clock = time.perf_counter()
+        if fabric.is_global_zero:
+            progress(done, plan.steps)
         try:
             for step, read in enumerate(stream, done):
                 last = step + 1 == plan.steps
@@ -125,7 +131,9 @@ class Run:
                     logged = logged or "skipped" in record
                     if probe is not None and (last or (step + 1) % plan.probe_every == 0):
                         checkpoint = self._checkpoint()
-                        record |= probe(checkpoint) if fabric.is_global_zero else {}
+                        found = probe(checkpoint) if fabric.is_global_zero else {}
+                        # a number of numpy would not be read again
+                        record |= {name: float(value) for name, value in found.items()}
                         fabric.barrier()
                         logged = True
                     if logged:
@@ -144,9 +152,7 @@ class Run:
             if events is not None:
                 events.close()
         checkpoint = self._checkpoint()
-        if fabric.is_global_zero:
-            write_checkpoint(checkpoint, self.out)
-        fabric.barrier()
+        self._write(lambda: write_checkpoint(checkpoint, self.out))
         return checkpoint
 
     def _step(self, step: int, batches: list[Batch], logged: bool) -> dict[str, float]:
@@ -195,7 +201,8 @@ class Run:
         Where the loss is not finite on this or another process, no gradient is made.
         """
         alone = len(batches) == 1
-        with torch.set_grad_enabled(alone):
+        # a strategy decides in the forward pass whether the backward one of the same part is told to others
+        with self.fabric.no_backward_sync(self.encoder, enabled=alone and not last), torch.set_grad_enabled(alone):
             vectors = [self._encode(batch) for batch in batches]
         leaf = torch.cat([part.detach() for part in vectors], dim=1).requires_grad_()
         truths = self._here(self.task.truths(batches, step))
@@ -253,17 +260,27 @@ class Run:
 
     def _save(self, file: Path, step: int, run: dict[str, Any]) -> None:
         content = self.state.content()
+        self._write(lambda: self.state.save(file, step, run, content))
+        self._write(lambda: self._write_log(run))
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Let the first process write; where it cannot, every process stops with its line."""
         reason: str | None = None
         if self.fabric.is_global_zero:
             try:
-                self.state.save(file, step, run, content)
-                write_atomic(self.out.with_name(self.out.name + ".json"), _log(run, self.state.log))
-            except (TesseraError, OSError) as error:
+                write()
+            except TesseraError as error:
                 reason = str(error)
+            except OSError as error:
+                reason = f"{error.filename or self.out} cannot be written: {error.strerror or error}"
         if self.fabric.world_size > 1:
             reason = self.fabric.broadcast(reason)
         if reason is not None:
             raise TesseraError(reason)
+
+    def _write_log(self, run: dict[str, Any]) -> None:
+        content = json.dumps({"run": run, "log": self.state.log}, indent=1) + "\n"
+        write_atomic(self.out.with_name(self.out.name + ".json"), content.encode())
 
     def _checkpoint(self) -> Checkpoint:
         tensors = self.state.content()["encoder"]
@@ -283,10 +300,6 @@ def _optimiser(*networks: nn.Module) -> torch.optim.Optimizer:
         ],
         lr=LEARNING_RATE,
     )
-
-
-def _log(run: dict[str, Any], log: list[dict[str, float]]) -> bytes:
-    return (json.dumps({"run": run, "log": log}, indent=1) + "\n").encode()
 
 
 def _events(out: Path, done: int) -> Any:

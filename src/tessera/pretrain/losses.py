@@ -99,7 +99,10 @@ def regression(predicted: Tensor, truth: Tensor, ranks: Ranks = ALONE) -> Tensor
 
 
 def rankme(z: Tensor) -> float:
-    """Entropy of the normalised singular values of (B, D), over the logarithm of their number: 0 collapsed, 1 full."""
+    """Entropy of the normalised singular values of (B, D), over the logarithm of their number: 0 collapsed, 1 full; NaN
+    where a vector is not finite."""
+    if not bool(torch.isfinite(z).all()):
+        return math.nan
     values = torch.linalg.svdvals(z.detach().double())
     shares = values / values.sum().clamp_min(1e-300)
     entropy = -torch.special.xlogy(shares, shares).sum()

@@ -79,7 +79,7 @@ class Plan:
         for name in ("workers", "skip"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.dropout < 0.5 or not self.peak > 0:
+        if not 0 <= self.dropout < 0.5 or not 0 < self.peak < math.inf:
             raise InputError(f"dropout {self.dropout}, rate {self.peak}; expected 0 to below 0.5, and above 0")
 
     def identity(self) -> dict[str, Any]:
@@ -104,7 +104,15 @@ def spec_of(family: str, shape: Shape, prefixes: tuple[int, ...]) -> InputSpec:
 
 
 def batches_of(table: Table, spec: InputSpec, plan: Plan, parts: int, augment: Augment) -> Batches:
-    """What each step of a plan reads."""
+    """What each step of a plan reads.
+
+    Raises
+    ------
+    InputError
+        As `Batches`; parts of one pixel-year, of which nothing can be correlated or ranked.
+    """
+    if plan.batch < 2 * parts:
+        raise InputError(f"a batch of {plan.batch} in {parts} parts; expected at least 2 pixel-years a part")
     return Batches(table, spec, batch=plan.batch, parts=parts, draws=plan.draws, seed=plan.seed, augment=augment)
 
 

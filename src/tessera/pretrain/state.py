@@ -18,8 +18,20 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-FORMAT = "tessera-pretrain-2"
-_BROKEN = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile)
+FORMAT = "tessera-pretrain-3"
+_BROKEN = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
+"""What zipfile, torch.load and the networks raise of a file that is damaged, or another's."""
 
 
 def before(path: Path) -> Path:
@@ -29,7 +41,8 @@ def before(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that a step changes.
+    """Everything that a step changes. What is written is the same of a plain and of a sharded run, so that either
+    goes on from the other: tensors of the whole networks, and the optimiser's by the names of its parameters.
 
     Attributes
     ----------
@@ -48,19 +61,23 @@ class State:
     def content(self) -> dict[str, Any]:
         """Networks and optimiser as plain dictionaries; of a sharded run whole on the first process alone."""
         if not self.sharded:
+            names, held = self._names(), self.optimiser.state_dict()
+            groups = [group | {"params": [names[i] for i in group["params"]]} for group in held["param_groups"]]
             return {
                 "encoder": self.encoder.state_dict(),
                 "objective": self.objective.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimiser": {
+                    "state": {names[index]: value for index, value in held["state"].items()},
+                    "param_groups": groups,
+                },
             }
         from torch.distributed.checkpoint.state_dict import get_model_state_dict, get_optimizer_state_dict
 
         options = _whole(load=False)
-        both = self._both()
         return {
             "encoder": get_model_state_dict(self.encoder, options=options),
             "objective": get_model_state_dict(self.objective, options=options),
-            "optimiser": get_optimizer_state_dict(both, self.optimiser, options=options),
+            "optimiser": get_optimizer_state_dict(self._both(), self.optimiser, options=options),
         }
 
     def save(self, path: Path, step: int, run: dict[str, Any], content: dict[str, Any]) -> None:
@@ -86,7 +103,11 @@ class State:
             ) from None
 
     def load(self, path: Path, run: dict[str, Any]) -> int:
-        """Take up the newest state at `path` that can be read; returns its step, 0 where there is none.
+        """Take up the newest state at `path` that is whole; returns its step, 0 where there is none.
+
+        Parameters
+        ----------
+        run : as it was given to `save`; its "steps" are the last step that a state may be of
 
         Raises
         ------
@@ -98,33 +119,44 @@ class State:
             return 0
         for file in found:
             try:
-                content = torch.load(file, map_location="cpu", weights_only=True, mmap=False)
+                content = _read(file)
                 break
             except _BROKEN as error:
-                reason = (str(error) or type(error).__name__).splitlines()[0][:120]
                 if file is found[-1]:
-                    raise InputError(f"{file} cannot be read as the state of a run: {reason}") from None
+                    raise InputError(
+                        f"{file} cannot be read as the state of a run: {_reason(error)}; expected a whole one, or none"
+                    ) from None
         given = content.get("run") if isinstance(content, dict) and content.get("format") == FORMAT else None
         if not isinstance(given, dict):
-            raise InputError(f"{path} is no state of a run; expected the format {FORMAT}")
-        for key in sorted(run.keys() | given.keys()):
+            raise InputError(f"{file} is no state of a run; expected the format {FORMAT}")
+        for key in sorted(run.keys() | {str(key) for key in given}):
             if run.get(key) != given.get(key):
                 raise InputError(
-                    f"{path} is of a run with {key} {given.get(key)!r}; expected {run.get(key)!r}, or another output"
+                    f"{file} is of a run with {key} {given.get(key)!r}; expected {run.get(key)!r}, or another output"
                 )
+        step, log = content.get("step"), content.get("log")
+        if type(step) is not int or not 0 <= step <= run["steps"]:
+            raise InputError(f"{file} is the state of step {str(step)[:40]}; expected 0 to {run['steps']}")
+        if not isinstance(log, list) or not all(_is_record(record, step) for record in log):
+            raise InputError(f"{file} has a log that is none; expected records of numbers of steps up to {step}")
+        try:
+            self._take(content)
+        except _BROKEN as error:
+            raise InputError(f"{file} does not fit the networks of its run: {_reason(error)}") from None
         if file is not path and path.exists():
             # else the next save would push it over the good one
             with suppress(FileNotFoundError):
                 path.replace(path.with_name(f"{path.name}.damaged"))
-        self._take(content)
-        self.log[:] = content["log"]
-        return int(content["step"])
+        self.log[:] = log
+        return step
 
     def _take(self, content: dict[str, Any]) -> None:
         if not self.sharded:
             self.encoder.load_state_dict(content["encoder"])
             self.objective.load_state_dict(content["objective"])
-            self.optimiser.load_state_dict(content["optimiser"])
+            places = {name: index for index, name in enumerate(self._names())}
+            moments = {places[name]: _moments(value) for name, value in content["optimiser"]["state"].items()}
+            self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
             return
         from torch.distributed.checkpoint.state_dict import set_model_state_dict, set_optimizer_state_dict
 
@@ -135,6 +167,40 @@ class State:
 
     def _both(self) -> nn.Module:
         return torch.nn.ModuleDict({"encoder": self.encoder, "objective": self.objective})
+
+    def _names(self) -> list[str]:
+        """Names of the parameters in the order of the optimiser's groups."""
+        names = {id(parameter): name for name, parameter in self._both().named_parameters()}
+        return [names[id(one)] for group in self.optimiser.param_groups for one in group["params"]]
+
+
+def _read(file: Path) -> Any:
+    """The content of a state whose every byte is what was written; tensors stay in the file until they are copied."""
+    with zipfile.ZipFile(file) as archive:
+        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+            raise ValueError("its parts are compressed")
+        # torch.load does not look at the checksums
+        broken = archive.testzip()
+    if broken is not None:
+        raise ValueError(f"{broken} has another checksum")
+    return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:120]
+
+
+def _is_record(record: Any, step: int) -> bool:
+    return (
+        isinstance(record, dict)
+        and all(isinstance(key, str) and type(value) in (int, float) for key, value in record.items())
+        and 1 <= record.get("step", 0) <= step
+    )
+
+
+def _moments(value: dict[str, Any]) -> dict[str, Any]:
+    """In memory of their own: the file is replaced while they are used."""
+    return {key: part.clone() for key, part in value.items()}
 
 
 def _whole(*, load: bool) -> Any:

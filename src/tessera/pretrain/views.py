@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 DRAWS = 40
 """Observations that a view draws of each modality (published training-data tool)."""
-_EPOCH, _STEP = 1, 2
 _PIXELS = 512
 """Pixels that are worked on at a time, so that their tokens stay in the cache of a core."""
 PLAIN = Augment()
@@ -41,30 +40,6 @@ class View:
 
     s2: NDArray[np.float32]
     s1: NDArray[np.float32]
-
-
-def step_generator(seed: int, step: int) -> np.random.Generator:
-    """Random numbers of one step; they depend on nothing but these two numbers, so that a run can resume anywhere."""
-    return _generator(seed, _STEP, step)
-
-
-def pixels_of_step(n: int, batch: int, seed: int, step: int) -> NDArray[np.int64]:
-    """Indices of the pixel-years of a step: each epoch is one permutation of all, its remainder dropped.
-
-    Returns
-    -------
-    (batch,) int64, distinct
-
-    Raises
-    ------
-    InputError
-        Fewer pixel-years than a batch.
-    """
-    if n < batch:
-        raise InputError(f"{n} pixel-years for a batch of {batch}; expected at least as many")
-    epoch, position = divmod(step, n // batch)
-    order = _generator(seed, _EPOCH, epoch).permutation(n)
-    return order[position * batch : (position + 1) * batch]
 
 
 class Table(Protocol):
@@ -114,7 +89,8 @@ def draw_views(
     InputError
         `draws` is below 1, or a pixel-year has no observation at all.
     """
-    _check_draws(draws)
+    if draws < 1:
+        raise InputError(f"views of {draws} draws; expected at least 1")
     count = len(pixels)
     scalers = Scaler.of(spec.s2), Scaler.of(spec.s1_asc, spec.s1_desc)
     # [which, pixel, draw, channel]
@@ -158,49 +134,6 @@ def _all_tokens(scalers: tuple[Scaler, Scaler], streams: tuple[Stream, Stream]) 
     return [scaler.tokens(stream) for scaler, stream in zip(scalers, streams, strict=True)]
 
 
-def _check_draws(draws: int) -> None:
-    if draws < 1:
-        raise InputError(f"views of {draws} draws; expected at least 1")
-
-
-def draw_view(
-    series: PixelSeries, pixels: NDArray[np.int64], draws: int, spec: InputSpec, generator: np.random.Generator
-) -> View:
-    """Draw `draws` observations of each modality with replacement, uniform over a pixel's valid ones, unsorted.
-
-    Sentinel-1 is drawn over both orbits together, and each observation is standardised by the statistics of its own.
-
-    Parameters
-    ----------
-    series : pixel-years
-    pixels : (B,) indices of them
-    draws : T
-    spec : statistics
-    generator : random numbers, see `step_generator`
-
-    Raises
-    ------
-    InputError
-        A pixel has no observation of a modality, or `draws` is below 1.
-    """
-    _check_draws(draws)
-    s2_rows = _draw(series.s2_offsets, pixels, draws, generator, "Sentinel-2")
-    s1_rows = _draw(series.s1_offsets, pixels, draws, generator, "Sentinel-1")
-    return tokens_of(series, s2_rows, s1_rows, spec)
-
-
-def tokens_of(series: PixelSeries, s2_rows: NDArray[np.int64], s1_rows: NDArray[np.int64], spec: InputSpec) -> View:
-    """Standardise the observations in rows (B, T) and (B, T') of the streams of `series`."""
-    s2, s1 = s2_rows.reshape(-1), s1_rows.reshape(-1)
-    none = np.empty(0, dtype=np.int64)
-    optical = Stream(series.s2.take(s2, axis=0), series.s2_day.take(s2), None, none)
-    radar = Stream(series.s1.take(s1, axis=0), series.s1_day.take(s1), series.s1_descending.take(s1) * np.intp(1), none)
-    return View(
-        Scaler.of(spec.s2).tokens(optical).reshape(*s2_rows.shape, -1),
-        Scaler.of(spec.s1_asc, spec.s1_desc).tokens(radar).reshape(*s1_rows.shape, -1),
-    )
-
-
 def recall(view: View) -> NDArray[np.float32]:
     """What a view saw, (B, 16): median of each band, mean of VV and VH, means of the cosine and sine of the day and of
     twice the day, all standardised or about 1; NaN where a modality is missing.
@@ -216,16 +149,3 @@ def recall(view: View) -> NDArray[np.float32]:
         waves.append(np.stack([f(k * angle).mean(axis=1) for k in (1, 2) for f in (np.cos, np.sin)], axis=1))
     days = np.where(optical[:, None], waves[0], np.where(radar[:, None], waves[1], np.nan))
     return np.concatenate([bands, scatter, days], axis=1).astype(np.float32)
-
-
-def _draw(
-    offsets: NDArray[np.int64], pixels: NDArray[np.int64], draws: int, generator: np.random.Generator, what: str
-) -> NDArray[np.int64]:
-    counts = offsets[pixels + 1] - offsets[pixels]
-    if (counts < 1).any():
-        raise InputError(f"{int((counts < 1).sum())} pixels without a valid {what} observation; expected at least one")
-    return offsets[pixels, None] + generator.integers(0, counts[:, None], size=(len(pixels), draws))
-
-
-def _generator(seed: int, purpose: int, count: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[seed, (purpose << 56) | count]))

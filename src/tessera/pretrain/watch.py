@@ -59,10 +59,11 @@ def collapsed(step: int, rank: float) -> None:
     Raises
     ------
     TesseraError
-        They have collapsed.
+        They have collapsed, or are not finite.
     """
-    # not a number is below everything
-    if not rank >= COLLAPSE:
+    if math.isnan(rank):
+        raise TesseraError(f"step {step}: the vectors are not finite, RankMe nan; expected finite numbers")
+    if rank < COLLAPSE:
         raise TesseraError(f"step {step}: the vectors have collapsed, RankMe {rank:.3f}; expected at least {COLLAPSE}")
 
 

@@ -20,7 +20,7 @@ _LEAST = 4
 """Observations below which a curve of `ORDERS` waves would be invention."""
 _STIFF = 0.1 / 6
 """Ridge on wave j is _STIFF * j^2 times the observations: a month without any is bridged, not overshot."""
-_ROWS = 4096
+_ROWS = 512
 _RED, _NIR, _EDGE, _SWIR16, _SWIR22 = 0, 3, 5, 8, 9
 _DAYS = 365.25
 
