@@ -59,7 +59,9 @@ def test_pretrain_writes_an_encoder(run: Run, config: Path, tmp_path: Path) -> N
     assert run("models", "convert", tmp_path / "tiny.safetensors", tmp_path / "tiny.pt")[0] == 0
     assert read_checkpoint(tmp_path / "tiny.pt").sha256 == checkpoint.sha256
     # nothing is left to do, and nothing changes
-    assert run("pretrain", config)[0] == 0
+    code, _, err = run("pretrain", config)
+    assert code == 0
+    assert "all 6 steps were done before\n" in err
     assert read_checkpoint(tmp_path / "tiny.safetensors").sha256 == checkpoint.sha256
     code, _, err = run("pretrain", config, "--steps", "8")
     assert code == 2
@@ -95,18 +97,27 @@ def test_mistakes_are_one_line(run: Run, config: Path, tmp_path: Path) -> None:
 def test_an_interrupt_is_told_and_the_next_call_goes_on(config: Path, tmp_path: Path) -> None:
     out = tmp_path / "long.safetensors"
     config.write_text(TEXT.format(out=out, steps=4000))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tessera", "pretrain", str(config)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    for _ in range(600):
-        if Path(f"{out}.state").exists():
-            break
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.endswith("tessera: interrupted; what is finished is kept, run the same command again to go on\n")
-    assert "Traceback" not in err
+    for again in (False, True):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tessera", "pretrain", str(config)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        assert process.stderr is not None
+        said = ""
+        if again:
+            for said in process.stderr:
+                if said.startswith("goes on after step "):
+                    break
+        else:
+            for _ in range(600):
+                if Path(f"{out}.state").exists():
+                    break
+                time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert err.endswith("tessera: interrupted; what is finished is kept, run the same command again to go on\n")
+        assert "Traceback" not in err
+    assert said.endswith(" of 4,000\n")

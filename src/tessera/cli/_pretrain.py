@@ -1,9 +1,10 @@
-"""What `pretrain` and `distill` share: the extra they need, pixel-years by a configuration, progress of one process."""
+"""What `pretrain`, `distill` and `blocks` share: the extra they need, pixel-years that are asked for, progress."""
 
 from __future__ import annotations
 
 import glob
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tessera.models import Checkpoint
     from tessera.pretrain import Blocks, Data, PixelSeries
 
-_SLICE = 2048
+SLICE = 2048
 """Pixel-years that are simulated at a time."""
 
 
@@ -51,6 +52,23 @@ def shown(title: str, unit: str = "") -> Iterator[Progress]:
         yield progress
 
 
+def from_where(progress: Progress) -> Progress:
+    """Progress that first says, where a run goes on from a state, after which step."""
+    fresh = True
+
+    def tell(done: int, total: int) -> None:
+        nonlocal fresh
+        if fresh and done:
+            rest = (
+                f"goes on after step {done:,} of {total:,}" if done < total else f"all {total:,} steps were done before"
+            )
+            print(rest, file=sys.stderr)
+        fresh = False
+        progress(done, total)
+
+    return tell
+
+
 def table_of(data: Data) -> PixelSeries | Blocks:
     """The pixel-years that a configuration names.
 
@@ -69,7 +87,7 @@ def table_of(data: Data) -> PixelSeries | Blocks:
     if data.blocks is not None:
         return open_blocks(data.blocks)
     parts = []
-    paths = _paths(data.cubes)
+    paths = cube_paths(data.cubes)
     if paths:
         with shown(f"Reading {len(paths)} cubes") as progress:
             for number, path in enumerate(paths):
@@ -77,9 +95,9 @@ def table_of(data: Data) -> PixelSeries | Blocks:
                 progress(number + 1, len(paths))
     if data.simulate:
         with shown(f"Simulating {data.simulate:,} pixel-years") as progress:
-            for first in range(0, data.simulate, _SLICE):
-                count = min(_SLICE, data.simulate - first)
-                parts.append(_simulated(count, data.simulate_seed, first))
+            for first in range(0, data.simulate, SLICE):
+                count = min(SLICE, data.simulate - first)
+                parts.append(simulated_slice(count, data.simulate_seed, first))
                 progress(first + count, data.simulate)
     table = concatenate(parts)
     asked = ((data.year_curves, year_curves), (data.month_means, month_means))
@@ -87,7 +105,14 @@ def table_of(data: Data) -> PixelSeries | Blocks:
     return replace(table, targets=np.concatenate([table.targets, *further], axis=1)) if further else table
 
 
-def _paths(patterns: tuple[str, ...]) -> list[str]:
+def cube_paths(patterns: tuple[str, ...]) -> list[str]:
+    """Paths that fit patterns, each once.
+
+    Raises
+    ------
+    InputError
+        Nothing fits a pattern.
+    """
     found: list[str] = []
     for pattern in patterns:
         here = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - a pattern may be absolute
@@ -97,7 +122,8 @@ def _paths(patterns: tuple[str, ...]) -> list[str]:
     return found
 
 
-def _simulated(count: int, seed: int, start: int) -> PixelSeries:
+def simulated_slice(count: int, seed: int, start: int) -> PixelSeries:
+    """Simulated pixel-years with their truths as targets, those that were seen at all."""
     from dataclasses import replace
 
     from tessera.pretrain import series_of_arrays

@@ -9,7 +9,7 @@ import typer
 
 from tessera.base import InputError
 
-from ._pretrain import need_training, shown, table_of, tell
+from ._pretrain import from_where, need_training, shown, table_of, tell
 from ._probe import beside, probe_of, tell_best
 
 
@@ -48,7 +48,7 @@ def distill(
             cache=settings.teacher.cache,
             teaching=teaching,
             probe=probe,
-            progress=beside(progress, probe),
+            progress=from_where(beside(progress, probe)),
             **vars(settings.plan),
         )
     tell(checkpoint, settings.out)

@@ -9,7 +9,7 @@ import typer
 
 from tessera.base import InputError
 
-from ._pretrain import need_training, shown, table_of, tell
+from ._pretrain import from_where, need_training, shown, table_of, tell
 from ._probe import beside, probe_of, tell_best
 
 
@@ -43,7 +43,7 @@ def pretrain(
             augment=settings.augment,
             machine=settings.machine,
             probe=probe,
-            progress=beside(progress, probe),
+            progress=from_where(beside(progress, probe)),
             **vars(settings.plan),
         )
     tell(checkpoint, settings.out)
