@@ -97,7 +97,7 @@ def _one(held: Held, encoder: tessera.Encoder, options: argparse.Namespace) -> E
         return np.concatenate(parts, axis=1)
 
     wanted = [name for name in options.features.split(",") if name not in ("", "none")]
-    vectors = {options.name: vectors_of(OURS)} | {name: vectors_of(name) for name in wanted}
+    vectors = {options.name: vectors_of(OURS)} | {name.replace(OURS, options.name): vectors_of(name) for name in wanted}
     result = evaluate(
         vectors,
         held.labelled,
