@@ -296,22 +296,13 @@ def belgian(data: Path, series: PixelSeries) -> Labelled:
 
 
 def monthly_means(series: PixelSeries) -> NDArray[np.float64]:
-    """Raw bands as features, (N, 144): monthly means; a month without takes the mean of the pixel's year."""
-    features = []
-    for values, days, counts in (
-        (series.s2, series.s2_day, series.s2_count),
-        (series.s1, series.s1_day, series.s1_count),
-    ):
-        pixel = np.repeat(np.arange(len(series)), counts)
-        cell = pixel * 12 + (days.astype(np.int64) - 1) * 12 // 366
-        number = np.bincount(cell, minlength=12 * len(series)).reshape(-1, 12, 1)
-        total = np.stack(
-            [np.bincount(cell, weights=band.astype(np.float64), minlength=12 * len(series)) for band in values.T],
-            axis=1,
-        ).reshape(len(series), 12, -1)
-        year = total.sum(axis=1, keepdims=True) / np.maximum(number.sum(axis=1, keepdims=True), 1)
-        features.append(np.where(number > 0, total / np.maximum(number, 1), year).reshape(len(series), -1))
-    return np.concatenate(features, axis=1)
+    """Raw bands as features, (N, 144), of each band twelve months; one without takes the mean of the pixel's year."""
+    # as if all were seen in January
+    undated = replace(series, s2_day=np.ones_like(series.s2_day), s1_day=np.ones_like(series.s1_day))
+    months, year = (
+        1e4 * month_means(part).astype(np.float64).reshape(len(series), 12, 12) for part in (series, undated)
+    )
+    return np.nan_to_num(np.where(np.isnan(months), year[..., :1], months)).reshape(len(series), -1)
 
 
 def macro_f1(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import json
 import os
-import signal
-import subprocess
-import sys
+import shutil
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,36 +146,145 @@ def test_an_interrupted_run_goes_on_with_the_same_bytes(tmp_path: Path, at: int)
     assert made == [0, 1, 2]
 
 
-def test_killed_at_any_write_it_goes_on(tmp_path: Path) -> None:
-    script = """
-import os, signal, sys
-import tessera.pretrain._shuffle as shuffle
-sys.path.insert(0, sys.argv[1])
-from test_pretrain_blocks import ROOM, make_series
-from tessera.pretrain.blocks import write_blocks
-import numpy as np
-left = int(sys.argv[3])
-sync = os.fsync
-def fsync(handle):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    sync(handle)
-os.fsync = fsync
-series = make_series(40, most=9)
-write_blocks([series.take(np.arange(0, 20)), series.take(np.arange(20, 40))], sys.argv[2], seed=4, **ROOM)
-"""
+CHANGES = ("mkdir", "fsync", "replace", "rename", "unlink", "rmdir")
+
+
+@contextlib.contextmanager
+def kept(root: Path, into: Path) -> Iterator[list[Path]]:
+    """Copies of `root` as a kill before each change of its files leaves it.
+
+    Of a file that is about to be synced there is one more with half of it: a kill in the middle of its writing.
+    """
+    copies: list[Path] = []
+    copying = False
+
+    def copy(name: str) -> Path:
+        copies.append(into / f"{len(copies):03d} {name}")
+        return Path(shutil.copytree(root, copies[-1]))
+
+    def watched(change: str, act: Any) -> Any:
+        def call(given: Any, *more: Any, **options: Any) -> Any:
+            nonlocal copying
+            if not copying:
+                copying = True
+                copy(f"{change} {'' if change == 'fsync' else Path(given).name}")
+                for path in root.rglob("*") if change == "fsync" else ():
+                    if path.is_file() and path.samefile(f"/dev/fd/{given}"):
+                        torn = copy(f"half {path.name}")
+                        os.truncate(torn / path.relative_to(root), path.stat().st_size // 2)
+                copying = False
+            return act(given, *more, **options)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for change in CHANGES:
+            patch.setattr(os, change, watched(change, getattr(os, change)))
+        yield copies
+
+
+def test_killed_at_any_change_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     series = make_series(40, most=9)
     parts = [series.take(np.arange(0, 20)), series.take(np.arange(20, 40))]
     write_blocks(parts, tmp_path / "whole", seed=4, **ROOM)
-    for left in (7, 15):
-        target = tmp_path / f"cut-{left}"
-        command = [sys.executable, "-c", script, str(Path(__file__).parent), str(target), str(left)]
-        assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
-        write_blocks(parts, target, seed=4, **ROOM)
-        assert content(target) == content(tmp_path / "whole")
-        assert not target.with_name(f"{target.name}.part").exists()
+    expected = content(tmp_path / "whole")
+    assert sorted(expected) == [*(f"block-{number:05d}.bin" for number in range(3)), "index.json"]
+    (tmp_path / "run").mkdir()
+    with kept(tmp_path / "run", tmp_path / "kept") as copies:
+        write_blocks(parts, tmp_path / "run" / "b", seed=4, **ROOM)
+    told = [copy.name[4:] for copy in copies]
+    torn = {name for name in told if name.startswith("half ")}
+    assert {"half 000001.run", "half block-00000.bin", "half block-00002.bin"} < torn
+    assert {"rename blocks", "unlink 000001.run", "rename parts", "unlink work.json", "unlink lock"} < set(told)
+    assert told[-1] == "rmdir b.part"
+    appeared = told.index("rename blocks") + 1
+    # a kill takes nothing that a file was given from it; a power cut would
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    for number, copy in enumerate(copies):
+        # the folder is whole or not there
+        assert (copy / "b").exists() == (number >= appeared)
+        assert number < appeared or content(copy / "b") == expected
+        write_blocks(parts, copy / "b", seed=4, **ROOM)
+        assert content(copy / "b") == expected, copy.name
+        assert [path.name for path in copy.iterdir()] == ["b"]
+    with pytest.raises(InputError, match=r"b exists; expected a new path"):
+        write_blocks(parts, tmp_path / "run" / "b", seed=4, **ROOM)
+
+
+@pytest.mark.parametrize("change", ["nothing", "seed", "records", "s2", "parts", "fewer", "more", "names", "damage"])
+def test_stopped_when_the_blocks_have_appeared_the_same_call_alone_returns_them(tmp_path: Path, change: str) -> None:
+    series = make_series(40, most=9)
+    parts: list[Any] = [series.take(np.arange(0, 20)), series.take(np.arange(20, 40))]
+    (tmp_path / "run").mkdir()
+    with kept(tmp_path / "run", tmp_path / "kept") as copies:
+        write_blocks(parts, tmp_path / "run" / "b", seed=4, **ROOM)
+    stopped = next(after for before, after in itertools.pairwise(copies) if before.name.endswith("rename blocks"))
+    assert (stopped / "b.part" / "parts" / "000001.run").exists()
+    options = {"seed": 4, **ROOM}
+    if change in options:
+        options[change] += 1
+    parts = {
+        "parts": [parts[0], parts[0]],
+        "fewer": parts[:1],
+        "more": [*parts, parts[0]],
+        "names": [("first", lambda: parts[0]), ("second", lambda: parts[1])],
+    }.get(change, parts)
+    if change == "damage":
+        os.truncate(stopped / "b" / "block-00001.bin", 100)
+    before = content(stopped / "b")
+    if change == "nothing":
+        assert len(write_blocks(parts, stopped / "b", **options)) == 40
+    else:
+        with pytest.raises(InputError, match=r"b exists; expected a new path for the blocks$"):
+            write_blocks(parts, stopped / "b", **options)
+    assert content(stopped / "b") == before
+    assert not (stopped / "b.part").exists()
+
+
+def test_parts_by_name(tmp_path: Path) -> None:
+    series = make_series(40)
+    made: list[str] = []
+
+    def named(*names: str) -> list[Any]:
+        def make(name: str) -> PixelSeries:
+            made.append(name)
+            return series.take(np.arange(0, 20) + 20 * (name == "b"))
+
+        return [(name, partial(make, name)) for name in names]
+
+    def stop(at: int, last: int) -> Any:
+        def progress(done: int, total: int) -> None:
+            if (done, total) == (at, last):
+                raise PowerError
+
+        return progress
+
+    options: dict[str, Any] = {"seed": 1, **ROOM}
+    with pytest.raises(PowerError):
+        write_blocks(named("a", "b"), tmp_path / "x", progress=stop(1, 0), **options)
+    with pytest.raises(InputError, match=r"^part 0 is c; in the interrupted run in .*x.part it was a; remove that .*$"):
+        write_blocks(named("c", "b"), tmp_path / "x", **options)
+    with pytest.raises(InputError, match=r"^part 0 is a part without a name; in the interrupted run .* it was a; .*$"):
+        write_blocks([series], tmp_path / "x", **options)
+    with pytest.raises(PowerError):
+        write_blocks(named("a", "b"), tmp_path / "x", progress=stop(1, 3), **options)
+    # the first block is there and would lack what a further part brings
+    with pytest.raises(InputError, match=r"^3 parts or more, and the interrupted run in .*x.part had 2; remove.*"):
+        write_blocks(named("a", "b", "c"), tmp_path / "x", **options)
+    assert len(write_blocks(named("a", "b"), tmp_path / "x", **options)) == 40
+    assert made == ["a", "b"]
+
+
+def test_empty_parts_are_parts(tmp_path: Path) -> None:
+    series = make_series(10, targets=1)
+    none = series.take(np.empty(0, dtype=np.int64))
+    blocks = write_blocks([none, series, none], tmp_path / "x", seed=1, targets=1, **ROOM)
+    alone = write_blocks([series], tmp_path / "y", seed=1, targets=1, **ROOM)
+    assert blocks.take(np.arange(10)).digest() == alone.take(np.arange(10)).digest()
+    with pytest.raises(InputError, match=r"^0 pixel-years for .*z; expected at least one$"):
+        write_blocks([none], tmp_path / "z", seed=1, targets=1, **ROOM)
+    # nothing is left that would refuse other parts
+    assert not (tmp_path / "z.part").exists()
 
 
 def test_other_parts_or_another_process_are_refused(tmp_path: Path) -> None:

@@ -73,9 +73,13 @@ def test_raw_features_are_monthly_means(tool: Any) -> None:
     series = make_series(6)
     features = tool.monthly_means(series)
     assert features.shape == (6, 144)
-    month = (series.s2_day[:12].astype(int) - 1) * 12 // 366
-    expected = series.s2[12:24][month == 4].mean(axis=0)
-    np.testing.assert_allclose(features[1, 40:50], expected)
+    own = series.s2[12:24]
+    month = (series.s2_day[12:24].astype(int) - 1) * 12 // 366
+    for band, months in enumerate(features[1].reshape(12, 12)[:10]):
+        expected = [own[month == i, band].mean() if i in month else own[:, band].mean() for i in range(12)]
+        np.testing.assert_allclose(months, expected, rtol=1e-6)
+    assert set(range(12)) - set(month.tolist())
+    assert not tool.monthly_means(series.without_s1())[:, 120:].any()
 
 
 def test_curves_are_drawn(tool: Any, tmp_path: Path) -> None:

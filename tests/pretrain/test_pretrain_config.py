@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.pretrain import Augment, DistilConfig, Objective, PretrainConfig, parse_config, with_changes
+from tessera.pretrain import (
+    Augment,
+    Data,
+    DistilConfig,
+    Lesson,
+    Machine,
+    Network,
+    Objective,
+    Plan,
+    PretrainConfig,
+    ProbeSource,
+    TeacherSource,
+    parse_config,
+    with_changes,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PLAIN = {"out", "seed"}
@@ -48,6 +63,14 @@ def test_every_key_of_those_that_come_along_is_explained_in_one_of_them() -> Non
                 used.add(key[1])
                 explained |= {key[1]} if re.search(r"\S +# \S", line) else set()
     assert used - explained <= PLAIN
+
+
+@pytest.mark.parametrize(
+    "section", [Augment, Data, Lesson, Machine, Network, Objective, Plan, ProbeSource, TeacherSource]
+)
+def test_every_key_of_a_section_is_explained_by_its_settings(section: Any) -> None:
+    lines = re.findall(r"^ {4}(\w+(?:, \w+)*) : \S", section.__doc__, re.MULTILINE)
+    assert {name for line in lines for name in line.split(", ")} == {field.name for field in fields(section)}
 
 
 def test_there_is_one_for_every_place() -> None:
@@ -92,6 +115,8 @@ def test_a_teacher_makes_it_a_distillation(tmp_path: Path) -> None:
             BASE + "draws = [1, 2, 3]",
             r"plan.draws is \[1, 2, 3\]; expected a whole number or a list of 2 whole",
         ),
+        (BASE + "draws = [9, 8]", r"views of \(9, 8\) draws; expected at least 1, or \(low, high\)"),
+        (BASE + "draws = 0", r"views of 0 draws; expected at least 1"),
         (BASE + "draws = 1.5", r"plan.draws is 1.5; expected a whole number or"),
         (BASE + "[machine]\nprecision = 16", r"machine.precision is 16; expected text"),
         (BASE + "[objective]\nprefixes = ['a']", r"prefixes is \['a'\]; expected a list of whole numbers"),
@@ -113,6 +138,8 @@ def test_a_teacher_makes_it_a_distillation(tmp_path: Path) -> None:
         ),
         (BASE.replace("simulate = 10", "cubes = ['a']\nsimulate_seed = 2"), r"with simulate_seed and without simulate"),
         (BASE + "peak = inf", r"plan.peak is inf; expected a number"),
+        (BASE + "peak = 1" + 400 * "0", r"plan.peak is 10+\.\.\.; expected a number"),
+        (BASE + "peak = 1" + 5000 * "0", r"is no TOML: Exceeds the limit"),
         (BASE + "[machine]\ntimeout = nan", r"machine.timeout is nan; expected a number"),
         (BASE + "[objective]\ntargets_hidden = 8", r"targets_hidden 8 without targets_weight; expected both"),
         (BASE.replace("a.safetensors", "a.pt"), r"out 'a.pt'; expected a file that ends with .safetensors"),

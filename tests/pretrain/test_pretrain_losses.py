@@ -292,6 +292,8 @@ def test_switches_take_parts_away() -> None:
         ({"loss": "simclr"}, r"loss 'simclr'; expected barlow or vicreg"),
         ({"quantise_per": "row"}, r"quantise_per 'row'; expected pixel or tensor"),
         ({"mix": -1.0}, r"mix -1.0; expected 0 or more"),
+        ({"mix": math.inf}, r"mix inf; expected 0 or more, and finite"),
+        ({"targets_weight": math.nan}, r"targets_weight nan; expected 0 or more, and finite"),
         ({"weight": 0.0}, r"expected something to minimise"),
         ({"width": 0}, r"projector of 6 layers, 0 wide"),
         ({"prefixes": (0,)}, r"prefixes \(0,\); expected"),
@@ -305,10 +307,9 @@ def test_senseless_objectives(given: dict[str, object], said: str) -> None:
 def test_rank_of_vectors_that_are_not_finite_and_of_few() -> None:
     vectors = torch.randn(8, 4, generator=torch.Generator().manual_seed(1))
     assert rankme(vectors) > 0.5
-    assert rankme(vectors[:1]) == pytest.approx(0.0, abs=1e-9)
+    for few in (vectors[:1], vectors[:, :1], vectors[:0], vectors[:, :0]):
+        assert rankme(few) == 0.0
     vectors[3, 2] = math.inf
     assert math.isnan(rankme(vectors))
-    with pytest.raises(
-        TesseraError, match=r"^step 4: the vectors are not finite, RankMe nan; expected finite"
-    ):
+    with pytest.raises(TesseraError, match=r"^step 4: the vectors are not finite, RankMe nan; expected finite"):
         collapsed(4, rankme(vectors))

@@ -10,7 +10,7 @@ import typer
 from tessera._version import __version__
 from tessera.base import InputError, TesseraError
 
-from . import cube, demo, distill, doctor, embed, evaluate, fit, get, map_, models, pretrain, serve, store
+from . import blocks, cube, demo, distill, doctor, embed, evaluate, fit, get, map_, models, pretrain, serve, store
 
 app = typer.Typer(
     name="tessera",
@@ -54,6 +54,7 @@ app.command("map")(map_.map_)
 app.command("evaluate")(evaluate.evaluate)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
+app.command("blocks")(blocks.blocks)
 app.command("pretrain")(pretrain.pretrain)
 app.command("distill")(distill.distill)
 

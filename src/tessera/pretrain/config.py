@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
+import sys
 import tomllib
 import types
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -76,11 +76,15 @@ _UNUSED = {one.name: () if one.name == "cubes" else one.default for one in field
 
 @dataclass(frozen=True)
 class Network:
-    """The sizes of an encoder, the words of `Shape`.
+    """The sizes of an encoder, those of `Shape`.
 
     Attributes
     ----------
     family : one of `TRAINABLE`
+    latent_dim : a quarter of the network's width
+    num_layers, nhead, dim_feedforward : of each modality's transformer
+    repr_dim : length of a vector
+    qk_norm : normalise queries and keys
     """
 
     family: str = STUDENT
@@ -200,7 +204,8 @@ def parse_config(path: str | Path) -> PretrainConfig | DistilConfig:
         given = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"configuration not found: {file}") from None
-    except (IsADirectoryError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    # also text that is no UTF-8, and a number of more digits than Python reads
+    except (IsADirectoryError, ValueError, RecursionError) as error:
         raise InputError(f"{file} is no TOML: {error}") from None
     try:
         read = _parsed(DistilConfig, given, "") if "teacher" in given else _parsed(PretrainConfig, given, "")
@@ -273,7 +278,8 @@ def _fits(hint: Any, value: Any) -> Any:
         found = tuple(_fits(inner[0], part) for part in value)
         return MISSING if MISSING in found else found
     if hint is float:
-        known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        # TOML's whole numbers have no end, those of Python's floats do
+        known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         return float(value) if known else MISSING
     return value if type(value) is hint else MISSING
 

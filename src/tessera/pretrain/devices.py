@@ -49,7 +49,7 @@ class Machine:
         if self.precision not in PRECISIONS:
             raise InputError(f"precision {self.precision!r}; expected {', '.join(PRECISIONS)}")
         if not 0 < self.timeout < math.inf:
-            raise InputError(f"timeout of {self.timeout} minutes; expected more than 0")
+            raise InputError(f"timeout of {self.timeout} minutes; expected more than 0, and finite")
 
     @property
     def dtype(self) -> torch.dtype:

@@ -63,7 +63,7 @@ class Lesson:
     def __post_init__(self) -> None:
         weights = (self.cosine, self.squared)
         if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
-            raise InputError(f"weights {self.cosine} and {self.squared}; expected 0 or more, and not both 0")
+            raise InputError(f"weights {self.cosine} and {self.squared}; expected 0 or more, and not both 0; finite")
         if self.quantise_per not in PER:
             raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
         if (self.quantise_from or 0) < 0 or any(size < 1 for size in self.prefixes):

@@ -99,14 +99,17 @@ def regression(predicted: Tensor, truth: Tensor, ranks: Ranks = ALONE) -> Tensor
 
 
 def rankme(z: Tensor) -> float:
-    """Entropy of the normalised singular values of (B, D), over the logarithm of their number: 0 collapsed, 1 full; NaN
-    where a vector is not finite."""
+    """Entropy of the normalised singular values of (B, D), over the logarithm of their number: 0 collapsed, 1 full.
+
+    NaN where a vector is not finite; 0 of a single vector or dimension, and of none.
+    """
     if not bool(torch.isfinite(z).all()):
         return math.nan
     values = torch.linalg.svdvals(z.detach().double())
     shares = values / values.sum().clamp_min(1e-300)
-    entropy = -torch.special.xlogy(shares, shares).sum()
-    return float(entropy) / math.log(max(2, len(values)))
+    entropy = -float(torch.special.xlogy(shares, shares).sum())
+    # rounding may leave a share above 1, and the sum of none is -0
+    return max(0.0, entropy) / math.log(max(2, len(values)))
 
 
 def _moments(z: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:

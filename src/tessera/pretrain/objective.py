@@ -70,7 +70,7 @@ class Objective:
             raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
         for name in ("weight", "mix", "off_diagonal", "targets_weight", "targets_hidden", "recall_weight"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} {getattr(self, name)}; expected 0 or more")
+                raise InputError(f"{name} {getattr(self, name)}; expected 0 or more, and finite")
         if self.weight == self.targets_weight == self.recall_weight == 0:
             raise InputError("weight, targets_weight and recall_weight are 0; expected something to minimise")
         if self.targets_hidden and not self.targets_weight:

@@ -71,6 +71,9 @@ class Plan:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 2:
             raise InputError(f"{self.steps} steps of {self.batch} pixel-years; expected at least 1 step of 2")
+        low, high = (self.draws, self.draws) if isinstance(self.draws, int) else self.draws
+        if not 1 <= low <= high:
+            raise InputError(f"views of {self.draws} draws; expected at least 1, or (low, high)")
         if not 0 <= self.seed < 2**63:
             raise InputError(f"seed {self.seed}; expected 0 to 2**63 - 1")
         for name in ("accumulate", "save_every", "log_every", "probe_every"):
@@ -80,7 +83,9 @@ class Plan:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 or more")
         if not 0 <= self.dropout < 0.5 or not 0 < self.peak < math.inf:
-            raise InputError(f"dropout {self.dropout}, rate {self.peak}; expected 0 to below 0.5, and above 0")
+            raise InputError(
+                f"dropout {self.dropout}, peak {self.peak}; expected 0 to below 0.5, and a finite rate above 0"
+            )
 
     def identity(self) -> dict[str, Any]:
         """What of it decides the weights."""
