@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +105,35 @@ def test_few_groups_and_missing_labels_are_told_and_default_amounts_fit() -> Non
     plan = make_plan(labelled, everything(labelled), parse_amounts(None, "regression"), draws=2, drop=True)
     assert [str(amount) for amount in plan.folds] == ["5%", "10%", "30%", "100%"]
     assert "1% of about 40 labels: too few to learn from, left out" in plan.notes
+
+
+def test_amounts_that_come_to_the_same_labels_are_told() -> None:
+    labelled, _ = told_apart(0, 30, 2, 2)
+    amounts = parse_amounts("3/class,30/class,50/class,100%", "classification")
+    plan = make_plan(labelled, everything(labelled), amounts, draws=4)
+    assert [note for note in plan.notes if "the same" in note] == [
+        "30/class, 50/class, 100% come to the same labels, 40"
+    ]
+
+
+def test_blocks_that_are_too_large_are_told_with_a_side_that_is_not() -> None:
+    labelled, _ = told_apart(0, 60, 1, 2)
+    # 4 km of land, well inside one block of 20 km
+    places = np.column_stack([5.03 + np.arange(60) % 8 * 0.007, 50.9 + np.arange(60) // 8 * 0.0045])
+    near = replace(labelled, group=None, lonlat=places)
+    amounts = parse_amounts("5/class", "classification")
+    advice = r"blocks of 20 km are 1, of [\d.]+ km they would be (\d+) \(--block-km, block_km\)"
+    with pytest.raises(InputError, match=r"expected at least two; " + advice) as caught:
+        make_plan(near, everything(near), amounts, block_km=20.0)
+    found = re.search(r"of ([\d.]+) km they would be (\d+)", str(caught.value))
+    assert found is not None
+    assert len(np.unique(spatial_blocks(places, float(found[1])))) == int(found[2]) >= 60
+    few = make_plan(near, everything(near), amounts, block_km=2.5, draws=2)
+    assert any(re.search(r"intervals are too narrow; blocks of 2.5 km are \d+, of", note) for note in few.notes)
+    # one place is one block of any size
+    alone = replace(near, lonlat=np.zeros((60, 2)))
+    with pytest.raises(InputError, match=r"expected at least two$"):
+        make_plan(alone, everything(alone), amounts)
 
 
 def test_a_split_that_comes_with_the_data_is_kept_and_its_whole_is_drawn_three_times() -> None:

@@ -72,6 +72,8 @@ def evaluate(
     else:
         from tessera.store import open_store
 
+        if Path(data).is_file():
+            raise InputError(f"{data} is a file; expected the folder or URL of a store, or no {places} beside a table")
         if encoder:
             raise InputError("--encoder for a store; what made its embeddings is fixed, leave it out")
         if column is None:

@@ -24,6 +24,8 @@ BLOCK_KM = 10.0
 """Side of a spatial block: beyond the range of most fields' and forests' likeness, and small enough for several."""
 FEW_GROUPS = 20
 """Tested groups below which intervals are too narrow: of made regressions with 12 groups they held 0.72, not 0.95."""
+_LEAST_KM = 0.1
+"""Side of the smallest block that is advised: ten pixels, about a field."""
 _FOLDS = 3
 """One in so many groups is tested in each draw."""
 _BINS = 5
@@ -108,12 +110,15 @@ def make_plan(
     lost = int((~usable).sum())
     if lost:
         notes.append(f"{lost} of {len(usable)} labels have no data and are left out")
-    target, classes, left_out = _target(labelled, usable, chosen, group)
+    advice = _smaller(labelled, usable, chosen, block_km)
+    target, classes, left_out = _target(labelled, usable, chosen, group, advice)
     if left_out:
         notes.append(f"classes left out, too few labels or groups: {', '.join(left_out)}")
     kept = np.flatnonzero(usable & ((target >= 0) if labelled.kind == CLASSES else True))
     if chosen != "random" and len(np.unique(group[kept])) < 2:
-        raise InputError(f"{len(kept)} labels of {labelled.source} lie in one group or block; expected at least two")
+        raise InputError(
+            f"{len(kept)} labels of {labelled.source} lie in one group or block; expected at least two{advice}"
+        )
     if chosen == "random":
         notes.append(RANDOM_NOTE)
     if chosen == "given":
@@ -136,7 +141,7 @@ def make_plan(
             whole = chosen == "given" and len(taken) == len(train)
             if not (whole and draw >= FULL_DRAWS):
                 folds[amount].append(Fold(np.sort(taken), test))
-    notes += _few(folds, group)
+    notes += _few(folds, group, advice)
     return Plan(labelled.kind, classes, target, group, chosen, folds, tuple(notes))
 
 
@@ -160,16 +165,38 @@ def _across(labelled: Labelled, group: NDArray[np.int64], kept: NDArray[np.int64
     return notes
 
 
-def _few(folds: dict[Amount, list[Fold]], group: NDArray[np.int64]) -> list[str]:
+def _smaller(labelled: Labelled, usable: NDArray[np.bool_], split: str, block_km: float) -> str:
+    """What to say of the side that would make blocks enough; nothing where there are enough, or none would."""
+    if split != "spatial" or labelled.lonlat is None or not usable.any():
+        return ""
+    places, side = labelled.lonlat[usable], block_km
+    enough = _FOLDS * FEW_GROUPS
+    now = found = len(np.unique(spatial_blocks(places, side)))
+    while found < enough and side / 2 >= _LEAST_KM:
+        side /= 2
+        found = len(np.unique(spatial_blocks(places, side)))
+    if found <= now:
+        return ""
+    return f"; blocks of {block_km:g} km are {now}, of {side:.3g} km they would be {found} (--block-km, block_km)"
+
+
+def _few(folds: dict[Amount, list[Fold]], group: NDArray[np.int64], advice: str) -> list[str]:
     """Notes on what makes intervals too narrow, and on amounts that are not there."""
     notes = []
     tested = min(len(np.unique(group[fold.test])) for parts in folds.values() for fold in parts)
     if tested < FEW_GROUPS:
-        notes.append(f"as few as {tested} groups are tested in a draw: intervals are too narrow")
+        notes.append(f"as few as {tested} groups are tested in a draw: intervals are too narrow{advice}")
     for amount, parts in folds.items():
         taken = max(len(fold.train) for fold in parts)
         if amount.unit == "" and taken < amount.number:
             notes.append(f"{amount} labels are asked for and {taken} are there to learn from")
+    alike: dict[tuple[bytes, ...], list[Amount]] = {}
+    for amount, parts in folds.items():
+        alike.setdefault(tuple(fold.train.tobytes() for fold in parts), []).append(amount)
+    for amounts in alike.values():
+        if len(amounts) > 1:
+            taken = max(len(fold.train) for fold in folds[amounts[0]])
+            notes.append(f"{', '.join(map(str, amounts))} come to the same labels, {taken}")
     return notes
 
 
@@ -209,7 +236,7 @@ def _groups(labelled: Labelled, split: str, block_km: float) -> tuple[str, NDArr
 
 
 def _target(
-    labelled: Labelled, usable: NDArray[np.bool_], split: str, group: NDArray[np.int64]
+    labelled: Labelled, usable: NDArray[np.bool_], split: str, group: NDArray[np.int64], advice: str
 ) -> tuple[NDArray[np.float64] | NDArray[np.int64], tuple[str, ...], list[str]]:
     if labelled.kind != CLASSES:
         if int(usable.sum()) < 4:
@@ -227,7 +254,7 @@ def _target(
         (classes if enough else left_out).append(name)
     if len(classes) < 2:
         raise InputError(
-            f"{labelled.source} has {len(classes)} classes with enough labels and groups; expected at least two"
+            f"{labelled.source} has {len(classes)} classes with enough labels and groups; expected at least two{advice}"
         )
     place = {name: index for index, name in enumerate(classes)}
     target = np.array([place.get(name, -1) for name in labelled.label.tolist()], dtype=np.int64)
