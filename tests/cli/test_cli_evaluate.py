@@ -92,12 +92,17 @@ def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
         (("PLOTS", "--encoder", "none.pt"), "none.pt"),
         (("PLOTS", "--metric", "iou", "--draws", "1", "--labels", "2/class", "--heads", "knn"), "metric 'iou'"),
         (("FOLDER",), "is no table of pixel-years"),
+        (("PLACES",), "is no Parquet table of pixel-years; for places: tessera evaluate STORE"),
+        (("PLOTS", "PLACES", "--column", "crop"), "is a file; expected the folder or URL of a store, or no"),
         (("FOLDER", "places.geojson"), "expected --column"),
         (("FOLDER", "places.geojson", "--encoder", "x"), "--encoder for a store"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, plots: Path, tmp_path: Path, given: tuple[str, ...], message: str) -> None:
-    code, text, error = run("evaluate", *({"PLOTS": plots, "FOLDER": tmp_path}.get(part, part) for part in given))
+    places = tmp_path / "places.geojson"
+    places.write_text("{}")
+    known = {"PLOTS": plots, "FOLDER": tmp_path, "PLACES": places}
+    code, text, error = run("evaluate", *(known.get(part, part) for part in given))
     assert code == 2
     assert text == ""
     assert error.splitlines()[-1].startswith("tessera: ")

@@ -65,6 +65,10 @@ def evaluate(
     if places is None:
         if data.startswith(("http://", "https://", "s3://", "gs://")) or Path(data).is_dir():
             raise InputError(f"{data} is no table of pixel-years; for a store give labelled places too, and --column")
+        if Path(data).is_file() and Path(data).suffix.lower() != ".parquet":
+            raise InputError(
+                f"{data} is no Parquet table of pixel-years; for places: tessera evaluate STORE {data} --column NAME"
+            )
         if column is not None or year is not None:
             raise InputError("--column or --year for a table of pixel-years; its label column is called label")
         labelled = read_pixel_years(data, kind=kind)
