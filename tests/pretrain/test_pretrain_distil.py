@@ -228,6 +228,13 @@ def test_a_pixel_year_without_observations_is_not_taught() -> None:
         teach(concatenate([make_series(), bare]), teacher())
 
 
+def test_a_batch_that_cannot_be_cut_is_refused_before_anything_is_taught(tmp_path: Path) -> None:
+    seen: list[int] = []
+    with pytest.raises(InputError, match=r"48 pixel-years for a batch of 64; expected at least as many"):
+        learn(tmp_path / "pupil.safetensors", batch=64, teaching=lambda done, total: seen.append(done))
+    assert seen == []
+
+
 def test_vectors_that_do_not_fit_are_refused() -> None:
     given = untrained("v1.1", 24)
     last = max(key for key in given.tensors if key.startswith("dim_reducer"))

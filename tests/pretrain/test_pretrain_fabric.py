@@ -138,7 +138,7 @@ def test_machines_that_are_none() -> None:
         ({"accelerator": "tpu"}, r"accelerator 'tpu'; expected auto, cpu, cuda"),
         ({"precision": "fp16"}, r"precision 'fp16'; expected fp32, bf16, fp64"),
         ({"timeout": 0.0}, r"timeout of 0.0 minutes; expected more than 0"),
-        ({"timeout": float("inf")}, r"timeout of inf minutes; expected more than 0"),
+        ({"timeout": float("inf")}, r"timeout of inf minutes; expected more than 0 and at most 1,000,000"),
     ):
         with pytest.raises(InputError, match=said):
             Machine(**given)

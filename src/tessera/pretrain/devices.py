@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "32-true"}
 """Name -> Fabric's; in fp64 weights and tokens are float64 themselves, for tests of equality."""
 ACCELERATORS = ("auto", "cpu", "cuda")
+LONGEST = 1_000_000
+"""Minutes that a process waits at most: two years."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Machine:
             raise InputError(f"accelerator {self.accelerator!r}; expected {', '.join(ACCELERATORS)}")
         if self.precision not in PRECISIONS:
             raise InputError(f"precision {self.precision!r}; expected {', '.join(PRECISIONS)}")
-        if not 0 < self.timeout < math.inf:
-            raise InputError(f"timeout of {self.timeout} minutes; expected more than 0, and finite")
+        if not 0 < self.timeout <= LONGEST:
+            raise InputError(f"timeout of {self.timeout} minutes; expected more than 0 and at most {LONGEST:,}")
 
     @property
     def dtype(self) -> torch.dtype:

@@ -194,11 +194,14 @@ def distil(
     spec = spec_of(STUDENT, shape, lesson.prefixes)
     about = {**asdict(shape), "lesson": plain(lesson), "augment": plain(augment), "teacher": teacher.sha256}
     fabric = machine.start()
+    parts = fabric.world_size * settings.accumulate
+    # refused now, rather than after the table is taught
+    batches_of(table, spec, settings, parts, augment)
     taught = teach(table, teacher, cache, device=str(fabric.device), progress=teaching)
     with torch.random.fork_rng(devices=gpus_of(fabric)):
         torch.manual_seed(settings.seed)
         student = FAMILIES[STUDENT].build(shape, settings.dropout)
         pupil = Pupil(lesson, spec, *target_statistics(taught))
-        batches = batches_of(taught, spec, settings, fabric.world_size * settings.accumulate, augment)
+        batches = batches_of(taught, spec, settings, parts, augment)
         run = Run(fabric, machine, settings, spec, shape, Path(out), student, pupil, _PupilTask(lesson))
         return run.go(batches, about, probe, progress)
