@@ -72,12 +72,41 @@ def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
     places = tmp_path / "places.geojson"
     places.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     shared = ("evaluate", tmp_path / "store", places, "--labels", "50%", "--draws", "2", "--heads", "linear")
+    # 400 m of land are one block of 10 km
+    code, text, error = run(*shared, "--column", "crop")
+    assert (code, text) == (2, "")
+    assert "expected at least two; try --block-km 0.1 (block_km in Python): 16 held apart, where 10 makes 1" in error
     code, text, error = run(*shared, "--column", "crop", "--block-km", "0.1")
     assert code == 0, error
     assert "store     linear  1.000" in text
     code, text, error = run(*shared, "--column", "height", "--block-km", "0.1", "--json")
     assert code == 0, error
     assert json.loads(text)["kind"] == "regression"
+
+
+def test_stores_without_the_year_or_the_place(run: Run, tmp_path: Path) -> None:
+    model = ModelIdentity("made", "ab" * 32, 16)
+    store = tessera.create_store(tmp_path / "store", 16, model, zones=(31,))
+    places = tmp_path / "places.csv"
+    # inside zone 31, far from what is written
+    places.write_text("lon,lat,crop\n" + "".join(f"{3 + k / 100},45,{'rye' if k % 2 else 'oats'}\n" for k in range(8)))
+    asked = ("evaluate", tmp_path / "store", places, "--column", "crop", "--heads", "linear", "--draws", "1")
+
+    def refused(*more: str) -> str:
+        code, text, error = run(*asked, *more)
+        assert (code, text) == (2, "")
+        return error.splitlines()[-1]
+
+    assert refused().endswith("holds no year; expected a store that embeddings were written to")
+    window = Window(31, 64_100, 560_100, 8, 8)
+    codes, scales = np.full((8, 8, 16), 7, np.int8), np.full((8, 8), 0.01, np.float32)
+    made = Embeddings(codes, scales, np.ones((8, 8, 3), np.uint16), model, window.grid)
+    store.write(made, 2020)
+    assert "none of 8 labels of" in refused()
+    store.write(made, 2021)
+    assert refused().endswith("holds the years 2020, 2021 and none is named; expected --year with one of them")
+    assert "none of 8 labels of" in refused("--year", "2021")
+    assert refused("--year", "2019").endswith("has no year 2019; it has 2020, 2021")
 
 
 @pytest.mark.parametrize(
@@ -88,19 +117,22 @@ def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
         (("PLOTS", "--labels", "five"), "'five' labels; expected a number"),
         (("PLOTS", "--split", "given"), "comes with no split; expected a column test"),
         (("PLOTS", "--draws", "0"), "0 draws"),
-        (("PLOTS", "--column", "crop"), "--column or --year for a table"),
+        (("PLOTS", "--column", "crop"), "a table of pixel-years has a column label and takes neither"),
+        (("PLACES", "--column", "crop"), "places need a store: tessera evaluate STORE"),
         (("PLOTS", "--encoder", "none.pt"), "none.pt"),
         (("PLOTS", "--metric", "iou", "--draws", "1", "--labels", "2/class", "--heads", "knn"), "metric 'iou'"),
         (("FOLDER",), "is no table of pixel-years"),
         (("PLACES",), "is no Parquet table of pixel-years; for places: tessera evaluate STORE"),
-        (("PLOTS", "PLACES", "--column", "crop"), "is a file; expected the folder or URL of a store, or no"),
-        (("FOLDER", "places.geojson"), "expected --column"),
-        (("FOLDER", "places.geojson", "--encoder", "x"), "--encoder for a store"),
+        (("PLOTS", "PLACES", "--column", "crop"), "is a file; expected the folder or URL of a store before"),
+        (("FOLDER", "PLACES"), "named; expected --column with one of its columns: crop, height"),
+        (("FOLDER", "none.geojson"), "vector file not found: none.geojson"),
+        (("FOLDER", "PLACES", "--encoder", "x"), "--encoder for a store"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, plots: Path, tmp_path: Path, given: tuple[str, ...], message: str) -> None:
     places = tmp_path / "places.geojson"
-    places.write_text("{}")
+    feature = {"type": "Feature", "properties": {"crop": "rye", "height": 1}, "geometry": None}
+    places.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     known = {"PLOTS": plots, "FOLDER": tmp_path, "PLACES": places}
     code, text, error = run("evaluate", *(known.get(part, part) for part in given))
     assert code == 2
@@ -113,4 +145,13 @@ def test_mistakes_are_one_line(run: Run, plots: Path, tmp_path: Path, given: tup
 def test_the_help_has_an_example(run: Run) -> None:
     code, text, _ = run("evaluate", "--help")
     assert code == 0
-    assert "tessera evaluate plots.parquet" in " ".join(text.split())
+    said = " ".join(text.replace("│", " ").split())
+    assert "tessera evaluate plots.parquet" in said
+    # the last words of what is long, and the forms of amounts, which markup might swallow
+    for whole in (
+        "31,5/class,10%.",
+        "spatial or random (inflates).",
+        "The bundled one if left out.",
+        "where it holds one.",
+    ):
+        assert whole in said

@@ -111,8 +111,10 @@ def test_amounts_that_come_to_the_same_labels_are_told() -> None:
     labelled, _ = told_apart(0, 30, 2, 2)
     amounts = parse_amounts("3/class,30/class,50/class,100%", "classification")
     plan = make_plan(labelled, everything(labelled), amounts, draws=4)
+    thirty, fifty = (plan.folds[amount] for amount in amounts[1:3])
+    assert all(np.array_equal(a.train, b.train) for a, b in zip(thirty, fifty, strict=True))
     assert [note for note in plan.notes if "the same" in note] == [
-        "30/class, 50/class, 100% come to the same labels, 40"
+        "30/class, 50/class, 100% come to the same 40 labels: their scores are equal"
     ]
 
 
@@ -122,18 +124,55 @@ def test_blocks_that_are_too_large_are_told_with_a_side_that_is_not() -> None:
     places = np.column_stack([5.03 + np.arange(60) % 8 * 0.007, 50.9 + np.arange(60) // 8 * 0.0045])
     near = replace(labelled, group=None, lonlat=places)
     amounts = parse_amounts("5/class", "classification")
-    advice = r"blocks of 20 km are 1, of [\d.]+ km they would be (\d+) \(--block-km, block_km\)"
-    with pytest.raises(InputError, match=r"expected at least two; " + advice) as caught:
+    advice = r"; try --block-km ([\d.]+) \(block_km in Python\): (\d+) held apart, where 20 makes 1$"
+    with pytest.raises(InputError, match="expected at least two" + advice) as caught:
         make_plan(near, everything(near), amounts, block_km=20.0)
-    found = re.search(r"of ([\d.]+) km they would be (\d+)", str(caught.value))
+    found = re.search(advice, str(caught.value))
     assert found is not None
     assert len(np.unique(spatial_blocks(places, float(found[1])))) == int(found[2]) >= 60
     few = make_plan(near, everything(near), amounts, block_km=2.5, draws=2)
-    assert any(re.search(r"intervals are too narrow; blocks of 2.5 km are \d+, of", note) for note in few.notes)
-    # one place is one block of any size
-    alone = replace(near, lonlat=np.zeros((60, 2)))
-    with pytest.raises(InputError, match=r"expected at least two$"):
-        make_plan(alone, everything(alone), amounts)
+    assert any(re.search("intervals are too narrow; try --block-km", note) for note in few.notes)
+
+
+def _advised(group: object, step: float, count: int = 60) -> str:
+    """Notes, or the refusal, of places in a row, `step` degrees of longitude apart."""
+    label = np.array([f"class {k % 2}" for k in range(count)], dtype=object)
+    lonlat = np.column_stack([5 + np.arange(count) * step, np.full(count, 50.0)])
+    labelled = Labelled(label, "classification", None if group is None else np.asarray(group, np.int64), lonlat)
+    try:
+        return " ".join(
+            make_plan(labelled, everything(labelled), parse_amounts("5/class", "classification"), draws=2).notes
+        )
+    except InputError as error:
+        return str(error)
+
+
+def test_smaller_blocks_are_advised_only_where_they_help() -> None:
+    # one place is one block of any size, and a group that reaches across blocks is one too
+    assert _advised(None, 0.0).endswith("expected at least two")
+    assert _advised(np.zeros(60), 0.02).endswith("expected at least two")
+    # three groups stay three, however small the blocks; the largest side that holds them apart is advised
+    assert _advised(np.arange(60) // 20, 0.02).endswith(
+        "try --block-km 2 (block_km in Python): 3 held apart, where 10 makes 1"
+    )
+    # thirty places are never more than thirty
+    assert "; try --block-km 5 (block_km in Python): 30 held apart, where 10 makes 22" in _advised(None, 0.1, 30)
+    assert "--block-km" not in _advised(None, 0.5, 90)
+    # three labels a class are too few in blocks of any size
+    assert _advised(None, 0.02, 6).endswith("expected at least two")
+
+
+def test_labels_where_no_feature_has_data_are_told() -> None:
+    labelled, _ = told_apart()
+    some = parse_amounts("5/class", "classification")
+    with pytest.raises(InputError, match=r"none of 120 labels of labels has data in every feature set; .*--year"):
+        make_plan(labelled, ~everything(labelled), some)
+    few = np.arange(len(labelled)) < 3
+    with pytest.raises(InputError, match="among the 3 of 120 labels that have data; expected at least two"):
+        make_plan(labelled, few, some)
+    for side in (np.inf, np.nan, 0.0):
+        with pytest.raises(InputError, match="finite above 0"):
+            make_plan(labelled, everything(labelled), some, block_km=side)
 
 
 def test_a_split_that_comes_with_the_data_is_kept_and_its_whole_is_drawn_three_times() -> None:

@@ -140,12 +140,48 @@ def test_a_column_twice_is_refused(tmp_path: Path) -> None:
         read_pixel_years(tmp_path / "t.parquet")
 
 
+def test_places_and_other_names_in_place_of_pixel_years_are_told(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = rows_of()
+    places = pa.table({name: rows[name] for name in ("lon", "lat", "label")})
+    parquet.write_table(places, tmp_path / "p.parquet")
+    with pytest.raises(InputError, match=r"no observations \(columns lon, lat, label\); .* them as CSV or GeoParquet"):
+        read_pixel_years(tmp_path / "p.parquet")
+    parquet.write_table(places.replace_schema_metadata({"geo": "{}"}), tmp_path / "g.parquet")
+    with pytest.raises(InputError, match=r"for places: tessera evaluate STORE .*g.parquet --column NAME"):
+        read_pixel_years(tmp_path / "g.parquet")
+    many = write_table(tmp_path / "many.parquet", {f"c{k}": [1] for k in range(99)})
+    with pytest.raises(InputError, match=r"columns c0, .*, c11 and 87 more\)"):
+        read_pixel_years(many)
+    rows["Label"], rows["crop"] = rows["label"], rows.pop("label")
+    with pytest.raises(InputError, match="no column label, but Label, crop; expected the class or number"):
+        read_pixel_years(write_table(tmp_path / "t.parquet", rows))
+
+
+def test_lines_and_no_features_are_refused(tmp_path: Path) -> None:
+    path = _geojson(tmp_path / "lines.geojson", [1.5, 2.5])
+    content = json.loads(path.read_text())
+    content["features"][1]["geometry"] = {"type": "LineString", "coordinates": [[5, 50], [6, 50]]}
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="feature 1 is a LineString; expected points or polygons"):
+        read_places(path, "height")
+    with pytest.raises(InputError, match="holds no features; expected labelled points or polygons"):
+        read_places(_geojson(tmp_path / "none.geojson", []), "height")
+
+
 def test_files_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file"):
         read_pixel_years(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("sample_id,date\n")
-    with pytest.raises(InputError, match="cannot be read as Parquet"):
+    with pytest.raises(InputError, match=r"no Parquet table of pixel-years; for places: tessera evaluate STORE"):
         read_pixel_years(tmp_path / "text.parquet")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        read_pixel_years(tmp_path / "cut.parquet")
+    # what counts is what it holds
+    assert len(read_pixel_years(write_table(tmp_path / "plots.pq", rows_of()))) == 12
     with pytest.raises(InputError, match="has 0 rows"):
         read_pixel_years(write_table(tmp_path / "e.parquet", {name: [] for name in rows_of()}))
 
@@ -187,6 +223,7 @@ def test_places(tmp_path: Path) -> None:
     heights = read_places(_geojson(tmp_path / "b.geojson", [1.5, 20, None, 3], polygons=True), "height")
     assert heights.kind == "regression"
     assert heights.label.tolist() == [1.5, 20.0, 3.0]
+    assert heights.notes[1:] == ("3 polygons with a number stand for one place inside each",)
     whole = read_places(_geojson(tmp_path / "c.geojson", [1, 20, 1, 3]), "height", kind="regression")
     assert whole.label.tolist() == [1.0, 20.0, 1.0, 3.0]
     assert read_places(tmp_path / "c.geojson", "height").kind == "classification"

@@ -37,7 +37,7 @@ def evaluate(
         str | None, typer.Option(help="classification or regression, where the column does not tell.")
     ] = None,
     metric: Annotated[str | None, typer.Option(help="What the table and the curves show.")] = None,
-    year: Annotated[int | None, typer.Option(help="Of a store; may be left out where there is one.")] = None,
+    year: Annotated[int | None, typer.Option(help="Of a store; may be left out where it holds one.")] = None,
     seed: Annotated[int, typer.Option(help="Of draws, heads and intervals.")] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json, curves.png and finished scores.")
@@ -65,24 +65,34 @@ def evaluate(
     if places is None:
         if data.startswith(("http://", "https://", "s3://", "gs://")) or Path(data).is_dir():
             raise InputError(f"{data} is no table of pixel-years; for a store give labelled places too, and --column")
-        if Path(data).is_file() and Path(data).suffix.lower() != ".parquet":
-            raise InputError(
-                f"{data} is no Parquet table of pixel-years; for places: tessera evaluate STORE {data} --column NAME"
-            )
         if column is not None or year is not None:
-            raise InputError("--column or --year for a table of pixel-years; its label column is called label")
+            raise InputError(
+                f"--column or --year for {data} alone; a table of pixel-years has a column label and takes neither, "
+                f"places need a store: tessera evaluate STORE {data} --column {column or 'NAME'}"
+            )
         labelled = read_pixel_years(data, kind=kind)
         makers = _encoders(encoder)
     else:
+        from tessera.geo import read_vector
         from tessera.store import open_store
 
         if Path(data).is_file():
-            raise InputError(f"{data} is a file; expected the folder or URL of a store, or no {places} beside a table")
+            raise InputError(
+                f"{data} is a file; expected the folder or URL of a store before {places}, "
+                "or a table of pixel-years alone"
+            )
         if encoder:
             raise InputError("--encoder for a store; what made its embeddings is fixed, leave it out")
         if column is None:
-            raise InputError(f"no column of {places} named; expected --column")
-        makers = {"store": open_store(data)}
+            held = ", ".join(read_vector(places).columns) or "none"
+            raise InputError(f"no column of {places} named; expected --column with one of its columns: {held}")
+        store = open_store(data)
+        if year is None and len(store.years) != 1:
+            if not store.years:
+                raise InputError(f"{data} holds no year; expected a store that embeddings were written to")
+            held = ", ".join(map(str, store.years))
+            raise InputError(f"{data} holds the years {held} and none is named; expected --year with one of them")
+        makers = {"store": store}
         labelled = read_places(places, column, kind=kind)
     amounts = parse_amounts(labels, labelled.kind)
     known = CLASS_METRICS if labelled.kind == "classification" else NUMBER_METRICS

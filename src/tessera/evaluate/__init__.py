@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from tessera.cubes import PixelSeries as Series
 from tessera.cubes import series_of_arrays as make_series
 
+from ._blocks import spatial_blocks
 from .amounts import Amount, parse_amounts
 from .labelled import Labelled, parse_labels
 from .learners import HEADS, parse_heads
 from .pixel_years import read_pixel_years, scaled_db
 from .places import read_places
-from .plan import Fold, Plan, make_plan, spatial_blocks
+from .plan import Fold, Plan, make_plan
 from .result import Evaluation, Outcome
 from .run import evaluate
 from .scoring import CLASS_METRICS, NUMBER_METRICS

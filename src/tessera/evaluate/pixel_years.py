@@ -10,21 +10,18 @@ import numpy as np
 from tessera.base import InputError
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelSeries, offsets_of
 
+from ._table import read_table
 from .labelled import Labelled, parse_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_ROWS = 5_000_000
-"""Rows read at most: about 2 GB in memory."""
 LONGEST = 1000
 """Characters of a name or a class at most: a small file may repeat a long one millions of times."""
 LOOKS = 20
 """Observations of one pixel by one sensor on one day at most."""
 _DAYS = 366
-_REQUIRED = ("sample_id", "date", "label")
 _ORBITS = {"ascending": False, "asc": False, "descending": True, "desc": True}
-_OPTIONAL = ("valid", "orbit", "group", "lon", "lat", "test", *S1_BANDS)
 
 
 def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labelled:
@@ -48,7 +45,7 @@ def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labelled:
         No such file, a missing or misshapen column, a pixel of more than 366 days, or one whose label changes.
     """
     file = Path(path)
-    table = _read(file)
+    table = read_table(file)
     what = str(file)
     sample, first = _samples(table, what)
     days = _days(table, sample, len(first), what)
@@ -80,33 +77,6 @@ def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labelled:
         source=file.name,
         column="label",
     )
-
-
-def _read(file: Path) -> Any:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    if not file.is_file():
-        raise InputError(f"no file {file}; expected a Parquet table of pixel-years")
-    try:
-        opened = parquet.ParquetFile(file)
-        rows, names = opened.metadata.num_rows, opened.schema_arrow.names
-        if len(set(names)) < len(names):
-            raise InputError(f"{file} has two columns of one name; expected names that differ")
-        texts = [field.name for field in opened.schema_arrow if pa.types.is_string(field.type)]
-        # a dictionary holds each text once
-        opened = parquet.ParquetFile(file, read_dictionary=texts)
-        missing = [name for name in (*_REQUIRED, *S2_BANDS) if name not in names]
-        if missing:
-            raise InputError(f"{file} lacks {', '.join(missing)}; expected a row a pixel and date")
-        if not 0 < rows <= MAX_ROWS:
-            raise InputError(f"{file} has {rows} rows; expected 1 to {MAX_ROWS}")
-        table = opened.read([*_REQUIRED, *S2_BANDS, *(name for name in _OPTIONAL if name in names)])
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise InputError(f"{file} cannot be read as Parquet: {error}") from None
-    if table.num_rows != rows:
-        raise InputError(f"{file} holds {table.num_rows} rows and says {rows}")
-    return table
 
 
 def _array(table: Any, name: str) -> NDArray[Any]:

@@ -15,6 +15,8 @@ from .labelled import CLASSES, KINDS, NUMBERS, Labelled, parse_labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_FORMS = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
+
 
 def read_places(source: object, column: str, *, kind: str | None = None) -> Labelled:
     """Labelled points or polygons, to be looked up in a store.
@@ -31,11 +33,13 @@ def read_places(source: object, column: str, *, kind: str | None = None) -> Labe
     Raises
     ------
     InputError
-        No such column, labels of another kind, or a geometry that is neither point nor polygon.
+        No such column or no feature, labels of another kind, or a geometry that is neither point nor polygon.
     """
     if kind is not None and kind not in KINDS:
         raise InputError(f"kind {kind!r}; expected {' or '.join(KINDS)}")
     table = read_vector(source)
+    if not len(table):
+        raise InputError(f"{table.source} holds no features; expected labelled points or polygons")
     raw = table.column(column)
     numbers = _numbers(raw)
     fractions = numbers is not None and bool((numbers[np.isfinite(numbers)] % 1 != 0).any())
@@ -53,8 +57,14 @@ def read_places(source: object, column: str, *, kind: str | None = None) -> Labe
     if numbers is None:
         raise InputError(f"{table.source}: column {column!r} holds text; expected numbers for a regression")
     place = np.full((len(numbers), 2), np.nan)
+    polygon = np.zeros(len(numbers), dtype=np.bool_)
     for index, geometry in enumerate(table.geometries):
         if geometry is not None and not geometry.is_empty:
+            if geometry.geom_type not in _FORMS:
+                raise InputError(
+                    f"{table.source}, feature {index} is a {geometry.geom_type}; expected points or polygons"
+                )
+            polygon[index] = "Polygon" in geometry.geom_type
             inner = geometry.representative_point()
             place[index] = inner.x, inner.y
     good = np.isfinite(numbers) & np.isfinite(place).all(axis=1)
@@ -62,8 +72,11 @@ def read_places(source: object, column: str, *, kind: str | None = None) -> Labe
         raise InputError(f"{table.source}: column {column!r} holds no number with a place")
     label, _ = parse_labels(numbers[good], NUMBERS, f"{table.source}, column {column!r}")
     lost = int((~good).sum())
-    notes = (f"{lost} features without a value or place are left out",) if lost else ()
-    return Labelled(label, NUMBERS, None, place[good], source=table.source, column=column, notes=notes)
+    notes = [f"{lost} features without a value or place are left out"] if lost else []
+    polygons = int((polygon & good).sum())
+    if polygons:
+        notes.append(f"{polygons} polygons with a number stand for one place inside each")
+    return Labelled(label, NUMBERS, None, place[good], source=table.source, column=column, notes=tuple(notes))
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[np.float64] | None:

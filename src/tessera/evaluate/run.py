@@ -12,13 +12,14 @@ import numpy as np
 
 from tessera.base import InputError, require, silent
 
+from ._blocks import BLOCK_KM
 from .amounts import parse_amounts
 from .kept import keep as keep_scores
 from .kept import key_of, read_kept
 from .labelled import CLASSES, Labelled
 from .learners import HEADS, parse_heads
 from .pixel_years import read_pixel_years
-from .plan import BLOCK_KM, make_plan
+from .plan import make_plan
 from .result import Evaluation, Outcome
 from .scoring import CLASS_METRICS, NUMBER_METRICS, group_weights, score_classes, score_numbers
 from .vectors import name_of, vectors_of
