@@ -147,7 +147,9 @@ def test_places_and_other_names_in_place_of_pixel_years_are_told(tmp_path: Path)
     rows = rows_of()
     places = pa.table({name: rows[name] for name in ("lon", "lat", "label")})
     parquet.write_table(places, tmp_path / "p.parquet")
-    with pytest.raises(InputError, match=r"no observations \(columns lon, lat, label\); .* them as CSV or GeoParquet"):
+    with pytest.raises(
+        InputError, match=r"no observations \(columns lon, lat, label\); .* for places: CSV or GeoParquet, and a store"
+    ):
         read_pixel_years(tmp_path / "p.parquet")
     parquet.write_table(places.replace_schema_metadata({"geo": "{}"}), tmp_path / "g.parquet")
     with pytest.raises(InputError, match=r"for places: tessera evaluate STORE .*g.parquet --column NAME"):

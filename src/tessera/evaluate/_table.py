@@ -71,7 +71,7 @@ def _check_names(file: Path, names: list[str], places: bool) -> None:
     known = {*_REQUIRED, *_OPTIONAL, *S2_BANDS}
     other = [name for name in names if name not in known]
     if not {"date", *S2_BANDS} & set(names):
-        how = f"tessera evaluate STORE {file} --column NAME" if places else "them as CSV or GeoParquet, and a store"
+        how = f"tessera evaluate STORE {file} --column NAME" if places else "CSV or GeoParquet, and a store"
         raise InputError(
             f"{file} holds no observations (columns {_list(names)}); expected a row a pixel and date; for places: {how}"
         )

@@ -92,7 +92,7 @@ def make_plan(
     Raises
     ------
     InputError
-        A split that the data cannot give, too few labels or groups, or fewer labels than classes.
+        A split that the data cannot give, no label with data, too few labels or groups, or fewer labels than classes.
     """
     if split not in SPLITS:
         raise InputError(f"split {split!r}; expected one of {', '.join(SPLITS)}")
