@@ -124,7 +124,8 @@ def test_one_line_serves_many_requests_and_many_lines_are_served_at_once(folder:
             assert all(reply.body == data[:50] for reply in pool.map(lambda _: span(href, 0, 50), range(32)))
         assert provider.count(status=206) == 32
         assert provider.bytes("B04") == 32 * 50
-        assert 2 <= provider.most_at_once("B04") <= 16
+        # no bound above: a request ends for the server a moment after its client has the answer and asks again
+        assert provider.most_at_once("B04") >= 2
         assert all(one.stop - one.start >= 0.02 for one in provider.seen)
 
 
