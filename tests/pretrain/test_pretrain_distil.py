@@ -250,6 +250,8 @@ def test_vectors_of_another_table_or_teacher_are_refused(tmp_path: Path) -> None
         teach(make_series(), teacher(seed=9), folder)
     with pytest.raises(InputError, match=r"holds vectors with table"):
         teach(make_series(44), teacher(), folder)
+    with pytest.raises(InputError, match=r"vectors.json is a file; expected a folder for the teacher's vectors"):
+        teach(make_series(), teacher(), folder / "vectors.json")
     (folder / "vectors.f16").write_bytes(b"short")
     with pytest.raises(InputError, match=r"has 5 bytes, 48 rows done; expected 2304 bytes, 48 rows"):
         teach(make_series(), teacher(), folder)

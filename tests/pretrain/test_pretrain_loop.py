@@ -118,7 +118,9 @@ def test_a_log_is_made_good_when_run_again(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_told_before_the_first_step(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     seen: list[int] = []
-    with pytest.raises(TesseraError, match=r"file cannot be written: File exists") as caught:
+    with pytest.raises(
+        TesseraError, match=r"tiny.safetensors and its log cannot be written: File exists; expected a folder"
+    ) as caught:
         train(tmp_path / "file" / "tiny.safetensors", progress=lambda done, total: seen.append(done))
     assert seen == []
     assert "\n" not in str(caught.value)

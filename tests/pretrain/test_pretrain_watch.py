@@ -109,7 +109,9 @@ def test_a_full_disk_leaves_the_state_before(tmp_path: Path) -> None:
     assert again.sha256 == train(tmp_path / "whole" / "tiny.safetensors").sha256
 
 
-@pytest.mark.parametrize(("module", "said"), [(state_module, "the state could not be written"), (loop_module, "json")])
+@pytest.mark.parametrize(
+    ("module", "said"), [(state_module, "the state could not be written"), (loop_module, "its log cannot be written")]
+)
 def test_no_space_for_a_state_or_the_log_is_told(
     module: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from tessera.base import Progress
 
 
+TELL_EVERY = 60.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
 @contextmanager
 def step(title: str, unit: str = "") -> Iterator[Progress]:
-    """Show a step's progress: a bar with time left on a terminal, a line at its end elsewhere.
+    """Show a step's progress: a bar with time left on a terminal, a line a minute and one at its end elsewhere.
 
     Parameters
     ----------
@@ -37,9 +41,14 @@ def step(title: str, unit: str = "") -> Iterator[Progress]:
         return f", {made / max(1e-9, time.monotonic() - start):,.0f} {unit}/s" if unit and made else ""
 
     if not console.is_terminal:
+        told = start
 
-        def count(done: int, total: int) -> None:  # noqa: ARG001 - the callable's shape is given
+        def count(done: int, total: int) -> None:
+            nonlocal told
             counted[1:] = [done]
+            if time.monotonic() - told >= TELL_EVERY:
+                told = time.monotonic()
+                print(f"{title}: {done:,} of {total:,}{rate()}", file=sys.stderr)
 
         yield count
         print(f"{title}: done in {time.monotonic() - start:.1f} s{rate()}", file=sys.stderr)

@@ -221,6 +221,8 @@ def _lonlat(table: Any, sample: NDArray[np.int64], first: NDArray[np.int64], wha
         raise InputError(f"{what} has a column {held[0]} alone; expected lon and lat, or neither")
     try:
         lonlat = np.column_stack([_constant(table, name, sample, first, what).astype(np.float64) for name in held])
+    except InputError:
+        raise
     except (ValueError, TypeError):
         raise InputError(f"{what}: lon and lat hold what is no number; expected degrees") from None
     inside = (np.abs(lonlat[:, 0]) <= 360) & (np.abs(lonlat[:, 1]) <= 90)

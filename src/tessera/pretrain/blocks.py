@@ -118,7 +118,9 @@ def write_blocks(
         if not pixels:
             with writing(work):
                 _clear(work)
-            raise InputError(f"0 pixel-years for {target}; expected at least one")
+            raise InputError(
+                f"0 pixel-years for {target}, or none with the observations asked for; expected at least one"
+            )
         with writing(work):
             sha = write_sorted(work, layout, pixels, held, memory, progress)
             index = Index(layout, pixels, held, seed, source_digest(done), tuple(sha))

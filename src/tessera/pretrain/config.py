@@ -59,11 +59,9 @@ class Data:
             raise InputError(f"data with blocks and with {', '.join(changed)}; expected blocks alone")
         if self.blocks is None and not self.cubes and not self.simulate:
             raise InputError("data without blocks, cubes and simulate; expected at least one")
-        if self.every < 1 or self.minimum < 1 or self.simulate < 0 or self.simulate_seed < 0:
-            raise InputError(
-                f"every {self.every}, minimum {self.minimum}, simulate {self.simulate}, simulate_seed "
-                f"{self.simulate_seed}; expected 1 or more for the first two and 0 or more for the others"
-            )
+        for name, least in (("every", 1), ("minimum", 1), ("simulate", 0), ("simulate_seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} {getattr(self, name)}; expected {least} or more")
         for need, names in (("cubes", ("every", "minimum")), ("simulate", ("simulate_seed",))):
             idle = [name for name in names if name in changed]
             if idle and self.blocks is None and not getattr(self, need):

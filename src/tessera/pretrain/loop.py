@@ -272,7 +272,8 @@ class Run:
             except TesseraError as error:
                 reason = str(error)
             except OSError as error:
-                reason = f"{error.filename or self.out} cannot be written: {error.strerror or error}"
+                what = f"{self.out} and its log cannot be written: {error.strerror or error}"
+                reason = f"{what}; expected a folder with room that may be written"
         if self.fabric.world_size > 1:
             reason = self.fabric.broadcast(reason)
         if reason is not None:

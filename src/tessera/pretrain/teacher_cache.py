@@ -101,6 +101,8 @@ def teach(
             progress(min(first + STRIDE, rows), rows)
         return Taught(table, vectors, teacher.sha256)
     place = Path(folder)
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place} is a file; expected a folder for the teacher's vectors, or none there")
     about = {"format": FORMAT, "version": VERSION, "table": table.digest(), "teacher": teacher.sha256}
     about |= {"rows": rows, "dims": dims, "dtype": "float16"}
     try:
