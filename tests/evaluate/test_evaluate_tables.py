@@ -88,6 +88,7 @@ def _with(
         (_with("VV", lambda values: [v if v is None else -v * 20 for v in values]), "expected backscatter in dB"),
         (_with("orbit", lambda values: ["up" if v else None for v in values]), "expected ascending or descending"),
         (_with("lat", lambda values: ["north" for _ in values]), "lon and lat hold what is no number"),
+        (_with("lat", lambda values: [values[0] + 1e-5, *values[1:]]), "lat of a pixel changes"),
         (_with("date", lambda values: [f"{v:%Y%m%d}" for v in values]), "no date of 1970 to 2100"),
         (_with("label", lambda values: ["x" * 2000 for _ in values]), "a text of 2000 bytes"),
         (_with("lat", lambda values: [95.0 for _ in values]), "expected degrees"),
