@@ -107,6 +107,18 @@ def test_few_groups_and_missing_labels_are_told_and_default_amounts_fit() -> Non
     assert "1% of about 40 labels: too few to learn from, left out" in plan.notes
 
 
+def test_default_amounts_fit_every_draw_or_are_told_in_one_line() -> None:
+    amounts = parse_amounts(None, "regression")
+    numbers = np.arange(22, dtype=np.float64)
+    for seed in range(4):
+        made = Labelled(numbers, "regression", source="made", group=np.arange(22) // 3 % 5)
+        folds = make_plan(made, everything(made), amounts, seed=seed, drop=True).folds
+        assert min(len(fold.train) for parts in folds.values() for fold in parts) >= 2
+    few = Labelled(numbers[:5], "regression", source="made", group=np.array([0, 0, 0, 0, 1]))
+    with pytest.raises(InputError, match=r"1 labels of made to learn from in a draw; expected at least 2"):
+        make_plan(few, everything(few), amounts, drop=True)
+
+
 def test_amounts_that_come_to_the_same_labels_are_told() -> None:
     labelled, _ = told_apart(0, 30, 2, 2)
     amounts = parse_amounts("3/class,30/class,50/class,100%", "classification")

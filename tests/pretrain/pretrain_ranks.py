@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from pretrain_tiny import train
 
-from tessera.pretrain import Batch, Batches, Machine, Objective, View
+from tessera.pretrain import Batch, Batches, Machine, Objective, View, plan
 from tessera.pretrain.loop import Run
 
 CPU64 = Machine(accelerator="cpu", precision="fp64")
@@ -30,9 +31,16 @@ CASES: dict[str, dict[str, Any]] = {
         "machine": replace(CPU64, sharded=True),
         "save_every": 2,
     },
+    "skipped": {
+        "objective": Objective(weight=0, recall_weight=1.0),
+        "machine": SHARDED,
+        "accumulate": 2,
+        "skip": 2,
+        "save_every": 1,
+    },
     "saved": {"objective": Objective(gather=True, width=24), "machine": CPU64, "steps": 9, "save_every": 3},
 }
-"""Six steps each, or one; two parts of eight pixel-years a step."""
+"""Six steps each, or one; two parts of eight pixel-years a step, or four of four."""
 
 
 PLAIN = {"machine": CPU64, "accumulate": 2}
@@ -52,7 +60,20 @@ def stop(done: int, total: int) -> None:
 def run_case(name: str, folder: Path, **changed: Any) -> None:
     """Train a case; FOLDER/<name>.safetensors and its state come out."""
     settings = {"steps": 1 if name == "float32" else 6, "batch": 16, "save_every": 50, "log_every": 2} | CASES[name]
-    train(folder / f"{name}.safetensors", **settings | changed)
+    with pytest.MonkeyPatch.context() as patch:
+        if name == "skipped":
+            patch.setattr(plan, "Batches", Poisoned)
+        train(folder / f"{name}.safetensors", **settings | changed)
+
+
+class Poisoned(Batches):
+    """The second of four parts of the first and of the third step holds a value that is no number."""
+
+    def part(self, step: int, part: int) -> Batch:
+        batch = super().part(step, part)
+        if part == 1 and step in (0, 2):
+            batch.first.s2[0, 0, 0] = np.nan
+        return batch
 
 
 class Merged(Batches):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pretrain_ranks import CASES, PLAIN, Merged, StoppedError, run_case, stop
+from pretrain_ranks import CASES, CPU64, PLAIN, Merged, StoppedError, run_case, stop
 
 from tessera.base import InputError
 from tessera.models import read_checkpoint
@@ -122,6 +122,15 @@ def test_a_plain_state_goes_on_sharded_and_back(two: Path, tmp_path: Path) -> No
     for key, value in state(whole, "crossed")["optimiser"]["state"].items():
         for part, expected in value.items():
             torch.testing.assert_close(state(back, "crossed")["optimiser"]["state"][key][part], expected)
+
+
+def test_a_step_that_is_left_out_leaves_nothing_behind(two: Path, tmp_path: Path) -> None:
+    run_case("skipped", tmp_path, machine=CPU64, accumulate=4)
+    ours, theirs = state(tmp_path, "skipped"), state(two, "skipped")
+    assert [record["step"] for record in theirs["log"] if "skipped" in record] == [1, 3]
+    assert apart(ours, theirs, "encoder") < 1e-9
+    steps = {float(value["step"]) for value in theirs["optimiser"]["state"].values()}
+    assert steps == {4.0}
 
 
 def test_a_lost_process_ends_the_run_and_the_next_goes_on(two: Path, tmp_path: Path) -> None:

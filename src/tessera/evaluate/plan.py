@@ -123,17 +123,19 @@ def make_plan(
         notes.append(RANDOM_NOTE)
     if chosen == "given":
         notes += across_notes(labelled, group, kept, block_km)
+    tests = [_tested(labelled, chosen, target, group, kept, seed * 1009 + draw) for draw in range(draws)]
     if drop:
-        learnt = len(kept) - len(_tested(labelled, chosen, target, group, kept, seed * 1009))
+        learnt = len(kept) - max(map(len, tests))
         least = max(2, len(classes))
         small = [str(amount) for amount in amounts if amount.unit == "%" and amount.total(learnt) < least]
         if small:
             notes.append(f"{', '.join(small)} of about {learnt} labels: too few to learn from, left out")
             amounts = [amount for amount in amounts if str(amount) not in small]
+        if not amounts:
+            raise InputError(f"{learnt} labels of {labelled.source} to learn from in a draw; expected at least {least}")
     folds: dict[Amount, list[Fold]] = {amount: [] for amount in amounts}
-    for draw in range(draws):
+    for draw, test in enumerate(tests):
         generator = np.random.default_rng([seed, draw])
-        test = _tested(labelled, chosen, target, group, kept, seed * 1009 + draw)
         train = kept[~np.isin(kept, test)]
         mixed = generator.permutation(train)
         for amount in amounts:

@@ -202,11 +202,11 @@ class Run:
         """
         alone = len(batches) == 1
         # a strategy decides in the forward pass whether the backward one of the same part is told to others
-        with self.fabric.no_backward_sync(self.encoder, enabled=alone and not last), torch.set_grad_enabled(alone):
+        with self._unsent(self.encoder, enabled=alone and not last), torch.set_grad_enabled(alone):
             vectors = [self._encode(batch) for batch in batches]
         leaf = torch.cat([part.detach() for part in vectors], dim=1).requires_grad_()
         truths = self._here(self.task.truths(batches, step))
-        with self.fabric.no_backward_sync(self.objective, enabled=not last):
+        with self._unsent(self.objective, enabled=not last):
             losses = self.objective(leaf, truths)
             found = {name: float(value.detach()) for name, value in losses.items()}
             if self._any(not all(map(math.isfinite, found.values()))):
@@ -215,10 +215,17 @@ class Run:
         wanted = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
         for number, grad in enumerate(torch.split(wanted, leaf.shape[1] // len(batches), dim=1)):
             final = last and number + 1 == len(batches)
-            with self.fabric.no_backward_sync(self.encoder, enabled=not final):
+            with self._unsent(self.encoder, enabled=not final):
                 again = vectors[0] if alone else self._encode(batches[number])
                 self.fabric.backward(again, grad)
         return found
+
+    def _unsent(self, network: nn.Module, *, enabled: bool) -> Any:
+        """Keep gradients here until the last part of a step; sharded ones go out at once.
+
+        FSDP would hold them aside, whole, where a step that is left out cannot clear them.
+        """
+        return self.fabric.no_backward_sync(network, enabled=enabled and not self.state.sharded)
 
     def _encode(self, batch: Batch) -> Tensor:
         """Vectors (views, B, D) of a part; the same at every call, dropout too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
 from contextlib import suppress
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 FORMAT = "tessera-pretrain-3"
 _BROKEN = (
     pickle.UnpicklingError,
+    AssertionError,
     AttributeError,
     EOFError,
+    IndexError,
     KeyError,
-    NotImplementedError,
     OSError,
     RuntimeError,
     TypeError,
@@ -74,11 +76,16 @@ class State:
         from torch.distributed.checkpoint.state_dict import get_model_state_dict, get_optimizer_state_dict
 
         options = _whole(load=False)
-        return {
+        # the networks first: asked for their tensors, they are put back into shards, which the optimiser knows
+        found: dict[str, Any] = {
             "encoder": get_model_state_dict(self.encoder, options=options),
             "objective": get_model_state_dict(self.objective, options=options),
-            "optimiser": get_optimizer_state_dict(self._both(), self.optimiser, options=options),
+            "optimiser": {"state": {}},
         }
+        if self.optimiser.state:
+            # torch would step an optimiser that has made no step yet
+            found["optimiser"] = get_optimizer_state_dict(self._both(), self.optimiser, options=options)
+        return found
 
     def save(self, path: Path, step: int, run: dict[str, Any], content: dict[str, Any]) -> None:
         """Write `content` as the state after `step` steps of the run that `run` describes (plain values).
@@ -127,7 +134,7 @@ class State:
                         f"{file} cannot be read as the state of a run: {_reason(error)}; expected a whole one, or none"
                     ) from None
         given = content.get("run") if isinstance(content, dict) and content.get("format") == FORMAT else None
-        if not isinstance(given, dict):
+        if not isinstance(given, dict) or not _is_plain(given):
             raise InputError(f"{file} is no state of a run; expected the format {FORMAT}")
         for key in sorted(run.keys() | {str(key) for key in given}):
             if run.get(key) != given.get(key):
@@ -151,6 +158,7 @@ class State:
         return step
 
     def _take(self, content: dict[str, Any]) -> None:
+        self._check_moments(content["optimiser"]["state"])
         if not self.sharded:
             self.encoder.load_state_dict(content["encoder"])
             self.objective.load_state_dict(content["objective"])
@@ -163,7 +171,19 @@ class State:
         options = _whole(load=True)
         set_model_state_dict(self.encoder, content["encoder"], options=options)
         set_model_state_dict(self.objective, content["objective"], options=options)
-        set_optimizer_state_dict(self._both(), self.optimiser, content["optimiser"], options=options)
+        if content["optimiser"]["state"]:
+            set_optimizer_state_dict(self._both(), self.optimiser, content["optimiser"], options=options)
+
+    def _check_moments(self, found: dict[str, Any]) -> None:
+        """Those of every parameter, or where no step was made of none; else ValueError."""
+        parameters = dict(self._both().named_parameters())
+        if found and found.keys() != parameters.keys():
+            raise ValueError(f"moments of {len(found)} parameters of {len(parameters)}")
+        for name, value in found.items():
+            shapes = {key: tuple(part.shape) for key, part in value.items()}
+            own = tuple(parameters[name].shape)
+            if shapes != {"step": (), "exp_avg": own, "exp_avg_sq": own}:
+                raise ValueError(f"moments of {name} are {shapes}")
 
     def _both(self) -> nn.Module:
         return torch.nn.ModuleDict({"encoder": self.encoder, "objective": self.objective})
@@ -188,6 +208,14 @@ def _read(file: Path) -> Any:
 
 def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:120]
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _is_record(record: Any, step: int) -> bool:
