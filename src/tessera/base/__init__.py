@@ -3,20 +3,28 @@
 from .errors import InputError, TesseraError
 from .extras import require
 from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_folder, write_atomic, writing
+from .paths import file_size, open_regular, read_regular, within
 from .progress import Progress, silent
+from .shown import printable, shown
 
 __all__ = [
     "InputError",
     "Progress",
     "TesseraError",
     "file_lock",
+    "file_size",
     "new_folder",
+    "open_regular",
+    "printable",
     "read_json",
+    "read_regular",
     "require",
     "sha256_hex",
+    "shown",
     "silent",
     "staging",
     "sync_folder",
+    "within",
     "write_atomic",
     "writing",
 ]

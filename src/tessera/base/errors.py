@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from .shown import printable
+
 
 class TesseraError(Exception):
-    """Base of every error that this package raises on purpose; its text is one line."""
+    """Base of every error that this package raises on purpose; its text is one printable line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(printable(message))
 
 
 class InputError(TesseraError, ValueError):

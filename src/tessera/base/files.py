@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, TesseraError
+from .paths import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,13 +116,10 @@ def read_json(path: Path, *, what: str, limit: int = 64 * 1024 * 1024) -> dict[s
     Raises
     ------
     InputError
-        The file is missing, larger than `limit`, or not a JSON object.
+        The file is missing, no regular file, larger than `limit`, or not a JSON object.
     """
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise InputError(f"{what} {path} has {size} bytes; at most {limit} are read")
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_regular(path, what=what, limit=limit))
     except FileNotFoundError:
         raise InputError(f"{what} not found: {path}") from None
     except (ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError
+from tessera.base import InputError, TesseraError, file_size, within
 from tessera.geo import Window
 
 from .check_values import Values, check_values
@@ -19,7 +19,6 @@ from .layout import CRC_BYTES, SCALES
 from .marks import MARK_BYTES
 from .reader import lattice_source
 from .report import Kind, Problem, Severity, Tally
-from .within import file_size, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

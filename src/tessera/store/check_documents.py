@@ -6,10 +6,9 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError
+from tessera.base import InputError, file_size
 
 from .metadata import DOCUMENT, documents
-from .within import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,12 +18,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import InputError, TesseraError, file_lock, read_json, sha256_hex, sync_folder, write_atomic
+from tessera.base import (
+    InputError,
+    TesseraError,
+    file_lock,
+    file_size,
+    read_json,
+    sha256_hex,
+    sync_folder,
+    within,
+    write_atomic,
+)
 from tessera.geo import Cell, parse_cell
 
 from .layout import SCALES, Layout
 from .metadata import MOST_YEARS
-from .within import file_size, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

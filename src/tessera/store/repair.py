@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Literal
 
-from tessera.base import InputError, TesseraError, file_lock, silent, sync_folder, write_atomic
+from tessera.base import InputError, TesseraError, file_lock, silent, sync_folder, within, write_atomic
 from tessera.geo import parse_cell
 
 from .check import check_store, open_subject
@@ -18,7 +18,6 @@ from .check_cell import Subject, examine
 from .check_documents import damaged_documents
 from .commit import BOOKKEEPING, cell_lock_path, commit_path, is_pending, recover_cell
 from .report import Repair
-from .within import within
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,118 @@
+"""Files of strangers: paths that stay in their folder, regular files only, and never more bytes than a limit."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from .errors import InputError
+from .shown import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def within(folder: Path, path: Path) -> Path:
+    """`path`, whose parent lies in `folder` when all symbolic links are followed; `path` itself may be one.
+
+    Raises
+    ------
+    InputError
+        A link leads out.
+    """
+    root, parent = os.path.realpath(folder), os.path.realpath(path.parent)
+    if parent != root and not parent.startswith(root.rstrip(os.sep) + os.sep):
+        raise InputError(f"{path} leads out of {folder} by a symbolic link; it is left alone")
+    return path
+
+
+def file_size(folder: Path, path: Path) -> int | None:
+    """Bytes of a file in `folder`, None where there is nothing.
+
+    Raises
+    ------
+    InputError
+        It is no file, or it or a folder above it is a symbolic link out of `folder`.
+    """
+    within(folder, path)
+    try:
+        about = path.lstat()
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        raise InputError(f"{path} cannot be: what lies above it is no folder") from None
+    if not stat.S_ISREG(about.st_mode):
+        raise InputError(f"{path} is no file; it is left alone")
+    return about.st_size
+
+
+def open_regular(path: Path, *, what: str, inside: Path | None = None) -> BinaryIO:
+    """Open a regular file for reading without ever waiting for a pipe or a device.
+
+    Parameters
+    ----------
+    what : what the file is, for a message: "commit record"
+    inside : folder that the file must lie in when all symbolic links are followed; None: links are followed anywhere
+
+    Raises
+    ------
+    FileNotFoundError
+        There is nothing at `path`.
+    InputError
+        It is a folder, pipe, socket or device, or a link leads out of `inside`.
+    """
+    if inside is not None:
+        within(inside, path)
+        if path.is_symlink():
+            within(inside, Path(os.path.realpath(path)))
+    try:
+        handle = os.open(path, _READ)
+    except (IsADirectoryError, PermissionError):
+        if path.is_dir():
+            raise InputError(f"{what} {shown(str(path))} is a folder; expected a file") from None
+        raise
+    except ValueError:
+        raise InputError(f"{what} {shown(str(path))} can be no path") from None
+    except OSError as error:
+        # a socket cannot be opened at all
+        if path.is_socket():
+            raise InputError(f"{what} {shown(str(path))} is a socket; expected a regular file") from None
+        raise error from None
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            kind = next((name for test, name in _KINDS if test(mode)), "no file")
+            raise InputError(f"{what} {shown(str(path))} is {kind}; expected a regular file")
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: Path, *, what: str, limit: int, inside: Path | None = None) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes, whatever its size says. Arguments as `open_regular`.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is nothing at `path`.
+    InputError
+        It is no regular file, larger than `limit`, or a link leads out of `inside`.
+    """
+    with open_regular(path, what=what, inside=inside) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > limit else file.read(limit + 1)
+    if max(size, len(data)) > limit:
+        raise InputError(f"{what} {shown(str(path))} has {max(size, len(data)):,} bytes; at most {limit:,} are read")
+    return data
