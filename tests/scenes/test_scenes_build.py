@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scenes_helpers import WINDOW, Catalog, assert_same, digest, write_tiff
+from scenes_helpers import WINDOW, Catalog, assert_same, digest, ring, write_tiff
 
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
@@ -416,3 +416,48 @@ def test_a_missing_extra_is_one_line(
         InputError, match=r'reading scenes needs .*, which is not installed: pip install "tessera-earth'
     ):
         build_cube(WINDOW, 2021, source=catalog.root, reader=reader)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_granule_cut_along_slanted_lines_gives_the_cube_of_the_whole(
+    catalog: Catalog, tmp_path: Path, count: int
+) -> None:
+    """Each piece has data and an outline of its part alone; an older baseline of each piece stands by."""
+    rng = np.random.default_rng(1)
+    height, width = WINDOW.shape
+    dn = rng.integers(1500, 4000, (height, width), dtype=np.uint16)
+    scl = rng.choice(np.array([4, 5, 6, 9], dtype=np.uint8), (height // 2, width // 2))
+    rows, columns = np.mgrid[: height // 2, : width // 2]
+    # slanted: the border moves by a pixel of 20 m every two rows
+    part = np.clip((columns + rows // 2) * count // (width // 2 + height // 4), 0, count - 1)
+    name = "S2A_MSIL2A_20210601T105031_N{baseline}_R051_T31UFS_{stamp}"
+    whole = Catalog(tmp_path / "whole")
+    whole.s2(name.format(baseline="0500", stamp="20230101T000000"), "2021-06-01T10:50:31Z", dn=dn, scl=scl)
+    corners = np.array(ring(WINDOW)[:4])
+    (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
+    for place in range(count):
+        fine = np.kron(part == place, np.ones((2, 2), dtype=bool))
+        left, right = (west + (east - west) * (place + step) / count for step in (-0.2, 1.0))
+        tilt = (east - west) * 0.2
+        outline = [[left + tilt, north], [right + tilt, north], [right, south], [left, south], [left + tilt, north]]
+        for baseline, stamp, more in (("0500", "20230101", 0), ("0214", "20210602", 7)):
+            own = name.format(baseline=baseline, stamp=f"{stamp}T{place:06d}")
+            given = np.where(fine, dn + np.uint16(more), 0).astype(np.uint16)
+            catalog.s2(
+                own,
+                "2021-06-01T10:50:31Z",
+                dn=given,
+                scl=np.where(part == place, scl, 0).astype(np.uint8),
+                baseline=f"{baseline[:2]}.{baseline[2:]}",
+            )
+            catalog.edit(own, lambda item, outline=outline: item["geometry"].update(coordinates=[outline]))
+    expected = build_cube(WINDOW, 2021, source=whole.root)
+    cube = build_cube(WINDOW, 2021, source=catalog.root)
+    np.testing.assert_array_equal(cube.s2_mask, expected.s2_mask)
+    fine_bands = [S2_BANDS.index(band) for band in ("B02", "B03", "B04", "B08")]
+    np.testing.assert_array_equal(np.asarray(cube.s2)[..., fine_bands], np.asarray(expected.s2)[..., fine_bands])
+    assert (cube.provenance["scenes_used"], cube.provenance["s2_baselines"]) == (count, ["05.00"])
+    for column in range(0, width, 4):
+        narrow = Window(WINDOW.zone, WINDOW.west + column, WINDOW.north, 4, height)
+        alone = build_cube(narrow, 2021, source=catalog.root)
+        np.testing.assert_array_equal(alone.s2_mask, np.asarray(expected.s2_mask)[:, :, column : column + 4])

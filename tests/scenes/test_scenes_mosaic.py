@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from plan_helpers import WINDOW, s1, s2
+from plan_helpers import FOOTPRINT, WINDOW, s1, s2
 
 from tessera.cubes import S2_BANDS
 from tessera.net import CorruptError, CredentialError, LoadError, MissingError, NetError
+from tessera.scenes._ground import hold_ground, nearest_copy
 from tessera.scenes._mosaic import UnreadableError, lay_day
 from tessera.scenes._plan import Day
 from tessera.scenes.recipe import Recipe
@@ -279,3 +280,144 @@ SILENT = (LoadError, CredentialError)
 
 def error_of(given: dict[tuple[str, str], Any], scene: Scene) -> object:
     return next((value for (name, _), value in given.items() if name == scene.id and isinstance(value, NetError)), None)
+
+
+WEST_RING = ((5.0, 50.0), (5.4, 50.0), (5.6, 51.0), (5.0, 51.0))
+EAST_RING = ((5.35, 50.0), (6.0, 50.0), (6.0, 51.0), (5.55, 51.0))
+"""Of a granule cut along a slanted line, the pieces overlapping a little."""
+WEST = np.where(np.arange(SHAPE[1]) < 4, 4, 0)
+"""Data in the west; 0 is the scene class without data."""
+EAST = np.where(np.arange(SHAPE[1]) >= 3, 5, 0)
+
+
+def pieces(*names: str, rings: Any = (WEST_RING, EAST_RING), **changes: Any) -> tuple[Scene, ...]:
+    return tuple(s2(name, footprint=ring, **changes) for name, ring in zip(names, rings, strict=True))
+
+
+@pytest.mark.parametrize("rings", [(WEST_RING, EAST_RING), (FOOTPRINT, FOOTPRINT), (WEST_RING, WEST_RING)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_pieces_of_a_granule_are_laid_all_whatever_their_outlines_say(rings: Any, turned: bool) -> None:
+    west, east = pieces("west", "east", rings=rings)
+    given = {("west", "SCL"): WEST, ("west", "*"): 1, ("east", "SCL"): EAST, ("east", "*"): 2}
+    images, record = lay(given, ((east, west) if turned else (west, east),))
+    assert images["s2_mask"].all()
+    expected = np.where(np.arange(SHAPE[1]) < (3 if turned else 4), 1, 2)
+    np.testing.assert_array_equal(images["s2"][..., 0], np.broadcast_to(expected, SHAPE))
+    assert len(record["used"]) == 2
+
+
+def test_an_area_within_the_second_piece_is_not_lost_behind_the_first() -> None:
+    west, east = pieces("west", "east")
+    images, record = lay({("west", "SCL"): 0, ("east", "SCL"): 4, ("east", "*"): 2}, ((west, east),))
+    assert (images["s2"] == 2).all()
+    assert [used[2] for used in record["used"]] == ["east"]
+
+
+def test_a_cloud_of_the_best_copy_is_not_filled_from_a_later_one() -> None:
+    """It is the same photograph, processed otherwise."""
+    best, older = s2("best"), s2("older", baseline="02.14")
+    given = {("best", "SCL"): HALF, ("best", "*"): 1, ("older", "SCL"): 4, ("older", "*"): 2}
+    fake = Fake(given)
+    images, record = lay_day(fake, "s2", Day(DAY, (((best, older),),)), Recipe(), SHAPE)
+    assert images is not None
+    np.testing.assert_array_equal(images["s2_mask"], np.broadcast_to(HALF == 4, SHAPE))
+    assert [used[2] for used in record["used"]] == ["best"]
+    assert {name for name, _ in fake.asked} == {"best"}
+
+
+def test_three_pieces_of_two_baselines_give_the_newer_ones() -> None:
+    columns = np.arange(SHAPE[1])
+    rings = [((5.0 + w, 50.0), (5.4 + w, 50.0), (5.4 + w, 51.0), (5.0 + w, 51.0)) for w in (0.0, 0.3, 0.6)]
+    newer = pieces("n0", "n1", "n2", rings=rings)
+    older = pieces("o0", "o1", "o2", rings=rings, baseline="02.14")
+    given: dict[tuple[str, str], Any] = {}
+    for place, scene in enumerate((*newer, *older)):
+        given[scene.id, "SCL"] = np.where(columns // 2 == place % 3, 4, 0)
+        given[scene.id, "*"] = 10 + place
+    images, record = lay(given, ((*newer, *older),))
+    np.testing.assert_array_equal(images["s2"][0, :, 0], 10 + np.arange(SHAPE[1]) // 2)
+    assert images["s2_mask"].all()
+    # one of the newer that cannot be read: its own older copy stands in, the others stay
+    given["n1", "B04"] = CorruptError("x")
+    images, record = lay(given, ((*newer, *older),))
+    np.testing.assert_array_equal(images["s2"][0, :, 0], np.array([10, 14, 12])[np.arange(SHAPE[1]) // 2])
+    assert [(one["id"], one["taken"]) for one in record["fallbacks"]] == [("n1", "o1")]
+    assert record["lost"] == []
+
+
+@pytest.mark.parametrize("band", ["SCL", "B04"])
+def test_a_piece_that_cannot_be_read_is_lost_and_the_other_is_laid(band: str) -> None:
+    west, east = pieces("west", "east")
+    given = {("west", "SCL"): WEST, ("west", "*"): 1, ("east", "SCL"): EAST, ("east", "*"): 2}
+    images, record = lay(given | {("west", band): CorruptError("x")}, ((west, east),))
+    np.testing.assert_array_equal(images["s2_mask"], np.broadcast_to(EAST > 0, SHAPE))
+    assert [lost["id"] for lost in record["lost"]] == ["west"]
+    assert record["fallbacks"] == []
+
+
+def test_a_piece_is_lost_where_the_outline_of_the_other_lies() -> None:
+    """Its own classes say what it had; the other one has nothing there."""
+    west, east = pieces("west", "east", rings=(FOOTPRINT, FOOTPRINT))
+    given = {("west", "SCL"): WEST, ("west", "*"): 1, ("east", "SCL"): EAST, ("east", "*"): 2}
+    _, record = lay(given | {("west", "B04"): CorruptError("x")}, ((west, east),))
+    assert ([lost["id"] for lost in record["lost"]], record["fallbacks"]) == (["west"], [])
+    images, record = lay(given | {("east", "B04"): CorruptError("x")}, ((west, east),))
+    assert [lost["id"] for lost in record["lost"]] == ["east"]
+    np.testing.assert_array_equal(images["s2_mask"], np.broadcast_to(WEST > 0, SHAPE))
+
+
+def test_a_silent_provider_of_pieces_stops_the_day_unless_another_one_has_each() -> None:
+    west, east = pieces("west", "east")
+    there = pieces("west2", "east2", source="earth-search")
+    given = {
+        ("west", "*"): LoadError("busy"),
+        ("east", "*"): LoadError("busy"),
+        ("west2", "SCL"): WEST,
+        ("west2", "*"): 1,
+        ("east2", "SCL"): EAST,
+        ("east2", "*"): 2,
+    }
+    images, record = lay(given, ((west, east, *there),))
+    assert images["s2_mask"].all()
+    assert [one["taken"] for one in record["fallbacks"]] == ["west2"]
+    with pytest.raises(LoadError):
+        lay(given, ((west, east, there[0]),))
+    with pytest.raises(LoadError):
+        lay(given, ((west, east),))
+
+
+def test_a_copy_that_only_an_edge_would_have_needed_is_not_lost() -> None:
+    best, older = s2("best"), s2("older", baseline="02.14")
+    given = {("best", "SCL"): WEST, ("best", "*"): 1, ("older", "SCL"): CorruptError("x")}
+    for error in (CorruptError("x"), LoadError("busy")):
+        images, record = lay(given | {("older", "SCL"): error}, ((best, older),))
+        np.testing.assert_array_equal(images["s2_mask"], np.broadcast_to(WEST > 0, SHAPE))
+        assert record["lost"] == record["fallbacks"] == []
+
+
+@pytest.mark.parametrize("radar", ["first", "mean"])
+def test_a_burst_cut_in_two_is_laid_whole_and_its_copy_not_twice(radar: Any) -> None:
+    west = s1("west", footprint=WEST_RING, source="opera")
+    east = s1("east", footprint=EAST_RING, source="opera")
+    older = s1("older", footprint=WEST_RING, source="opera")
+    given = {("west", "*"): np.where(WEST > 0, 0.1, 0), ("east", "*"): np.where(EAST > 0, 0.2, 0), ("older", "*"): 0.4}
+    fake = Fake(given)
+    images, record = lay_day(fake, "s1_asc", Day(DAY, (((west, older, east),),)), Recipe(radar_mosaic=radar), SHAPE)
+    assert images is not None
+    wanted = scale_s1(np.where(WEST > 0, 0.1, 0.2).astype(np.float32))
+    np.testing.assert_array_equal(images["s1_asc"][0, :, 0], wanted)
+    assert [used[2] for used in record["used"]] == ["west", "east"]
+    assert "older" not in {name for name, _ in fake.asked}
+
+
+def test_outlines_meet_over_the_date_line() -> None:
+    here = s2("here", footprint=((179.5, 0.0), (-179.9, 0.0), (-179.9, 1.0), (179.5, 1.0)))
+    same = s2("same", footprint=((-180.5, 0.0), (-179.9, 0.0), (-179.9, 1.0), (-180.5, 1.0)))
+    beside = s2("beside", footprint=((-179.9, 0.0), (-179.0, 0.0), (-179.0, 1.0), (-179.9, 1.0)))
+    assert hold_ground([same], here)
+    assert hold_ground([here], same)
+    assert not hold_ground([beside], here)
+    assert nearest_copy([beside, same], here) is same
+    assert not hold_ground([], here)
+    corners = s2("corners", footprint=((5.0, 50.0), (6.0, 51.0)))
+    assert hold_ground([s2("whole")], corners)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from tessera.cubes import S1_BANDS, S2_BANDS
 from tessera.net import CredentialError, LoadError, NetError
 
 from ._assets import SCL
+from ._ground import hold_ground, nearest_copy
 from .rules import covers_enough, is_clear, remove_offset, remove_offset_by_date, scale_s1, take_first_valid
 
 if TYPE_CHECKING:
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 _MOST_SCENES = 255
 """Scenes that one day's mosaic can tell apart."""
+_SLIVER = 0.01
+"""Share of a window that a copy of the same ground may add at an edge: processed anew, an edge moves
+by a pixel or two."""
+
+
+class _Seen(NamedTuple):
+    """Where a product is clear and where it has data, a bit a pixel."""
+
+    clear: NDArray[np.uint8]
+    data: NDArray[np.uint8]
 
 
 class Bands(Protocol):
@@ -71,8 +82,10 @@ def lay_day(
 ) -> tuple[dict[str, NDArray[Any]] | None, dict[str, Any]]:
     """The images of a day as a cube holds them, None where it gives nothing, and a record of what they are made of.
 
-    A photograph that cannot be read is taken from its next copy; one without any is lost, and the day is laid from the
-    others. A pass that is not whole is taken from another source where that has it whole.
+    Of one photograph a pixel takes the first product that has data there: a later one adds what an earlier one does
+    not hold, as where a granule is cut in pieces, and a copy of the same ground adds nothing. A product that cannot be
+    read is taken from those that cover its ground; where none does it is lost, and the day is laid from the others. A
+    pass that is not whole is taken from another source where that has it whole.
 
     Returns
     -------
@@ -124,35 +137,56 @@ def _record(result: _Result) -> dict[str, Any]:
 
 
 class _Waiting:
-    """Photographs of a day, each with the copies that may still be read, best first; and what became of the others."""
+    """Photographs of a day with their products that may still be read, best first; and what became of the others."""
 
     def __init__(self, photographs: Iterable[Copies]) -> None:
         self.photographs = [list(copies) for copies in photographs]
         self.lost: list[UnreadableError] = []
         self.replaced: list[tuple[UnreadableError, Scene]] = []
 
-    def give_up(self, trouble: UnreadableError) -> None:
-        """Go on with the next copy of a photograph, if there is one.
+    def give_up(self, trouble: UnreadableError, gave: float = 0.0) -> None:
+        """Go on without a product: others of its photograph cover its ground, or it is lost.
+
+        Parameters
+        ----------
+        gave : share of the window that was to be taken from it, where that is known
 
         Raises
         ------
         UnreadableError
-            Its provider does not answer, and no other one has the photograph.
+            Its provider does not answer, and no other one covers its ground.
         """
-        copies = next(copies for copies in self.photographs if copies and copies[0] is trouble.scene)
-        rest = copies[1:]
-        if isinstance(trouble.error, (LoadError, CredentialError)):
-            # its other copies with the same provider would fail alike
-            rest = [scene for scene in copies if scene.source != trouble.scene.source]
-            if not rest:
-                raise trouble
-        copies[:] = rest
+        scene = trouble.scene
+        copies = next(copies for copies in self.photographs if scene in copies)
+        place = copies.index(scene)
+        before, after = copies[:place], copies[place + 1 :]
         # its frames hold the day's images
         trouble.with_traceback(None)
-        if rest:
-            self.replaced.append((trouble, rest[0]))
+        if gave < _SLIVER and hold_ground(before, scene):
+            copies[:] = [*before, *self._answering(trouble, before, after)]
+            return
+        rest = self._answering(trouble, before, after)
+        others = [other for other in rest if other.source != scene.source] if _is_silent(trouble) else rest
+        covered = hold_ground([*before, *others], scene) and bool(others)
+        if _is_silent(trouble) and not covered:
+            raise trouble
+        copies[:] = [*before, *rest]
+        if covered:
+            self.replaced.append((trouble, nearest_copy(others, scene)))
         else:
             self.lost.append(trouble)
+
+    def _answering(self, trouble: UnreadableError, before: list[Scene], after: list[Scene]) -> list[Scene]:
+        """Products that may still be asked for: those of a silent provider would fail alike, and go where others cover
+        their ground."""
+        if not _is_silent(trouble):
+            return after
+        held = [*before, *(scene for scene in after if scene.source != trouble.scene.source)]
+        return [one for one in after if one.source != trouble.scene.source or not hold_ground(held, one)]
+
+
+def _is_silent(trouble: UnreadableError) -> bool:
+    return isinstance(trouble.error, (LoadError, CredentialError))
 
 
 def _lay(bands: Bands, stack: str, photographs: Iterable[Copies], recipe: Recipe, shape: tuple[int, int]) -> _Result:
@@ -171,11 +205,13 @@ def _optical(
     """Scene classes choose a scene for every pixel, then the bands of the chosen are read."""
     # band by band in memory: a band is written in one piece
     mosaic = np.zeros((len(S2_BANDS), *shape), dtype=np.uint16)
-    clear: dict[tuple[str, str, str], NDArray[np.uint8]] = {}
+    seen: dict[tuple[str, str, str], _Seen] = {}
+    gone: list[tuple[UnreadableError, NDArray[np.uint8]]] = []
     whole = 0
     while True:
-        pick, filled, chosen = _choose(bands, waiting, shape, clear)
+        pick, filled, chosen = _choose(bands, waiting, shape, seen)
         if not chosen or not covers_enough(int(np.count_nonzero(filled)), filled.size, recipe.min_coverage_s2):
+            _tell_holes(waiting, gone, filled, seen)
             return None, []
         try:
             # those before one that failed keep their pixels
@@ -183,33 +219,62 @@ def _optical(
                 _fill(mosaic, bands, chosen[place], pick == place + 1, recipe)
                 whole = place + 1
         except UnreadableError as trouble:
-            mosaic[:, pick == whole + 1] = 0
-            waiting.give_up(trouble)
+            mine = pick == whole + 1
+            mosaic[:, mine] = 0
+            waiting.give_up(trouble, float(mine.mean()))
+            gone.append((trouble, np.packbits(mine)))
             continue
+        _tell_holes(waiting, gone, filled, seen)
         return {"s2": np.ascontiguousarray(mosaic.transpose(1, 2, 0)), "s2_mask": filled.view(np.uint8)}, chosen
 
 
+def _tell_holes(
+    waiting: _Waiting,
+    gone: Iterable[tuple[UnreadableError, NDArray[np.uint8]]],
+    filled: NDArray[np.bool_],
+    seen: dict[tuple[str, str, str], _Seen],
+) -> None:
+    """Count a product as lost where those whose outlines cover its ground turned out to have no data there."""
+    for trouble, mine in gone:
+        stand_in = next((scene for lost, scene in waiting.replaced if lost is trouble), None)
+        if stand_in is None:
+            continue
+        copies = next((copies for copies in waiting.photographs if stand_in in copies), [stand_in])
+        held = np.packbits(filled)
+        for scene in copies:
+            held |= seen[scene.key].data if scene.key in seen else 0
+        wanted = np.unpackbits(mine).sum()
+        if np.unpackbits(mine & held).sum() < wanted / 2:
+            waiting.replaced = [pair for pair in waiting.replaced if pair[0] is not trouble]
+            waiting.lost.append(trouble)
+
+
 def _choose(
-    bands: Bands, waiting: _Waiting, shape: tuple[int, int], clear: dict[tuple[str, str, str], NDArray[np.uint8]]
+    bands: Bands, waiting: _Waiting, shape: tuple[int, int], seen: dict[tuple[str, str, str], _Seen]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Scene]]:
-    """Which scene each pixel is taken from, counted from 1; `clear` keeps what was read, a bit a pixel."""
+    """Which scene each pixel is taken from, counted from 1; `seen` keeps what was read."""
     pick = np.zeros(shape, dtype=np.uint8)
     filled = np.zeros(shape, dtype=np.bool_)
     chosen: list[Scene] = []
     for copies in waiting.photographs:
-        while copies and copies[0].key not in clear:
-            try:
-                ((_, classes),) = bands(copies[0], [SCL])
-                clear[copies[0].key] = np.packbits(is_clear(classes))
-            except UnreadableError as trouble:
-                waiting.give_up(trouble)
-        if not copies:
-            continue
-        valid = np.unpackbits(clear[copies[0].key], count=filled.size).reshape(shape)
-        if take_first_valid(pick, filled, np.full(shape, len(chosen) + 1, dtype=np.uint8), valid):
-            chosen.append(copies[0])
-        if filled.all() or len(chosen) == _MOST_SCENES:
-            break
+        # where the photograph has data: footprints may be wrong, and those of pieces meet in slanted lines
+        held = np.zeros(shape, dtype=np.bool_)
+        place = 0
+        while place < len(copies) and len(chosen) < _MOST_SCENES and not (held | filled).all():
+            scene = copies[place]
+            if scene.key not in seen:
+                try:
+                    ((_, classes),) = bands(scene, [SCL])
+                except UnreadableError as trouble:
+                    waiting.give_up(trouble)
+                    continue
+                seen[scene.key] = _Seen(np.packbits(is_clear(classes)), np.packbits(classes != 0))
+            clear, data = (np.unpackbits(bits, count=held.size).reshape(shape) for bits in seen[scene.key])
+            number = np.full(shape, len(chosen) + 1, dtype=np.uint8)
+            if take_first_valid(pick, filled, number, clear.astype(np.bool_) & ~held):
+                chosen.append(scene)
+            held |= data.astype(np.bool_)
+            place += 1
     return pick, filled, chosen
 
 
@@ -241,25 +306,34 @@ def _radar(
     count = np.zeros(total.shape, dtype=np.int64)
     used: list[Scene] = []
     for copies in waiting.photographs:
-        read: dict[int, NDArray[np.int16]] | None = None
-        while copies and read is None:
-            read = _polarisations(bands, copies[0], waiting)
-        if read is None:
-            continue
-        scene, gave = copies[0], 0
-        for place, image in read.items():
-            valid = image > 0
-            if not covers_enough(int(np.count_nonzero(valid)), valid.size, recipe.min_coverage_s1):
+        held = np.zeros(mosaic.shape, dtype=np.bool_)
+        place = 0
+        while place < len(copies):
+            scene = copies[place]
+            # a copy costs as much as the first, so what outlines say of pieces is believed where the first has data
+            if held.any() and hold_ground(copies[:place], scene):
+                place += 1
                 continue
-            if recipe.radar_mosaic == "mean":
-                total[..., place] += image
-                count[..., place] += valid
-                gave += int(np.count_nonzero(valid))
-                filled[..., place] |= valid
-            else:
-                gave += take_first_valid(mosaic[..., place], filled[..., place], image, valid)
-        if gave:
-            used.append(scene)
+            read = _polarisations(bands, scene, waiting)
+            if read is None:
+                continue
+            gave = 0
+            for band, image in read.items():
+                valid = image > 0
+                if not covers_enough(int(np.count_nonzero(valid)), valid.size, recipe.min_coverage_s1):
+                    continue
+                valid &= ~held[..., band]
+                held[..., band] |= valid
+                if recipe.radar_mosaic == "mean":
+                    np.add(total[..., band], image, out=total[..., band], where=valid)
+                    count[..., band] += valid
+                    gave += int(np.count_nonzero(valid))
+                    filled[..., band] |= valid
+                else:
+                    gave += take_first_valid(mosaic[..., band], filled[..., band], image, valid)
+            if gave:
+                used.append(scene)
+            place += 1
         if recipe.radar_mosaic == "first" and filled.all():
             break
     if recipe.radar_mosaic == "mean":

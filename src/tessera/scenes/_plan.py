@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 Copies = tuple["Scene", ...]
-"""Scenes that hold one photograph, best first; the rest stand in where it cannot be read."""
+"""The products of one photograph, best first: copies of the same ground, of which one is laid, or pieces, of
+which all are."""
 _ORBITS = ("ascending", "descending")
 
 

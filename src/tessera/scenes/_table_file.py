@@ -12,8 +12,9 @@ import numpy as np
 from tessera.base import InputError
 from tessera.net import CorruptError, parquet_pages
 
+from ._ground import outline_of
 from .scene import Asset, Scene
-from .table import BANDS, SCENES_LIMIT, SceneTable, unwrapped
+from .table import BANDS, SCENES_LIMIT, SceneTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,15 +142,8 @@ def _outline(footprint: tuple[tuple[float, float], ...]) -> Any:
     import shapely
     from shapely.affinity import translate
 
-    points = unwrapped(footprint)
-    shape = shapely.MultiPoint(points).convex_hull
-    if shape.area == 0 and shapely.box(*shape.bounds).area > 0:
-        shape = shapely.box(*shape.bounds)
-    if len(points) > 3 and footprint[0] == footprint[-1]:
-        drawn = shapely.Polygon(points)
-        if drawn.is_valid and drawn.area > 0:
-            shape = drawn
-    if points[:, 0].max() <= 180.0:
+    shape = outline_of(footprint)
+    if shape.bounds[2] <= 180.0:
         return shape
     world, kind = shapely.box(-180, -90, 180, 90), shapely.get_dimensions(shape)
     parts = [part for turn in (0, -360) for part in shapely.get_parts(translate(shape, turn).intersection(world))]

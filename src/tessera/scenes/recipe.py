@@ -31,7 +31,7 @@ class Recipe:
     fine, coarse, radar : resampling of 10 m bands, of 20 m bands, and of Sentinel-1 at 10 m; the scene classification
         is always nearest, and OPERA's 30 m always bilinear
     radar_mosaic : "first" valid value of a day and orbit, or the "mean" of the valid ones, truncated
-    duplicates : False puts copies of one photograph into the day as if they were scenes of their own
+    duplicates : False puts products of one photograph into the day as if they were scenes of their own
     min_coverage_s2 : per cent of the window that a day's clear pixels must cover; below it the day is left out
     min_coverage_s1 : per cent of the window that a pass must cover in each polarisation
     max_cloud : per cent; scenes with more are not read

@@ -84,6 +84,8 @@ class Scene:
     def photograph(self) -> tuple[str, ...]:
         """The same for scenes that hold the same acquisition of the same tile, whoever processed it, and when.
 
+        They may be copies of the same ground or pieces of a granule that was cut; `_mosaic` tells them apart.
+
         A datatake names the satellite and the start of its pass; its processing baseline is left out. A scene without a
         datatake or a tile is a photograph of its own.
         """

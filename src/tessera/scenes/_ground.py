@@ -1,0 +1,64 @@
+"""The ground that scenes say they cover, and whether others cover it too."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from .table import unwrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .scene import Scene
+
+_SAME = 0.8
+"""Share of an outline that others cover where they hold the same ground: processed anew, an outline moves by some
+kilometres of a hundred; of two pieces of one granule each leaves the other out."""
+
+
+@lru_cache(maxsize=4096)
+def outline_of(footprint: tuple[tuple[float, float], ...]) -> Any:
+    """The polygon that corners draw, else the hull around them, or their box; longitudes go beyond 180."""
+    import shapely
+
+    points = unwrapped(footprint)
+    shape = shapely.MultiPoint(points).convex_hull
+    if shape.area == 0 and shapely.box(*shape.bounds).area > 0:
+        shape = shapely.box(*shape.bounds)
+    if len(points) > 3 and footprint[0] == footprint[-1]:
+        drawn = shapely.Polygon(points)
+        if drawn.is_valid and drawn.area > 0:
+            shape = drawn
+    return shape
+
+
+def hold_ground(others: Sequence[Scene], scene: Scene) -> bool:
+    """Whether the outlines of other scenes together cover most of that of a scene; one without area is everybody's."""
+    import shapely
+
+    if not others:
+        return False
+    own = _outline(scene)
+    if own.area == 0:
+        return True
+    return bool(shapely.union_all([_beside(other, own) for other in others]).intersection(own).area >= _SAME * own.area)
+
+
+def nearest_copy(others: Sequence[Scene], scene: Scene) -> Scene:
+    """Of other scenes the one that holds most of a scene's ground, the first of equals."""
+    own = _outline(scene)
+    return max(others, key=lambda other: float(_beside(other, own).intersection(own).area))
+
+
+def _beside(scene: Scene, own: Any) -> Any:
+    """The outline on the same side of the date line as another one."""
+    from shapely.affinity import translate
+
+    outline = _outline(scene)
+    turns = round((own.centroid.x - outline.centroid.x) / 360.0)
+    return translate(outline, 360.0 * turns) if turns else outline
+
+
+def _outline(scene: Scene) -> Any:
+    return outline_of(scene.footprint)
