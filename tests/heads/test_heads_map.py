@@ -186,7 +186,7 @@ def test_interrupted_map_leaves_what_was(head: Head, store: FakeStore, tmp_path:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        head.map(store, AREA, out=path, progress=stop)
+        head.map(store, AREA, out=path, overwrite=True, progress=stop)
     assert [p.name for p in tmp_path.iterdir()] == (["map.tif"] if before else [])
     assert not before or path.read_bytes() == b"the old map"
 
@@ -221,7 +221,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(head: Head, tmp_path: Path) ->
 
 def test_unwritable_places(head: Head, store: FakeStore, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write the map .*: (Not a directory|File exists)"):
+    with pytest.raises(InputError, match=r"map .* cannot be written: .*file is no folder"):
         head.map(store, AREA, out=tmp_path / "file" / "map.tif")
     (tmp_path / "dir.tif").mkdir()
     with pytest.raises(InputError, match="is a folder; expected a file"):
@@ -237,3 +237,22 @@ def test_a_store_that_breaks_its_word(head: Head, store: FakeStore, tmp_path: Pa
         head.map(Short(store.values), AREA, out=tmp_path / "map.tif")
     assert list(tmp_path.iterdir()) == []
     assert WINDOW.zone == 31
+
+
+def test_a_map_replaces_a_map_and_nothing_else(head: Head, store: FakeStore, tmp_path: Path) -> None:
+    path = tmp_path / "map.tif"
+    picture = tmp_path / "map.png"
+    picture.write_bytes(b"a photograph")
+    with pytest.raises(InputError, match=r"picture of the map .*map.png exists"):
+        head.map(store, AREA, out=path)
+    assert picture.read_bytes() == b"a photograph"
+    assert not path.exists()
+    head.map(store, AREA, out=path, png=False)
+    assert picture.read_bytes() == b"a photograph"
+    head.map(store, AREA, out=path, overwrite=True)
+    made = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    head.map(store, AREA, out=path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == made
+    path.unlink()
+    with pytest.raises(InputError, match=r"file of class names .*map.tif.aux.xml exists"):
+        head.map(store, AREA, out=path)

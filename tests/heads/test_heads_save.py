@@ -132,8 +132,20 @@ def test_files_that_are_no_head(tmp_path: Path, content: bytes) -> None:
 def test_missing_file_and_unwritable_place(head: Head, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="head not found"):
         load_head(tmp_path / "none.json")
-    with pytest.raises(InputError, match="cannot read the head"):
+    with pytest.raises(InputError, match="is a folder; expected a regular file"):
         load_head(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write the head"):
+    with pytest.raises(InputError, match=r"head .* cannot be written"):
         head.save(tmp_path / "file" / "head.json")
+
+
+def test_a_head_replaces_a_head_and_nothing_else(head: Head, tmp_path: Path) -> None:
+    path = head.save(tmp_path / "head.json")
+    head.save(path)
+    labels = tmp_path / "plots.geojson"
+    labels.write_text('{"type": "FeatureCollection", "features": []}')
+    with pytest.raises(InputError, match=r"exists and is no earlier head; .*overwrite=True"):
+        head.save(labels)
+    assert labels.read_text() == '{"type": "FeatureCollection", "features": []}'
+    head.save(labels, overwrite=True)
+    assert load_head(labels).classes == head.classes

@@ -3,6 +3,8 @@
 from .errors import InputError, TesseraError
 from .extras import require
 from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_folder, write_atomic, writing
+from .marks import is_json, is_png, is_text, is_tiff, png_mark
+from .outputs import check_folder, check_output, is_input
 from .paths import file_size, open_regular, read_regular, within
 from .progress import Progress, silent
 from .shown import printable, shown
@@ -11,10 +13,18 @@ __all__ = [
     "InputError",
     "Progress",
     "TesseraError",
+    "check_folder",
+    "check_output",
     "file_lock",
     "file_size",
+    "is_input",
+    "is_json",
+    "is_png",
+    "is_text",
+    "is_tiff",
     "new_folder",
     "open_regular",
+    "png_mark",
     "printable",
     "read_json",
     "read_regular",

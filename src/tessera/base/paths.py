@@ -23,6 +23,11 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 )
 
 
+def kind_of(mode: int) -> str | None:
+    """What stands in the place of a regular file, None where it is one."""
+    return None if stat.S_ISREG(mode) else next((name for test, name in _KINDS if test(mode)), "no file")
+
+
 def within(folder: Path, path: Path) -> Path:
     """`path`, whose parent lies in `folder` when all symbolic links are followed; `path` itself may be one.
 
@@ -90,9 +95,8 @@ def open_regular(path: Path, *, what: str, inside: Path | None = None) -> Binary
             raise InputError(f"{what} {shown(str(path))} is a socket; expected a regular file") from None
         raise error from None
     try:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
-            kind = next((name for test, name in _KINDS if test(mode)), "no file")
+        kind = kind_of(os.fstat(handle).st_mode)
+        if kind is not None:
             raise InputError(f"{what} {shown(str(path))} is {kind}; expected a regular file")
         return os.fdopen(handle, "rb")
     except BaseException:

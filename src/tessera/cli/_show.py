@@ -6,7 +6,9 @@ import json
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from tessera.base import InputError
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
 
+
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are no earlier output of this command. Inputs are kept.")
+]
 
 TELL_EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._show import print_json, step
+from ._show import OverwriteOption, print_json, step
 
 
 def fit(
@@ -17,6 +17,7 @@ def fit(
     out: Annotated[Path, typer.Option("--out", "-o", help="Head to write (.json).")],
     year: Annotated[int | None, typer.Option(help="Year; may be left out where there is one.")] = None,
     head: Annotated[str, typer.Option(help="Kind of head.")] = "linear",
+    overwrite: OverwriteOption = False,
     split: Annotated[str, typer.Option(help="How the report holds labels out: spatial or random.")] = "spatial",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -24,12 +25,14 @@ def fit(
 
     Example: tessera fit store.zarr plots.geojson --column crop -o crops.json
     """
+    from tessera.heads import check_head
     from tessera.heads import fit as fit_head
     from tessera.store import open_store
 
+    check_head(out, inputs=(store, labels), overwrite=overwrite)
     with step("Fitting"):
         fitted = fit_head(open_store(store), labels, column, head=head, split=split, year=year)
-    fitted.save(out)
+    fitted.save(out, overwrite=overwrite)
     if as_json:
         print_json(fitted.metrics)
     else:

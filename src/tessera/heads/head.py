@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, read_json, silent, write_atomic
+from tessera.base import InputError, check_output, is_json, read_json, silent, write_atomic
 from tessera.embeddings import ModelIdentity
 
 from .colours import parse_colour
@@ -17,7 +17,7 @@ from .linear import LinearModel
 from .report import format_report, parse_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -81,14 +81,20 @@ class Head(LinearModel):
         )
         return format_report(heading, self.metrics, self.classes, self.column)
 
-    def save(self, path: str | Path) -> Path:
-        """Write one JSON file, whole or not at all.
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write one JSON file, whole or not at all. An earlier head in its place is replaced.
+
+        Parameters
+        ----------
+        path : the file
+        overwrite : whether a file that is no head is replaced too
 
         Raises
         ------
         InputError
-            The file cannot be written.
+            The file cannot be written, or another file is there.
         """
+        path = check_head(path, overwrite=overwrite)
         value = {
             "format": FORMAT,
             "version": VERSION,
@@ -105,7 +111,6 @@ class Head(LinearModel):
             "std": self.std.tolist(),
             "metrics": self.metrics,
         }
-        path = Path(path)
         try:
             write_atomic(path, (json.dumps(value, allow_nan=False, ensure_ascii=False) + "\n").encode())
         except OSError as error:
@@ -120,6 +125,7 @@ class Head(LinearModel):
         out: str | Path = "map.tif",
         *,
         png: bool = True,
+        overwrite: bool = False,
         progress: Progress = silent,
     ) -> Path:
         """Draw the classes of an area as a GeoTIFF, and beside it as a PNG of the same stem.
@@ -135,6 +141,7 @@ class Head(LinearModel):
         year : None: the year that the head learnt from
         out : path ending in .tif or .tiff
         png : whether to write the picture
+        overwrite : whether files in its place that are no earlier map are replaced too
         progress : called with the rows done and their total
 
         Returns
@@ -145,11 +152,27 @@ class Head(LinearModel):
         ------
         InputError
             A store of another model or of fewer dims, a year that it does not hold, an area without data, or a path
-            that cannot be written.
+            that cannot be written or holds another file.
         """
         from .raster import write_map
 
-        return write_map(self, store, area, year, out, png=png, progress=progress)
+        return write_map(self, store, area, year, out, png=png, overwrite=overwrite, progress=progress)
+
+
+def check_head(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
+    """Look at the file that a head is about to be saved to, before it is fitted.
+
+    Parameters
+    ----------
+    path : the file
+    inputs, overwrite : as `tessera.base.check_output` takes them
+
+    Raises
+    ------
+    InputError
+        It may not be written, or another file is there.
+    """
+    return check_output(path, "head", inputs=inputs, ours=is_json(format=FORMAT), overwrite=overwrite)
 
 
 def load_head(path: str | Path) -> Head:

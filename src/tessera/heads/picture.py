@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, write_atomic
+from tessera.base import InputError, png_mark, require, write_atomic
 
 from .colours import parse_colour, to_rgb
 
@@ -128,7 +128,7 @@ def draw_map(
     )
     for text in box.get_texts():
         _literal(text)
-    return _save(figure, path)
+    return _save(figure, path, "map")
 
 
 def draw_panels(path: str | Path, panels: Sequence[tuple[str, NDArray[np.uint8]]], legend: Legend = ()) -> Path:
@@ -177,7 +177,7 @@ def draw_panels(path: str | Path, panels: Sequence[tuple[str, NDArray[np.uint8]]
         )
         for text in box.get_texts():
             _literal(text)
-    return _save(figure, path)
+    return _save(figure, path, "panels")
 
 
 def _figure(width: float, height: float) -> Any:
@@ -247,13 +247,13 @@ def _scale_bar(axes: Any, extent: list[float]) -> None:
     axes.set_ylim(bottom, top)
 
 
-def _save(figure: Any, path: str | Path) -> Path:
+def _save(figure: Any, path: str | Path, kind: str) -> Path:
     path = Path(path)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # a script that the font lacks is drawn as boxes
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15)
+        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15, metadata=png_mark(kind))
     try:
         write_atomic(path, buffer.getvalue())
     except OSError as error:

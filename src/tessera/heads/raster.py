@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from tessera.base import InputError, require, staging, sync_folder
+from tessera.base import InputError, check_output, is_png, is_tiff, require, staging, sync_folder
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
 
 from .colours import to_rgb
@@ -19,7 +19,7 @@ from .linear import NO_DATA
 from .picture import MAX_SIDE, draw_map
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 256
 """Side of a tile and least side of an overview, pixels."""
+_CLASSES_TAG = "TESSERA_CLASSES"
+"""Tag of the class names; it tells a map of ours from other GeoTIFFs."""
 _DENSIFY_DEGREES = 0.01
 """Longest edge before projection, as in `tessera.geo`: a straight edge in degrees then bends by less than a pixel."""
 
@@ -42,10 +44,11 @@ def write_map(
     out: str | Path,
     *,
     png: bool,
+    overwrite: bool,
     progress: Progress,
 ) -> Path:
     """Predict an area and write it; see `Head.map`."""
-    target = _parse_out(out)
+    target = check_map(out, png=png, overwrite=overwrite)
     if store.model.sha256 != head.model.sha256:
         raise InputError(
             f"the store holds embeddings of {store.model.name} ({store.model.sha256[:12]}); the head learnt from "
@@ -77,12 +80,35 @@ def write_map(
     return target
 
 
-def _parse_out(out: str | Path) -> Path:
+def check_map(out: str | Path, *, png: bool = True, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
+    """Look at all files of a map before it is made: the GeoTIFF and those beside it.
+
+    Parameters
+    ----------
+    out : path ending in .tif or .tiff
+    png : whether a picture is written beside it
+    inputs, overwrite : as `tessera.base.check_output` takes them
+
+    Raises
+    ------
+    InputError
+        Another suffix, or a file that may not be written or is kept.
+    """
     target = Path(out)
     if target.suffix.lower() not in (".tif", ".tiff"):
         raise InputError(f"map {str(out)!r}; expected a path that ends in .tif")
-    if target.is_dir():
-        raise InputError(f"map {target} is a folder; expected a file")
+    inputs = tuple(inputs)
+    is_map = is_tiff(_CLASSES_TAG)
+    check_output(target, "map", inputs=inputs, ours=is_map, overwrite=overwrite)
+
+    def beside_ours(path: Path) -> bool:
+        return path.is_file() and target.is_file() and is_map(target)
+
+    names = target.with_name(f"{target.name}.aux.xml")
+    check_output(names, "file of class names", inputs=inputs, ours=beside_ours, overwrite=overwrite)
+    if png:
+        picture = target.with_suffix(".png")
+        check_output(picture, "picture of the map", inputs=inputs, ours=is_png("map"), overwrite=overwrite)
     return target
 
 
@@ -137,7 +163,7 @@ def _write_tiff(
             target.write_colormap(1, {**colours, NO_DATA: (0, 0, 0, 0)})
             target.set_band_description(1, head.column)
             target.update_tags(
-                TESSERA_CLASSES=json.dumps(list(head.classes), ensure_ascii=False),
+                **{_CLASSES_TAG: json.dumps(list(head.classes), ensure_ascii=False)},
                 TESSERA_MODEL=head.model.name,
                 TESSERA_MODEL_SHA256=head.model.sha256,
                 TESSERA_YEAR=str(year),
