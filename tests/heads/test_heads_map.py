@@ -70,7 +70,9 @@ def test_map_equals_prediction_pixel_by_pixel(head: Head, store: FakeStore, tmp_
         assert (tags["TESSERA_MODEL_SHA256"], tags["TESSERA_YEAR"]) == (MODEL.sha256, "2021")
     assert seen[0] == (0, window.height)
     assert seen[-1] == (window.height, window.height)
-    assert sorted(p.name for p in path.parent.iterdir()) == ["map.png", "map.tif", "map.tif.aux.xml"]
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        *("map.classes.csv", "map.png", "map.qml", "map.tif", "map.tif.aux.xml")
+    ]
 
 
 def test_gdal_knows_the_class_names(head: Head, store: FakeStore, tmp_path: Path) -> None:
@@ -253,6 +255,12 @@ def test_a_map_replaces_a_map_and_nothing_else(head: Head, store: FakeStore, tmp
     made = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     head.map(store, AREA, out=path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == made
+    for name, what in (("map.qml", "style of the map"), ("map.classes.csv", "table of classes")):
+        (tmp_path / name).write_text("the user's own")
+        with pytest.raises(InputError, match=rf"{what} .*{name} exists and is no earlier {what}"):
+            head.map(store, AREA, out=path)
+        assert (tmp_path / name).read_text() == "the user's own"
+        (tmp_path / name).unlink()
     path.unlink()
     with pytest.raises(InputError, match=r"file of class names .*map.tif.aux.xml exists"):
         head.map(store, AREA, out=path)

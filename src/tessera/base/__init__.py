@@ -3,11 +3,12 @@
 from .errors import InputError, TesseraError
 from .extras import require
 from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_folder, write_atomic, writing
+from .letters import draw_plainly, font_note, fonts_for
 from .marks import is_json, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, is_input
 from .paths import file_size, open_regular, read_regular, within
 from .progress import Progress, silent
-from .shown import printable, shown
+from .quoting import printable, shown
 
 __all__ = [
     "InputError",
@@ -15,8 +16,11 @@ __all__ = [
     "TesseraError",
     "check_folder",
     "check_output",
+    "draw_plainly",
     "file_lock",
     "file_size",
+    "font_note",
+    "fonts_for",
     "is_input",
     "is_json",
     "is_png",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .shown import printable
+from .quoting import printable
 
 
 class TesseraError(Exception):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .paths import kind_of
-from .shown import shown
+from .quoting import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

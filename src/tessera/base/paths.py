@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from .errors import InputError
-from .shown import shown
+from .quoting import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -154,8 +154,8 @@ def _compare(
     values = store.read_region(window, _YEAR).values
     index = head.predict(values)
     code_of = np.full(256, NO_DATA, dtype=np.uint8)
-    for number, name in enumerate(head.classes):
-        code_of[number] = classes.index(name)
+    for value, name in zip(head.values, head.classes, strict=True):
+        code_of[value] = classes.index(name)
     mapped = code_of[index]
     scored = mapped != NO_DATA
     no_data = int((~scored).sum())

@@ -34,7 +34,7 @@ def fit(
         fitted = fit_head(open_store(store), labels, column, head=head, split=split, year=year)
     fitted.save(out, overwrite=overwrite)
     if as_json:
-        print_json(fitted.metrics)
+        print_json({**fitted.metrics, "values": dict(zip(fitted.classes, fitted.values, strict=True))})
     else:
         print(fitted.report())
         print(f"saved: {out}")

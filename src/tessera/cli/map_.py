@@ -1,4 +1,4 @@
-"""tessera map: a head over an area, as GeoTIFF and PNG."""
+"""tessera map: a head over an area, as GeoTIFF with its legend and picture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from ._show import OverwriteOption, one_of, step
+from ._show import OverwriteOption, one_of, print_table, step
 
 
 def map_(
     store: Annotated[str, typer.Argument(help="Path or URL of a store.")],
     head: Annotated[Path, typer.Option(help="Head that `tessera fit` saved.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="GeoTIFF to write; a PNG is written beside it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="GeoTIFF to write; its legend and picture lie beside it.")],
     bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
     aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
     year: Annotated[int | None, typer.Option(help="Year; the head's own where left out.")] = None,
@@ -21,9 +21,13 @@ def map_(
 ) -> None:
     """Map an area with a head.
 
+    Beside map.tif lie map.classes.csv (value, name, colour, pixels, hectares), map.qml (QGIS), map.tif.aux.xml (GDAL)
+    and map.png.
+
     Example: tessera map store.zarr --head crops.json --bbox 5.237,50.681,5.270,50.702 -o map.tif
     """
-    from tessera.heads import check_map, load_head
+    from tessera.base import font_note, fonts_for
+    from tessera.heads import area_table, check_map, load_head, read_map_classes
     from tessera.store import open_store
 
     _, area = one_of(bbox=bbox, aoi=aoi)
@@ -31,4 +35,9 @@ def map_(
     loaded = load_head(head)
     with step("Mapping") as progress:
         target = loaded.map(open_store(store), area, year, out=out, overwrite=overwrite, progress=progress)
-    print(f"{target}, {target.with_suffix('.png')}")
+    print_table(area_table(read_map_classes(target)))
+    note = font_note(fonts_for("".join([loaded.column, *loaded.classes]))[1])
+    if note:
+        print(f"note: {target.with_suffix('.png').name} lacks letters: {note}")
+    beside = [target.with_suffix(end) for end in (".png", ".qml", ".classes.csv")]
+    print(f"saved: {', '.join(map(str, [target, *beside]))}")

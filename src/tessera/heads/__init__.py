@@ -1,13 +1,15 @@
 """Heads: from labels to maps. Labels, splits, the linear head, its metrics, maps and pictures."""
 
+from .codes import NO_DATA, map_values
 from .colours import choose_colours
 from .fitting import fit
 from .head import Head, check_head, load_head
 from .labels import Labels, read_labels
-from .linear import NO_DATA, LinearModel, fit_linear
+from .linear import LinearModel, fit_linear
 from .metrics import Scores, confusion, mean_interval, scores
 from .picture import draw_map, draw_panels, false_colour
 from .raster import check_map
+from .sidecars import MapClass, area_table, read_map_classes
 from .splits import join_groups, make_folds, spatial_groups
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "Head",
     "Labels",
     "LinearModel",
+    "MapClass",
     "Scores",
+    "area_table",
     "check_head",
     "check_map",
     "choose_colours",
@@ -28,8 +32,10 @@ __all__ = [
     "join_groups",
     "load_head",
     "make_folds",
+    "map_values",
     "mean_interval",
     "read_labels",
+    "read_map_classes",
     "scores",
     "spatial_groups",
 ]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_output, is_json, read_json, silent, write_atomic
+from tessera.base import InputError, check_output, is_json, read_json, shown, silent, write_atomic
 from tessera.embeddings import ModelIdentity
 
+from .codes import NO_DATA, map_values
 from .colours import parse_colour
 from .linear import LinearModel
 from .report import format_report, parse_metrics
@@ -62,6 +63,9 @@ class Head(LinearModel):
             raise InputError(f"{len(self.colours)} colours for {len(self.classes)} classes")
         for colour in self.colours:
             parse_colour(colour)
+        for text in (self.column, *self.classes):
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise InputError(f"{shown(text)} holds half of a letter (a lone surrogate); expected text")
 
     def __repr__(self) -> str:
         return (
@@ -73,8 +77,42 @@ class Head(LinearModel):
         """Length D of the vectors that it reads; less than the model's where it reads a prefix."""
         return len(self.mean)
 
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The value of each class on a map: a whole number from 0 to 254 is its own, others take the least left."""
+        return map_values(self.classes)
+
+    def predict(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The most probable class of each vector, as a map has it.
+
+        Parameters
+        ----------
+        values : (..., D) float32
+
+        Returns
+        -------
+        (...) uint8, one of `Head.values`; 255 where a value is not finite
+
+        Raises
+        ------
+        InputError
+            Vectors of another length.
+        """
+        table = np.full(256, NO_DATA, dtype=np.uint8)
+        table[: len(self.classes)] = self.values
+        out: NDArray[np.uint8] = table[super().predict(values)]
+        return out
+
+    def names(self, predicted: NDArray[np.uint8]) -> NDArray[np.object_]:
+        """The class of each value of a map or of `predict`: (...) uint8 -> (...) object, None where it is no class."""
+        table = np.full(256, None, dtype=object)
+        table[list(self.values)] = self.classes
+        out: NDArray[np.object_] = table[np.asarray(predicted, dtype=np.uint8)]
+        return out
+
     def report(self) -> str:
-        """A plain text table: labels, split, precision, recall and F1 of each class, balanced accuracy, macro-F1."""
+        """A plain text table: labels, split, the value on a map, precision, recall and F1 of each class, balanced
+        accuracy, macro-F1."""
         heading = (
             f"linear head: {len(self.classes)} classes, {self.dims} dims, year {self.year}, "
             f"model {self.model.name} ({self.model.sha256[:12]})"
@@ -128,11 +166,13 @@ class Head(LinearModel):
         overwrite: bool = False,
         progress: Progress = silent,
     ) -> Path:
-        """Draw the classes of an area as a GeoTIFF, and beside it as a PNG of the same stem.
+        """Draw the classes of an area as a GeoTIFF, with a picture and its legend in files beside it.
 
         The GeoTIFF is tiled uint8 with a colour table, overviews and nodata 255 (no embedding, or the pixel's centre is
-        outside the area); the class names are in its tag TESSERA_CLASSES (JSON) and in its .aux.xml, where GDAL and
-        QGIS look for them. Memory is bounded by a strip of rows. The files appear when complete, or not at all.
+        outside the area). A pixel holds one of `Head.values`: class 10 of the labels is 10, a class with a name has the
+        value that the report shows. Beside map.tif lie map.classes.csv (value, name, colour, pixels, hectares),
+        map.qml (the style that QGIS takes by itself), map.tif.aux.xml (names for GDAL) and map.png. Memory is bounded
+        by a strip of rows. The files appear when complete, or not at all.
 
         Parameters
         ----------

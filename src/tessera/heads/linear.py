@@ -10,6 +10,7 @@ import numpy as np
 
 from tessera.base import InputError, require
 
+from .codes import NO_DATA
 from .labels import MAX_CLASSES, sort_classes
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-NO_DATA = 255
-"""The class index of a pixel without data."""
 _VARIANCE = 10.0
 """Prior variance of a logit: logits of about +-3. On 114 real raw bands it came within 0.005 macro-F1 of the best of
 0.1 to 1000 at 5, 10, 20 and 50 labels a class; choosing by cross-validated log loss lost up to 0.03 at 5 and 10 labels

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, png_mark, require, write_atomic
+from tessera.base import InputError, draw_plainly, font_note, png_mark, require, write_atomic
 
 from .colours import parse_colour, to_rgb
 
@@ -28,6 +28,8 @@ _LONG_SIDE = 7.0
 """Longer side of a map, inches: 1,120 dots."""
 MAX_SIDE = 1400
 """Pixels of the longer side worth handing to `draw_map`."""
+_NOTE_WIDTH = 100
+"""Letters of a line of a note."""
 _SAMPLE = 50_000
 """Pixels that a PCA looks at."""
 _STRETCH = (2.0, 98.0)
@@ -83,8 +85,11 @@ def draw_map(
     title: str,
     bounds: tuple[float, float, float, float],
     crs: str,
+    heading: str = "",
 ) -> Path:
     """Draw a class map with coordinates, a scale bar and a legend to a PNG, whole or not at all.
+
+    Letters that no installed font has are named in brackets, and a line below the map says which font to install.
 
     Parameters
     ----------
@@ -94,6 +99,7 @@ def draw_map(
     title : one line above the map
     bounds : (left, bottom, right, top), metres of the CRS
     crs : its name, for the axes
+    heading : one line above the legend
 
     Raises
     ------
@@ -107,7 +113,7 @@ def draw_map(
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     extent = [bounds[0] / 1000, bounds[2] / 1000, bounds[1] / 1000, bounds[3] / 1000]
     axes.imshow(_paint(classes, legend), extent=extent, interpolation="nearest", aspect="equal")
-    _literal(axes.set_title(title, fontsize=13, pad=10, loc="left"))
+    lost = draw_plainly(axes.set_title(title, fontsize=13, pad=10, loc="left"))
     axes.set_xlabel(f"easting, km ({crs})", fontsize=10)
     axes.set_ylabel("northing, km", fontsize=10)
     axes.ticklabel_format(style="plain", useOffset=False)
@@ -125,9 +131,12 @@ def draw_map(
         fontsize=10,
         frameon=False,
         ncols=math.ceil(len(handles) / rows),
+        title=heading or None,
+        title_fontsize=9,
+        alignment="left",
     )
-    for text in box.get_texts():
-        _literal(text)
+    lost += "".join(draw_plainly(text) for text in box.get_texts())
+    _add_note(axes, font_note(lost), below=46)
     return _save(figure, path, "map")
 
 
@@ -163,9 +172,10 @@ def draw_panels(path: str | Path, panels: Sequence[tuple[str, NDArray[np.uint8]]
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.93, wspace=0.06, hspace=0.14)
     for axes in grid.flat:
         axes.set_axis_off()
+    lost = ""
     for axes, (title, _), image in zip(grid.flat, panels, images, strict=False):
         axes.imshow(image, interpolation="nearest")
-        _literal(axes.set_title(title, fontsize=12, pad=6))
+        lost += draw_plainly(axes.set_title(title, fontsize=12, pad=6))
     if legend:
         box = figure.legend(
             handles=_handles(legend, blank=blank),
@@ -175,8 +185,8 @@ def draw_panels(path: str | Path, panels: Sequence[tuple[str, NDArray[np.uint8]]
             fontsize=11,
             frameon=False,
         )
-        for text in box.get_texts():
-            _literal(text)
+        lost += "".join(draw_plainly(text) for text in box.get_texts())
+    _add_note(grid[0, 0], font_note(lost), below=None)
     return _save(figure, path, "panels")
 
 
@@ -187,9 +197,16 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _literal(text: Any) -> None:
-    # a dollar sign in a class name is no formula
-    text.set_parse_math(False)
+def _add_note(axes: Any, note: str, *, below: float | None) -> None:
+    """A small line so many points below the axes, or above the whole figure."""
+    if not note:
+        return
+    words = textwrap.fill(note, _NOTE_WIDTH, break_on_hyphens=False)
+    if below is None:
+        axes.figure.text(0.01, 1.02, words, fontsize=8, va="bottom", ha="left")
+        return
+    place = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (0, -below), "textcoords": "offset points"}
+    axes.annotate(words, **place, fontsize=8, va="top", ha="left", annotation_clip=False)
 
 
 def _paint(classes: NDArray[np.uint8], legend: Legend) -> NDArray[np.uint8]:
@@ -250,10 +267,7 @@ def _scale_bar(axes: Any, extent: list[float]) -> None:
 def _save(figure: Any, path: str | Path, kind: str) -> Path:
     path = Path(path)
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # a script that the font lacks is drawn as boxes
-        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15, metadata=png_mark(kind))
+    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15, metadata=png_mark(kind))
     try:
         write_atomic(path, buffer.getvalue())
     except OSError as error:

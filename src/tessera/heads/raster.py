@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 
 from tessera.base import InputError, check_output, is_png, is_tiff, require, staging, sync_folder
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
 
+from .codes import NO_DATA, class_labels, kept_codes, left_to_right, one_line
 from .colours import to_rgb
-from .linear import NO_DATA
 from .picture import MAX_SIDE, draw_map
+from .sidecars import (
+    check_sidecars,
+    class_tags,
+    map_classes,
+    names_path,
+    names_xml,
+    show_hectares,
+    show_share,
+    style_path,
+    style_xml,
+    table_csv,
+    table_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,11 +38,14 @@ if TYPE_CHECKING:
 
     from ._source import EmbeddingSource
     from .head import Head
+    from .sidecars import MapClass
 
 _BLOCK = 256
 """Side of a tile and least side of an overview, pixels."""
 _CLASSES_TAG = "TESSERA_CLASSES"
 """Tag of the class names; it tells a map of ours from other GeoTIFFs."""
+_LEGEND_NAME, _TITLE = 40, 80
+"""Letters of a class name in a legend, and of a title."""
 _DENSIFY_DEGREES = 0.01
 """Longest edge before projection, as in `tessera.geo`: a straight edge in degrees then bends by less than a pixel."""
 
@@ -66,12 +80,19 @@ def write_map(
             folder = stack.enter_context(staging(target))
         staged = folder / target.name
         counts = _write_tiff(staged, target, head, store, parsed, year, window, progress)
-        names = [f"{target.name}.aux.xml", target.name]
+        classes = map_classes(head, counts)
+        texts = {
+            names_path(target).name: names_xml(classes),
+            style_path(target).name: style_xml(classes),
+            table_path(target).name: table_csv(classes),
+        }
         with _writing(target):
-            _write_names(folder / names[0], head)
+            for name, text in texts.items():
+                (folder / name).write_text(text, encoding="utf-8", newline="")
+        names = [*texts, target.name]
         if png:
             picture = target.with_suffix(".png").name
-            _draw(folder / picture, staged, target, head, year, window, counts)
+            _draw(folder / picture, staged, target, f"{head.column}, {year}", classes, window)
             names.insert(0, picture)
         with _writing(target):
             for name in names:
@@ -104,8 +125,8 @@ def check_map(out: str | Path, *, png: bool = True, inputs: Iterable[object] = (
     def beside_ours(path: Path) -> bool:
         return path.is_file() and target.is_file() and is_map(target)
 
-    names = target.with_name(f"{target.name}.aux.xml")
-    check_output(names, "file of class names", inputs=inputs, ours=beside_ours, overwrite=overwrite)
+    check_sidecars(target, inputs=inputs, overwrite=overwrite)
+    check_output(names_path(target), "file of class names", inputs=inputs, ours=beside_ours, overwrite=overwrite)
     if png:
         picture = target.with_suffix(".png")
         check_output(picture, "picture of the map", inputs=inputs, ours=is_png("map"), overwrite=overwrite)
@@ -133,8 +154,8 @@ def _write_tiff(
     year: int,
     window: Window,
     progress: Progress,
-) -> NDArray[np.int64]:
-    """Write the GeoTIFF to `path` (in messages: `out`) and read it back; returns the pixels of each class (K,)."""
+) -> list[int]:
+    """Write the GeoTIFF to `path` (in messages: `out`) and read it back; returns the pixels of each class."""
     rasterio = require("rasterio", extra="heads", purpose="a map")
     shown = _part_in(area, window)
     grid = window.grid
@@ -159,12 +180,12 @@ def _write_tiff(
         target = rasterio.open(path, "w", **profile)
     try:
         with _writing(out):
-            colours = {index: (*to_rgb(colour), 255) for index, colour in enumerate(head.colours)}
+            colours = {value: (*to_rgb(colour), 255) for value, colour in zip(head.values, head.colours, strict=True)}
             target.write_colormap(1, {**colours, NO_DATA: (0, 0, 0, 0)})
-            target.set_band_description(1, head.column)
+            target.set_band_description(1, one_line(head.column))
             target.update_tags(
-                **{_CLASSES_TAG: json.dumps(list(head.classes), ensure_ascii=False)},
-                TESSERA_MODEL=head.model.name,
+                **class_tags(head),
+                TESSERA_MODEL=one_line(head.model.name),
                 TESSERA_MODEL_SHA256=head.model.sha256,
                 TESSERA_YEAR=str(year),
             )
@@ -194,7 +215,7 @@ def _write_tiff(
         name = "the window" if isinstance(area, Window) else area.name
         raise InputError(f"{name} has no data in {year}; expected an area that the store covers")
     _finish_tiff(path, out, checks)
-    return counts[: len(head.classes)]
+    return [int(counts[value]) for value in head.values]
 
 
 def _discard(target: Any) -> None:
@@ -241,24 +262,28 @@ def _part_in(area: Area | Window, window: Window) -> ZonePart:
     return ZonePart(window.zone, shapely.make_valid(shapely.transform(dense, project)))
 
 
-def _write_names(path: Path, head: Head) -> None:
-    """The class names where GDAL and QGIS look for them, as GeoTIFF itself has no place for them."""
-    names = "".join(f"<Category>{escape(name)}</Category>" for name in head.classes)
-    body = f'<PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand>'
-    path.write_text(f"<PAMDataset>{body}</PAMDataset>\n", encoding="utf-8")
-
-
-def _draw(path: Path, tiff: Path, out: Path, head: Head, year: int, window: Window, counts: NDArray[np.int64]) -> None:
+def _draw(path: Path, tiff: Path, out: Path, title: str, classes: tuple[MapClass, ...], window: Window) -> None:
     rasterio = require("rasterio", extra="heads", purpose="a map")
     shrink = max(1.0, max(window.shape) / MAX_SIDE)
     shape = tuple(max(1, round(side / shrink)) for side in window.shape)
     with _writing(out), rasterio.open(tiff) as source:
-        classes = source.read(1, out_shape=shape)
-    shares = 100 * counts / counts.sum()
-    # a share that rounds to nothing is still on the map
-    legend = [
-        (f"{name}  {share:.0f} %" if share >= 0.5 or share == 0 else f"{name}  < 1 %", colour)
-        for name, share, colour in zip(head.classes, shares, head.colours, strict=True)
-    ]
-    title = f"{head.column}, {year}"
-    draw_map(path, classes, legend, title=title, bounds=window.bounds, crs=window.grid.crs)
+        values = source.read(1, out_shape=shape)
+    place = np.full(256, NO_DATA, dtype=np.uint8)
+    place[[one.value for one in classes]] = np.arange(len(classes), dtype=np.uint8)
+    names = [one.name for one in classes]
+    codes = kept_codes(names)
+    total = sum(one.pixels for one in classes)
+    legend = []
+    for one, label in zip(classes, class_labels(names, _LEGEND_NAME), strict=True):
+        before = "" if codes else f"{one.value}: "
+        area = f"   {show_hectares(one.pixels)} ha   {show_share(one.pixels, total)}"
+        legend.append((left_to_right(before, label, area), one.colour))
+    draw_map(
+        path,
+        place[values],
+        legend,
+        title=one_line(title, _TITLE),
+        bounds=window.bounds,
+        crs=window.grid.crs,
+        heading="class" if codes else "value: class",
+    )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, printable, shown
 
+from .codes import cell, code_note, map_values
 from .linear import fit_linear
 from .metrics import confusion, scores
 from .splits import BLOCK_METRES, make_folds, testable
@@ -144,18 +145,19 @@ def format_report(heading: str, metrics: dict[str, Any], classes: Sequence[str],
     folds = f"{metrics['folds']} folds{kept}" if metrics["folds"] else "not tested"
     pooled = metrics["features"] != metrics["labels"]
     labels = f"{metrics['labels']} pixels of {metrics['features']} features" if pooled else str(metrics["labels"])
-    width = max(len("class"), *(len(name) for name in classes))
+    names = [cell(name) for name in classes]
+    width = max(len("class"), *(len(name) for name in names))
     lines = [
         heading,
-        f"labels: {labels} of column {column!r}" + "".join(f"; {text}" for text in dropped),
+        f"labels: {labels} of column {shown(column)}" + "".join(f"; {text}" for text in dropped),
         f"split: {metrics['split']}, {folds}",
         "",
-        f"{'class':<{width}}  {'pixels' if pooled else 'labels'}  tested  precision  recall     F1",
+        f"{'class':<{width}}  value  {'pixels' if pooled else 'labels'}  tested  precision  recall     F1",
     ]
-    for name in classes:
+    for name, label, value in zip(classes, names, map_values(classes), strict=True):
         row = metrics["per_class"][name]
         numbers = "  ".join(f"{_show(row[key]):>{size}}" for key, size in zip(_PER_CLASS, (9, 6, 5), strict=True))
-        lines.append(f"{name:<{width}}  {row['labels']:>6}  {row['tested']:>6}  {numbers}")
+        lines.append(f"{label:<{width}}  {value:>5}  {row['labels']:>6}  {row['tested']:>6}  {numbers}")
     lines.append("")
     lines.extend(
         f"{label}: {_show(metrics[key])}"
@@ -165,7 +167,8 @@ def format_report(heading: str, metrics: dict[str, Any], classes: Sequence[str],
             ("accuracy", "accuracy"),
         )
     )
-    lines.extend(f"note: {note}" for note in metrics["notes"])
+    notes = [*metrics["notes"], code_note(classes)]
+    lines.extend(f"note: {printable(note)}" for note in notes if note)
     return "\n".join(lines)
 
 
