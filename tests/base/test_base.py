@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,41 @@ def test_json_that_is_not_an_object_is_refused(tmp_path: Path, data: bytes, reas
         read_json(tmp_path / "a", what="it", limit=17)
     with pytest.raises(InputError, match="not found"):
         read_json(tmp_path / "b", what="it")
+
+
+_KILLED = (
+    "import os, sys; from pathlib import Path; import tessera.base.files as files\n"
+    "def stop(*args): os._exit(9)\n"
+    "os.fsync = stop\n"
+    "files.write_atomic(Path(sys.argv[1]), b'half')\n"
+)
+
+
+@pytest.mark.parametrize("target", ["curves.png", "x" * 240])
+def test_a_file_that_a_killed_process_left_goes_with_the_next_write_in_its_folder(tmp_path: Path, target: str) -> None:
+    code = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path / target)], check=False).returncode
+    assert code == 9
+    (left,) = (path.name for path in tmp_path.iterdir())
+    assert left.startswith(".")
+    assert left.endswith(".part")
+    # of another host, of a living process, of somebody else: not surely ours
+    host = left.rsplit(".", 3)[1]
+    mine = f".curves.png.{host}.{os.getppid()}-0.part"
+    others = [".curves.png.otherhost.999999999-0.part", ".curves.png.999999999.part", mine, "curves.png.part"]
+    for name in others:
+        (tmp_path / name).write_text("kept")
+    (tmp_path / f".folder.{host}.999999999-3.part").mkdir()
+    write_atomic(tmp_path / "curves.png", b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "curves.png"])
+    assert (tmp_path / "curves.png").read_bytes() == b"whole"
+
+
+def test_writers_of_one_process_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with staging(path) as one, staging(path) as two:
+        assert one != two
+        (one / "a").write_text("1")
+        write_atomic(path, b"2")
+        assert (one / "a").exists()
+        assert two.is_dir()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]

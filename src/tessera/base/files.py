@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
-import platform
-import re
-import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, TesseraError
+from .parts import part_beside
 from .paths import read_regular
 
 if TYPE_CHECKING:
@@ -48,18 +45,13 @@ def write_atomic(path: Path, data: Buffer) -> None:
         The disk is full or the folder cannot be written; `path` is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with part_beside(path) as part:
         # a link that a stranger's folder has in this place is not followed
-        part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, _NEW_FILE, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
 
 
@@ -67,28 +59,9 @@ def write_atomic(path: Path, data: Buffer) -> None:
 def staging(target: Path) -> Iterator[Path]:
     """A hidden folder beside `target`, on the same disk, gone afterwards; what dead processes left there goes first."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    here = re.sub(r"[^\w-]", "-", platform.node())
-    for stale in target.parent.glob(f".{glob.escape(target.name)}.{here}.*.part"):
-        if not _is_alive(stale.name.split(".")[-2]):
-            shutil.rmtree(stale, ignore_errors=True)
-    folder = target.with_name(f".{target.name}.{here}.{os.getpid()}.part")
-    folder.mkdir()
-    try:
+    with part_beside(target) as folder:
+        folder.mkdir()
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: str) -> bool:
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except OSError:
-        return True
-    return True
 
 
 @contextmanager

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MOST_STRAYS = 100
 """Lines about what belongs to no cell; beyond it they are counted only."""
-_PART = re.compile(r"\.(utm[\w-]+)\.json\.\d+\.part", re.ASCII)
+_PART = re.compile(r"\.(utm[\w-]+)\.json\.(?:[\w-]+\.)?\d+(?:-\d+)?\.part", re.ASCII)
 """A record that was being written, by a writer that was killed if it still lies there."""
 
 
