@@ -36,17 +36,14 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: exit code, standard output, standard error."""
-    from tessera.cli import main
+    from tessera.cli.shell import run as shell
 
     def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tessera", *(str(arg) for arg in args)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
+        code = shell([str(arg) for arg in args])
         out, err = capsys.readouterr()
-        code = stopped.value.code
-        return code if isinstance(code, int) else 0, out, err
+        return code, out, err
 
     return call
 

@@ -323,7 +323,7 @@ def test_embed_takes_a_device_a_precision_a_prefix_workers_and_several_cubes(
         (["--dims", 17], "17 dims of v2_nano; expected one of 16, 32, 64, 128"),
         (["--dims", 32], "holds 16 dims of v2_nano"),
         (["--min-s2", -1], "expected 0 or more"),
-        (["--seed", -1], "seed -1; expected 0 to 2**32 - 1"),
+        (["--seed", -1], "seed -1; expected a whole number from 0 to 4294967295"),
     ]
     for args, reason in wrong:
         code, out, err = run(*plain, *args)

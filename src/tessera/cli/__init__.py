@@ -1,5 +1,5 @@
 """The command `tessera`: one module a command; each parses, calls a room's public face, and prints."""
 
-from .app import main
+from .shell import main
 
 __all__ = ["main"]

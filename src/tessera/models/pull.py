@@ -8,8 +8,9 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.request import getproxies
 
-from tessera.base import InputError, file_lock, require, silent
+from tessera.base import InputError, file_lock, require, shown, silent
 from tessera.net import CorruptError, CredentialError, LoadError, MissingError, NetError, PermanentError
 
 from .names import BUNDLED, PUBLISHED, PublishedFile, cached, published_alias
@@ -182,6 +183,16 @@ def _known(error: Exception, what: str) -> NetError | None:
     )
 
     reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+    if type(error).__name__ == "InvalidURL" or (
+        isinstance(error, ImportError | ValueError) and "proxy" in reason.lower()
+    ):
+        # raised before any request is made: SOCKS without its package, or a scheme that nothing knows
+        proxies = {name.upper(): value for name, value in getproxies().items() if name in ("all", "https", "http")}
+        given = ", ".join(f"{name}_PROXY={_without_password(value)}" for name, value in sorted(proxies.items()))
+        return PermanentError(
+            f"{what}: the proxy of this environment cannot be used ({shown(given, 160)}); for socks5:// run pip install "
+            "socksio, else set HTTPS_PROXY=http://HOST:PORT, or unset it"
+        )
     if isinstance(error, GatedRepoError):
         return CredentialError(f"{what} is not public; download it and give its path")
     if isinstance(error, LocalEntryNotFoundError):
@@ -203,3 +214,8 @@ def _known(error: Exception, what: str) -> NetError | None:
             f"{what}: no answer or a broken line ({reason[:120]}); pull again, it goes on where it stopped"
         )
     return None
+
+
+def _without_password(address: str) -> str:
+    before, at, after = address.rpartition("@")
+    return f"{before.partition('://')[0]}://...@{after}" if at else address

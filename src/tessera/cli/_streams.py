@@ -1,0 +1,137 @@
+"""Standard streams that are closed, full, gone, or in an encoding that lacks letters."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+
+class Output(io.TextIOWrapper):
+    """A standard stream that knows what was wrong with it: an error that comes from deep inside looks like a file's."""
+
+    failed: OSError | None = None
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self.failed = error
+            raise
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self.failed = error
+            raise
+
+
+def open_all() -> None:
+    """Give closed standard streams the null device: else the next file that is opened takes the place of one.
+
+    What a library writes to standard error would then be written into that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # the lowest free number is taken, and those below are open
+            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+        _watch(name)
+
+
+def _watch(name: str) -> None:
+    """Put an `Output` in place of a standard stream."""
+    stream = getattr(sys, name)
+    if type(stream) is not io.TextIOWrapper:
+        return
+    options: dict[str, Any] = {
+        "encoding": stream.encoding,
+        "errors": stream.errors,
+        "line_buffering": stream.line_buffering,
+        "write_through": stream.write_through,
+    }
+    watched = Output(stream.detach(), **options)
+    setattr(sys, name, watched)
+    setattr(sys, f"__{name}__", watched)
+
+
+def forgive() -> None:
+    """Have a letter that an encoding lacks come out as an escape, such as \\u0141."""
+    for stream in (sys.stdout, sys.stderr):
+        change = getattr(stream, "reconfigure", None)
+        if change is not None:
+            with suppress(ValueError, OSError):
+                change(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Write what waits to standard output.
+
+    Raises
+    ------
+    OSError
+        It is full, or nobody reads it any more.
+    """
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()
+
+
+def output_error() -> OSError | None:
+    """What is wrong with standard output or, without it, with standard error; None where both can be written."""
+    for stream in (sys.stdout, sys.stderr):
+        failed: OSError | None = getattr(stream, "failed", None)
+        if failed is not None:
+            return failed
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except OSError as error:
+            return error
+        except ValueError:
+            continue
+    return None
+
+
+def say(line: str, code: int) -> int:
+    """Print the last line to standard error, and let go of streams that cannot be written.
+
+    Returns
+    -------
+    `code`, or 1 in place of 0 where standard output could not be written
+    """
+    failed = _let_go(sys.stdout)
+    if failed is not None and failed.errno != errno.EPIPE and not line:
+        line = f"tessera: standard output cannot be written: {failed.strerror or failed}"
+    with suppress(OSError, ValueError, AttributeError):
+        if line:
+            sys.stderr.write(f"{line}\n")
+    _let_go(sys.stderr)
+    return code or int(failed is not None)
+
+
+def _let_go(stream: Any) -> OSError | None:
+    """Flush a stream; one that fails gets the null device to write to, as Python flushes again at its end."""
+    try:
+        if getattr(stream, "failed", None) is not None:
+            raise stream.failed
+        if stream is not None and not stream.closed:
+            stream.flush()
+    except OSError as error:
+        with suppress(OSError, ValueError, AttributeError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            try:
+                os.dup2(null, stream.fileno())
+            finally:
+                os.close(null)
+            stream.flush()
+        return error
+    return None
