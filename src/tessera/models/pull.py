@@ -190,7 +190,7 @@ def _known(error: Exception, what: str) -> NetError | None:
         proxies = {name.upper(): value for name, value in getproxies().items() if name in ("all", "https", "http")}
         given = ", ".join(f"{name}_PROXY={_without_password(value)}" for name, value in sorted(proxies.items()))
         return PermanentError(
-            f"{what}: the proxy of this environment cannot be used ({shown(given, 160)}); for socks5:// run pip install "
+            f"{what}: the proxy of this environment cannot be used ({shown(given, 160)}); for socks5:// pip install "
             "socksio, else set HTTPS_PROXY=http://HOST:PORT, or unset it"
         )
     if isinstance(error, GatedRepoError):
