@@ -110,3 +110,14 @@ def test_the_readme_names_the_two_commands_and_shows_a_picture_that_exists() -> 
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert pictures
     assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_a_raster_is_opened_by_the_driver_that_is_meant() -> None:
+    """GDAL would take a file named .tif for a VRT or WMS, which reads other files and asks the network."""
+    calls = [
+        (path.name, call)
+        for path in SOURCE.rglob("*.py")
+        for call in re.findall(r"rasterio\.open\((?:[^()]|\([^()]*\))*\)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(calls) >= 10
+    assert [item for item in calls if "driver=" not in item[1] and "**" not in item[1]] == []

@@ -138,7 +138,7 @@ def test_csv_columns_and_missing_ones(tmp_path: Path) -> None:
     path.write_text("lon,lat,crop,n\n5.0,50.0,maize,1\n5.1,50.1,wheat,2\n")
     table = read_vector(path)
     assert table.column("crop").tolist() == ["maize", "wheat"]
-    assert table.column("n").tolist() == [1, 2]
+    assert table.column("n").tolist() == ["1", "2"]
     with pytest.raises(InputError, match="no column 'species'; it has lon, lat, crop, n"):
         table.column("species")
     path.write_text("a,b\n1,2\n")
@@ -272,9 +272,11 @@ def test_attributes_beyond_every_float_are_kept() -> None:
     ("data", "reason"),
     [
         (b"lon,lat,a,a\n5,50,1,2\n", "column 'a' twice"),
-        ("lon,lat,Stra\xdfe\n5,50,1\n".encode("latin-1"), "not UTF-8"),
+        (b"lon,lat,Stra\x81e\n5,50,1\n", "neither UTF-8 nor Windows-1252"),
         (b"lon,lat\nx,50\n", "no number"),
-        (b"", "not a CSV table"),
+        (b"", "an empty file"),
+        (b"\n\n", "first line is empty"),
+        (b"lon,lat\n5,50,1\n", "not a CSV table"),
     ],
 )
 def test_csv_that_is_refused_is_one_line(tmp_path: Path, data: bytes, reason: str) -> None:

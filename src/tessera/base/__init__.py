@@ -6,6 +6,7 @@ from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_f
 from .letters import draw_plainly, font_note, fonts_for
 from .marks import is_json, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, is_input
+from .parquet import opened_parquet
 from .paths import file_size, open_regular, read_regular, within
 from .progress import Progress, silent
 from .quoting import printable, shown
@@ -28,6 +29,7 @@ __all__ = [
     "is_tiff",
     "new_folder",
     "open_regular",
+    "opened_parquet",
     "png_mark",
     "printable",
     "read_json",

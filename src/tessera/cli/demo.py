@@ -106,7 +106,7 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
 def _read_truth(path: Path) -> NDArray[np.uint8]:
     import rasterio
 
-    with rasterio.open(path) as raster:
+    with rasterio.open(path, driver="GTiff") as raster:
         truth: NDArray[np.uint8] = raster.read(1)
     return truth
 

@@ -107,7 +107,7 @@ def _read_back(strips: Strips, year: int, kind: int, path: Path, target: Path) -
     rasterio: Any = require("rasterio", extra="geo", purpose="writing a GeoTIFF")
     step = _block(strips)
     height, width = strips.region.shape
-    with rasterio.open(path) as source:
+    with rasterio.open(path, driver="GTiff") as source:
         for start in range(0, height, step):
             rows = range(start, min(start + step, height))
             back = source.read(window=((rows.start, rows.stop), (0, width)))

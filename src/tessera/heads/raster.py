@@ -233,12 +233,12 @@ def _finish_tiff(path: Path, out: Path, checks: list[tuple[int, int, int]]) -> N
     rasterio = require("rasterio", extra="heads", purpose="a map")
     enums = require("rasterio.enums", extra="heads", purpose="a map")
     with _writing(out):
-        with rasterio.open(path, "r+") as target:
+        with rasterio.open(path, "r+", driver="GTiff") as target:
             longest = max(target.height, target.width)
             levels = [2**step for step in range(1, 16) if longest > _BLOCK * 2 ** (step - 1)]
             if levels:
                 target.build_overviews(levels, enums.Resampling.mode)
-        with rasterio.open(path) as source:
+        with rasterio.open(path, driver="GTiff") as source:
             for first, last, check in checks:
                 back = source.read(1, window=((first, last), (0, source.width)))
                 if zlib.crc32(back.tobytes()) != check:
@@ -266,7 +266,7 @@ def _draw(path: Path, tiff: Path, out: Path, title: str, classes: tuple[MapClass
     rasterio = require("rasterio", extra="heads", purpose="a map")
     shrink = max(1.0, max(window.shape) / MAX_SIDE)
     shape = tuple(max(1, round(side / shrink)) for side in window.shape)
-    with _writing(out), rasterio.open(tiff) as source:
+    with _writing(out), rasterio.open(tiff, driver="GTiff") as source:
         values = source.read(1, out_shape=shape)
     place = np.full(256, NO_DATA, dtype=np.uint8)
     place[[one.value for one in classes]] = np.arange(len(classes), dtype=np.uint8)

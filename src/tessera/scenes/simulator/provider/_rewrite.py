@@ -92,7 +92,7 @@ def read_pixels(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
     """The pixels (H, W) of a file and what `write_pixels` needs to write others like it."""
     import rasterio
 
-    with rasterio.open(file) as source:
+    with rasterio.open(file, driver="GTiff") as source:
         about = {"crs": source.crs, "transform": source.transform, "nodata": source.nodata, "tags": source.tags()}
         height, width = source.block_shapes[0]
         about["block"] = width if height == width and width % 16 == 0 else 256

@@ -1,0 +1,148 @@
+"""Tables of text, CSV and its kin: every cell stays the text it is, positions aside."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, open_regular, shown
+
+from ._kinds import HEAD, encoding_of
+from ._table import VectorTable, of_columns, position_names, refuse_twice
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_SEPARATORS = ",;\t|"
+_HEADER = 1024 * 1024
+_BLOCK = 16 * 1024 * 1024
+"""Bytes that are parsed at a time; a row must fit in."""
+
+
+def read_delimited(path: Path, source: str) -> VectorTable:
+    """Points of a CSV, TSV or the like with columns of longitude and latitude, degrees.
+
+    The separator is a comma, semicolon, tab or bar. The text is UTF-8, UTF-16 with a byte order mark, or else
+    Windows-1252.
+
+    Raises
+    ------
+    InputError
+        No such table, or no such columns.
+    """
+    from pyarrow import ArrowException
+    from pyarrow import csv as arrow
+
+    encoding, notes = _encoding(path, source)
+    separator, names, skipped = _header(path, encoding, source)
+    refuse_twice(names, source)
+    if position_names(names) is None:
+        # the line that says so
+        return of_columns(dict.fromkeys(names, np.empty(0, dtype=object)), source)
+    text = arrow.ConvertOptions(
+        column_types=dict.fromkeys(names, "string"),
+        strings_can_be_null=True,
+        null_values=[""],
+        quoted_strings_can_be_null=False,
+    )
+
+    def read(options: Any) -> Any:
+        with open_regular(path, what="vector file") as file:
+            return arrow.read_csv(
+                file,
+                read_options=arrow.ReadOptions(encoding=encoding, block_size=_BLOCK, skip_rows=skipped),
+                parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
+                convert_options=options,
+            )
+
+    try:
+        table = read(text)
+        if table.column_names != names:
+            raise InputError(f"{source} is not a CSV table: its header cannot be read; expected distinct names")
+        columns = {name: _texts(table[name]) for name in names}
+        suspects = [name for name in names if (columns[name] == "NA").any()]
+        absent: dict[str, NDArray[np.bool_]] = {}
+        if suspects:
+            text.include_columns = suspects
+            text.null_values = ["", "NA"]
+            again = read(text)
+            for name in suspects:
+                bare = again[name].is_null().to_numpy() & (columns[name] == "NA")
+                if bare.any():
+                    absent[name] = bare
+    except UnicodeDecodeError:
+        raise InputError(f"{source} holds bytes that are not {encoding}; expected a CSV table in UTF-8") from None
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{source} is not a CSV table: {shown(error, 160)[1:-1]}") from None
+    return of_columns(columns, source, typed=False, absent=absent, notes=notes)
+
+
+def _texts(column: Any) -> NDArray[np.object_]:
+    """A column of text, equal cells held once."""
+    coded = column.dictionary_encode()
+    parts = [np.empty(0, dtype=object)]
+    for chunk in coded.chunks:
+        distinct = np.array([*chunk.dictionary.to_pylist(), None], dtype=object)
+        parts.append(distinct[chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+    return np.concatenate(parts)
+
+
+def _encoding(path: Path, source: str) -> tuple[str, tuple[str, ...]]:
+    with open_regular(path, what="vector file") as file:
+        head = file.read(HEAD)
+        named = encoding_of(head)
+        if named is not None:
+            return named, ()
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        windows = codecs.getincrementaldecoder("cp1252")()
+        is_utf8, is_windows = True, True
+        data = head
+        while data and (is_utf8 or is_windows):
+            if b"\0" in data:
+                raise InputError(f"{source} is not a CSV table: it holds bytes of 0; expected text in UTF-8")
+            is_utf8 = is_utf8 and _decodes(decoder, data)
+            is_windows = is_windows and _decodes(windows, data)
+            data = file.read(_BLOCK)
+    if is_utf8 and _decodes(decoder, b"", final=True):
+        return "utf-8", ()
+    if not is_windows:
+        raise InputError(f"{source} is neither UTF-8 nor Windows-1252; expected a CSV table in UTF-8")
+    return "cp1252", (f"{source} is not UTF-8 and is read as Windows-1252 (Western European)",)
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, data: bytes, *, final: bool = False) -> bool:
+    try:
+        decoder.decode(data, final)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _header(path: Path, encoding: str, source: str) -> tuple[str, list[str], int]:
+    """The separator, the names of the columns, and the lines before the header."""
+    with open_regular(path, what="vector file") as file:
+        data = file.read(_HEADER)
+    text = data.decode(encoding, "ignore")
+    first, _, rest = text.partition("\n")
+    skipped = 0
+    if first.strip().lower().startswith("sep=") and len(first.strip()) <= 5:
+        text, skipped = rest, 1
+    found: list[tuple[bool, int, str, list[str]]] = []
+    for separator in _SEPARATORS:
+        try:
+            names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+        except csv.Error:
+            continue
+        found.append((position_names(names) is not None, len(names), separator, names))
+    if not found or not max(count for _, count, _, _ in found):
+        raise InputError(f"{source} is not a CSV table: its first line is empty; expected names of columns")
+    _, _, separator, names = max(found, key=lambda item: item[:2])
+    return separator, names, skipped

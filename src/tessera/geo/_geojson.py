@@ -1,0 +1,114 @@
+"""GeoJSON as a table: a collection, a feature, a geometry, or a feature a line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, shown
+
+from ._table import VectorTable, as_column, refuse_broken_text
+from ._wkb import depth_checked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def load_json(data: str | bytes, source: str) -> dict[str, Any]:
+    """A JSON object, or the features of one object a line.
+
+    Raises
+    ------
+    InputError
+        Neither.
+    """
+    try:
+        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "strict")
+        text = text.lstrip("\ufeff\x1e \t\r\n")
+        value = _objects(text) if _several(text) else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{source} holds a JSON {type(value).__name__}; expected GeoJSON")
+    return value
+
+
+def _several(text: str) -> bool:
+    """Whether the first line is a feature of its own and others follow."""
+    line, _, rest = text.partition("\n")
+    if not rest.strip() or not line.rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _objects(text: str) -> dict[str, Any]:
+    lines = (line.strip("\x1e \t\r") for line in text.split("\n"))
+    return {"type": "FeatureCollection", "features": [json.loads(line) for line in lines if line]}
+
+
+def from_geojson(value: dict[str, Any], source: str) -> VectorTable:
+    """A GeoJSON object as a table.
+
+    Raises
+    ------
+    InputError
+        Another object, a geometry that cannot be read, or a CRS that is not degrees.
+    """
+    _check_crs(value, source)
+    kind = value.get("type")
+    if kind == "FeatureCollection":
+        features = value.get("features")
+    elif kind == "Feature":
+        features = [value]
+    elif isinstance(kind, str) and ("coordinates" in value or "geometries" in value):
+        features = [{"geometry": value, "properties": {}}]
+    else:
+        raise InputError(f"{source} has type {shown(kind)}; expected a FeatureCollection, Feature or geometry")
+    if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
+        raise InputError(f"{source} has no list of features")
+    from shapely.geometry import shape
+
+    geometries = np.empty(len(features), dtype=object)
+    properties = []
+    for index, feature in enumerate(features):
+        geometries[index] = _geometry(feature, f"{source}, feature {index}", shape)
+        row = feature.get("properties")
+        if not isinstance(row, dict | None):
+            raise InputError(f"{source}, feature {index}: properties are a {type(row).__name__}; expected an object")
+        properties.append(row or {})
+    names = list(dict.fromkeys(name for row in properties for name in row))
+    columns = {name: as_column([row.get(name) for row in properties]) for name in names}
+    refuse_broken_text(names, columns, source)
+    return VectorTable(geometries, columns, source)
+
+
+def _geometry(feature: dict[str, Any], what: str, shape: Callable[[Any], Any]) -> Any:
+    import shapely
+
+    try:
+        geometry = feature["geometry"]
+        if geometry is None:
+            return None
+        with np.errstate(invalid="ignore"):
+            return shape(depth_checked(geometry, what))
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise InputError(f"{what}: no readable geometry ({shown(error, 160)[1:-1]})") from None
+    except shapely.errors.ShapelyError as error:
+        raise InputError(f"{what}: no readable geometry ({shown(error, 160)[1:-1]})") from None
+
+
+def _check_crs(value: dict[str, Any], source: str) -> None:
+    crs = value.get("crs")
+    if crs is None:
+        return
+    about = crs.get("properties") if isinstance(crs, dict) else None
+    name = str(about.get("name", "")) if isinstance(about, dict) else str(crs)
+    if not name.endswith(("CRS84", "EPSG::4326", "EPSG:4326")):
+        raise InputError(f"{source} declares the CRS {shown(name)}; GeoJSON is read in degrees (EPSG:4326)")

@@ -1,0 +1,112 @@
+"""What kind of vector file a file is, by its first bytes and never by its name."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from tessera.base import InputError, shown
+
+READ = (
+    "GeoJSON, GeoPackage, Shapefile (also zipped), GeoParquet, FlatGeobuf, file geodatabase, KML, KMZ, GPX waypoints; "
+    "CSV, TSV, Excel .xlsx, .ods, .dbf and Parquet with columns lon and lat"
+)
+"""What is read, for a message."""
+HEAD = 4096
+"""Bytes that tell a file's kind."""
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BINARY = (
+    (b"PAR1", "parquet"),
+    (b"SQLite format 3\0", "sqlite"),
+    (b"\0\0\x27\x0a", "shp"),
+    (b"fgb\x03fgb", "fgb"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+)
+_REFUSED = (
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Office file; save it as .xlsx or .csv"),
+    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"Rar!", "a RAR archive; unpack it first"),
+    (b"II*\0", "a TIFF image; expected features"),
+    (b"MM\0*", "a TIFF image; expected features"),
+    (b"\x89PNG", "a PNG image; expected features"),
+    (b"%PDF", "a PDF; expected features"),
+)
+_TEXT_REFUSED = (
+    ("!table", "a MapInfo table, which refers to other files; save it as GeoPackage"),
+    ("Version ", "a MapInfo interchange file; save it as GeoPackage"),
+    ("PROJCS[", "the CRS of a Shapefile; give its .shp"),
+    ("GEOGCS[", "the CRS of a Shapefile; give its .shp"),
+)
+_DBF = frozenset(b"\x03\x30\x31\x43\x83\x8b\xcb\xf5\xfb")
+_ROOT = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\])?\s*>)*<([^\s/>]+)", re.DOTALL)
+
+
+def kind_of(head: bytes, source: str, suffix: str = "") -> str:
+    """ "parquet", "sqlite", "shp", "fgb", "zip", "dbf", "json", "kml", "gpx" or "text" (CSV and its kin).
+
+    Parameters
+    ----------
+    head : the first `HEAD` bytes
+    suffix : of the name; tells a dBase table, which has no mark of its own
+
+    Raises
+    ------
+    InputError
+        Another kind, or one that is never read because it may refer to other files or to the network.
+    """
+    if not head:
+        raise InputError(f"{source} is an empty file; expected features")
+    if suffix.lower() == ".shx":
+        raise InputError(f"{source} is the index of a Shapefile; give its .shp")
+    for magic, kind in _BINARY:
+        if head.startswith(magic):
+            return kind
+    for magic, reason in _REFUSED:
+        if head.startswith(magic):
+            raise InputError(f"{source} is {reason}")
+    if suffix.lower() == ".dbf" and head[0] in _DBF and b"\0" in head[:32]:
+        return "dbf"
+    text = text_of(head)
+    if text is None:
+        raise InputError(f"{source} is not a vector file that can be read; expected {READ}")
+    start = text.lstrip("\ufeff\x1e \t\r\n")
+    if start.startswith(("{", "[")):
+        return "json"
+    for prefix, reason in _TEXT_REFUSED:
+        if start.startswith(prefix):
+            raise InputError(f"{source} is {reason}")
+    if start.startswith("<"):
+        return _xml(start, source)
+    return "text"
+
+
+def _xml(text: str, source: str) -> str:
+    root = _ROOT.match(text)
+    name = root.group(1) if root else "unknown"
+    kind = name.rpartition(":")[2].lower()
+    if kind in ("kml", "gpx"):
+        return kind
+    raise InputError(
+        f"{source} is XML of the kind {shown(name, 40)}, which may refer to other files or to the network and is not "
+        f"read; expected {READ}"
+    )
+
+
+def encoding_of(head: bytes) -> str | None:
+    """The encoding that a byte order mark names."""
+    return next((name for mark, name in _BOMS if head.startswith(mark)), None)
+
+
+def text_of(head: bytes) -> str | None:
+    """The first bytes as text, where they are text."""
+    name = encoding_of(head)
+    decoded = head.decode(name or "latin-1", "ignore")
+    return None if "\0" in decoded else decoded

@@ -1,0 +1,138 @@
+"""Formats of other libraries through GDAL, which sees the checked files of one dataset and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tessera.base import InputError, open_regular, require, shown
+
+from ._arrow import MAX_ROWS, columns_of, with_geometry
+from ._table import VectorTable, listed, of_columns, position_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DRIVERS = {
+    "shp": ("ESRI Shapefile", ".shp"),
+    "dbf": ("ESRI Shapefile", ".dbf"),
+    "fgb": ("FlatGeobuf", ".fgb"),
+    "xlsx": ("XLSX", ".xlsx"),
+    "ods": ("ODS", ".ods"),
+    "gdb": ("OpenFileGDB", ".gdb"),
+}
+_SIDES = (".shx", ".dbf", ".prj", ".cpg")
+_HEADERS = {"xlsx": {"HEADERS": "FORCE"}, "ods": {"HEADERS": "FORCE"}}
+
+
+def read_ogr(path: Path, kind: str, source: str, layer: str | None = None) -> list[tuple[str, VectorTable]]:
+    """The layers of a Shapefile, FlatGeobuf, file geodatabase or spreadsheet, by name.
+
+    GDAL has no list of allowed drivers here. It is given a folder of links to the files of this dataset alone, under
+    names of ours, and what it takes them for is checked.
+
+    Parameters
+    ----------
+    kind : a key of `_DRIVERS`, known by the file's content
+    layer : read this one alone
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or has neither geometry nor lon and lat.
+    """
+    pyogrio: Any = require("pyogrio", extra="geo", purpose=f"reading {path.name}")
+    errors: Any = require("pyogrio.errors", extra="geo", purpose=f"reading {path.name}")
+    driver, suffix = _DRIVERS[kind]
+    with tempfile.TemporaryDirectory(prefix="tessera-") as folder, _quiet():
+        own = Path(folder) / f"layer{suffix}"
+        _link(path, own, kind)
+        try:
+            layers = pyogrio.list_layers(own).tolist()
+            about = {name: pyogrio.read_info(own, layer=name) for name, _ in layers}
+            found = {str(info.get("driver", driver)) for info in about.values()}
+            if found - {driver}:
+                raise InputError(f"{source} is taken for {listed(sorted(found))}; expected {driver}")
+            return _read(pyogrio, own, kind, source, _named(layers, about, layer, path, source))
+        except (errors.DataSourceError, errors.DataLayerError, errors.FieldError, errors.GeometryError) as error:
+            said = str(error).replace(str(own), path.name)
+            raise InputError(f"{source} cannot be read: {shown(said, 160)[1:-1]}") from None
+        except (ValueError, TypeError, RuntimeError, OSError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{source} cannot be read: {shown(error, 160)[1:-1]}") from None
+
+
+def _named(
+    layers: list[list[Any]], about: dict[str, Any], layer: str | None, path: Path, source: str
+) -> list[tuple[str, str, Any]]:
+    """Layers that are read: GDAL's name, ours, and what is known of each; those without geometry where none has one."""
+    found = []
+    for name, geometry in layers:
+        ours = path.stem if name == "layer" and len(layers) == 1 else name
+        if layer in (None, ours):
+            found.append((name, ours, about[name], geometry is not None))
+    if not found:
+        raise InputError(f"{source} has no layer {shown(layer)}; it has {listed([str(name) for name, _ in layers])}")
+    shaped = [item[:3] for item in found if item[3]]
+    return shaped or [item[:3] for item in found]
+
+
+def _read(
+    pyogrio: Any, own: Path, kind: str, source: str, layers: list[tuple[str, str, Any]]
+) -> list[tuple[str, VectorTable]]:
+    out: list[tuple[str, VectorTable]] = []
+    held: list[str] = []
+    for name, ours, info in layers:
+        if info["features"] > MAX_ROWS:
+            raise InputError(f"{source} holds {info['features']:,} features; at most {MAX_ROWS:,} are read")
+        meta, table = pyogrio.read_arrow(own, layer=name, **_HEADERS.get(kind, {}))
+        geometry = meta.get("geometry_name") or "wkb_geometry"
+        what = source if len(layers) == 1 else f"{source}, layer {shown(ours)}"
+        if info["geometry_type"] is not None and geometry in table.column_names:
+            out.append((ours, with_geometry(table, geometry, meta.get("crs"), what)))
+            continue
+        held = table.column_names
+        if position_names(held) is not None:
+            out.append((ours, of_columns(columns_of(table, what), what)))
+    if not out:
+        raise InputError(f"{source} has columns {listed(held)}; expected features with a geometry, or lon and lat")
+    return out
+
+
+def _link(path: Path, own: Path, kind: str) -> None:
+    """Links to the files of a dataset, each a regular file, under the names that GDAL looks for."""
+    files = {own: path}
+    if kind == "gdb":
+        own.mkdir()
+        files = {own / part.name: part for part in sorted(path.iterdir()) if part.is_file()}
+    elif kind == "shp":
+        beside = {part.name.lower(): part for part in path.parent.iterdir() if part.stem == path.stem}
+        names = {suffix: beside.get(f"{path.stem}{suffix}".lower()) for suffix in _SIDES}
+        files |= {own.with_suffix(suffix): part for suffix, part in names.items() if part is not None}
+        if own.with_suffix(".shx") not in files:
+            raise InputError(
+                f"{path} lacks its index {path.stem}.shx; a Shapefile is .shp, .shx, .dbf and .prj together"
+            )
+    for name, part in files.items():
+        with open_regular(part, what="vector file"):
+            name.symlink_to(os.path.realpath(part))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What GDAL says besides its errors is no one's concern here."""
+    log = logging.getLogger("pyogrio")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)

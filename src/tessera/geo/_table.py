@@ -1,0 +1,249 @@
+"""Features as plain arrays, and how the columns of a table become them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+LON = ("lon", "longitude", "long", "lng", "x")
+LAT = ("lat", "latitude", "y")
+_NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
+_LISTED = 20
+"""Columns that a message lists."""
+
+
+@dataclass(frozen=True)
+class VectorTable:
+    """Features of a vector file.
+
+    Attributes
+    ----------
+    geometries : (N,) shapely geometries, degrees (EPSG:4326); None where a feature has none
+    columns : attribute name -> (N,) array: whole numbers as int64, or as object where some are missing (None); other
+        numbers as float64, NaN where missing; all else as object, None where missing
+    source : what to call it in a message
+    typed : whether the format types its columns; those of CSV are text
+    positions : the columns of longitude and latitude that the points were made of, where they were
+    absent : attribute name -> (N,) bool: cells that say NA without quotes, as R writes a missing value
+    notes : what was read in another way than one may think
+    """
+
+    geometries: NDArray[np.object_]
+    columns: dict[str, NDArray[Any]]
+    source: str
+    typed: bool = True
+    positions: tuple[str, ...] = ()
+    absent: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.geometries)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """The values of one attribute; a cell that says NA without quotes is missing.
+
+        Raises
+        ------
+        InputError
+            There is no such column; the line lists those there are.
+        """
+        if name not in self.columns:
+            raise InputError(f"{self.source} has no column {shown(name)}; {self._instead(name)}")
+        values = self.columns[name]
+        if name in self.absent:
+            values = values.copy()
+            values[self.absent[name]] = None
+        return values
+
+    def _instead(self, name: str) -> str:
+        alike = [held for held in self.columns if held.strip().casefold() == name.strip().casefold()]
+        return f"did you mean {shown(alike[0])}?" if alike else f"it has {listed(self.columns)}"
+
+
+def listed(names: Sequence[str] | dict[str, Any]) -> str:
+    """Names for a message, few of many."""
+    held = list(names)
+    more = f" and {len(held) - _LISTED} more" if len(held) > _LISTED else ""
+    return (", ".join(shown(name, 40)[1:-1] for name in held[:_LISTED]) or "none") + more
+
+
+def as_column(values: list[Any]) -> NDArray[Any]:
+    """Values as an array that changes none of them: see `VectorTable.columns`."""
+    kinds = {type(value) for value in values}
+    missing = type(None) in kinds
+    if kinds == {int}:
+        whole = np.asarray(values)
+        if whole.dtype.kind == "i":
+            return whole
+    elif float in kinds and kinds <= {float, int, type(None)}:
+        # a number that float64 does not hold keeps the column as it is
+        numbers = [value for value in values if type(value) is int]
+        if all(abs(value) <= 2**53 for value in numbers):
+            return np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
+    elif missing and kinds == {type(None)}:
+        return np.full(len(values), None, dtype=object)
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+def refuse_twice(names: Sequence[str], source: str) -> None:
+    """Raise InputError where a name stands twice."""
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise InputError(f"{source} has the column {shown(twice)} twice; expected distinct names")
+
+
+def refuse_broken_text(names: Sequence[str], columns: dict[str, NDArray[Any]], source: str) -> None:
+    """Raise InputError where a text holds half of a letter, which no file can hold."""
+    for name in names:
+        values = columns[name]
+        texts = [name, *(values.tolist() if values.dtype == object else ())]
+        for index, value in enumerate(texts):
+            if isinstance(value, str) and not value.isascii():
+                try:
+                    value.encode("utf-8")
+                except UnicodeEncodeError:
+                    where = "its name" if index == 0 else f"feature {index - 1}"
+                    raise InputError(
+                        f"{source}, column {shown(name)}, {where}: {shown(value)} holds half of a letter (a lone "
+                        "surrogate); expected Unicode text"
+                    ) from None
+
+
+def numbers_of(values: NDArray[Any]) -> tuple[NDArray[np.float64], bool] | None:
+    """Numbers of a column with NaN for what is missing, and whether decimal commas were read; None if it holds others.
+
+    A text counts where all of it is one number: "12", "-0.5", "1e-3", "1,5".
+    """
+    if values.dtype.kind in "fiu":
+        return values.astype(np.float64), False
+    out = np.full(len(values), np.nan)
+    commas = False
+    for index, value in enumerate(values.tolist()):
+        if value is None or type(value).__name__ in ("NAType", "NaTType"):
+            continue
+        if isinstance(value, str):
+            text = value.strip()
+            if not text or text.casefold() == "nan":
+                continue
+            if not _NUMBER.fullmatch(text) or len(text) > 100:
+                return None
+            commas = commas or "," in text
+            out[index] = float(text.replace(",", "."))
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            try:
+                out[index] = float(value)
+            except OverflowError:
+                return None
+        else:
+            return None
+    return out, commas
+
+
+def position_names(names: Sequence[str]) -> tuple[str, str] | None:
+    """The columns of longitude and latitude, whatever their case."""
+    by_lower = {name.strip().casefold(): name for name in reversed(names)}
+    lon = next((by_lower[name] for name in LON if name in by_lower), None)
+    lat = next((by_lower[name] for name in LAT if name in by_lower), None)
+    return None if lon is None or lat is None else (lon, lat)
+
+
+def of_columns(
+    columns: dict[str, NDArray[Any]],
+    source: str,
+    *,
+    typed: bool = True,
+    absent: dict[str, NDArray[np.bool_]] | None = None,
+    notes: tuple[str, ...] = (),
+) -> VectorTable:
+    """Points of a table with columns of longitude and latitude, degrees.
+
+    Raises
+    ------
+    InputError
+        There are no such columns, or they hold what is no number.
+    """
+    import shapely
+
+    names = position_names(list(columns))
+    if names is None:
+        raise InputError(f"{source} has columns {listed(columns)}; expected lon and lat, degrees")
+    kept = dict(columns)
+    for name in names:
+        values = columns[name].copy()
+        if absent and name in absent:
+            values[absent[name]] = None
+        found = numbers_of(values)
+        if found is None:
+            raise InputError(f"{source}: column {shown(name)} of positions holds what is no number; expected degrees")
+        kept[name] = found[0]
+        if found[1]:
+            notes = (*notes, f"{source}, column {shown(name)}: decimal commas are read as points")
+    x, y = kept[names[0]], kept[names[1]]
+    geometries = np.asarray(shapely.points(x, y), dtype=object).reshape(-1)
+    geometries[np.isnan(x) | np.isnan(y)] = None
+    return VectorTable(geometries, kept, source, typed, names, absent or {}, notes)
+
+
+def joined(parts: list[tuple[str, VectorTable]], path: Path | str) -> VectorTable:
+    """All layers of a file as one table, with a column `layer`, where they fit.
+
+    Raises
+    ------
+    InputError
+        Their columns or kinds of geometry differ; the line lists them and says how to choose.
+    """
+    import shapely
+
+    if not parts:
+        raise InputError(f"{path} holds no layer of features; expected points or polygons")
+    if len(parts) == 1:
+        return parts[0][1]
+    filled = [(name, table) for name, table in parts if len(table)] or parts[:1]
+    if len(filled) == 1:
+        return filled[0][1]
+    first = filled[0][1]
+
+    def kinds(table: VectorTable) -> set[bool]:
+        areal = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+        there = table.geometries[~shapely.is_missing(table.geometries)]
+        return set(np.isin(shapely.get_type_id(there), areal).tolist())
+
+    same = all(set(table.columns) == set(first.columns) for _, table in filled)
+    if not same or len(set().union(*(kinds(table) for _, table in filled))) > 1:
+        raise InputError(
+            f"{path} has the layers {listed([name for name, _ in filled])}, whose columns or geometries differ; choose "
+            f"one: {path}|layername={shown(filled[0][0], 60)[1:-1]}"
+        )
+    columns = {}
+    for name in first.columns:
+        columns[name] = as_column([value for _, table in filled for value in table.columns[name].tolist()])
+    absent = {}
+    for name in {name for _, table in filled for name in table.absent}:
+        blank = [table.absent.get(name, np.zeros(len(table), dtype=np.bool_)) for _, table in filled]
+        absent[name] = np.concatenate(blank)
+    if "layer" not in columns:
+        columns["layer"] = as_column([name for name, table in filled for _ in range(len(table))])
+    notes = tuple(note for _, table in filled for note in table.notes)
+    together = f"{path}: {len(filled)} layers are read together, told apart by the column layer"
+    return VectorTable(
+        np.concatenate([table.geometries for _, table in filled]),
+        columns,
+        str(path),
+        all(table.typed for _, table in filled),
+        first.positions,
+        absent,
+        (*notes, together),
+    )
