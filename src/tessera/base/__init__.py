@@ -1,18 +1,26 @@
 """What every room stands on: errors of one line, files that are whole or absent, optional extras, progress."""
 
+from ._thrift import Chunk, Group, Page, page_headers, row_groups
 from .errors import InputError, TesseraError
 from .extras import require
 from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_folder, write_atomic, writing
 from .letters import draw_plainly, font_note, fonts_for
+from .machine import MachineError, machine_failure, raise_if_machine
 from .marks import is_json, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, is_input
-from .parquet import opened_parquet
+from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_parquet_bounded
 from .paths import file_size, open_regular, read_regular, within
 from .progress import Progress, silent
 from .quoting import printable, shown
 
 __all__ = [
+    "UNPACKED_LIMIT",
+    "Chunk",
+    "Group",
     "InputError",
+    "MachineError",
+    "Page",
+    "ParquetTable",
     "Progress",
     "TesseraError",
     "check_folder",
@@ -27,14 +35,19 @@ __all__ = [
     "is_png",
     "is_text",
     "is_tiff",
+    "machine_failure",
     "new_folder",
+    "open_parquet_bounded",
     "open_regular",
-    "opened_parquet",
+    "page_headers",
     "png_mark",
     "printable",
+    "raise_if_machine",
     "read_json",
+    "read_parquet_bounded",
     "read_regular",
     "require",
+    "row_groups",
     "sha256_hex",
     "shown",
     "silent",

@@ -1,62 +1,274 @@
-"""Parquet files of strangers: what they claim to unpack to is bounded before it is unpacked."""
+"""A stranger's Parquet file within limits: what it would unpack to is told from its page headers before it is read."""
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ._thrift import page_headers, row_groups
 from .errors import InputError
+from .machine import raise_if_machine
 from .paths import open_regular
 from .quoting import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
-MAGIC = b"PAR1"
+    from ._thrift import Chunk, Page
+
+_FILE_LIMIT = 4 * 1024**3
+_FOOTER_LIMIT = 16 * 1024**2
+_CONTAINER_LIMIT = 20_000
+"""Columns, row groups or entries of metadata."""
+_COLUMN_LIMIT = 2_000
+_PAGE_LIMIT = 256 * 1024**2
+_REPEATS_PREFIX = 7
+"""DELTA_BYTE_ARRAY, in which each text may repeat the one before."""
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
+_TEXT_WIDTH = 16
+"""Bytes that a text or its index takes beside its letters."""
+_AS_DICTIONARY = (0, 2, 8)
+"""Encodings of pages that pyarrow can leave as dictionaries: plain, and with a dictionary."""
+UNPACKED_LIMIT = 1024**3
+"""Bytes that a table may take in memory, unless its reader says otherwise."""
+
+
+class ParquetTable:
+    """An opened Parquet file; made by `open_parquet_bounded`.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema, with the file's metadata
+    rows : as its footer says
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, what: str, most_rows: int, most_bytes: int) -> None:
+        import pyarrow.parquet as pq
+
+        self._name, self._file, self._most = f"{what} {path}", file, most_bytes
+        size = os.fstat(file.fileno()).st_size
+        if size > _FILE_LIMIT:
+            raise InputError(f"{self._name} has {size:,} bytes; at most {_FILE_LIMIT:,} are read")
+        ends = file.read(4), b"", 0
+        if size >= 12:
+            file.seek(size - 8)
+            tail = file.read(8)
+            ends = ends[0], tail[4:], int.from_bytes(tail[:4], "little")
+        if ends[:2] != (b"PAR1", b"PAR1") or not 0 < ends[2] <= size - 12:
+            raise InputError(f"{self._name} cannot be read as Parquet: it is truncated, or something else")
+        if ends[2] > _FOOTER_LIMIT:
+            raise InputError(f"{self._name} has a footer of {ends[2]:,} bytes; at most {_FOOTER_LIMIT:,} are read")
+        self._data_end = size - 8 - ends[2]
+        file.seek(self._data_end)
+        # the library ends the process where a column's statistics are damaged, so that it is not asked for columns
+        self._groups = row_groups(file.read(ends[2]), self._name)
+        file.seek(0)
+        self._limits: dict[str, Any] = {
+            "thrift_string_size_limit": _FOOTER_LIMIT,
+            "thrift_container_size_limit": _CONTAINER_LIMIT,
+            "page_checksum_verification": True,
+            "pre_buffer": False,
+        }
+        opened = pq.ParquetFile(file, **self._limits)
+        self._about = opened.metadata
+        if self._about.num_columns > _COLUMN_LIMIT:
+            raise InputError(f"{self._name} has {self._about.num_columns} columns; at most {_COLUMN_LIMIT} are read")
+        self.rows = int(self._about.num_rows)
+        if not 0 <= self.rows <= most_rows:
+            raise InputError(f"{self._name} holds {self.rows:,} rows; at most {most_rows:,} are read")
+        self.schema = opened.schema_arrow
+
+    def read(self, columns: Sequence[str] | None = None, *, dictionaries: bool = False) -> Any:
+        """The table with these columns, or all.
+
+        Parameters
+        ----------
+        columns : names of the schema; None: all
+        dictionaries : leave columns of text dictionary-encoded, so that each text stands in memory once
+
+        Returns
+        -------
+        pyarrow.Table
+
+        Raises
+        ------
+        InputError
+            Damaged, or it would take more memory than the limit.
+        """
+        with _readable(self._name):
+            names, groups, opened = self._opened(columns)
+            table = opened.read_row_groups(groups, columns=names, use_threads=False).select(names)
+            if table.num_rows != self.rows:
+                raise InputError(f"{self._name} holds {table.num_rows:,} rows; its footer says {self.rows:,}")
+            return table if dictionaries else self._plain(table)
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
+        """Tables of at most `rows` rows with these columns, one after the other; errors are those of `read`."""
+        import pyarrow as pa
+
+        with _readable(self._name):
+            names, groups, opened = self._opened(columns)
+            for batch in opened.iter_batches(rows, row_groups=groups, columns=names, use_threads=False):
+                yield self._plain(pa.Table.from_batches([batch]).select(names))
+
+    def _opened(self, columns: Sequence[str] | None) -> tuple[list[str], list[int], Any]:
+        """Names, row groups and file, whose texts are read as dictionaries: each stands in memory once."""
+        import pyarrow.parquet as pq
+
+        names = list(self.schema.names if columns is None else columns)
+        if len(set(self.schema.names)) < len(self.schema.names):
+            raise InputError(f"{self._name} has two columns of one name; expected names that differ")
+        groups = [index for index, group in enumerate(self._groups) if group.rows]
+        texts = self._check_pages(groups, set(names))
+        self._file.seek(0)
+        return names, groups, pq.ParquetFile(self._file, read_dictionary=texts, **self._limits)
+
+    def _plain(self, table: Any) -> Any:
+        """A table whose columns have the types of the schema."""
+        if sum(_letters(part) for column in table.columns for part in column.chunks) > self._most:
+            raise InputError(f"{self._name} holds more than {self._most:,} bytes of text; at most that many are read")
+        for at, name in enumerate(table.column_names):
+            wanted = self.schema.field(name)
+            if not table.schema.field(at).type.equals(wanted.type):
+                table = table.set_column(at, wanted, table.column(at).cast(wanted.type))
+        return table
+
+    def _check_pages(self, groups: Sequence[int], names: set[str]) -> list[str]:
+        """Columns of text that can be read as dictionaries."""
+        total = 0
+        texts: set[str] = set()
+        other: set[str] = set()
+        for index in groups:
+            group = self._groups[index]
+            if len(group.chunks) != self._about.num_columns:
+                raise InputError(
+                    f"{self._name} has a row group of {len(group.chunks)} columns; expected {self._about.num_columns}"
+                )
+            for number, chunk in enumerate(group.chunks):
+                about = self._about.schema.column(number)
+                path = about.path
+                if chunk.path != path:
+                    raise InputError(f"{self._name} names column {number} {shown(path)} and {shown(chunk.path)}")
+                if path.partition(".")[0] not in names:
+                    continue
+                pages, unpacked = self._pages(chunk, about, group.rows)
+                total += unpacked
+                if about.physical_type == "BYTE_ARRAY":
+                    kept = all(page.encoding in _AS_DICTIONARY for page in pages)
+                    (texts if kept else other).add(path)
+                    if not kept:
+                        # each text of a dictionary is then copied for every value
+                        longest = max((page.unpacked for page in pages if page.dictionary), default=0)
+                        total += longest * sum(page.values for page in pages if page.encoding in _AS_DICTIONARY[1:])
+                if total > self._most:
+                    raise InputError(
+                        f"{self._name} unpacks to more than {self._most:,} bytes; at most that many are read"
+                    )
+        if texts & other:
+            raise InputError(f"{self._name} has a column of mixed encodings; write it again with the default encoding")
+        return sorted(texts)
+
+    def _pages(self, chunk: Chunk, about: Any, rows: int) -> tuple[list[Page], int]:
+        """The pages of one column of one row group, and their bytes once unpacked, at least."""
+        name = f"{self._name}: column {shown(chunk.path)}"
+        start, length = chunk.start, chunk.length
+        if start < 4 or length < 1 or start + length > self._data_end:
+            raise InputError(f"{name} lies at {start} to {start + length}; expected 4 to {self._data_end}")
+        self._file.seek(start)
+        pages = page_headers(self._file.read(length), name)
+        width = _WIDTHS.get(about.physical_type, max(_TEXT_WIDTH, int(about.length or 0)))
+        total = 0
+        for page in pages:
+            if page.unpacked > _PAGE_LIMIT:
+                raise InputError(f"{name} has a page of {page.unpacked:,} bytes; at most {_PAGE_LIMIT:,} are read")
+            total += max(page.unpacked, page.values * width)
+            if page.encoding == _REPEATS_PREFIX and not page.dictionary:
+                total += page.values * page.unpacked
+        values = sum(page.values for page in pages if not page.dictionary)
+        if not about.max_repetition_level and values != rows:
+            raise InputError(f"{name} has {values:,} values in {rows:,} rows")
+        return pages, total
+
+
+def _letters(array: Any) -> int:
+    """Bytes of text of an array once no text of a dictionary is shared."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        tests = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
+        if not any(test(kind.value_type) for test in tests):
+            return 0
+        lengths = pc.cast(pc.binary_length(array.dictionary), pa.int64())
+        return int(pc.sum(lengths.take(array.indices)).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(_letters(array.field(at)) for at in range(kind.num_fields))
+    if pa.types.is_map(kind):
+        return _letters(array.keys) + _letters(array.items)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _letters(array.values)
+    return 0
 
 
 @contextmanager
-def opened_parquet(path: Path, *, what: str, rows: int, values: int, unpacked: int) -> Iterator[Any]:
-    """A `pyarrow.parquet.ParquetFile` that reads texts and bytes as dictionaries, so that each is held once.
+def _readable(name: str) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, MemoryError) as error:
+        raise_if_machine(error, name)
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise InputError(f"{name} cannot be read as Parquet: {reason}") from None
+
+
+@contextmanager
+def open_parquet_bounded(
+    path: Path, *, what: str, most_rows: int, most_bytes: int = UNPACKED_LIMIT, inside: Path | None = None
+) -> Iterator[ParquetTable]:
+    """Open a stranger's Parquet file: its schema and rows at once, its columns when `read` is called.
 
     Parameters
     ----------
-    what : what the file is, for a message
-    rows : most rows
-    values : most values, those of nested columns included
-    unpacked : most bytes of pages when they are unpacked; a page may hold one text for millions of rows
+    what : what the file is, for a message: "table of places"
+    most_rows : rows that are read at most
+    most_bytes : bytes that the columns that are read may take in memory
+    inside : folder that the file must lie in when all symbolic links are followed
 
     Raises
     ------
-    FileNotFoundError
-        There is nothing at `path`.
     InputError
-        It is no regular file or no Parquet, holds more, or breaks while it is read.
+        Nothing there, no regular file, no Parquet, damaged, or beyond a limit.
+    MachineError
+        This machine has no memory or no open file left.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
+    try:
+        file = open_regular(path, what=what, inside=inside)
+    except FileNotFoundError:
+        raise InputError(f"{what} not found: {path}") from None
+    with file:
+        with _readable(f"{what} {path}"):
+            table = ParquetTable(path, file, what, most_rows, most_bytes)
+        yield table
 
-    with open_regular(path, what=what) as file:
-        try:
-            about = parquet.read_metadata(file)
-            groups = [about.row_group(index) for index in range(about.num_row_groups)]
-            chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
-            held = sum(group.num_rows for group in groups)
-            for number, most, unit in (
-                (max(held, about.num_rows), rows, "rows"),
-                (sum(chunk.num_values for chunk in chunks), values, "values"),
-                (sum(chunk.total_uncompressed_size for chunk in chunks), unpacked, "bytes when unpacked"),
-            ):
-                if not 0 <= number <= most:
-                    raise InputError(f"{what} {path} holds {number:,} {unit}; at most {most:,} are read")
-            if any(chunk.num_values < 0 or chunk.total_uncompressed_size < 0 for chunk in chunks):
-                raise InputError(f"{what} {path} claims sizes below 0; expected a Parquet file")
-            schema = about.schema
-            columns = [schema.column(index) for index in range(len(schema))]
-            coded = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
-            yield parquet.ParquetFile(file, read_dictionary=coded)
-        except InputError:
-            raise
-        except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-            raise InputError(f"{what} {path} cannot be read as Parquet: {shown(error, 200)[1:-1]}") from None
+
+def read_parquet_bounded(
+    path: Path,
+    *,
+    what: str,
+    most_rows: int,
+    most_bytes: int = UNPACKED_LIMIT,
+    columns: Sequence[str] | None = None,
+    inside: Path | None = None,
+) -> Any:
+    """A stranger's Parquet file as a pyarrow.Table; arguments and errors as those of `open_parquet_bounded`."""
+    with open_parquet_bounded(path, what=what, most_rows=most_rows, most_bytes=most_bytes, inside=inside) as table:
+        return table.read(columns)

@@ -79,8 +79,9 @@ def open_regular(path: Path, *, what: str, inside: Path | None = None) -> Binary
     """
     if inside is not None:
         within(inside, path)
-        if path.is_symlink():
-            within(inside, Path(os.path.realpath(path)))
+        real = Path(os.path.realpath(path))
+        if real != path and not real.is_relative_to(os.path.realpath(inside)):
+            raise InputError(f"{what} {path} leads out of {inside} by a symbolic link; it is left alone")
     try:
         handle = os.open(path, _READ)
     except (IsADirectoryError, PermissionError):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, row_groups, shown
 from tessera.geo import EAST, NORTH, SOUTH, WEST, parse_area
 from tessera.net import CorruptError, MissingError, OversizeError, parquet_pages
 from tessera.store import parse_year
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow
     from numpy.typing import NDArray
 
+    from tessera.base import Chunk, Group
     from tessera.store import Store
 
 FILE_LIMIT = 8 * 1024**3
@@ -135,22 +137,20 @@ def _read(store: Store, where: str, boxes: NDArray[np.float64] | None, year: int
     found = about.schema.to_arrow_schema()
     _check_schema(store, found, about.metadata or {}, where)
     columns = [name for name in COLUMNS if name in found.names]
-    groups = [
-        number
-        for number in range(about.num_row_groups)
-        if about.row_group(number).num_rows and _may_hold(about.row_group(number), boxes, year)
-    ]
-    rows = sum(about.row_group(number).num_rows for number in groups)
+    # pyarrow ends the process where it is asked for a column whose statistics are damaged
+    told = _groups(footer, where)
+    groups = [number for number, group in enumerate(told) if group.rows and _may_hold(group, boxes, year)]
+    rows = sum(told[number].rows for number in groups)
     if rows > _ROW_LIMIT:
         raise OversizeError(f"{where} has {rows} rows to read; at most {_ROW_LIMIT} are read at once: give an area")
     kept = pa.schema([found.field(name) for name in columns])
     if not groups:
         return kept.empty_table()
     spans = [
-        (int(start), int(chunk.total_compressed_size), str(chunk.path_in_schema), rows_of)
+        (chunk.start, chunk.length, chunk.path, told[number].rows)
         for number in groups
-        for rows_of, chunk in _chunks(about.row_group(number), columns)
-        for start in [min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)), default=0)]
+        for chunk in told[number].chunks
+        if chunk.path.partition(".")[0] in columns
     ]
     source = _Segments(size, _fetch(store, where, spans, size - 8 - length, end.etag))
     _check_pages(source, spans, where)
@@ -185,21 +185,30 @@ def _check_schema(store: Store, found: pyarrow.Schema, said: dict[bytes, bytes],
         raise InputError(f"{where} has a column twice; expected each once")
 
 
-def _chunks(group: Any, columns: list[str]) -> list[tuple[int, Any]]:
-    """The leaf columns of a row group that are wanted, with its rows."""
-    every = (group.column(index) for index in range(group.num_columns))
-    return [(group.num_rows, chunk) for chunk in every if chunk.path_in_schema.partition(".")[0] in columns]
+def _groups(footer: bytes, where: str) -> list[Group]:
+    try:
+        return row_groups(footer, where)
+    except InputError as error:
+        raise CorruptError(str(error)) from None
 
 
-def _may_hold(group: Any, boxes: NDArray[np.float64] | None, year: int | None) -> bool:
+def _ends(chunk: Chunk, form: str) -> tuple[Any, Any] | None:
+    """Least and largest value of a column, None where they are not told."""
+    size = struct.calcsize(form)
+    if chunk.low is None or chunk.high is None or len(chunk.low) != size or len(chunk.high) != size:
+        return None
+    return struct.unpack(form, chunk.low)[0], struct.unpack(form, chunk.high)[0]
+
+
+def _may_hold(group: Group, boxes: NDArray[np.float64] | None, year: int | None) -> bool:
     """Whether a row group's statistics let it hold a row that is wanted; without any they do."""
     ends: dict[str, tuple[Any, Any]] = {}
-    for index in range(group.num_columns):
-        chunk = group.column(index)
-        if chunk.path_in_schema == "year" or chunk.path_in_schema.startswith("bbox."):
-            told = chunk.statistics
-            if told is not None and told.has_min_max:
-                ends[chunk.path_in_schema] = told.min, told.max
+    for chunk in group.chunks:
+        # whole numbers of 16 bits are stored as those of 32
+        form = "<i" if chunk.path == "year" else "<d" if chunk.path.startswith("bbox.") else ""
+        found = _ends(chunk, form) if form else None
+        if found is not None:
+            ends[chunk.path] = found
     if year is not None and "year" in ends and not ends["year"][0] <= year <= ends["year"][1]:
         return False
     if boxes is None or not {f"bbox.{side}" for side in ("xmin", "ymin", "xmax", "ymax")} <= set(ends):
@@ -231,7 +240,7 @@ def _fetch(
 def _check_pages(source: _Segments, spans: list[tuple[int, int, str, int]], where: str) -> None:
     unpacked = 0
     for start, length, path, rows in spans:
-        name = f"{where}: column {path}"
+        name = f"{where}: column {shown(path)}"
         values = 0
         for page in parquet_pages(source.part(start, length), name):
             unpacked += page.unpacked

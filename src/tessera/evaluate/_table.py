@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError
+from tessera.base import InputError, open_parquet_bounded
 from tessera.cubes import S1_BANDS, S2_BANDS
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 5_000_000
 """Rows read at most: about 2 GB in memory."""
+_MOST_BYTES = 2 * 1024**3
 _REQUIRED = ("sample_id", "date", "label")
 _OPTIONAL = ("valid", "orbit", "group", "lon", "lat", "test", *S1_BANDS)
 _NAMED = 12
@@ -26,9 +27,6 @@ def read_table(file: Path) -> Any:
     InputError
         No such file, no Parquet, other columns, or more rows than `MAX_ROWS`.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
     if not file.is_file():
         raise InputError(f"no file {file}; expected a Parquet table of pixel-years")
     if not _is_parquet(file):
@@ -36,23 +34,16 @@ def read_table(file: Path) -> Any:
             f"{file} is no Parquet table of pixel-years; for places: tessera evaluate STORE {file} --column NAME, "
             "or read_places"
         )
-    try:
-        opened = parquet.ParquetFile(file)
-        rows, names = opened.metadata.num_rows, opened.schema_arrow.names
+    with open_parquet_bounded(file, what="table of pixel-years", most_rows=MAX_ROWS, most_bytes=_MOST_BYTES) as opened:
+        names = opened.schema.names
         if len(set(names)) < len(names):
             raise InputError(f"{file} has two columns of one name; expected names that differ")
-        texts = [field.name for field in opened.schema_arrow if pa.types.is_string(field.type)]
-        _check_names(file, names, b"geo" in (opened.schema_arrow.metadata or {}))
+        _check_names(file, names, b"geo" in (opened.schema.metadata or {}))
+        if not opened.rows:
+            raise InputError(f"{file} has 0 rows; expected 1 to {MAX_ROWS}")
         # a dictionary holds each text once
-        opened = parquet.ParquetFile(file, read_dictionary=texts)
-        if not 0 < rows <= MAX_ROWS:
-            raise InputError(f"{file} has {rows} rows; expected 1 to {MAX_ROWS}")
-        table = opened.read([*_REQUIRED, *S2_BANDS, *(name for name in _OPTIONAL if name in names)])
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise InputError(f"{file} cannot be read as Parquet: {error}") from None
-    if table.num_rows != rows:
-        raise InputError(f"{file} holds {table.num_rows} rows and says {rows}")
-    return table
+        wanted = [*_REQUIRED, *S2_BANDS, *(name for name in _OPTIONAL if name in names)]
+        return opened.read(wanted, dictionaries=True)
 
 
 def _is_parquet(file: Path) -> bool:

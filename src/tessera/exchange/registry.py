@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, write_atomic
+from tessera.base import InputError, open_parquet_bounded, write_atomic
 
 from .tiles import centre_of
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from tessera.store import Dataset
 
 KINDS = ("codes", "scales", "landmask")
-_FILE_LIMIT = 4 * 1024**3
+_ROW_LIMIT = 100_000_000
+_UNPACKED_LIMIT = 16 * 1024**3
+"""Bytes of all that is read of a registry, a batch at a time."""
 _BATCH = 65_536
 _COLUMNS: dict[str, dict[str, tuple[str, str | None]]] = {
     "manifest.parquet": {"codes": ("grid_size", None), "scales": ("scales_size", None)},
@@ -155,22 +157,10 @@ _READ = (
 
 def _batches(folder: Path, path: Path) -> Iterator[Any]:
     """Tables of at most 65,536 rows with the columns that matter."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        raise InputError(f"{path} is no file of its folder")
-    if path.stat().st_size > _FILE_LIMIT:
-        raise InputError(f"{path} has {path.stat().st_size} bytes; expected at most {_FILE_LIMIT}")
-    try:
-        with pq.ParquetFile(path, memory_map=False) as file:
-            names = [name for name in _READ if name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=_BATCH, columns=names):
-                yield pa.Table.from_batches([batch])
-    except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as Parquet: {str(error)[:100]}") from None
+    with open_parquet_bounded(
+        path, what="registry", most_rows=_ROW_LIMIT, most_bytes=_UNPACKED_LIMIT, inside=folder
+    ) as table:
+        yield from table.batches([name for name in _READ if name in table.schema.names], _BATCH)
 
 
 def _rows(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, opened_parquet, shown
+from tessera.base import InputError, open_parquet_bounded, shown
 
 from ._crs import to_degrees
 from ._table import VectorTable, listed, of_columns, position_names, refuse_twice
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ROWS = 20_000_000
-_MAX_VALUES = 200_000_000
 _UNPACKED = 4 * 1024**3
 _NESTED = 1024**3
 """Bytes of a nested column at most, texts counted as often as they stand there."""
@@ -33,8 +32,8 @@ def read_parquet(path: Path, source: str) -> VectorTable:
     InputError
         No Parquet, no geometry, or more than is read.
     """
-    with opened_parquet(path, what="vector file", rows=MAX_ROWS, values=_MAX_VALUES, unpacked=_UNPACKED) as opened:
-        schema = opened.schema_arrow
+    with open_parquet_bounded(path, what="vector file", most_rows=MAX_ROWS, most_bytes=_UNPACKED) as opened:
+        schema = opened.schema
         refuse_twice(schema.names, source)
         raw = (schema.metadata or {}).get(b"geo")
         geometry = crs = None
@@ -47,7 +46,8 @@ def read_parquet(path: Path, source: str) -> VectorTable:
         else:
             geometry, crs = _about(raw, schema.names, source)
         wanted = [field.name for field in schema if field.name == geometry or not _is_bytes(field.type)]
-        table = opened.read(wanted)
+        # each text is held once
+        table = opened.read(wanted, dictionaries=True)
     left_out = [name for name in schema.names if name not in wanted]
     notes = (f"{source}: columns of bytes are left out: {listed(left_out)}",) if left_out else ()
     if geometry is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, raise_if_machine, read_regular, row_groups, shown
 from tessera.net import CorruptError, parquet_pages
 
 from ._ground import outline_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow
+
+    from tessera.base import Group
 
 FORMAT = "tessera-scenes"
 VERSION = 1
@@ -156,15 +158,11 @@ def decode(path: Path) -> SceneTable:
     import pyarrow as pa
 
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise InputError(f"{path} is not a file; expected a table of scenes")
-        if size > _FILE_LIMIT:
-            raise InputError(f"{path} has {size} bytes; a table of scenes has at most {_FILE_LIMIT}")
-        data = path.read_bytes()
+        data = read_regular(path, what="table of scenes", limit=_FILE_LIMIT)
     except FileNotFoundError:
         raise InputError(f"table of scenes not found: {path}") from None
     except OSError as error:
+        raise_if_machine(error, path)
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     footer = int.from_bytes(data[-8:-4], "little")
     if len(data) < 12 or data[:4] != b"PAR1" or data[-4:] != b"PAR1" or not 0 < footer <= len(data) - 12:
@@ -172,12 +170,13 @@ def decode(path: Path) -> SceneTable:
     if footer > _FOOTER_LIMIT:
         raise InputError(f"{path} has a footer of {footer} bytes; a table of scenes has at most {_FOOTER_LIMIT}")
     try:
-        own, table = _unpack(data)
+        own, table = _unpack(data, data[-8 - footer : -8])
         scenes = tuple(_scene(row) for row in table.to_pylist())
         found = SceneTable(scenes, own.get("query", {}), own.get("left_out", {}))
     except (InputError, CorruptError) as error:
         raise InputError(f"{path}: {error}") from None
-    except (pa.ArrowException, OSError, ValueError, OverflowError, TypeError, KeyError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, TypeError, KeyError, MemoryError) as error:
+        raise_if_machine(error, path)
         reason = str(error).strip().partition("\n")[0][:160]
         raise InputError(f"{path} cannot be read as a table of scenes: {reason}") from None
     if found.sha256 != own.get("sha256"):
@@ -185,7 +184,7 @@ def decode(path: Path) -> SceneTable:
     return found
 
 
-def _unpack(data: bytes) -> tuple[dict[str, Any], pyarrow.Table]:
+def _unpack(data: bytes, footer: bytes) -> tuple[dict[str, Any], pyarrow.Table]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -206,7 +205,8 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], pyarrow.Table]:
     rows = file.metadata.num_rows
     if not 0 <= rows <= SCENES_LIMIT:
         raise InputError(f"it claims {rows} scenes; a table has at most {SCENES_LIMIT}")
-    _check_pages(data, file.metadata)
+    # pyarrow ends the process where it is asked for a column whose statistics are damaged
+    _check_pages(data, row_groups(footer, "its footer"))
     batches, held, count = [], 0, 0
     for batch in file.iter_batches(_BATCH_ROWS, columns=expected.names, use_threads=False):
         batches.append(batch)
@@ -218,15 +218,14 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], pyarrow.Table]:
     return own, pa.Table.from_batches(batches, found).select(expected.names)
 
 
-def _check_pages(data: bytes, about: Any) -> None:
+def _check_pages(data: bytes, groups: list[Group]) -> None:
     """Refuse what would unpack to more than is read, by the headers of pages: what the footer says is not believed."""
     unpacked = 0
-    groups = (about.row_group(index) for index in range(about.num_row_groups))
-    for group in (group for group in groups if group.num_rows):
-        for column in (group.column(index) for index in range(group.num_columns)):
-            name = f"column {column.path_in_schema}"
-            start, length = column.data_page_offset, column.total_compressed_size
-            if start < 4 or length < 1 or start + length > len(data) or column.dictionary_page_offset:
+    for group in (group for group in groups if group.rows):
+        for column in group.chunks:
+            name = f"column {shown(column.path)}"
+            start, length = column.start, column.length
+            if start < 4 or length < 1 or start + length > len(data) or column.dictionary:
                 raise InputError(
                     f"{name} lies at {start} to {start + length} or has a dictionary; expected plain pages"
                 )
@@ -237,8 +236,8 @@ def _check_pages(data: bytes, about: Any) -> None:
                     raise InputError(f"{name} has a page of encoding {page.encoding}; expected plain pages")
                 if page.unpacked > _PAGE_LIMIT or unpacked > _UNPACKED_LIMIT:
                     raise InputError(f"{name} unpacks to {page.unpacked} bytes, all to {unpacked}; expected less")
-            if values != group.num_rows:
-                raise InputError(f"{name} has {values} values in {group.num_rows} rows")
+            if values != group.rows:
+                raise InputError(f"{name} has {values} values in {group.rows} rows")
 
 
 def _own(raw: bytes | None) -> dict[str, Any]:

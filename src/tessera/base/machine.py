@@ -1,0 +1,88 @@
+"""Failures of this machine, which no file is to blame for: they end the work, and are never taken for missing data."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from .errors import TesseraError
+
+_NO_MEMORY = "no memory is left"
+_NUMBERS = {
+    number: said
+    for name, said in (
+        ("EMFILE", "this process has as many files open as it may (ulimit -n)"),
+        ("ENFILE", "the system has as many files open as it can"),
+        ("ENOMEM", "the system has no memory left"),
+        ("EIO", "the disk could not be read or written (EIO)"),
+        ("ENOSPC", "the disk is full"),
+        ("EDQUOT", "the disk quota is used up"),
+        ("EROFS", "the file system is read-only"),
+        ("ENOBUFS", "the system has no buffers left"),
+        ("ENOLCK", "the system has no locks left"),
+        ("ESTALE", "the network drive has lost the file (ESTALE)"),
+    )
+    if (number := getattr(errno, name, None)) is not None
+}
+"""Number of a system error -> what has happened."""
+_TEXTS = (
+    *(
+        (re.compile(rf"\(os error {number}\)|\[errno {number}\]", re.IGNORECASE), said)
+        for number, said in _NUMBERS.items()
+    ),
+    (re.compile(r"too many open files", re.IGNORECASE), _NUMBERS[errno.EMFILE]),
+    (re.compile(r"no space left on device", re.IGNORECASE), _NUMBERS[errno.ENOSPC]),
+    (re.compile(r"cannot allocate memory|out of memory|not enough memory|bad_alloc", re.IGNORECASE), _NO_MEMORY),
+    (re.compile(r"input/output error", re.IGNORECASE), _NUMBERS[errno.EIO]),
+)
+"""What libraries say that lose the number of a system error, such as Rust's and GDAL."""
+_DEPTH = 8
+
+
+class MachineError(TesseraError):
+    """This machine failed, not the file: too many open files, no memory, a full or failing disk. Cure it, run again."""
+
+
+def machine_failure(error: BaseException) -> str | None:
+    """What failed where an error, or one that it was raised from, is the machine's own; else None.
+
+    Out of memory counts, also where a library says so in words. A file that is missing, refused or damaged does not.
+    """
+    seen = 0
+    found: BaseException | None = error
+    while found is not None and seen < _DEPTH:
+        if isinstance(found, MachineError):
+            return str(found)
+        if isinstance(found, MemoryError):
+            return _NO_MEMORY
+        if isinstance(found, OSError) and found.errno in _NUMBERS:
+            return _NUMBERS[found.errno]
+        if isinstance(found, (OSError, RuntimeError)) or _is_foreign(found):
+            text = str(found)[:2000]
+            for sign, said in _TEXTS:
+                if sign.search(text):
+                    return said
+        found, seen = found.__cause__ or found.__context__, seen + 1
+    return None
+
+
+def _is_foreign(error: BaseException) -> bool:
+    """Whether a library's own class of error was raised, of which only the text tells."""
+    return not isinstance(error, TesseraError) and type(error).__module__.partition(".")[0] in _LIBRARIES
+
+
+_LIBRARIES = {"obstore", "pyarrow", "rasterio", "zarr", "icechunk", "safetensors_rust", "safetensors", "pyogrio"}
+
+
+def raise_if_machine(error: BaseException, where: object) -> None:
+    """Raise MachineError where an error is the machine's own; else return, and the caller says what it is.
+
+    Parameters
+    ----------
+    where : what was being read or written, for the message
+    """
+    said = machine_failure(error)
+    if said is not None:
+        if isinstance(error, MachineError):
+            raise error
+        raise MachineError(f"{where}: {said}; nothing is wrong with the file, run again when that is cured") from None
