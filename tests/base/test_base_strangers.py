@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.base import InputError, TesseraError, open_regular, read_json, read_regular, shown, within
+from tessera.base import (
+    InputError,
+    TesseraError,
+    open_regular,
+    parse_json,
+    read_json,
+    read_regular,
+    read_text,
+    shown,
+    within,
+)
 
 
 @given(st.text() | st.binary())
@@ -86,3 +96,39 @@ def test_links_that_lead_out_are_told(tmp_path: Path) -> None:
             read_regular(store / name, what="record", limit=9, inside=store)
     assert read_regular(store / "link", what="record", limit=9, inside=store) == b"2"
     assert within(store, store / "new") == store / "new"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_text_is_read_in_every_form_that_marks_itself(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes('{"name": "Łąka",\r\n "half": "\\ud83c\\udf3e"}\r\n'.encode(encoding))
+    assert read_json(path, what="it") == {"name": "Łąka", "half": "\U0001f33e"}
+    assert read_text(path, what="it").startswith('{"name": "Łąka",')
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ('{"a": "é"}'.encode("latin-1"), r"it .*a\.json is not UTF-8 at byte 7 \(0xe9\); save it as UTF-8"),
+        ('{"a": 1}'.encode("utf-16-le"), r"begins with zero bytes, as UTF-16 without its mark does; save it as UTF-8"),
+        (b"\xff\xfe{", r"is not UTF-16 at byte 2"),
+        (b'{"a": "x\\ud800y"}', r"holds half of a character, at the end of .*x\\ud800'; expected Unicode"),
+        (b'{"x\\uDFFF": 1}', r"holds half of a character"),
+        (b"[" * 100_000, r"is not JSON: maximum recursion depth"),
+        (b'{"a": ' + b"[" * 900 + b'"\\ud83c\\udf3e"' + b"]" * 900 + b"}", ""),
+    ],
+)
+def test_what_is_no_text_is_refused_in_one_line(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(data)
+    if not reason:
+        assert read_json(path, what="it")
+        return
+    with pytest.raises(InputError, match=reason) as caught:
+        read_json(path, what="it")
+    assert len(str(caught.value)) < 300
+
+
+def test_text_with_an_undecoded_letter_is_no_json() -> None:
+    with pytest.raises(InputError, match=r"the GeoJSON given holds half of a character"):
+        parse_json('{"a": "\udcff"}', "the GeoJSON given")

@@ -159,13 +159,16 @@ def test_mistakes_in_one_line(tmp_path: Path, text: str, said: str) -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"configuration not found: .*none.toml"):
         parse_config(tmp_path / "none.toml")
-    with pytest.raises(InputError, match=r"is no TOML"):
+    with pytest.raises(InputError, match=r"is a folder; expected a regular file"):
         parse_config(tmp_path)
-    (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match=r"is no TOML"):
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe#")
+    with pytest.raises(InputError, match=r"is not UTF-16 at byte 2 \(0x23\); save it as UTF-8"):
         parse_config(tmp_path / "b.toml")
+    (tmp_path / "c.toml").write_bytes(b"a = ]")
+    with pytest.raises(InputError, match=r"c\.toml is no TOML"):
+        parse_config(tmp_path / "c.toml")
     (tmp_path / "l.toml").write_bytes(b"#" * 2_000_000)
-    with pytest.raises(InputError, match=r"has 2000000 bytes; expected a configuration of at most"):
+    with pytest.raises(InputError, match=r"has 2,000,000 bytes; at most"):
         parse_config(tmp_path / "l.toml")
 
 
@@ -174,6 +177,13 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     folder = tmp_path_factory.mktemp("any")
     with pytest.raises(InputError):
         parse(folder, text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.toml").write_bytes(BASE.replace("\n", "\r\n").encode(encoding))
+    (tmp_path / "b.toml").write_text(BASE)
+    assert parse_config(tmp_path / "a.toml") == parse_config(tmp_path / "b.toml")
 
 
 def test_changes_of_the_command_line(tmp_path: Path) -> None:

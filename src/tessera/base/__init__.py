@@ -1,9 +1,10 @@
 """What every room stands on: errors of one line, files that are whole or absent, optional extras, progress."""
 
 from ._thrift import Chunk, Group, Page, page_headers, row_groups
+from .documents import decode_text, parse_json, read_json, read_text
 from .errors import InputError, TesseraError
 from .extras import require
-from .files import file_lock, new_folder, read_json, sha256_hex, staging, sync_folder, write_atomic, writing
+from .files import file_lock, new_folder, sha256_hex, staging, sync_folder, write_atomic, writing
 from .letters import draw_plainly, font_note, fonts_for
 from .machine import MachineError, machine_failure, raise_if_machine
 from .marks import is_json, is_png, is_text, is_tiff, png_mark
@@ -25,6 +26,7 @@ __all__ = [
     "TesseraError",
     "check_folder",
     "check_output",
+    "decode_text",
     "draw_plainly",
     "file_lock",
     "file_size",
@@ -40,12 +42,14 @@ __all__ = [
     "open_parquet_bounded",
     "open_regular",
     "page_headers",
+    "parse_json",
     "png_mark",
     "printable",
     "raise_if_machine",
     "read_json",
     "read_parquet_bounded",
     "read_regular",
+    "read_text",
     "require",
     "row_groups",
     "sha256_hex",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import InputError, TesseraError
 from .parts import part_beside
-from .paths import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,27 +79,6 @@ def new_folder(target: Path, what: str) -> Iterator[Path]:
         yield part
         part.rename(target)
     sync_folder(target.parent)
-
-
-def read_json(path: Path, *, what: str, limit: int = 64 * 1024 * 1024) -> dict[str, Any]:
-    """Read a JSON object of at most `limit` bytes.
-
-    Raises
-    ------
-    InputError
-        The file is missing, no regular file, larger than `limit`, or not a JSON object.
-    """
-    try:
-        value = json.loads(read_regular(path, what=what, limit=limit))
-    except FileNotFoundError:
-        raise InputError(f"{what} not found: {path}") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{what} {path} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{what} {path} holds a JSON {type(value).__name__}; expected an object")
-    return value
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .files import read_json
+from .documents import read_json
 from .paths import open_regular
 
 if TYPE_CHECKING:

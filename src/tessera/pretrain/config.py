@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from tessera.base import InputError
+from tessera.base import InputError, read_text
 from tessera.cubes import MINIMUM
 from tessera.models import Shape
 
@@ -197,13 +197,11 @@ def parse_config(path: str | Path) -> PretrainConfig | DistilConfig:
     """
     file = Path(path)
     try:
-        if file.stat().st_size > _LARGEST:
-            raise InputError(f"{file} has {file.stat().st_size} bytes; expected a configuration of at most {_LARGEST}")
-        given = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"configuration not found: {file}") from None
-    # also text that is no UTF-8, and a number of more digits than Python reads
-    except (IsADirectoryError, ValueError, RecursionError) as error:
+        given = tomllib.loads(read_text(file, what="configuration", limit=_LARGEST))
+    # also a number of more digits than Python reads
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{file} is no TOML: {error}") from None
     try:
         read = _parsed(DistilConfig, given, "") if "teacher" in given else _parsed(PretrainConfig, given, "")

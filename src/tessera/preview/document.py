@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import InputError, write_atomic
+from tessera.base import InputError, parse_json, write_atomic
 from tessera.embeddings import ModelIdentity
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
 from tessera.net import MissingError
@@ -78,7 +78,7 @@ class Overviews:
             No JSON, another format, version or geometry, or a value that does not fit.
         """
         try:
-            value = json.loads(data)
+            value = parse_json(data, where)
             given = value.get("format"), value.get("version")
             if given != (FORMAT, VERSION):
                 raise InputError(f"{where} has format {given[0]!r} {given[1]!r}; expected {FORMAT!r} {VERSION}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, parse_json
 from tessera.embeddings import ModelIdentity
 from tessera.geo import CELL_SIDES, PIXEL_SIZE
 from tessera.net import MissingError
@@ -141,7 +140,7 @@ def parse_root(data: bytes, where: str) -> tuple[dict[str, dict[str, Any]], dict
         Without consolidated metadata.
     """
     try:
-        root = json.loads(data)
+        root = parse_json(data, where)
         if root["zarr_format"] != 3 or root["node_type"] != "group":
             raise InputError(f"{where} is no Zarr v3 group")
         attributes = dict(root.get("attributes") or {})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import InputError
+from tessera.base import InputError, parse_json
 from tessera.embeddings import STREAMS, ModelIdentity
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
 
@@ -87,7 +87,7 @@ class Header:
             No JSON, another format or version, or a value that does not fit.
         """
         try:
-            value = json.loads(data, object_pairs_hook=_once)
+            value = parse_json(data, where, pairs=_once)
             given = value.get("format"), value.get("version")
             if given != (FORMAT, VERSION):
                 raise InputError(f"{where} has format {given[0]!r} {given[1]!r}; expected {FORMAT!r} {VERSION}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError, sha256_hex
+from tessera.base import InputError, parse_json, sha256_hex
 from tessera.geo import parse_cell
 from tessera.net import ChangedError, CorruptError, LoadError, OversizeError
 
@@ -215,7 +214,7 @@ def _fits(version: Version | None, info: dict[str, Any]) -> bool:
 
 def _parse_record(data: bytes, where: str) -> Commit:
     try:
-        return Commit.from_json(json.loads(data), where)
+        return Commit.from_json(parse_json(data, where), where)
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise

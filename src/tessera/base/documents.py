@@ -1,0 +1,113 @@
+"""Text and JSON of strangers: any Unicode form with a byte order mark, UTF-8 without one, and no half characters."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+from .paths import read_regular
+from .quoting import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# the mark of UTF-32 begins with that of UTF-16
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""An escape such as \\ud800, which is a character only beside another one; or a letter that came undecoded."""
+_LIMIT = 64 * 1024 * 1024
+
+
+def decode_text(data: bytes, what: str) -> str:
+    """Text of a document in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, as editors on Windows save it.
+
+    Parameters
+    ----------
+    what : what the document is and where, for a message: "configuration a.toml"
+
+    Raises
+    ------
+    InputError
+        It is in another encoding.
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        wrong = data[error.start : error.start + 1].hex()
+        raise InputError(
+            f"{what} is not {encoding.removesuffix('-sig').upper()} at byte {error.start} (0x{wrong}); save it as UTF-8"
+        ) from None
+    if "\0" in text[:4]:
+        raise InputError(f"{what} begins with zero bytes, as UTF-16 without its mark does; save it as UTF-8")
+    return text
+
+
+def read_text(path: Path, *, what: str, limit: int = _LIMIT) -> str:
+    """The text of a regular file of at most `limit` bytes, without a byte order mark.
+
+    Raises
+    ------
+    InputError
+        The file is missing, no regular file, larger than `limit`, or in another encoding than `decode_text` knows.
+    """
+    try:
+        data = read_regular(path, what=what, limit=limit)
+    except FileNotFoundError:
+        raise InputError(f"{what} not found: {path}") from None
+    return decode_text(data, f"{what} {path}")
+
+
+def parse_json(data: bytes | str, what: str, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value of a JSON document.
+
+    Parameters
+    ----------
+    what : what the document is and where, for a message: "head a.json"
+    pairs : makes an object of its names and values; else the last of equal names counts
+
+    Raises
+    ------
+    InputError
+        It is no JSON, nested too deeply, or holds half of a surrogate pair, which is no character.
+    """
+    text = decode_text(data, what) if isinstance(data, bytes) else data
+    try:
+        value = json.loads(text, object_pairs_hook=pairs)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{what} is not JSON: {error}") from None
+    if _HALF.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = error.object[max(0, error.start - 20) : error.end]
+            raise InputError(
+                f"{what} holds half of a character, at the end of {shown(half)}; expected Unicode text"
+            ) from None
+        except RecursionError as error:
+            raise InputError(f"{what} is nested too deeply: {error}") from None
+    return value
+
+
+def read_json(path: Path, *, what: str, limit: int = _LIMIT) -> dict[str, Any]:
+    """Read a JSON object of at most `limit` bytes.
+
+    Raises
+    ------
+    InputError
+        The file is missing, no regular file, larger than `limit`, or not a JSON object.
+    """
+    value = parse_json(read_text(path, what=what, limit=limit), f"{what} {path}")
+    if not isinstance(value, dict):
+        raise InputError(f"{what} {path} holds a JSON {type(value).__name__}; expected an object")
+    return value
