@@ -112,8 +112,11 @@ def test_text_is_read_in_every_form_that_marks_itself(tmp_path: Path, encoding: 
         ('{"a": "é"}'.encode("latin-1"), r"it .*a\.json is not UTF-8 at byte 7 \(0xe9\); save it as UTF-8"),
         ('{"a": 1}'.encode("utf-16-le"), r"begins with zero bytes, as UTF-16 without its mark does; save it as UTF-8"),
         (b"\xff\xfe{", r"is not UTF-16 at byte 2"),
-        (b'{"a": "x\\ud800y"}', r"holds half of a character, at the end of .*x\\ud800'; expected Unicode"),
-        (b'{"x\\uDFFF": 1}', r"holds half of a character"),
+        (
+            b'{"a": "x\\ud800y"}',
+            r"holds half of a letter \(a lone surrogate\), the last of .*x\\ud800'; expected Unicode",
+        ),
+        (b'{"x\\uDFFF": 1}', r"holds half of a letter"),
         (b"[" * 100_000, r"is not JSON: maximum recursion depth"),
         (b'{"a": ' + b"[" * 900 + b'"\\ud83c\\udf3e"' + b"]" * 900 + b"}", ""),
     ],
@@ -130,5 +133,5 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path: Path, data: bytes, rea
 
 
 def test_text_with_an_undecoded_letter_is_no_json() -> None:
-    with pytest.raises(InputError, match=r"the GeoJSON given holds half of a character"):
+    with pytest.raises(InputError, match=r"the GeoJSON given holds half of a letter"):
         parse_json('{"a": "\udcff"}', "the GeoJSON given")
