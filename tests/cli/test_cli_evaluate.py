@@ -75,10 +75,11 @@ def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
     # 400 m of land are one block of 10 km
     code, text, error = run(*shared, "--column", "crop")
     assert (code, text) == (2, "")
-    assert "expected at least two; try --block-km 0.1 (block_km in Python): 16 held apart, where 10 makes 1" in error
+    assert "expected at least two; try --block-km 0.5 (block_km in Python): 3 held apart, where 10 makes 1" in error
     code, text, error = run(*shared, "--column", "crop", "--block-km", "0.1")
     assert code == 0, error
     assert "store     linear  1.000" in text
+    assert "note: blocks of 100 m are smaller than a field may be" in text
     code, text, error = run(*shared, "--column", "height", "--block-km", "0.1", "--json")
     assert code == 0, error
     assert json.loads(text)["kind"] == "regression"

@@ -132,8 +132,8 @@ def test_amounts_that_come_to_the_same_labels_are_told() -> None:
 
 def test_blocks_that_are_too_large_are_told_with_a_side_that_is_not() -> None:
     labelled, _ = told_apart(0, 60, 1, 2)
-    # 4 km of land, well inside one block of 20 km
-    places = np.column_stack([5.03 + np.arange(60) % 8 * 0.007, 50.9 + np.arange(60) // 8 * 0.0045])
+    # 8 x 7 km of land, well inside one block of 20 km
+    places = np.column_stack([5.01 + np.arange(60) % 8 * 0.014, 50.88 + np.arange(60) // 8 * 0.009])
     near = replace(labelled, group=None, lonlat=places)
     amounts = parse_amounts("5/class", "classification")
     advice = r"; try --block-km ([\d.]+) \(block_km in Python\): (\d+) held apart, where 20 makes 1$"
@@ -144,6 +144,9 @@ def test_blocks_that_are_too_large_are_told_with_a_side_that_is_not() -> None:
     assert len(np.unique(spatial_blocks(places, float(found[1])))) == int(found[2]) >= 60
     few = make_plan(near, everything(near), amounts, block_km=2.5, draws=2)
     assert any(re.search("intervals are too narrow; try --block-km", note) for note in few.notes)
+
+
+FURTHER = "; label places further apart (blocks below 0.5 km may divide a field and are not advised)"
 
 
 def _advised(group: object, step: float, count: int = 60) -> str:
@@ -161,8 +164,8 @@ def _advised(group: object, step: float, count: int = 60) -> str:
 
 def test_smaller_blocks_are_advised_only_where_they_help() -> None:
     # one place is one block of any size, and a group that reaches across blocks is one too
-    assert _advised(None, 0.0).endswith("expected at least two")
-    assert _advised(np.zeros(60), 0.02).endswith("expected at least two")
+    assert _advised(None, 0.0).endswith(f"expected at least two{FURTHER}")
+    assert _advised(np.zeros(60), 0.02).endswith(f"expected at least two{FURTHER}")
     # three groups stay three, however small the blocks; the largest side that holds them apart is advised
     assert _advised(np.arange(60) // 20, 0.02).endswith(
         "try --block-km 2 (block_km in Python): 3 held apart, where 10 makes 1"
@@ -172,6 +175,21 @@ def test_smaller_blocks_are_advised_only_where_they_help() -> None:
     assert "--block-km" not in _advised(None, 0.5, 90)
     # three labels a class are too few in blocks of any size
     assert _advised(None, 0.02, 6).endswith("expected at least two")
+
+
+def test_blocks_smaller_than_a_field_are_never_advised_and_told_where_they_are_asked_for() -> None:
+    # 60 places 40 m apart: blocks of 40 m would hold them all apart, blocks of 0.5 km hold six
+    notes = _advised(None, 0.0005612)
+    assert "try --block-km 0.5 (block_km in Python): " in notes
+    label = np.array([f"class {k % 2}" for k in range(60)], dtype=object)
+    lonlat = np.column_stack([5 + np.arange(60) * 0.0005612, np.full(60, 50.0)])
+    labelled = Labelled(label, "classification", None, lonlat)
+    amounts = parse_amounts("5/class", "classification")
+    plan = make_plan(labelled, everything(labelled), amounts, draws=2, block_km=0.04)
+    assert any(note.startswith("blocks of 40 m are smaller than a field may be (16 ha: 400 m") for note in plan.notes)
+    fine = make_plan(labelled, everything(labelled), amounts, draws=2, block_km=0.4)
+    assert not any("smaller than a field" in note for note in fine.notes)
+    assert any(note.endswith(FURTHER) for note in fine.notes)
 
 
 def test_labels_where_no_feature_has_data_are_told() -> None:

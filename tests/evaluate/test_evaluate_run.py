@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,11 +44,50 @@ def test_good_features_beat_noise_and_the_difference_says_so() -> None:
             assert best[features, labels] >= row["mean"], head
 
 
+def test_the_report_says_which_differences_hold() -> None:
+    result = compared()
+    rows, lines = result.report_differences()
+    assert rows[0] == ("difference of macro_f1", "head", "2/class", "10/class")
+    assert [row[:2] for row in rows[1:]] == [
+        *(("good - noise", head) for head in ("linear", "knn", "best")),
+        *((features, "linear - knn") for features in ("good", "noise")),
+    ]
+    records = [*result.differences("good", "noise"), *result.head_differences("linear", "knn")]
+    for record in records:
+        assert record["holds"] == (record["low"] > 0 or record["high"] < 0)
+    assert sum(cell.endswith(" *") for row in rows[1:] for cell in row) == sum(one["holds"] for one in records) > 0
+    assert lines[1].startswith(f"{sum(one['holds'] for one in records)} of 10 differences hold")
+    assert "above 0 the first is better" in lines[0]
+    content = json.loads(result.to_json())
+    assert len(content["head_differences"]) == 2 * 2 * 3
+    alone = evaluate(told_apart()[1], told_apart()[0], heads="knn", labels="2/class", draws=2, times=20)
+    assert alone.report_differences() == ([], [])
+
+
+def test_a_difference_of_heads_is_that_of_their_scores_on_the_same_draws() -> None:
+    result = compared()
+    table = {
+        (row["features"], row["head"], row["labels"]): row for row in result.table() if row["metric"] == "macro_f1"
+    }
+    for row in result.head_differences("knn", "linear"):
+        one, other = (table[row["features"], head, row["labels"]]["mean"] for head in ("knn", "linear"))
+        assert row["difference"] == pytest.approx(one - other, abs=2e-6)
+        assert row["low"] <= row["difference"] <= row["high"]
+
+
+def test_names_of_other_scripts_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    labelled, x = told_apart()
+    result = evaluate({"\u9ea6\u7530": x}, labelled, heads="knn", labels="2/class", draws=1, times=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result.draw(tmp_path / "curves.png")
+
+
 def test_a_difference_of_one_with_itself_is_nothing() -> None:
     labelled, x = told_apart()
     result = evaluate({"a": x, "b": x.copy()}, labelled, heads="linear", labels="3/class", draws=3, times=50)
     (row,) = result.differences("a", "b")
-    assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)
+    assert (row["difference"], row["low"], row["high"], row["holds"]) == (0, 0, 0, False)
 
 
 def test_pairing_narrows_the_difference() -> None:
@@ -116,12 +156,19 @@ def test_numbers(tmp_path: Path) -> None:
     json.loads(result.to_json(tmp_path / "out.json"))
     assert (tmp_path / "out.json").read_text() == result.to_json()
     assert result.report()[0] == ("rmse", "head", "10", "100%")
+    gaps, lines = result.report_differences()
+    assert gaps[1][:2] == ("features 1", "linear - forest")
+    assert gaps[1][3].startswith("-")
+    assert gaps[1][3].endswith(" *")
+    assert "below 0 the first is better" in lines[0]
 
 
 def test_wrong_names_are_refused() -> None:
     result = compared()
     with pytest.raises(InputError, match="feature set 'bad'; there is good, noise"):
         result.differences("good", "bad")
+    with pytest.raises(InputError, match="head 'bad'; there is linear, knn"):
+        result.head_differences("bad", "knn")
     with pytest.raises(InputError, match="metric 'iou'"):
         result.report("iou")
     with pytest.raises(InputError, match="no feature sets"):

@@ -47,6 +47,7 @@ def evaluate(
     """Show how well features tell labels apart, by how many labels a head learns from.
 
     Whole groups or blocks of land are held out. 20 draws of the labels, 95 % intervals over draws and tested groups.
+    Feature sets and heads are compared by paired differences.
 
     Example: tessera evaluate plots.parquet --encoder mine.safetensors --labels 5/class,20/class,100% -o worth
     """
@@ -125,6 +126,11 @@ def evaluate(
         f"{about['groups']} groups, about {about['tested']:.0f} labels tested in each of {draws} draws"
     )
     print_table(rows)
+    gaps, lines = result.report_differences(metric)
+    if gaps:
+        print()
+        print_table(gaps)
+        print("\n".join([*lines, ""]))
     for note in about["notes"]:
         print(f"note: {note}")
     if out is not None:

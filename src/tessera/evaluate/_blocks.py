@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 BLOCK_KM = 10.0
 """Side of a spatial block: beyond the range of most fields' and forests' likeness, and small enough for several."""
-_SIDES = (50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
-"""Sides that are advised, kilometres; the least is ten pixels, about a field."""
+FIELD_KM = 0.4
+"""Side of a square field of 16 ha, kilometres. It is the upper bound of the medium class of the global map of field
+sizes (Lesiv et al. 2019, doi:10.1111/gcb.14492): most fields are smaller, so most lie in few blocks of this side."""
+_SIDES = (50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5)
+"""Sides that are advised, kilometres, none below `FIELD_KM`: smaller ones put one field into training and test."""
 
 
 def spatial_blocks(lonlat: NDArray[np.float64], side_km: float = BLOCK_KM) -> NDArray[np.int64]:
@@ -58,7 +61,7 @@ def groups_of(labelled: Labelled, split: str, block_km: float) -> tuple[str, NDA
 def smaller_blocks(
     labelled: Labelled, usable: NDArray[np.bool_], group: NDArray[np.int64], block_km: float, enough: int
 ) -> str:
-    """What to say of the largest side that holds `enough` groups apart, or else the most; "" where none helps."""
+    """What to say of the largest side that holds `enough` groups apart, or else the most, none below a field's."""
     now = most = len(np.unique(group[usable]))
     advised = 0.0
     for side in _SIDES:
@@ -69,5 +72,5 @@ def smaller_blocks(
             if found > most:
                 most, advised = found, side
     if not advised:
-        return ""
+        return f"; label places further apart (blocks below {_SIDES[-1]:g} km may divide a field and are not advised)"
     return f"; try --block-km {advised:g} (block_km in Python): {most} held apart, where {block_km:g} makes {now}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import require, write_atomic
+from tessera.base import draw_plainly, require, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +53,14 @@ def draw_curves(result: Evaluation, path: Path, metric: str) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel(_TITLES[metric] + (" (lower is better)" if metric == "rmse" else ""))
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right center", frameon=False, fontsize=8)
+    box = figure.legend(handles, names, loc="outside right center", frameon=False, fontsize=8)
     about = result.about
-    figure.suptitle(f"{about['source']}, {about['column']}: split {about['split']}, {about['draws']} draws", fontsize=9)
+    for text in box.get_texts():
+        draw_plainly(text)
+    title = figure.suptitle(
+        f"{about['source']}, {about['column']}: split {about['split']}, {about['draws']} draws", fontsize=9
+    )
+    draw_plainly(title)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     write_atomic(path, file.getvalue())

@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError
 from tessera.heads import make_folds
 
-from ._blocks import BLOCK_KM, groups_of, smaller_blocks
+from ._blocks import BLOCK_KM, FIELD_KM, groups_of, smaller_blocks
 from ._notes import FEW_GROUPS, RANDOM_NOTE, across_notes, draw_notes
 from .labelled import CLASSES, Labelled
 
@@ -121,6 +121,11 @@ def make_plan(
         )
     if chosen == "random":
         notes.append(RANDOM_NOTE)
+    if chosen == "spatial" and block_km < FIELD_KM:
+        notes.append(
+            f"blocks of {block_km * 1000:g} m are smaller than a field may be (16 ha: {FIELD_KM * 1000:g} m a side): "
+            "labels of one field lie in training and test, which inflates scores"
+        )
     if chosen == "given":
         notes += across_notes(labelled, group, kept, block_km)
     tests = [_tested(labelled, chosen, target, group, kept, seed * 1009 + draw) for draw in range(draws)]

@@ -119,7 +119,7 @@ class Evaluation:
 
     def differences(self, first: str, second: str, metric: str | None = None) -> list[dict[str, Any]]:
         """First less second, paired over draws and tested groups, a record a head and amount, and of each one's best
-        head ("best").
+        head ("best"). A difference holds where its 95 % interval is without 0.
 
         Raises
         ------
@@ -130,8 +130,6 @@ class Evaluation:
             if name not in self.features:
                 raise InputError(f"feature set {name!r}; there is {', '.join(self.features)}")
         chosen = self._metric(metric)
-        place = self.metrics.index(chosen)
-        found = {(one.features, one.head, one.labels): one for one in self.outcomes}
         best = {(row["features"], row["labels"]): row["head"] for row in self.best(chosen)}
         out = []
         for labels in self.labels:
@@ -139,25 +137,46 @@ class Evaluation:
             if len(self.heads) > 1 and {(first, labels), (second, labels)} <= best.keys():
                 pairs.append(("best", best[first, labels], best[second, labels]))
             for title, one, other in pairs:
-                gap = found[first, one, labels].scores - found[second, other, labels].scores
-                low, high = interval(bootstrap(gap[:, 1:, place], self.seed))
-                mean = gap[:, 0, place]
-                out.append(
-                    {
-                        "first": first,
-                        "second": second,
-                        "head": title,
-                        "labels": labels,
-                        "metric": chosen,
-                        "difference": _number(mean[np.isfinite(mean)].mean()) if np.isfinite(mean).any() else None,
-                        "low": _number(low),
-                        "high": _number(high),
-                    }
-                )
+                about = {"first": first, "second": second, "head": title, "labels": labels, "metric": chosen}
+                out.append(about | self._gap((first, one, labels), (second, other, labels), chosen))
         return out
 
+    def head_differences(self, first: str, second: str, metric: str | None = None) -> list[dict[str, Any]]:
+        """First head less second on the same features and labels, paired over draws and tested groups, a record a
+        feature set and amount.
+
+        Raises
+        ------
+        InputError
+            No such head or metric.
+        """
+        for name in (first, second):
+            if name not in self.heads:
+                raise InputError(f"head {name!r}; there is {', '.join(self.heads)}")
+        chosen = self._metric(metric)
+        return [
+            {"first": first, "second": second, "features": features, "labels": labels, "metric": chosen}
+            | self._gap((features, first, labels), (features, second, labels), chosen)
+            for features in self.features
+            for labels in self.labels
+        ]
+
+    def _gap(self, first: tuple[str, str, str], second: tuple[str, str, str], metric: str) -> dict[str, Any]:
+        """The mean difference of two outcomes, its 95 % interval, and whether it holds: the interval is without 0."""
+        found = {(one.features, one.head, one.labels): one for one in self.outcomes}
+        gap = (found[first].scores - found[second].scores)[:, :, self.metrics.index(metric)]
+        low, high = interval(bootstrap(gap[:, 1:], self.seed))
+        mean = gap[:, 0][np.isfinite(gap[:, 0])]
+        return {
+            "difference": _number(mean.mean()) if len(mean) else None,
+            "low": _number(low),
+            "high": _number(high),
+            "holds": bool(low > 0 or high < 0),
+        }
+
     def to_json(self, path: str | Path | None = None) -> str:
-        """All records, the differences of the first feature set to the others, and what they are about, as JSON.
+        """All records, the differences of the first feature set and of the first head to the others, and what they are
+        about, as JSON.
 
         Parameters
         ----------
@@ -169,6 +188,12 @@ class Evaluation:
             "records": self.table(),
             "differences": [
                 row for other in others for metric in self.metrics for row in self.differences(first, other, metric)
+            ],
+            "head_differences": [
+                row
+                for other in self.heads[1:]
+                for metric in self.metrics
+                for row in self.head_differences(self.heads[0], other, metric)
             ],
         }
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
@@ -189,6 +214,36 @@ class Evaluation:
             for head in self.heads
         ]
         return rows
+
+    def report_differences(self, metric: str | None = None) -> tuple[list[tuple[str, ...]], list[str]]:
+        """What differs: rows of text as `report` has them, and lines that say how to read them.
+
+        The first feature set is compared with each other one, and the first head with each other one. A star marks a
+        difference that holds.
+
+        Returns
+        -------
+        the rows, none where there is nothing to compare, and the lines
+        """
+        name = self._metric(metric)
+        sets = [row for other in self.features[1:] for row in self.differences(self.features[0], other, name)]
+        heads = [row for other in self.heads[1:] for row in self.head_differences(self.heads[0], other, name)]
+        both = [((f"{row['first']} - {row['second']}", row["head"]), row) for row in sets]
+        both += [((row["features"], f"{row['first']} - {row['second']}"), row) for row in heads]
+        if not both:
+            return [], []
+        cells: dict[tuple[str, str], dict[str, str]] = {}
+        for title, row in both:
+            cells.setdefault(title, {})[row["labels"]] = _gap_cell(row)
+        rows = [(f"difference of {name}", "head", *self.labels)]
+        rows += [(*title, *(own.get(labels, "-") for labels in self.labels)) for title, own in cells.items()]
+        held = sum(row["holds"] for _, row in both)
+        better = "below 0 the first is better" if name in LOWER_IS_BETTER else "above 0 the first is better"
+        return rows, [
+            f"first less second on the same draws and tested groups, 95 % intervals of the paired difference; {better}",
+            f"{held} of {len(both)} differences hold (*: the interval is without 0); where nothing differs about one "
+            "in 20 would seem to",
+        ]
 
     def draw(self, path: str | Path, metric: str | None = None) -> None:
         """Write the curves as a PNG: a panel a head, a line a feature set with its 95 % interval over the labels."""
@@ -211,6 +266,16 @@ def _cell(row: dict[str, Any]) -> str:
     if row["low"] is None:
         return text
     return f"{text} ({row['low']:.{figures}f} to {row['high']:.{figures}f})"
+
+
+def _gap_cell(row: dict[str, Any]) -> str:
+    if row["difference"] is None:
+        return "-"
+    figures = 1 if abs(row["difference"]) >= 10 else 3
+    text = f"{row['difference']:+.{figures}f}"
+    if row["low"] is not None:
+        text += f" ({row['low']:+.{figures}f} to {row['high']:+.{figures}f})"
+    return f"{text} *" if row["holds"] else text
 
 
 def _number(value: Any) -> float | None:

@@ -88,8 +88,10 @@ def fit(
     model = fit_linear(x, names, seed=seed, classes=classes)
     chosen = choose_colours(classes, {name: c for name, c in (colours or {}).items() if name not in lost})
     alone = np.arange(len(names), dtype=np.int64)
-    groups = spatial_groups(places.lonlat[good], places.groups[good]) if split == "spatial" else alone
-    metrics = cross_validate(x, names, groups, split=split, seed=seed)
+    own = places.groups[good]
+    together = spatial_groups(places.lonlat[good], own)
+    groups = together if split == "spatial" else alone
+    metrics = cross_validate(x, names, groups, split=split, seed=seed, places=together, features=own)
     features = len(np.unique(places.groups[good]))
     metrics |= {"labels": len(names), "features": features, "missing": places.missing, "no_data": int((~good).sum())}
     if lost:

@@ -1,0 +1,129 @@
+"""Scores by place: intervals that hold what they promise, and each place or polygon counting once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+import shapely.geometry
+from heads_fakes import draw_labels, make_store, make_truth
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tessera.evaluate.scoring import score_classes
+from tessera.heads import confusion, fit, load_head, scores
+from tessera.heads.places import TOTALS, place_scores
+from tessera.heads.report import format_report, parse_metrics
+
+NAMES = ("forest", "town", "water")
+TRUTH = make_truth()
+
+
+def by_place(truth: Any, said: Any, places: Any, features: Any = None, classes: int = 2) -> dict[str, Any]:
+    one, other, where = (np.asarray(array, dtype=np.int64) for array in (truth, said, places))
+    own = np.arange(len(one)) if features is None else np.asarray(features, dtype=np.int64)
+    return place_scores(one, other, where, own, classes=classes, seed=0)
+
+
+def test_a_large_place_counts_once() -> None:
+    # nine right pixels of one polygon, one wrong pixel each of two others
+    found = by_place([0] * 9 + [1, 1], [0] * 9 + [0, 0], [0] * 9 + [1, 2], [0] * 9 + [1, 2])
+    assert found["per_place"]["places"] == 3
+    assert found["per_place"]["accuracy"][0] == pytest.approx(1 / 3)
+    assert found["per_place"]["balanced_accuracy"][0] == pytest.approx(0.5)
+    assert (found["per_feature"]["features"], found["per_feature"]["right"]) == (3, 1)
+    assert found["per_feature"]["accuracy"][0] == pytest.approx(1 / 3)
+
+
+def test_a_polygon_is_right_by_the_vote_of_its_pixels_and_a_tie_is_wrong() -> None:
+    truth, said = [0] * 3 + [1] * 2 + [2] * 3, [0, 0, 1, 1, 0, 0, 1, 0]
+    found = by_place(truth, said, [0] * 3 + [1] * 2 + [2] * 3, [7] * 3 + [3] * 2 + [5] * 3, classes=3)
+    assert (found["per_feature"]["right"], found["per_feature"]["features"]) == (1, 3)
+    assert found["per_place"]["accuracy"][0] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 4), st.integers(4, 50), st.integers(1, 12))
+def test_scores_are_those_of_fit_and_evaluate(seed: int, classes: int, count: int, groups: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, said, places = rng.integers(0, [[classes], [classes], [groups]], (3, count))
+    found = by_place(truth, said, places, places, classes=classes)
+    own = scores(confusion(truth, said, classes))
+    chances = np.eye(classes)[said]
+    even = 1 / np.bincount(places)[places]
+    pixel, place = score_classes(truth, said, chances, np.stack([np.ones(count), even]))[:, :2]
+    np.testing.assert_allclose([own.balanced_accuracy, own.macro_f1], pixel)
+    np.testing.assert_allclose([found["per_place"][key][0] for key in TOTALS[1:]], place)
+    share = np.mean([np.mean((truth == said)[places == one]) for one in np.unique(places)])
+    assert found["per_place"]["accuracy"][0] == pytest.approx(share)
+    for low, high in found["intervals"].values():
+        assert 0 <= low <= high <= 1
+
+
+def test_intervals_hold_the_truth_where_pixels_of_a_place_err_together() -> None:
+    rng = np.random.default_rng(0)
+    held = narrow = 0
+    for trial in range(120):
+        right = rng.random(40) < 0.8
+        places = np.repeat(np.arange(40), 25)
+        truth = np.arange(40)[places] % 2
+        said = np.where(right[places], truth, 1 - truth)
+        found = place_scores(truth, said, places, places, classes=2, seed=trial)
+        low, high = found["intervals"]["accuracy"]
+        held += low <= 0.8 <= high
+        low, high = place_scores(truth, said, np.arange(1000), places, classes=2, seed=trial)["intervals"]["accuracy"]
+        narrow += low <= 0.8 <= high
+    assert held > 0.87 * 120
+    assert narrow < 0.6 * 120
+
+
+def polygons(labels: dict[str, Any]) -> dict[str, Any]:
+    for feature in labels["features"]:
+        square = shapely.Point(feature["geometry"]["coordinates"]).buffer(2e-4, cap_style="square")
+        feature["geometry"] = shapely.geometry.mapping(square)
+    return labels
+
+
+def test_the_report_tells_pixels_places_and_polygons(tmp_path: Any) -> None:
+    store = make_store(TRUTH, noise=1.5)
+    head = fit(store, polygons(draw_labels(TRUTH, NAMES, 20)), "crop")
+    metrics, text = head.metrics, head.report()
+    assert metrics["per_feature"]["features"] == 60
+    assert metrics["per_place"]["places"] == metrics["places"]
+    assert f"per place, each of {metrics['places']} counting once: balanced accuracy" in text
+    assert f"per feature, by the vote of its pixels: {metrics['per_feature']['right']} of 60 right" in text
+    low, high = metrics["intervals"]["accuracy"]
+    assert low <= metrics["accuracy"] <= high
+    assert f"\naccuracy: {metrics['accuracy']:.3f} ({low:.3f} to {high:.3f})\n" in text
+    assert load_head(head.save(tmp_path / "h.json")).report() == text
+    assert fit(store, polygons(draw_labels(TRUTH, NAMES, 20)), "crop").metrics == metrics
+
+
+def test_points_have_no_vote_and_a_random_split_still_has_places() -> None:
+    head = fit(make_store(TRUTH), draw_labels(TRUTH, NAMES, 20), "crop", split="random")
+    assert head.metrics["per_feature"] is None
+    assert "per feature" not in head.report()
+    assert 1 < head.metrics["per_place"]["places"] < head.metrics["places"] == 60
+    few = fit(make_store(TRUTH), draw_labels(TRUTH, NAMES, 4), "crop")
+    assert "places, fewer than 20" in few.report()
+
+
+def test_heads_without_scores_by_place_are_read_and_broken_ones_are_not() -> None:
+    head = fit(make_store(TRUTH), draw_labels(TRUTH, NAMES, 8), "crop")
+    old = {k: v for k, v in head.metrics.items() if k not in ("intervals", "per_place", "per_feature")}
+    assert "macro-F1: " in format_report("x", parse_metrics(old, NAMES), NAMES, "crop")
+    for key, value in (
+        ("intervals", {"accuracy": [0, 1]}),
+        ("intervals", None),
+        ("per_place", [1]),
+        ("per_place", {**head.metrics["per_place"], "accuracy": [0.5, 0.4]}),
+        ("per_place", {**head.metrics["per_place"], "places": "9"}),
+        ("per_feature", {"features": 3, "right": 2, "accuracy": [0.5, None, 1]}),
+        ("accuracy", None),
+    ):
+        broken = json.loads(json.dumps({**head.metrics, key: value}))
+        with pytest.raises(ValueError, match="metrics are not what a head saves"):
+            parse_metrics(broken, NAMES)
