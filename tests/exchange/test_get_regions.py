@@ -301,7 +301,11 @@ def test_get_says_what_it_takes_and_does_no_more_in_a_dry_run(store: Store, tmp_
     assert done["estimate"] == told
     assert (tmp_path / "r.npy").stat().st_size == told["written"] + 128
     assert done["height"] == np.load(tmp_path / "r.npy").shape[1]
-    code, out, _ = run(*command, "--quantised", "--crs", "EPSG:3035", "--resolution", 20, "--year", 2024)
+    changed = ("--quantised", "--crs", "EPSG:3035", "--resolution", 20, "--year", 2024)
+    code, _, err = run(*command, *changed)
+    assert code == 2
+    assert "r.npy exists and is no earlier output; expected a new path, or --overwrite" in err
+    code, out, _ = run(*command, *changed, "--overwrite")
     assert code == 0
     assert f"{tmp_path / 'r.npy'}, {tmp_path / 'r_scales.npy'}: 2 x" not in out
     assert "r_scales.npy" in out
@@ -314,8 +318,8 @@ def test_what_get_cannot_do_is_one_line(store: Store, tmp_path: Path, run: Run) 
     wrong: list[tuple[list[Any], str]] = [
         (["--bbox", bbox, "-o", tmp_path / "r.npy"], "holds the years 2023, 2024; choose with --year"),
         ([*region, "--year", "20x4", "-o", tmp_path / "r.npy"], "'20x4'"),
-        ([*region, "-o", tmp_path / "r.csv"], "expected one of .tif, .tiff, .npy, .zarr"),
-        ([*region, "-o", tmp_path / "there.zarr"], "exists; expected a new path"),
+        ([*region, "-o", tmp_path / "r.csv"], "expected a path that ends in one of .tif, .tiff, .npy, .zarr"),
+        ([*region, "-o", tmp_path / "there.zarr"], "exists, of another request; expected a new path"),
         ([*region, "--search", 2, "-o", tmp_path / "r.npy"], "--search does not go with --bbox"),
         ([*region, "--crs", "EPSG:1", "-o", tmp_path / "r.npy"], "'EPSG:1'"),
         ([*region, "--resampling", "cubic", "-o", tmp_path / "r.npy"], "'cubic'"),

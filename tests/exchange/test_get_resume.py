@@ -248,3 +248,61 @@ def test_killed_at_any_moment_and_run_again_the_bytes_are_the_same(store: Store,
         assert process.returncode == 0, said
         assert [path.name for path in (tmp_path / "killed").iterdir()] == [name]
     assert digest(tmp_path / "killed" / name) == digest(tmp_path / "whole" / name)
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+@pytest.mark.parametrize("name", ["r.tif", "r.npy", "r.zarr"])
+def test_a_region_that_was_stopped_behind_its_last_rename_is_whole_for_the_next_run(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, quantised: bool
+) -> None:
+    whole = tmp_path / "whole" / name
+    expected = export_region(store, BBOX, 2024, whole, quantised=quantised)
+
+    def stop(folder: Path) -> None:
+        raise StopError
+
+    target = tmp_path / "stopped" / name
+    with monkeypatch.context() as patch:
+        patch.setattr(regions_module, "sync_folder", stop)
+        with pytest.raises(StopError):
+            export_region(store, BBOX, 2024, target, quantised=quantised)
+    assert export_region(store, BBOX, 2024, target, quantised=quantised) == expected
+    assert digest(target.parent) == digest(whole.parent)
+    if name == "r.npy":
+        with pytest.raises(InputError, match=r"r.npy exists and is no earlier output; .*overwrite=True"):
+            export_region(store, BBOX, 2024, target, quantised=quantised)
+    else:
+        # finished long ago
+        assert export_region(store, BBOX, 2024, target, quantised=quantised) == expected
+    if name == "r.zarr":
+        with pytest.raises(InputError, match="exists, of another request"):
+            export_region(store, BBOX, 2023, target, quantised=quantised)
+        with pytest.raises(InputError, match="exists, of another request"):
+            export_region(store, BBOX, 2024, target, quantised=not quantised)
+    assert digest(target.parent) == digest(whole.parent)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_replaces_its_own_kind_and_nothing_else(store: Store, tmp_path: Path, suffix: str) -> None:
+    one, two = tmp_path / f"points{suffix}", tmp_path / f"zonal{suffix}"
+    for _ in range(2):
+        export_points(store, points(), 2024, one)
+        export_zonal(store, fields(), 2024, two)
+    before = digest(tmp_path)
+    with pytest.raises(InputError, match="is no earlier output"):
+        export_points(store, points(), 2024, two)
+    with pytest.raises(InputError, match="is no earlier output"):
+        export_zonal(store, fields(), 2024, one)
+    assert digest(tmp_path) == before
+    export_zonal(store, fields(), 2024, one, overwrite=True)
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["r.tif", "r.npy", "r_scales.npy"])
+def test_what_is_not_ours_is_kept_also_beside_the_main_file(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(InputError, match=f"{name} exists and is no earlier output"):
+        export_region(store, BBOX, 2024, tmp_path / f"r{Path(name).suffix}", quantised=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: b"mine"}
+    export_region(store, BBOX, 2024, tmp_path / f"r{Path(name).suffix}", quantised=True, overwrite=True)
+    assert (tmp_path / name).read_bytes() != b"mine"

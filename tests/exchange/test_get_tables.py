@@ -151,7 +151,7 @@ def test_names_that_the_vectors_need_are_refused(store: Store, tmp_path: Path) -
     assert export_points(store, tmp_path / "p.csv", 2024, tmp_path / "o.csv") in (0, 1)
     frame = parcels(2).rename(columns={"id": "share"})
     with pytest.raises(InputError, match="columns share"):
-        export_zonal(store, frame, 2024, tmp_path / "o.csv")
+        export_zonal(store, frame, 2024, tmp_path / "z.csv")
     with pytest.raises(InputError, match="is a Polygon; expected points only"):
         export_points(store, parcels(2), 2024, tmp_path / "o.csv")
     (tmp_path / "gap.csv").write_text(f"lon,lat\n{lon},{lat}\n,\n")
@@ -200,7 +200,7 @@ def test_points_are_verified_where_asked_and_never_written_over(tmp_path: Path, 
     points.write_text(f"lon,lat,crop\n{lon},{lat},wheat\n")
     code, _, err = run("get", tmp_path / "s", "--points", points, "--year", 2024, "-o", points)
     assert code == 2
-    assert "is the file of --points; expected another name" in err
+    assert "is, or lies in, the input" in err
     assert points.read_text().startswith("lon,lat,crop\n")
     ask = ("get", tmp_path / "s", "--points", points, "--year", 2024, "-o")
     assert run(*ask, tmp_path / "plain.csv")[0] == 0

@@ -67,6 +67,23 @@ def is_text(mark: str) -> Callable[[Path], bool]:
     return test
 
 
+def is_parquet(mark: str) -> Callable[[Path], bool]:
+    """A test for files: a Parquet file whose footer holds the mark, as a value of its metadata."""
+
+    def test(path: Path) -> bool:
+        with open_regular(path, what="table") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 8))
+            end = file.read(8)
+            if len(end) != 8 or end[4:] != b"PAR1":
+                return False
+            length = min(_number("<I", end[:4]), _MOST, size - 8)
+            file.seek(size - 8 - length)
+            return mark.encode() in file.read(length)
+
+    return test
+
+
 def is_tiff(tag: str) -> Callable[[Path], bool]:
     """A test for files: a GeoTIFF with this metadata item of GDAL, such as TESSERA_CLASSES."""
     wanted = f'name="{tag}"'.encode()

@@ -9,7 +9,7 @@ import typer
 
 from tessera.base import InputError
 
-from ._show import one_of, print_json, step
+from ._show import OverwriteOption, one_of, print_json, step
 
 _WHERE = "tessera store info says where data is"
 
@@ -42,6 +42,7 @@ def get(
         bool, typer.Option("--verify", help="Check points' bytes against their checksums: whole chunks are read.")
     ] = False,
     all_touched: Annotated[bool, typer.Option("--all-touched", help="Count pixels that a polygon touches.")] = False,
+    overwrite: OverwriteOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -52,6 +53,7 @@ def get(
 
     Example: tessera get store.zarr --points plots.csv -o plots_embeddings.csv
     """
+    from tessera.exchange import check_region, check_table
     from tessera.store import open_store
 
     kind, value = one_of(bbox=bbox, aoi=aoi, points=points, zonal=zonal)
@@ -59,14 +61,18 @@ def get(
     years = _years(year, opened.years, store)
     region = {"crs": crs, "resolution": resolution, "resampling": resampling, "clip": clip}
     _refuse(kind, region | {"quantised": quantised, "search": search, "verify": verify, "all_touched": all_touched})
-    if kind != "bbox" and out.exists() and Path(value).exists() and out.samefile(value):
-        raise InputError(f"output {out} is the file of --{kind}; expected another name")
-    if kind == "points":
-        run, estimate = _points(opened, value, years, out, dims, search, verify)
-    elif kind == "zonal":
-        run, estimate = _zonal(opened, value, years, out, dims, all_touched)
+    files: dict[str, Any] = {"inputs": (store, None if kind == "bbox" else value), "overwrite": overwrite}
+    if kind in ("points", "zonal"):
+        check_table(out, kind, **files)
     else:
-        run, estimate = _region(opened, value, years, out, dims, region, quantised)
+        several = tuple(years) if isinstance(years, list) else (years,)
+        check_region(out, several, quantised=quantised, **files)
+    if kind == "points":
+        run, estimate = _points(opened, value, years, out, dims, search, verify, overwrite)
+    elif kind == "zonal":
+        run, estimate = _zonal(opened, value, years, out, dims, all_touched, overwrite)
+    else:
+        run, estimate = _region(opened, value, years, out, dims, region, quantised, overwrite)
     if dry_run:
         if as_json:
             print_json({"out": str(out), "estimate": estimate.to_json()})
@@ -107,7 +113,9 @@ def _refuse(kind: str, given: dict[str, Any]) -> None:
             raise InputError(f"--{name.replace('_', '-')} does not go with --{kind}")
 
 
-def _points(opened: Any, value: str, years: Any, out: Path, dims: int | None, search: int, verify: bool) -> Any:
+def _points(
+    opened: Any, value: str, years: Any, out: Path, dims: int | None, search: int, verify: bool, overwrite: bool
+) -> Any:
     from tessera.exchange import estimate_points, export_points
     from tessera.geo import read_vector
 
@@ -119,14 +127,14 @@ def _points(opened: Any, value: str, years: Any, out: Path, dims: int | None, se
 
     def run() -> tuple[dict[str, Any], str]:
         with step("Reading points") as progress:
-            found = export_points(opened, table, years, out, **options, progress=progress)
+            found = export_points(opened, table, years, out, **options, overwrite=overwrite, progress=progress)
         hint = "" if found or not count else f"; are longitude and latitude swapped? {_WHERE}"
         return {"points": count, "rows": rows, "valid": found}, f"{out}: {count} points, {found} with data{hint}"
 
     return run, estimate
 
 
-def _zonal(opened: Any, value: str, years: Any, out: Path, dims: int | None, all_touched: bool) -> Any:
+def _zonal(opened: Any, value: str, years: Any, out: Path, dims: int | None, all_touched: bool, overwrite: bool) -> Any:
     from tessera.exchange import estimate_zonal, export_zonal
     from tessera.geo import read_vector
 
@@ -135,7 +143,9 @@ def _zonal(opened: Any, value: str, years: Any, out: Path, dims: int | None, all
 
     def run() -> tuple[dict[str, Any], str]:
         with step("Reading polygons") as progress:
-            found = export_zonal(opened, table, years, out, dims=dims, all_touched=all_touched, progress=progress)
+            found = export_zonal(
+                opened, table, years, out, dims=dims, all_touched=all_touched, overwrite=overwrite, progress=progress
+            )
         counts = found.counts.reshape(len(found), -1)
         filled = int((counts > 0).any(axis=1).sum())
         told = {"polygons": len(found), "with_data": filled, "valid": int(counts.sum())}
@@ -146,7 +156,14 @@ def _zonal(opened: Any, value: str, years: Any, out: Path, dims: int | None, all
 
 
 def _region(
-    opened: Any, value: str, years: Any, out: Path, dims: int | None, options: dict[str, Any], quantised: bool
+    opened: Any,
+    value: str,
+    years: Any,
+    out: Path,
+    dims: int | None,
+    options: dict[str, Any],
+    quantised: bool,
+    overwrite: bool,
 ) -> Any:
     from tessera.exchange import estimate_region, export_region, targets_of
     from tessera.store import plan_region
@@ -157,7 +174,15 @@ def _region(
     def run() -> tuple[dict[str, Any], str]:
         with step("Reading the region") as progress:
             height, width, bands, found = export_region(
-                opened, value, years, out, dims=dims, quantised=quantised, progress=progress, **options
+                opened,
+                value,
+                years,
+                out,
+                dims=dims,
+                quantised=quantised,
+                overwrite=overwrite,
+                progress=progress,
+                **options,
             )
         files = [str(file) for file in targets_of(out, planned.query.years, quantised)]
         told = {"files": files, "height": height, "width": width, "dims": bands, "valid": found}

@@ -1,8 +1,9 @@
 """What a store holds in the files of others, out and in."""
 
 from .points import estimate_points, export_points
-from .regions import estimate_region, export_region, targets_of
+from .regions import estimate_region, export_region
 from .sizes import Estimate
+from .targets import check_region, check_table, targets_of
 from .tile_export import TilesWritten, estimate_tiles, export_tiles
 from .tile_import import ImportReport, estimate_import, import_tiles
 from .tiles import EMBEDDINGS, find_tiles, tile_window
@@ -16,6 +17,8 @@ __all__ = [
     "ImportReport",
     "TilesWritten",
     "YearStoreWritten",
+    "check_region",
+    "check_table",
     "estimate_import",
     "estimate_points",
     "estimate_region",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tessera.base import InputError, read_json
 from tessera.store import crs_facts
 
 if TYPE_CHECKING:
@@ -42,8 +43,23 @@ def write_npy(strips: Strips, files: list[Path]) -> None:
             file.close()
 
 
-def write_zarr(strips: Strips, folder: Path) -> None:
-    """Write a Zarr v3 group with CF coordinates and grid mapping, which xarray, rioxarray and odc-geo open."""
+def valid_of(folder: Path, request: str) -> int | None:
+    """How many pixels have data in a group that `write_zarr` made for this request, None where it is another."""
+    try:
+        about = read_json(folder / "zarr.json", what="Zarr group")["attributes"]
+        valid = about["tessera:valid"]
+        return valid if about["tessera:request"] == request and type(valid) is int else None
+    except (InputError, OSError, KeyError, TypeError):
+        return None
+
+
+def write_zarr(strips: Strips, folder: Path, about: dict[str, Any]) -> None:
+    """Write a Zarr v3 group with CF coordinates and grid mapping, which xarray, rioxarray and odc-geo open.
+
+    Parameters
+    ----------
+    about : request and valid, by which `valid_of` knows the group again
+    """
     import zarr
 
     region = strips.region
@@ -52,6 +68,7 @@ def write_zarr(strips: Strips, folder: Path) -> None:
     group.attrs.update(
         {"Conventions": "CF-1.8", "model": query.model.name, "model_sha256": query.model.sha256, "crs": target.crs}
     )
+    group.attrs.update({f"tessera:{name}": value for name, value in about.items()})
     leading = ("year",) if query.several else ()
     shape = (*((len(query.years),) if query.several else ()), *target.shape)
     chunks = (*((1,) if query.several else ()), min(_CHUNK, target.height), min(_CHUNK, target.width))

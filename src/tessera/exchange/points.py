@@ -13,11 +13,11 @@ from tessera.base import InputError, TesseraError, silent, staging
 from tessera.geo import VectorTable, zones_of
 from tessera.store import PointStatus, parse_anywhere
 
-from .regions import parse_target
 from .sizes import Estimate
 from .spool import spooled_bytes, spooling
 from .state import cells_at, state_of
-from .tables import TABLE_SUFFIXES, VALUE_TEXT, as_table, is_several, refuse_taken, vector_names, write_table, years_of
+from .tables import VALUE_TEXT, as_table, is_several, refuse_taken, vector_names, write_table, years_of
+from .targets import TABLE_SUFFIXES, check_table, parse_target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +110,7 @@ def export_points(
     dims: int | None = None,
     search: int = 0,
     verify: bool = False,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> int:
     """Write the vectors at points as a table: lon, lat, the points' own columns, then one a dimension, nan = no data.
@@ -121,6 +122,7 @@ def export_points(
     ----------
     points, search, verify : as `Store.sample` takes them
     out : a .csv or .parquet file; it appears whole or not at all
+    overwrite : whether a file in its place that is no earlier export of the kind is replaced too
     progress : called with batches done and their total
 
     Returns
@@ -130,8 +132,9 @@ def export_points(
     Raises
     ------
     InputError
-        Another suffix, or what `Store.sample` refuses.
+        Another suffix, a path that holds something else, or what `Store.sample` refuses.
     """
+    check_table(out, "points", overwrite=overwrite)
     plan = _plan_points(store, points, year, out, dims, search, verify)
     target, lonlat, years, kept = plan.target, plan.lonlat, plan.years, plan.dims
     plan.estimate(store).check(target, spooled_bytes(target))
@@ -170,7 +173,9 @@ def export_points(
                 {},
                 {"status": names[status]},
                 _point_wkb(lonlat),
+                "points",
             )
+            spool.placing([folder / target.name])
             (folder / target.name).replace(target)
         spool.finished = True
     return int((status == PointStatus.VALID).sum())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +13,17 @@ from tessera.embeddings import dequantise, is_valid
 from tessera.geo import Window
 from tessera.store import plan_region
 
-from .arrays import write_npy, write_zarr
+from .arrays import valid_of, write_npy, write_zarr
 from .geotiff import overview_bytes, write_geotiffs
 from .sizes import Estimate, region_bytes
-from .spool import UNIT_BYTES, Spool, spooled_bytes, spooling
+from .spool import UNIT_BYTES, Spool, drop_spool, request_digest, spooled_bytes, spooling
 from .state import cells_of, state_of
+from .tables import years_of
+from .targets import REGION_SUFFIXES, check_region, parse_target, targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from tessera.store import Region, Store
 
     from .spool import Arrays
-
-REGION_SUFFIXES = (".tif", ".tiff", ".npy", ".zarr")
 
 
 class Strips:
@@ -109,35 +109,6 @@ def _name(year: int, number: int) -> str:
     return f"{year}-{number:06d}"
 
 
-def parse_target(out: str | Path, suffixes: tuple[str, ...]) -> Path:
-    """Check where an export goes.
-
-    Raises
-    ------
-    InputError
-        Another suffix, or a folder is there.
-    """
-    target = Path(out)
-    suffix = target.suffix.lower()
-    if suffix not in suffixes:
-        raise InputError(f"output {target.name}; expected one of {', '.join(suffixes)}")
-    if suffix == ".zarr" and target.exists():
-        raise InputError(f"output {target} exists; expected a new path for a Zarr group")
-    if target.is_dir():
-        raise InputError(f"output {target} is a folder; expected a file")
-    return target
-
-
-def targets_of(target: Path, years: tuple[int, ...], quantised: bool) -> list[Path]:
-    """The files that an export makes: a GeoTIFF holds one year, and codes have their scales in a file beside them."""
-    suffix = target.suffix.lower()
-    several = suffix in (".tif", ".tiff") and len(years) > 1
-    mains = [target.with_name(f"{target.stem}_{year}{target.suffix}") for year in years] if several else [target]
-    if not quantised or suffix == ".zarr":
-        return mains
-    return [file for main in mains for file in (main, main.with_name(f"{main.stem}_scales{main.suffix}"))]
-
-
 def estimate_region(store: Store, region: Region, out: str | Path, *, quantised: bool = False) -> Estimate:
     """What an export of a region takes, at most.
 
@@ -175,6 +146,7 @@ def export_region(
     resampling: str = "nearest",
     clip: bool = False,
     quantised: bool = False,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> tuple[int, int, int, int]:
     """Write a region's vectors: float32, NaN = no data. A run that was stopped goes on when it is called again.
@@ -187,6 +159,7 @@ def export_region(
         not at all
     quantised : write int8 codes and float32 scales instead, a quarter of the bytes; in files the scales lie beside the
         codes, as `<name>_scales`
+    overwrite : whether files in their place that are no earlier export are replaced too; a Zarr group never is
     progress : called with strips done and their total
 
     Returns
@@ -196,17 +169,27 @@ def export_region(
     Raises
     ------
     InputError
-        Another suffix, codes of pixels that are mixed, a disk that is too small, or what `Store.read_region` refuses.
+        Another suffix, a path that holds something else, codes of pixels that are mixed, a disk that is too small, or
+        what `Store.read_region` refuses. A Zarr group of the same request is there already, which is no error.
     TesseraError
         The store changed meanwhile, or the disk refuses.
     """
-    target = parse_target(out, REGION_SUFFIXES)
+    target = check_region(out, years_of(year), quantised=quantised, overwrite=overwrite)
     region = plan_region(store, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
     query = region.query
     estimate_region(store, region, target, quantised=quantised).check(target, spooled_bytes(target))
     cells = _cells(store, region)
     state = state_of(store, cells, query.years)
     request = {"state": state, "target": _described(region), "years": query.years, "dims": query.dims}
+    made = request_digest({**request, "quantised": quantised})
+    if target.suffix.lower() == ".zarr" and target.exists():
+        valid = valid_of(target, made)
+        if valid is None:
+            raise InputError(
+                f"output {target} exists, of another request; expected a new path for a Zarr group, as none is replaced"
+            )
+        drop_spool(target)
+        return (*region.shape, query.dims, valid)
     with spooling(target, request) as spool:
         strips = Strips(region, spool, quantised)
         spool.fill(strips.parts(), strips.units, progress)
@@ -214,7 +197,8 @@ def export_region(
             raise TesseraError(f"{query.root} was written to while it was read; run the same command again")
         found = strips.valid()
         with staging(target) as folder:
-            files = _write(strips, folder, target)
+            files = _write(strips, folder, target, {"request": made, "valid": found})
+            spool.placing(files)
             for file in files:
                 _place(file, target.with_name(file.name))
         sync_folder(target.parent)
@@ -222,7 +206,7 @@ def export_region(
     return (*region.shape, query.dims, found)
 
 
-def _write(strips: Strips, folder: Path, target: Path) -> list[Path]:
+def _write(strips: Strips, folder: Path, target: Path, about: dict[str, Any]) -> list[Path]:
     """Write all files into a folder; the main one comes last."""
     names = [file.name for file in targets_of(target, strips.region.query.years, strips.quantised)]
     suffix = target.suffix.lower()
@@ -230,15 +214,13 @@ def _write(strips: Strips, folder: Path, target: Path) -> list[Path]:
     if suffix == ".npy":
         write_npy(strips, files)
     elif suffix == ".zarr":
-        write_zarr(strips, files[0])
+        write_zarr(strips, files[0], about)
     else:
         write_geotiffs(strips, files, target)
     return files[::-1]
 
 
 def _place(part: Path, target: Path) -> None:
-    if target.suffix.lower() == ".zarr" and target.exists():
-        raise InputError(f"output {target} exists; expected a new path for a Zarr group")
     for path in part.rglob("*") if part.is_dir() else [part]:
         if path.is_file():
             handle = os.open(path, os.O_RDONLY)

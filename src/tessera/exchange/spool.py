@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, file_lock, write_atomic
+from tessera.base import InputError, TesseraError, file_lock, read_json, write_atomic
 from tessera.store import ahead
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 UNIT_BYTES = 64 * 1024**2
 """Float32 values of one part of a region; what a stop costs at most."""
+_PLACED = "placed.json"
 _FORMAT = 1
 """Raised when parts of older versions can no longer be used."""
 
@@ -61,6 +62,10 @@ class Spool:
         data = io.BytesIO()
         np.savez(data, **arrays)  # type: ignore[arg-type]
         write_atomic(self._path(name), data.getbuffer())
+
+    def placing(self, files: Iterable[Path]) -> None:
+        """Note finished files that are about to be moved to their place, so that the next run knows them again."""
+        write_atomic(self.folder / _PLACED, json.dumps({file.name: _about(file) for file in files}).encode())
 
     def get(self, name: str) -> Arrays:
         """A part, its checksums checked.
@@ -106,6 +111,33 @@ def _folder(target: Path) -> Path:
     return target.with_name(f".{target.name}.spool")
 
 
+def request_digest(request: dict[str, Any]) -> str:
+    """SHA-256 of a request, as `spooling` takes it."""
+    text = json.dumps({"format": _FORMAT, **request}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def was_placed(target: Path, path: Path) -> bool:
+    """Whether a file is what a run for `target` put in its place just before it was killed."""
+    try:
+        listed = read_json(_folder(target) / _PLACED, what="list of placed files", limit=1 << 20)
+    except (InputError, OSError):
+        return False
+    return listed.get(path.name) == _about(path)
+
+
+def drop_spool(target: Path) -> None:
+    """Remove what a run for `target` left that was killed after it had put its output in place."""
+    folder = _folder(target)
+    if (folder / _PLACED).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _about(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
 def spooled_bytes(target: Path) -> int:
     """Bytes of the parts that lie beside a target."""
     return sum(path.stat().st_size for path in _folder(target).glob("*.npz"))
@@ -129,8 +161,7 @@ def spooling(target: Path, request: dict[str, Any]) -> Iterator[Spool]:
     lock = file_lock(folder / "lock", wait=False) if os.name == "posix" else nullcontext()
     try:
         with lock:
-            text = json.dumps({"format": _FORMAT, **request}, sort_keys=True)
-            digest = hashlib.sha256(text.encode()).hexdigest().encode()
+            digest = request_digest(request).encode()
             mark = folder / "request"
             if not mark.is_file() or mark.read_bytes() != digest:
                 for path in folder.glob("*.npz"):

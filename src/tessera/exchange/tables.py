@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-TABLE_SUFFIXES = (".csv", ".parquet")
 BATCH = 16_384
 """Rows of a table that are held at a time."""
 VALUE_TEXT = 12
@@ -58,8 +57,9 @@ def write_table(
     counts: dict[str, NDArray[Any]],
     trailing: dict[str, NDArray[Any]],
     geometry: tuple[NDArray[np.object_], dict[str, Any]],
+    kind: str,
 ) -> None:
-    """Write a table batch by batch; `values` is (N, Y, D), the others have N or N x Y rows."""
+    """Write a table batch by batch; `values` is (N, Y, D), the others have N or N x Y rows; Parquet says its kind."""
     import pyarrow as pa
     from pyarrow import csv, parquet
 
@@ -85,7 +85,7 @@ def write_table(
         table = pa.table(held)
         if writer is None:
             if not is_csv:
-                table = table.replace_schema_metadata({"geo": json.dumps(_geo(geometry))})
+                table = table.replace_schema_metadata({"geo": json.dumps(_geo(geometry)), "writer": f"tessera {kind}"})
             writer = csv.CSVWriter(path, table.schema) if is_csv else parquet.ParquetWriter(path, table.schema)
         writer.write_table(table)
     writer.close()

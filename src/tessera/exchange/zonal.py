@@ -13,11 +13,11 @@ from tessera.base import TesseraError, silent, staging
 from tessera.geo import VectorTable
 from tessera.store import SquareSums, plan_zonal
 
-from .regions import parse_target
 from .sizes import Estimate, window_bytes
 from .spool import spooled_bytes, spooling
 from .state import cells_of, state_of
-from .tables import TABLE_SUFFIXES, VALUE_TEXT, as_table, is_several, refuse_taken, vector_names, write_table, years_of
+from .tables import VALUE_TEXT, as_table, is_several, refuse_taken, vector_names, write_table, years_of
+from .targets import TABLE_SUFFIXES, check_table, parse_target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +101,7 @@ def export_zonal(
     *,
     dims: int | None = None,
     all_touched: bool = False,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> Zonal:
     """Write the mean vector of each polygon as a table: the polygons' own columns, pixels, valid, share, then means.
@@ -111,13 +112,15 @@ def export_zonal(
     ----------
     polygons, all_touched : as `Store.zonal` takes them
     out : a .csv or .parquet file; it appears whole or not at all
+    overwrite : whether a file in its place that is no earlier export of the kind is replaced too
     progress : called with squares of the store done and their total
 
     Raises
     ------
     InputError
-        Another suffix, or what `Store.zonal` refuses.
+        Another suffix, a path that holds something else, or what `Store.zonal` refuses.
     """
+    check_table(out, "zonal", overwrite=overwrite)
     planned = _plan_polygons(store, polygons, year, out, dims, all_touched)
     target, plan = planned.target, planned.plan
     years, shapes = plan.query.years, plan.shapes
@@ -146,7 +149,9 @@ def export_zonal(
                 counts,
                 {},
                 _polygon_wkb(shapes),
+                "zonal",
             )
+            spool.placing([folder / target.name])
             (folder / target.name).replace(target)
         spool.finished = True
     return found

@@ -5,12 +5,11 @@ It is registered when a store first returns an array, or by `import tessera.stor
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, staging
+from tessera.base import InputError, check_output, is_tiff, require, staging
 from tessera.embeddings import dequantise
 from tessera.geo import parse_points
 
@@ -18,6 +17,8 @@ from .layout import SCALES
 from .target import crs_facts, parse_target, transformer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray
     from numpy.typing import ArrayLike, NDArray
 
@@ -117,19 +118,24 @@ class RegionAccessor:
         coords = {name: self._array.coords[name] for name in ("y", "x", "spatial_ref") if name in self._array.coords}
         return self._of(picture, coords)
 
-    def to_geotiff(self, path: str | Path) -> Path:
+    def to_geotiff(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write one year as a tiled GeoTIFF, float32, NaN = no data; needs the extra geo.
+
+        Parameters
+        ----------
+        path : the file; an earlier GeoTIFF of vectors is replaced
+        overwrite : whether any other file is replaced too
 
         Raises
         ------
         InputError
-            Several years, or rasterio is not installed.
+            Several years, a path that cannot be written or holds something else, or rasterio is not installed.
         """
+        target = check_output(path, "GeoTIFF", ours=is_tiff("TESSERA_SHA256"), overwrite=overwrite)
         if "year" in self._array.dims:
             raise InputError("a region of several years; expected one, such as .sel(year=2024)")
         rasterio = require("rasterio", extra="geo", purpose="writing a GeoTIFF")
         values = np.moveaxis(np.asarray(self._array.transpose("y", "x", "band").values, dtype=np.float32), -1, 0)
-        target = Path(path)
         profile = {
             "driver": "GTiff",
             "dtype": "float32",
