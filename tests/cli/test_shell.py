@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tessera.base import InputError, TesseraError
-from tessera.cli import _faults, app, shell
+from tessera.cli import _faults, _streams, app, shell
 
 Run = Callable[..., tuple[int, str, str]]
 _MAIN = "from tessera.cli import main; main()"
@@ -248,6 +248,17 @@ def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     line = f'exec "$0" -c \'{code}\' "$1" <&- >&- 2>&-'
     assert subprocess.run(["bash", "-c", line, sys.executable, path]).returncode == 0
     assert path.read_text() == "data"
+
+
+def test_a_strangers_text_does_not_command_the_terminal() -> None:
+    from rich.console import Console
+
+    out = _streams.Output(io.BytesIO(), encoding="utf-8", newline="\n")
+    print("a\x1b[2J\x07\r\u202eb\u00a0c\u200dd\u2028", "水\udcff\tx\n", sep="\n", end="", file=out)
+    Console(file=out, force_terminal=True, color_system="standard").print("[bold]own[/bold]")
+    out.flush()
+    told = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert told == "a\\x1b[2J\\x07\\r\\u202eb\u00a0c\u200dd\\u2028\n水\\udcff\tx\n\x1b[1mown\x1b[0m\n"
 
 
 def test_a_pipe_that_nobody_reads_ends_quietly(

@@ -6,16 +6,30 @@ import errno
 import io
 import os
 import sys
+import unicodedata
 from contextlib import suppress
 from typing import Any
 
+_JOINERS = "\u200c\u200d"
+"""Without a shape of their own, and part of words and signs."""
+
 
 class Output(io.TextIOWrapper):
-    """A standard stream that knows what was wrong with it: an error that comes from deep inside looks like a file's."""
+    """A standard stream that a stranger's text cannot command, and that knows what was wrong with it.
+
+    A control letter, which could clear the terminal or set its title, comes out as an escape such as \\x1b. Rich, which
+    draws bars and help, writes what it likes. An error of the stream is kept: from deep inside it looks like a file's.
+
+    Attributes
+    ----------
+    failed : what writing last raised
+    """
 
     failed: OSError | None = None
 
     def write(self, text: str, /) -> int:
+        if not sys._getframe(1).f_globals.get("__name__", "").startswith("rich."):
+            text = harmless(text)
         try:
             return super().write(text)
         except OSError as error:
@@ -28,6 +42,17 @@ class Output(io.TextIOWrapper):
         except OSError as error:
             self.failed = error
             raise
+
+
+def harmless(text: str) -> str:
+    """`text` with its lines and spaces, every other letter that is not printable escaped."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(letter if _is_harmless(letter) else repr(letter)[1:-1] for letter in text)
+
+
+def _is_harmless(letter: str) -> bool:
+    return letter.isprintable() or letter in "\n\t" or letter in _JOINERS or unicodedata.category(letter) == "Zs"
 
 
 def open_all() -> None:
