@@ -16,8 +16,9 @@ from tessera.geo import Window, from_lonlat
 from tessera.preview import draw_preview, update_preview
 from tessera.preview.colours import Colours, fit_colours
 from tessera.preview.globe import SIDE, Scale, halve
+from tessera.preview.picture import _cut, _own_pixels
 from tessera.preview.pyramid import read_chunk
-from tessera.store import Store
+from tessera.store import Store, open_store
 
 BASE = CELL.window
 
@@ -267,7 +268,7 @@ def test_the_command_says_what_it_did(tmp_path: Path, run: Any) -> None:
     assert "overviews: 24 cells made, 0 already there" in out
     assert "colours: pca, fitted now on" in out
     assert "pyramid of 2024: 6 chunks written" in out
-    assert "pixels of 0.0016 degrees" in out
+    assert "pixels of 0.0001 degrees (11 m)" in out
     assert (tmp_path / "p.png").stat().st_size > 3000
     code, out, _ = run("store", "preview", tmp_path / "s", "--year", YEAR, "--json")
     about = json.loads(out)
@@ -306,3 +307,43 @@ def test_a_picture_of_every_pixel_holds_them_all(tmp_path: Path, corner: tuple[i
     assert abs(south - s) <= side
     assert abs(east - e) <= side
     assert abs(north - n) <= side
+
+
+@pytest.mark.parametrize(("width", "height", "times"), [(153, 141, 1), (1900, 260, 2)])
+def test_a_small_store_is_drawn_from_its_own_pixels(tmp_path: Path, width: int, height: int, times: int) -> None:
+    store = new_store(tmp_path / "s")
+    window = Window(31, BASE.west + 5, BASE.north - 9, width, height)
+    store.write(random_embeddings(window, no_data=0.1, not_written=0), YEAR)
+    update_preview(store)
+    root = tmp_path / "s"
+    picture, side, corner = _cut(root, 4)
+    assert max(picture.shape) < 200
+    own = _own_pixels(store, root, YEAR, corner, picture.shape, side)
+    assert own is not None
+    update_preview(store, full=True)
+    full, step, place = _cut(root, 0)
+    assert own[1] == step == pytest.approx(Scale(0).step * times)
+    np.testing.assert_allclose(own[2], place, atol=step)
+    if times == 1:
+        # the same pixels as those that --full paints
+        np.testing.assert_allclose(own[2], place, atol=1e-9)
+        assert np.array_equal(own[0], full)
+    _, drawn, bounds = draw_preview(store, tmp_path / "p.png")
+    assert drawn == step
+    w, s, e, n = window.lonlat_bounds
+    np.testing.assert_allclose(bounds, (w, s, e, n), atol=2 * step)
+
+
+def test_a_large_store_and_one_with_a_damaged_cell_are_drawn_from_the_pyramid(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "s")
+    store.write(random_embeddings(Window(31, BASE.west, BASE.north, 200, 150)), YEAR)
+    update_preview(store)
+    assert draw_preview(store, tmp_path / "p.png")[1] == Scale(0).step
+    scales = next(path for path in (tmp_path / "s/utm31/scales/c").rglob("*") if path.is_file())
+    data = bytearray(scales.read_bytes())
+    data[-40] ^= 255
+    scales.write_bytes(bytes(data))
+    assert draw_preview(open_store(tmp_path / "s"), tmp_path / "p.png")[1] == Scale(4).step
+    corner = (5.0, 49.0)
+    assert _own_pixels(store, tmp_path / "s", YEAR, corner, (2000, 10), Scale(4).step) is None
+    assert _own_pixels(store, tmp_path / "s", YEAR, (179.99, 49.0), (20, 20), Scale(4).step) is None

@@ -59,7 +59,8 @@ def preview(
         print(f"pyramid of {report.year}: {report.chunks} chunks written, {size['pyramid'] / 1e6:,.2f} MB")
         if drawn is not None:
             west, south, east, north = drawn[2]
-            print(f"{drawn[0]}: {west:.4f},{south:.4f},{east:.4f},{north:.4f}, pixels of {drawn[1]:g} degrees")
+            side = f"{drawn[1] * 111_320:,.0f} m"
+            print(f"{drawn[0]}: {west:.4f},{south:.4f},{east:.4f},{north:.4f}, pixels of {drawn[1]:g} degrees ({side})")
     if report.troubled:
         cell, why = next(iter(report.troubled.items()))
         count = len(report.troubled)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, require, write_atomic
+from tessera.net import CorruptError, NetError
 
+from .colours import update_colours
+from .document import read_overviews
 from .globe import LAST, SIDE, Scale, halve
 from .pyramid import read_chunk, read_pyramid
 
@@ -19,17 +22,24 @@ if TYPE_CHECKING:
 
     from tessera.store import Store
 
+    from .colours import Colours
+
 LONG_SIDE = 1600
 """Most pixels of the pyramid along a side of the picture."""
 _OVER = 2
 """Pixels by which a level's data may reach over those of the next coarser one."""
+_ROWS = 64
+"""Rows of the store's own pixels painted at a time: 52 MB of 1,600 x 128 float32."""
 _DPI = 160
 _INCHES = 7.0
 """Longer side of the frame."""
 
 
 def draw_preview(store: Store, path: str | Path) -> tuple[Path, float, tuple[float, float, float, float]]:
-    """Draw the finest level of the pyramid that fits into 1,600 pixels, cut to where there is data.
+    """Draw a store's extent, cut to where there is data, with the finest pixels that fit into 1,600.
+
+    A small store is drawn from its own pixels of 10 m (1e-4 degree), or means of 2 x 2 of them, a larger one from the
+    finest level of the pyramid that fits.
 
     Parameters
     ----------
@@ -55,6 +65,9 @@ def draw_preview(store: Store, path: str | Path) -> tuple[Path, float, tuple[flo
     if state is None:
         raise InputError(f"{store.objects.root} has no pyramid; make it: tessera store preview {store.objects.root}")
     picture, side, (west, north) = _cut(root, state.finest)
+    if side > Scale(0).step:
+        finer = _own_pixels(store, root, state.year, (west, north), picture.shape, side)
+        picture, side, (west, north) = finer or (picture, side, (west, north))
     east, south = west + picture.shape[1] * side, north - picture.shape[0] * side
     title = f"{store.model.name}, {state.year}"
     _draw(path, picture, (west, south, east, north), title)
@@ -84,6 +97,46 @@ def _cut(root: Path, finest: int) -> tuple[NDArray[np.uint8], float, tuple[float
         picture = halve(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2])
         side *= 2
     return picture, side, corner
+
+
+def _own_pixels(
+    store: Store, root: Path, year: int, corner: tuple[float, float], shape: tuple[int, ...], side: float
+) -> tuple[NDArray[np.uint8], float, tuple[float, float]] | None:
+    """As `_cut`, from the store's own pixels; None where they are too many, reach over 180 E or cannot be read."""
+    step, about = Scale(0).step, read_overviews(store)
+    # coarse pixels are painted by their middles, so that data may reach over their edge
+    west, north = corner[0] - _OVER * side, min(corner[1] + _OVER * side, 90.0)
+    east, south = corner[0] + (shape[1] + _OVER) * side, max(corner[1] - (shape[0] + _OVER) * side, -90.0)
+    if about is None or west < -180 or east > 180 or max(shape[:2]) * side > 2 * LONG_SIDE * step:
+        return None
+    colours, _ = update_colours(store, root, about)
+    try:
+        transform, painted = None, []
+        for strip in store.iter_region((west, south, east, north), year, crs="EPSG:4326", resolution=step, rows=_ROWS):
+            transform = transform or strip.attrs["transform"]
+            painted.append(_paint(colours, np.asarray(strip.values)))
+    except (CorruptError, NetError):
+        return None
+    picture = np.concatenate(painted)
+    inner = _trim(picture)
+    if inner is None or transform is None:
+        return None
+    row, col, height, width = inner
+    place = float(transform[2]) + col * step, float(transform[5]) - row * step
+    picture = picture[row : row + height, col : col + width]
+    while max(picture.shape[:2]) > LONG_SIDE:
+        picture, step = halve(np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)))), 2 * step
+        height, width = picture.shape[:2]
+    return picture, step, place
+
+
+def _paint(colours: Colours, values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(H, W, 4): colours of vectors (H, W, D), all 0 where there is no data."""
+    out = np.zeros((*values.shape[:2], 4), dtype=np.uint8)
+    good = np.isfinite(values).all(axis=2)
+    if good.any():
+        out[good, :3], out[good, 3] = colours.colour(values[good]), 255
+    return out
 
 
 def _extent(picture: NDArray[np.uint8], scale: Scale) -> tuple[int, int, int, int]:
