@@ -174,7 +174,7 @@ def main() -> None:
         (f"linear head, {PER_CLASS[-1]} labels a class", picture),
         ("reference: another model's map", target),
     ]
-    draw_panels(given.out / "belgium.png", panels, [(name, COLOURS[name]) for name in names])
+    draw_panels(given.out / "belgium.png", panels, [(name, COLOURS[name]) for name in names], overwrite=True)
     print(f"{given.out / 'belgium.png'}, {given.out / 'belgium.json'}")
 
 

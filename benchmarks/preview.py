@@ -128,7 +128,7 @@ def real(data: Path, work: Path, picture: Path) -> None:
         print(f"cell {number + 1} of {SIDE * SIDE}", end="\r", flush=True)
     report = update_preview(store)
     print(f"{report.cells_made} cells; components explain {report.explained}; {report.troubled or 'no trouble'}")
-    print(draw_preview(store, picture))
+    print(draw_preview(store, picture, overwrite=True))
 
 
 def main() -> None:

@@ -44,6 +44,33 @@ def test_a_table_of_pixel_years(run: Run, plots: Path, tmp_path: Path) -> None:
     assert json.loads(text)["records"][0]["features"] == "bundled"
 
 
+@pytest.mark.parametrize("name", ["evaluation.json", "curves.png", "scores"])
+def test_what_is_not_an_evaluation_is_kept(run: Run, plots: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "worth"
+    out.mkdir()
+    (out / name).write_text('{"records": []}')
+    asked = ("evaluate", plots, "--labels", "2/class", "--heads", "knn", "--draws", "2", "-o", out)
+    code, text, error = run(*asked)
+    assert (code, text) == (2, "")
+    assert len(error.splitlines()) == 1
+    assert name in error
+    assert {path.name: path.read_text() for path in out.iterdir()} == {name: '{"records": []}'}
+    if name != "scores":
+        assert "--overwrite" in error
+        assert run(*asked, "--overwrite")[0] == 0
+        assert (out / name).read_bytes() != b'{"records": []}'
+        assert run(*asked)[0] == 0
+
+
+def test_a_table_is_not_replaced_by_its_evaluation(run: Run, plots: Path, tmp_path: Path) -> None:
+    table = plots.rename(tmp_path / "curves.png")
+    before = table.read_bytes()
+    code, _, error = run("evaluate", table, "-o", tmp_path, "--overwrite")
+    assert code == 2
+    assert "is, or lies in, the input" in error
+    assert table.read_bytes() == before
+
+
 def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
     window = Window(31, 64_100, 560_100, 40, 40)
     rng = np.random.default_rng(0)

@@ -74,7 +74,13 @@ def test_the_same_cube_gives_the_same_picture(tmp_path: Path) -> None:
     one = draw_cube(cube, tmp_path / "a.png").read_bytes()
     assert one.startswith(PNG)
     assert draw_cube(cube.load(), tmp_path / "b.png").read_bytes() == one
-    with pytest.raises(InputError, match="cannot write the picture"):
+    draw_cube(cube, tmp_path / "a.png")
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"mine.png exists and is no earlier picture"):
+        draw_cube(cube, tmp_path / "mine.png")
+    assert (tmp_path / "mine.png").read_bytes() == b"mine"
+    assert draw_cube(cube, tmp_path / "mine.png", overwrite=True).read_bytes() == one
+    with pytest.raises(InputError, match="is no folder"):
         draw_cube(cube, tmp_path / "a.png" / "c.png")
 
 

@@ -79,14 +79,18 @@ def test_maps_of_any_shape(tmp_path: Path, shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda path: draw_panels(path, []), "no panel to draw"),
-        (lambda path: draw_panels(path, [("x", FLOATS)]), "panel 'x' is float64"),
+        (lambda path: draw_panels(path.with_name("new"), []), "no panel to draw"),
+        (lambda path: draw_panels(path.with_name("new"), [("x", FLOATS)]), "panel 'x' is float64"),
         (
-            lambda path: draw_panels(path, [("x", np.full((3, 3), 9, np.uint8))], LEGEND),
+            lambda path: draw_panels(path.with_name("new"), [("x", np.full((3, 3), 9, np.uint8))], LEGEND),
             "class index 9 with a legend of 3",
         ),
         (lambda path: false_colour(np.zeros((3, 3), np.float32)), r"expected \(H, W, D\)"),
-        (lambda path: draw_panels(path / "x" / "p.png", [("x", np.zeros((3, 3), np.uint8))], LEGEND), "cannot write"),
+        (
+            lambda path: draw_panels(path / "x" / "p.png", [("x", np.zeros((3, 3), np.uint8))], LEGEND),
+            "cannot be written",
+        ),
+        (lambda path: draw_panels(path, [("x", np.zeros((3, 3), np.uint8))], LEGEND), "is no earlier picture"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, call: Any, message: str) -> None:

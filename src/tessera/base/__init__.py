@@ -8,7 +8,7 @@ from .files import file_lock, new_folder, sha256_hex, staging, sync_folder, writ
 from .letters import draw_plainly, font_note, fonts_for
 from .machine import MachineError, machine_failure, raise_if_machine
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
-from .outputs import check_folder, check_output, is_input
+from .outputs import check_folder, check_output, check_picture, is_input
 from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_parquet_bounded
 from .paths import file_size, open_regular, read_regular, within
 from .progress import Progress, silent
@@ -26,6 +26,7 @@ __all__ = [
     "TesseraError",
     "check_folder",
     "check_output",
+    "check_picture",
     "decode_text",
     "draw_plainly",
     "file_lock",

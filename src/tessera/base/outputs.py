@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError
+from .marks import is_png
 from .paths import kind_of
 from .quoting import shown
 
@@ -70,6 +71,25 @@ def check_output(
             "(overwrite=True in Python) to replace it"
         )
     return target
+
+
+def check_picture(path: str | Path, kind: str, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
+    """Look at the path of a PNG that is about to be drawn; one of the same kind is replaced.
+
+    Parameters
+    ----------
+    path : ending in .png
+    kind : as `png_mark` marks it
+    inputs, overwrite : as `check_output` takes them
+
+    Raises
+    ------
+    InputError
+        Another suffix, or what `check_output` refuses.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise InputError(f"picture {shown(str(path))}; expected a path that ends in .png")
+    return check_output(path, "picture", inputs=inputs, ours=is_png(kind), overwrite=overwrite)
 
 
 def check_folder(path: str | Path, what: str, *, inputs: Iterable[object] = ()) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, write_atomic
+from tessera.base import InputError, png_mark, require, write_atomic
 
 from ._outline import outlines
 
@@ -66,7 +66,7 @@ def new_figure(width: float, height: float) -> Any:
 def save(figure: Any, path: Path) -> Path:
     """Write a PNG, whole or not at all; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata=png_mark("coverage"))
     try:
         write_atomic(path, buffer.getvalue())
     except OSError as error:

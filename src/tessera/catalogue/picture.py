@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, require, silent
+from tessera.base import InputError, check_picture, require, silent
 from tessera.geo import Window, parse_area
 
 from ._draw import save
@@ -15,6 +14,8 @@ from ._world import draw_world
 from .counting import CellRow, has_records, known_cells, years_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tessera.base import Progress
     from tessera.store import Store
 
@@ -25,7 +26,13 @@ _NEAR = 15.0
 
 
 def draw_coverage(
-    store: Store, out: str | Path, area: object = None, year: int | None = None, *, progress: Progress = silent
+    store: Store,
+    out: str | Path,
+    area: object = None,
+    year: int | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> Path:
     """Draw where a store has data to a PNG, whole or not at all.
 
@@ -37,17 +44,16 @@ def draw_coverage(
     ----------
     area : whatever `tessera.geo.parse_area` reads, or a lattice Window; None for everything
     year : None for all years
+    overwrite : whether a file in its place that is no earlier picture of coverage is replaced too
     progress : called with maps drawn and their total
 
     Raises
     ------
     InputError
-        No such year, nothing to draw, or a path that cannot be written; what `coverage` raises.
+        No such year, nothing to draw, or a path that cannot be written or holds something else; what `coverage` raises.
     """
     require("matplotlib", extra="heads", purpose="a picture of coverage")
-    path = Path(out)
-    if path.suffix.lower() != ".png":
-        raise InputError(f"{path} for a picture; expected a name that ends with .png")
+    path = check_picture(out, "coverage", overwrite=overwrite)
     years = years_of(store, year)
     if not years:
         raise InputError(f"{store.objects.root} holds no year yet; there is nothing to draw")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._show import print_json, print_table, step
+from ._show import OverwriteOption, print_json, print_table, step
 from .cube_build import build, scenes
 
 app = typer.Typer(help="Cubes: a year of observations of every pixel of an area.", no_args_is_help=True)
@@ -115,19 +115,20 @@ def info(
     picture: Annotated[
         Path | None, typer.Option(help="Draw its calendar and a map of clear observations to this PNG.")
     ] = None,
+    overwrite: OverwriteOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a cube holds: dates, period, clear observations, orbits, lost scenes, source.
 
     Example: tessera cube info cube.zarr --picture cube.png
     """
-    from tessera.base import InputError
+    from tessera.base import check_picture
     from tessera.cubes import draw_cube, open_cube
 
     from ._cube_info import about_cube, rows_of
 
-    if picture is not None and picture.suffix.lower() != ".png":
-        raise InputError(f"picture {str(picture)!r}; expected a path that ends in .png")
+    if picture is not None:
+        check_picture(picture, "cube", inputs=(path,), overwrite=overwrite)
     cube = open_cube(path)
     about = about_cube(cube)
     if as_json:
@@ -135,7 +136,7 @@ def info(
     else:
         print_table(rows_of(about))
     if picture is not None:
-        draw_cube(cube, picture, title=path.resolve().name)
+        draw_cube(cube, picture, title=path.resolve().name, overwrite=overwrite)
         if not as_json:
             print(f"{picture}: a calendar of observations and a map of clear counts")
 

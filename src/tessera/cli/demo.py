@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from tessera.base import InputError, read_json, require, write_atomic
+from tessera.base import InputError, check_folder, read_json, require, write_atomic
 
 from ._show import step
 
@@ -76,9 +76,9 @@ def demo(
     colours = {name: f"#{r:02x}{g:02x}{b:02x}" for name, (r, g, b) in zip(CLASSES, COLOURS, strict=True)}
     with step(f"4/6 Fitting a linear head on {_LABELS} labelled points"):
         head = fit(store, folder / "labels.geojson", "class", year=_YEAR, colours=colours)
-        head.save(folder / "head.json")
+        head.save(folder / "head.json", overwrite=True)
     with step("5/6 Mapping") as progress:
-        head.map(store, window, _YEAR, out=folder / "map.tif", png=False, progress=progress)
+        head.map(store, window, _YEAR, out=folder / "map.tif", png=False, overwrite=True, progress=progress)
     with step("6/6 Comparing with the truth"):
         report = _compare(folder, store, head, window, truth, CLASSES, colours, labelled=(rows, cols))
         write_atomic(folder / "report.json", json.dumps(report, indent=2).encode())
@@ -92,6 +92,7 @@ def demo(
 
 def _claim(folder: Path, about: dict[str, Any]) -> None:
     """Mark a folder as this demo's, or recognise it."""
+    check_folder(folder, "folder")
     mark = folder / _MARK
     if mark.exists():
         found = read_json(mark, what="demo mark")
@@ -167,7 +168,7 @@ def _compare(
         (f"map from {len(labelled[0])} labels", mapped),
         ("simulated truth", truth),
     ]
-    draw_panels(folder / "map.png", panels, legend)
+    draw_panels(folder / "map.png", panels, legend, overwrite=True)
     return {
         "what": "land cover of a simulated landscape: agreement with the simulator's truth, unlabelled pixels only",
         "model": store.model.to_json(),

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from tessera.base import InputError
+from tessera.base import InputError, check_folder, check_picture
 
-from ._show import print_table, step
+from ._show import OverwriteOption, print_table, step
 
 
 def evaluate(
@@ -42,6 +42,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json, curves.png and finished scores.")
     ] = None,
+    overwrite: OverwriteOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all records as JSON.")] = False,
 ) -> None:
     """Show how well features tell labels apart, by how many labels a head learns from.
@@ -54,6 +55,7 @@ def evaluate(
     from tessera.evaluate import (
         CLASS_METRICS,
         NUMBER_METRICS,
+        check_evaluation,
         parse_amounts,
         parse_heads,
         read_pixel_years,
@@ -62,6 +64,12 @@ def evaluate(
     from tessera.evaluate import evaluate as run
 
     parse_heads(heads)
+    if out is not None:
+        given = (data, places, *(encoder or ()))
+        for folder in (out, out / "scores"):
+            check_folder(folder, "folder", inputs=given)
+        check_evaluation(out / "evaluation.json", inputs=given, overwrite=overwrite)
+        check_picture(out / "curves.png", "curves", inputs=given, overwrite=overwrite)
     makers: Any
     if places is None:
         if data.startswith(("http://", "https://", "s3://", "gs://")) or Path(data).is_dir():
@@ -115,8 +123,8 @@ def evaluate(
         )
     rows = result.report(metric)
     if out is not None:
-        result.to_json(out / "evaluation.json")
-        result.draw(out / "curves.png", metric)
+        result.to_json(out / "evaluation.json", overwrite=overwrite)
+        result.draw(out / "curves.png", metric, overwrite=overwrite)
     if as_json:
         print(result.to_json(), end="")
         return

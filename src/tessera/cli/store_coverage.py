@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._show import one_of, print_json, print_table, step
+from ._show import OverwriteOption, one_of, print_json, print_table, step
 
 if TYPE_CHECKING:
     from tessera.catalogue import Coverage
@@ -20,16 +20,20 @@ def coverage(
     aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
     year: Annotated[int | None, typer.Option(help="Year; all where left out.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture to draw, .png.")] = None,
+    overwrite: OverwriteOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count the pixels with data in an area, or in the whole store, year by year; draw them with -o.
 
     Example: tessera store coverage store.zarr --bbox 5.0,50.6,5.2,50.7 -o coverage.png
     """
+    from tessera.base import check_picture
     from tessera.catalogue import coverage as count
     from tessera.catalogue import draw_coverage
     from tessera.store import open_store
 
+    if out is not None:
+        check_picture(out, "coverage", inputs=(store, aoi), overwrite=overwrite)
     area = None if bbox is None and aoi is None else one_of(bbox=bbox, aoi=aoi)[1]
     opened = open_store(store)
     with step("Counting") as progress:
@@ -40,7 +44,7 @@ def coverage(
         _print(found)
     if out is not None:
         with step("Drawing") as progress:
-            draw_coverage(opened, out, area, year, progress=progress)
+            draw_coverage(opened, out, area, year, overwrite=overwrite, progress=progress)
         print(f"{out}: drawn", file=sys.stderr if as_json else sys.stdout)
 
 

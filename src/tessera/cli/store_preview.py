@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._show import print_json, step
+from ._show import OverwriteOption, print_json, step
 
 
 def preview(
@@ -23,6 +23,7 @@ def preview(
         bool, typer.Option("--full", help="Colours of the 10 m pixels as well, from now on; reads all of the store.")
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A picture of the store's extent, .png.")] = None,
+    overwrite: OverwriteOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make or update mean embeddings at 160 m and 1.28 km, false colours and a global pyramid in a store.
@@ -33,15 +34,15 @@ def preview(
     """
     from dataclasses import asdict
 
-    from tessera.base import InputError, TesseraError
+    from tessera.base import TesseraError, check_picture
     from tessera.preview import draw_preview, update_preview
     from tessera.store import open_store
 
-    if out is not None and out.suffix.lower() != ".png":
-        raise InputError(f"picture {out}; expected a name that ends in .png")
+    if out is not None:
+        check_picture(out, "preview", inputs=(store,), overwrite=overwrite)
     years = tuple(year) if year else None
     report = update_preview(open_store(store), years, refit=refit, colours=colours, full=full, step=step)
-    drawn = None if out is None else draw_preview(open_store(store), out)
+    drawn = None if out is None else draw_preview(open_store(store), out, overwrite=overwrite)
     if as_json:
         print_json({**asdict(report), "picture": None if drawn is None else str(drawn[0])})
     else:

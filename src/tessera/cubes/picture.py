@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, write_atomic
+from tessera.base import InputError, check_picture, png_mark, require, write_atomic
 
 from ._counts import clear_counts
 from ._dates import dates_of, period_of
@@ -42,7 +42,7 @@ _ANY_YEAR, _ANY_LEAP_YEAR = 2001, 2004
 """For the days of a cube that does not say its year."""
 
 
-def draw_cube(cube: PixelCube, path: str | Path, *, title: str = "") -> Path:
+def draw_cube(cube: PixelCube, path: str | Path, *, title: str = "", overwrite: bool = False) -> Path:
     """Draw a cube's observations to a PNG, whole or not at all.
 
     The calendar has a row a month and a column a day: the upper part of a day is Sentinel-2, coloured by the share of
@@ -52,14 +52,16 @@ def draw_cube(cube: PixelCube, path: str | Path, *, title: str = "") -> Path:
     Parameters
     ----------
     cube : in memory or on disk; its masks are read
-    path : where to
+    path : where to, .png; an earlier picture of a cube is replaced
     title : a name, above and before the period; the cube's CRS where ""
+    overwrite : whether any other file is replaced too
 
     Raises
     ------
     InputError
-        matplotlib is not installed, or the path cannot be written.
+        matplotlib is not installed, or the path cannot be written or holds something else.
     """
+    check_picture(path, "cube", overwrite=overwrite)
     counts, fractions = clear_counts(cube)
     days, year_known = _days(cube)
     listed = [day for dates in days.values() for day in dates]
@@ -317,9 +319,7 @@ def _save(figure: Any, path: str | Path) -> Path:
     with warnings.catch_warnings():
         # a script that the font lacks is drawn as boxes
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        figure.savefig(
-            buffer, format="png", dpi=_DPI, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.15
-        )
+        figure.savefig(buffer, format="png", dpi=_DPI, metadata=png_mark("cube"), bbox_inches="tight", pad_inches=0.15)
     try:
         write_atomic(path, buffer.getvalue())
     except OSError as error:

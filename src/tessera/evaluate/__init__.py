@@ -16,7 +16,7 @@ from .learners import HEADS, parse_heads
 from .pixel_years import read_pixel_years, scaled_db
 from .places import read_places
 from .plan import Fold, Plan, make_plan
-from .result import Evaluation, Outcome
+from .result import Evaluation, Outcome, check_evaluation
 from .run import evaluate
 from .scoring import CLASS_METRICS, NUMBER_METRICS
 from .vectors import encode_series, vectors_of
@@ -32,6 +32,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Series",
+    "check_evaluation",
     "encode_series",
     "evaluate",
     "make_plan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import draw_plainly, require, write_atomic
+from tessera.base import draw_plainly, png_mark, require, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,5 +62,5 @@ def draw_curves(result: Evaluation, path: Path, metric: str) -> None:
     )
     draw_plainly(title)
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", metadata=png_mark("curves"))
     write_atomic(path, file.getvalue())

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, write_atomic
+from tessera.base import InputError, check_output, check_picture, read_json, write_atomic
 
 from .scoring import LOWER_IS_BETTER, bootstrap, interval
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
 PRIMARY = {"classification": "macro_f1", "regression": "rmse"}
@@ -174,14 +177,22 @@ class Evaluation:
             "holds": bool(low > 0 or high < 0),
         }
 
-    def to_json(self, path: str | Path | None = None) -> str:
+    def to_json(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
         """All records, the differences of the first feature set and of the first head to the others, and what they are
         about, as JSON.
 
         Parameters
         ----------
-        path : where to write it too
+        path : where to write it too; an earlier evaluation is replaced
+        overwrite : whether any other file is replaced too
+
+        Raises
+        ------
+        InputError
+            The path cannot be written, or holds something else.
         """
+        if path is not None:
+            check_evaluation(path, overwrite=overwrite)
         first, *others = self.features
         content = {
             **self.about,
@@ -198,7 +209,8 @@ class Evaluation:
         }
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         if path is not None:
-            write_atomic(Path(path), text.encode())
+            with _writing(path):
+                write_atomic(Path(path), text.encode())
         return text
 
     def report(self, metric: str | None = None) -> list[tuple[str, ...]]:
@@ -245,17 +257,43 @@ class Evaluation:
             "in 20 would seem to",
         ]
 
-    def draw(self, path: str | Path, metric: str | None = None) -> None:
-        """Write the curves as a PNG: a panel a head, a line a feature set with its 95 % interval over the labels."""
+    def draw(self, path: str | Path, metric: str | None = None, *, overwrite: bool = False) -> None:
+        """Write the curves as a PNG: a panel a head, a line a feature set with its 95 % interval over the labels.
+
+        Raises
+        ------
+        InputError
+            The path does not end in .png, cannot be written, or holds something else than earlier curves; `overwrite`
+            replaces it.
+        """
         from .curves import draw_curves
 
-        draw_curves(self, Path(path), self._metric(metric))
+        check_picture(path, "curves", overwrite=overwrite)
+        with _writing(path):
+            draw_curves(self, Path(path), self._metric(metric))
 
     def _metric(self, name: str | None) -> str:
         chosen = self.primary if name is None else name
         if chosen not in self.metrics:
             raise InputError(f"metric {chosen!r}; expected one of {', '.join(self.metrics)}")
         return chosen
+
+
+def check_evaluation(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
+    """Look at the file that an evaluation is about to be written to, as `tessera.base.check_output` does."""
+
+    def ours(path: Path) -> bool:
+        return read_json(path, what="evaluation").keys() >= {"records", "differences", "labels", "split"}
+
+    return check_output(path, "evaluation", inputs=inputs, ours=ours, overwrite=overwrite)
+
+
+@contextmanager
+def _writing(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def _cell(row: dict[str, Any]) -> str:

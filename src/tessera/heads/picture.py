@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, draw_plainly, font_note, png_mark, require, write_atomic
+from tessera.base import InputError, check_output, draw_plainly, font_note, is_png, png_mark, require, write_atomic
 
 from .colours import parse_colour, to_rgb
 
@@ -86,6 +86,7 @@ def draw_map(
     bounds: tuple[float, float, float, float],
     crs: str,
     heading: str = "",
+    overwrite: bool = False,
 ) -> Path:
     """Draw a class map with coordinates, a scale bar and a legend to a PNG, whole or not at all.
 
@@ -100,12 +101,14 @@ def draw_map(
     bounds : (left, bottom, right, top), metres of the CRS
     crs : its name, for the axes
     heading : one line above the legend
+    overwrite : whether a file in its place that is no earlier map is replaced too
 
     Raises
     ------
     InputError
         An index without a legend, or a path that cannot be written.
     """
+    check_output(path, "picture", ours=is_png("map"), overwrite=overwrite)
     height, width = bounds[3] - bounds[1], bounds[2] - bounds[0]
     scale = _LONG_SIDE / max(height, width)
     # a sliver of land still needs room for ticks
@@ -140,7 +143,13 @@ def draw_map(
     return _save(figure, path, "map")
 
 
-def draw_panels(path: str | Path, panels: Sequence[tuple[str, NDArray[np.uint8]]], legend: Legend = ()) -> Path:
+def draw_panels(
+    path: str | Path,
+    panels: Sequence[tuple[str, NDArray[np.uint8]]],
+    legend: Legend = (),
+    *,
+    overwrite: bool = False,
+) -> Path:
     """Draw images side by side, at most four a row, with one legend below, to a PNG, whole or not at all.
 
     Parameters
@@ -148,12 +157,14 @@ def draw_panels(path: str | Path, panels: Sequence[tuple[str, NDArray[np.uint8]]
     path : where to
     panels : a title and an image each: (H, W, 3) uint8 colours, or (H, W) uint8 indices into `legend`, 255 = no data
     legend : a text and "#rrggbb" for each class of the class maps
+    overwrite : whether a file in its place that is no earlier picture of panels is replaced too
 
     Raises
     ------
     InputError
         No panel, an image of another form, an index without a legend, or a path that cannot be written.
     """
+    check_output(path, "picture", ours=is_png("panels"), overwrite=overwrite)
     if not panels:
         raise InputError("no panel to draw; expected at least one")
     images = []

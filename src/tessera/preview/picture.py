@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, write_atomic
+from tessera.base import InputError, check_picture, png_mark, require, write_atomic
 from tessera.net import CorruptError, NetError
 
 from .colours import update_colours
@@ -18,6 +17,8 @@ from .globe import LAST, SIDE, Scale, halve
 from .pyramid import read_chunk, read_pyramid
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from tessera.store import Store
@@ -35,7 +36,9 @@ _INCHES = 7.0
 """Longer side of the frame."""
 
 
-def draw_preview(store: Store, path: str | Path) -> tuple[Path, float, tuple[float, float, float, float]]:
+def draw_preview(
+    store: Store, path: str | Path, *, overwrite: bool = False
+) -> tuple[Path, float, tuple[float, float, float, float]]:
     """Draw a store's extent, cut to where there is data, with the finest pixels that fit into 1,600.
 
     A small store is drawn from its own pixels of 10 m (1e-4 degree), or means of 2 x 2 of them, a larger one from the
@@ -44,7 +47,8 @@ def draw_preview(store: Store, path: str | Path) -> tuple[Path, float, tuple[flo
     Parameters
     ----------
     store : local, with a pyramid (`update_preview`)
-    path : .png
+    path : .png; an earlier preview is replaced
+    overwrite : whether any other file is replaced too
 
     Returns
     -------
@@ -53,11 +57,9 @@ def draw_preview(store: Store, path: str | Path) -> tuple[Path, float, tuple[flo
     Raises
     ------
     InputError
-        No pyramid, no data in it, another suffix, or matplotlib is not installed.
+        No pyramid, no data in it, another suffix, a path that holds something else, or matplotlib is not installed.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise InputError(f"picture {path}; expected a name that ends in .png")
+    path = check_picture(path, "preview", overwrite=overwrite)
     root = store.objects.folder
     if root is None:
         raise InputError(f"{store.objects.root} is read by URL; a picture is drawn where the store is a local folder")
@@ -201,7 +203,7 @@ def _draw(path: Path, picture: NDArray[np.uint8], bounds: tuple[float, float, fl
     axes.tick_params(labelsize=8, top=True, right=True)
     axes.set_title(title, fontsize=10).set_parse_math(False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.1, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.1, metadata=png_mark("preview"))
     try:
         write_atomic(path, buffer.getvalue())
     except OSError as error:
