@@ -127,7 +127,7 @@ def test_points_of_many_zones_come_back_in_their_places() -> None:
     ("points", "reason"),
     [
         ([(5.0, 84.5)], "latitude 84.5"),
-        ([(0.0, 0.0), (181.0, 0.0)], "point 1"),
+        ([(0.0, 0.0), (361.0, 0.0)], "point 1"),
         ([(0.0, np.nan)], "nan"),
         ([(1.0, 2.0, 3.0)], r"\(1, 3\)"),
         ("nothing.csv", "not found"),

@@ -101,7 +101,8 @@ def test_polygon_pixels_are_inside_and_few(corners: list[tuple[int, int]], place
     assert 1 <= len(mine) <= PIXELS_PER_POLYGON
     assert len(pixels_of(mine)) == len(mine)
     x, y = from_lonlat(mine[:, 0], mine[:, 1], zone)
-    assert shapely.dwithin(hull, shapely.points(x, y), 1e-3).all()
+    # an edge that is straight in degrees bends by up to 2 cm on 900 m
+    assert shapely.dwithin(hull, shapely.points(x, y), 0.05).all()
     again = read_labels(polygons_geojson([polygon, other], ["a", "b"]), "crop")
     np.testing.assert_array_equal(again.lonlat, labels.lonlat)
 

@@ -116,8 +116,8 @@ def _refuse(kind: str, given: dict[str, Any]) -> None:
 def _points(
     opened: Any, value: str, years: Any, out: Path, dims: int | None, search: int, verify: bool, overwrite: bool
 ) -> Any:
-    from tessera.exchange import estimate_points, export_points
-    from tessera.geo import read_vector
+    from tessera.exchange import estimate_points, export_points, point_notes
+    from tessera.geo import lonlat_of, read_vector, swap_hint
 
     table = read_vector(value)
     count = len(table)
@@ -128,8 +128,17 @@ def _points(
     def run() -> tuple[dict[str, Any], str]:
         with step("Reading points") as progress:
             found = export_points(opened, table, years, out, **options, overwrite=overwrite, progress=progress)
-        hint = "" if found or not count else f"; are longitude and latitude swapped? {_WHERE}"
-        return {"points": count, "rows": rows, "valid": found}, f"{out}: {count} points, {found} with data{hint}"
+        hint = ""
+        if count and not found:
+
+            def with_data(lonlat: Any) -> int:
+                return int(opened.sample(lonlat, years, dims, search=search).valid.sum())
+
+            hint = f"; {swap_hint(lonlat_of(table), with_data) or _WHERE}"
+        notes = point_notes(table)
+        told = {"points": count, "rows": rows, "valid": found, "notes": notes}
+        line = f"{out}: {count} points, {found} with data{hint}"
+        return told, "\n".join([line, *(f"note: {note}" for note in notes)])
 
     return run, estimate
 
@@ -148,9 +157,11 @@ def _zonal(opened: Any, value: str, years: Any, out: Path, dims: int | None, all
             )
         counts = found.counts.reshape(len(found), -1)
         filled = int((counts > 0).any(axis=1).sum())
-        told = {"polygons": len(found), "with_data": filled, "valid": int(counts.sum())}
+        notes = list(table.notes)
+        told = {"polygons": len(found), "with_data": filled, "valid": int(counts.sum()), "notes": notes}
         hint = "" if filled else f"; {_WHERE}"
-        return told, f"{out}: {len(found)} polygons, {filled} with data, {told['valid']:,} pixels{hint}"
+        line = f"{out}: {len(found)} polygons, {filled} with data, {told['valid']:,} pixels{hint}"
+        return told, "\n".join([line, *(f"note: {note}" for note in notes)])
 
     return run, estimate
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tessera.base import InputError
 from tessera.cubes import check_array, digest_of
+from tessera.heads import class_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,7 +107,7 @@ def parse_labels(values: Any, kind: str | None, what: str) -> tuple[NDArray[Any]
         if not (np.isfinite(array) & (array == np.rint(array))).all():
             raise InputError(f"{what} holds numbers with a fraction; expected classes, or kind regression")
         array = array.astype(np.int64)
-    out = np.array([str(value) for value in array.tolist()], dtype=object)
+    out = np.array([class_text(str(value)) for value in array.tolist()], dtype=object)
     distinct = len(set(out.tolist()))
     if distinct > MAX_CLASSES or (len(out) > 2 and distinct == len(out)):
         raise InputError(f"{what} has {distinct} distinct values in {len(out)} labels; expected classes")

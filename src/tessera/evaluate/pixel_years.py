@@ -9,9 +9,11 @@ import numpy as np
 
 from tessera.base import InputError
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelSeries, offsets_of
+from tessera.geo import wrapped
+from tessera.heads import alike_notes
 
 from ._table import read_table
-from .labelled import Labelled, parse_labels
+from .labelled import CLASSES, Labelled, parse_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,6 +78,7 @@ def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labelled:
         series=series,
         source=file.name,
         column="label",
+        notes=tuple(alike_notes(set(label.tolist()))) if kind == CLASSES else (),
     )
 
 
@@ -228,7 +231,7 @@ def _lonlat(table: Any, sample: NDArray[np.int64], first: NDArray[np.int64], wha
     inside = (np.abs(lonlat[:, 0]) <= 360) & (np.abs(lonlat[:, 1]) <= 90)
     if not inside.all():
         raise InputError(f"{what}: {int((~inside).sum())} places outside -360 to 360, -90 to 90; expected degrees")
-    return lonlat
+    return wrapped(lonlat)
 
 
 def _test(table: Any, sample: NDArray[np.int64], first: NDArray[np.int64], what: str) -> NDArray[np.bool_] | None:

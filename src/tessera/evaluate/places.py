@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
-from tessera.geo import read_vector
+from tessera.base import InputError, shown
+from tessera.geo import numbers_of, read_vector, wrapped
 from tessera.heads import read_labels
 
 from .labelled import CLASSES, KINDS, NUMBERS, Labelled, parse_labels
@@ -41,10 +41,13 @@ def read_places(source: object, column: str, *, kind: str | None = None) -> Labe
     if not len(table):
         raise InputError(f"{table.source} holds no features; expected labelled points or polygons")
     raw = table.column(column)
-    numbers = _numbers(raw)
+    # text of a format with types is a class, unless told
+    found = None if table.typed and kind is None and _is_text(raw) else numbers_of(raw)
+    numbers, commas = found or (None, False)
     fractions = numbers is not None and bool((numbers[np.isfinite(numbers)] % 1 != 0).any())
     if kind != NUMBERS and not (kind is None and fractions):
-        labels = read_labels(source, column)
+        labels = read_labels(table, column)
+        lost = (f"{labels.missing} features without a value or place are left out",) if labels.missing else ()
         return Labelled(
             labels.values,
             CLASSES,
@@ -52,10 +55,10 @@ def read_places(source: object, column: str, *, kind: str | None = None) -> Labe
             labels.lonlat,
             source=labels.source,
             column=column,
-            notes=(f"{labels.missing} features without a value or place are left out",) if labels.missing else (),
+            notes=(*lost, *labels.notes),
         )
     if numbers is None:
-        raise InputError(f"{table.source}: column {column!r} holds text; expected numbers for a regression")
+        raise InputError(f"{table.source}: column {shown(column)} holds text; expected numbers for a regression")
     place = np.full((len(numbers), 2), np.nan)
     polygon = np.zeros(len(numbers), dtype=np.bool_)
     for index, geometry in enumerate(table.geometries):
@@ -69,24 +72,18 @@ def read_places(source: object, column: str, *, kind: str | None = None) -> Labe
             place[index] = inner.x, inner.y
     good = np.isfinite(numbers) & np.isfinite(place).all(axis=1)
     if not good.any():
-        raise InputError(f"{table.source}: column {column!r} holds no number with a place")
-    label, _ = parse_labels(numbers[good], NUMBERS, f"{table.source}, column {column!r}")
-    lost = int((~good).sum())
-    notes = [f"{lost} features without a value or place are left out"] if lost else []
+        raise InputError(f"{table.source}: column {shown(column)} holds no number with a place")
+    label, _ = parse_labels(numbers[good], NUMBERS, f"{table.source}, column {shown(column)}")
+    left_out = int((~good).sum())
+    notes = [f"{left_out} features without a value or place are left out"] if left_out else []
+    notes += table.notes
+    if commas:
+        notes.append(f"column {shown(column)}: decimal commas are read as points")
     polygons = int((polygon & good).sum())
     if polygons:
         notes.append(f"{polygons} polygons with a number stand for one place inside each")
-    return Labelled(label, NUMBERS, None, place[good], source=table.source, column=column, notes=tuple(notes))
+    return Labelled(label, NUMBERS, None, wrapped(place[good]), source=table.source, column=column, notes=tuple(notes))
 
 
-def _numbers(values: NDArray[Any]) -> NDArray[np.float64] | None:
-    """Numbers with NaN for what is missing, or None where there is text."""
-    if values.dtype.kind in "fiu":
-        return values.astype(np.float64)
-    held = [
-        value for value in values.tolist() if value is not None and type(value).__name__ not in ("NAType", "NaTType")
-    ]
-    if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in held):
-        return None
-    blank = [not (isinstance(value, (int, float)) and not isinstance(value, bool)) for value in values.tolist()]
-    return np.array([np.nan if b else float(v) for v, b in zip(values.tolist(), blank, strict=True)])
+def _is_text(values: NDArray[Any]) -> bool:
+    return any(isinstance(value, str) for value in values.tolist())

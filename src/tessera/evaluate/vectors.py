@@ -8,6 +8,7 @@ import numpy as np
 
 from tessera.base import InputError, silent
 from tessera.cubes import cube_of
+from tessera.heads import sample_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,10 @@ def _made(maker: Any, labelled: Labelled, year: int | None, progress: Progress) 
         held = tuple(maker.years)
         if year is None and len(held) != 1:
             raise InputError(f"no year given and the store holds {', '.join(map(str, held)) or 'none'}")
-        return maker.sample_points(labelled.lonlat, held[0] if year is None else year)
+        chosen = held[0] if year is None else year
+        return sample_labels(
+            lambda places: maker.sample_points(places, chosen), labelled.lonlat, chosen, labelled.source
+        )
     function: Callable[[Labelled], Any] | None = maker if callable(maker) else None
     if function is not None:
         return function(labelled)

@@ -1,6 +1,6 @@
 """What a store holds in the files of others, out and in."""
 
-from .points import estimate_points, export_points
+from .points import estimate_points, export_points, point_notes
 from .regions import estimate_region, export_region
 from .sizes import Estimate
 from .targets import check_region, check_table, targets_of
@@ -33,6 +33,7 @@ __all__ = [
     "find_tiles",
     "import_tiles",
     "import_year_store",
+    "point_notes",
     "targets_of",
     "tile_window",
 ]

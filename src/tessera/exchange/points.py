@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, silent, staging
-from tessera.geo import VectorTable, zones_of
+from tessera.base import TesseraError, silent, staging
+from tessera.geo import VectorTable, read_vector, zones_of
 from tessera.store import PointStatus, parse_anywhere
 
 from .sizes import Estimate
 from .spool import spooled_bytes, spooling
 from .state import cells_at, state_of
-from .tables import VALUE_TEXT, as_table, is_several, refuse_taken, vector_names, write_table, years_of
+from .tables import VALUE_TEXT, is_several, own_columns, refuse_taken, vector_names, write_table, years_of
 from .targets import TABLE_SUFFIXES, check_table, parse_target
 
 if TYPE_CHECKING:
@@ -74,17 +74,23 @@ def _plan_points(
     store: Store, points: object, year: object, out: str | Path, dims: int | None, search: int, verify: bool
 ) -> _Points:
     target = parse_target(out, TABLE_SUFFIXES)
-    table = points if isinstance(points, (list, tuple, np.ndarray)) else as_table(points)
-    lonlat, inside = parse_anywhere(_positions(table))
+    table = points if isinstance(points, (list, tuple, np.ndarray)) else read_vector(points)
+    lonlat, inside = parse_anywhere(table)
     years = years_of(year)
     # what is wrong is said before anything is made
     store.sample([], years, dims, search=search)
     kept = store.dims if dims is None else dims
     columns = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
     if isinstance(table, VectorTable):
-        columns |= {name: column for name, column in table.columns.items() if name not in columns}
+        columns |= own_columns(table, lonlat)[0]
     refuse_taken(columns, [*vector_names(kept), "status", "geometry", *["year"] * is_several(year)], "points")
     return _Points(target, lonlat, inside, years, kept, verify, columns)
+
+
+def point_notes(points: object) -> list[str]:
+    """What `export_points` reads or writes in another way than one may think, a line each."""
+    table = read_vector(points)
+    return [*table.notes, *own_columns(table, parse_anywhere(table)[0])[1]]
 
 
 def estimate_points(
@@ -179,21 +185,6 @@ def export_points(
             (folder / target.name).replace(target)
         spool.finished = True
     return int((status == PointStatus.VALID).sum())
-
-
-def _positions(given: object) -> object:
-    """Points as `parse_anywhere` takes them."""
-    if not isinstance(given, VectorTable):
-        return given
-    import shapely
-
-    kinds = shapely.get_type_id(given.geometries)
-    wrong = np.flatnonzero((kinds != shapely.GeometryType.POINT) | shapely.is_empty(given.geometries))
-    if len(wrong):
-        shape = given.geometries[wrong[0]]
-        what = "has no geometry" if shape is None or shape.is_empty else f"is a {shape.geom_type}"
-        raise InputError(f"{given.source}, feature {wrong[0]} {what}; expected points only")
-    return shapely.get_coordinates(given.geometries)
 
 
 def _by_cell(lonlat: NDArray[np.float64], side: int) -> NDArray[np.int64]:

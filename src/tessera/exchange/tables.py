@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
-from tessera.geo import VectorTable, read_vector
+from tessera.geo import numbers_of
 from tessera.store import parse_year
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from tessera.geo import VectorTable
 
 BATCH = 16_384
 """Rows of a table that are held at a time."""
@@ -33,14 +35,30 @@ def is_several(year: object) -> bool:
     return isinstance(year, (list, tuple, range, np.ndarray))
 
 
-def as_table(source: object) -> VectorTable:
-    """A vector file's features, read once."""
-    return source if isinstance(source, VectorTable) else read_vector(source)
-
-
 def vector_names(dims: int) -> list[str]:
     """Columns of vectors: e0, e1, ..."""
     return [f"e{band}" for band in range(dims)]
+
+
+def own_columns(table: VectorTable, lonlat: NDArray[np.float64]) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The columns of points beside lon and lat, and what was renamed because it says something else than the points.
+
+    A column lon or lat that the points were made of, or that holds the same numbers, is not written twice; another one
+    is kept as own_lon or own_lat.
+    """
+    kept, notes = {}, []
+    for name, column in table.columns.items():
+        if name not in ("lon", "lat"):
+            kept[name] = column
+            continue
+        numbers = numbers_of(column)
+        place = lonlat[:, ("lon", "lat").index(name)]
+        if name not in table.positions and (numbers is None or not np.array_equal(numbers[0], place)):
+            kept[f"own_{name}"] = column
+            notes.append(f"column {name} says something else than the points and is kept as own_{name}")
+            if f"own_{name}" in table.columns:
+                raise InputError(f"{table.source} has columns {name} and own_{name}; expected another name for one")
+    return kept, notes
 
 
 def refuse_taken(columns: dict[str, Any], names: list[str], what: str) -> None:
@@ -64,7 +82,7 @@ def write_table(
     from pyarrow import csv, parquet
 
     is_csv = path.suffix.lower() == ".csv"
-    columns = {name: _arrow(column.tolist()) for name, column in leading.items()}
+    columns = {name: _arrow(column) for name, column in leading.items()}
     each = values.shape[1]
     writer: Any = None
     for start in [*range(0, len(values), BATCH)] or [0]:
@@ -103,10 +121,13 @@ def _geo(geometry: tuple[NDArray[np.object_], dict[str, Any]]) -> dict[str, Any]
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
 
 
-def _arrow(values: list[Any]) -> Any:
+def _arrow(column: NDArray[Any]) -> Any:
     """A column of one type; what Arrow cannot hold or CSV cannot write becomes text."""
     import pyarrow as pa
 
+    if column.dtype.kind in "iufb":
+        return pa.array(column)
+    values = column.tolist()
     try:
         array = pa.array(values)
     except (pa.ArrowException, OverflowError, ValueError, TypeError):

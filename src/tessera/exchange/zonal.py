@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import TesseraError, silent, staging
-from tessera.geo import VectorTable
+from tessera.geo import VectorTable, read_vector
 from tessera.store import SquareSums, plan_zonal
 
 from .sizes import Estimate, window_bytes
 from .spool import spooled_bytes, spooling
 from .state import cells_of, state_of
-from .tables import VALUE_TEXT, as_table, is_several, refuse_taken, vector_names, write_table, years_of
+from .tables import VALUE_TEXT, is_several, refuse_taken, vector_names, write_table, years_of
 from .targets import TABLE_SUFFIXES, check_table, parse_target
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _plan_polygons(
     store: Store, polygons: object, year: object, out: str | Path, dims: int | None, all_touched: bool
 ) -> _Polygons:
     target = parse_target(out, TABLE_SUFFIXES)
-    given = polygons if isinstance(polygons, (list, tuple, np.ndarray)) else as_table(polygons)
+    given = polygons if isinstance(polygons, (list, tuple, np.ndarray)) else read_vector(polygons)
     plan = plan_zonal(store, given, years_of(year), dims, all_touched=all_touched)
     columns = dict(given.columns) if isinstance(given, VectorTable) else {}
     names = ["pixels", "valid", "share", "geometry", *["year"] * is_several(year)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ROWS = 20_000_000
-_UNPACKED = 4 * 1024**3
+_UNPACKED = 2 * 1024**3
 _NESTED = 1024**3
 """Bytes of a nested column at most, texts counted as often as they stand there."""
 

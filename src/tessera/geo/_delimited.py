@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SEPARATORS = ",;\t|"
+_MISSING = ("NA", "NaN", "nan", "NULL", "#N/A")
+"""What R, numpy, databases and spreadsheets write for a missing value; in quotes it is a name."""
 _HEADER = 1024 * 1024
 _BLOCK = 16 * 1024 * 1024
 """Bytes that are parsed at a time; a row must fit in."""
@@ -36,7 +38,8 @@ def read_delimited(path: Path, source: str) -> VectorTable:
     InputError
         No such table, or no such columns.
     """
-    from pyarrow import ArrowException
+    import pyarrow as pa
+    import pyarrow.compute as pc
     from pyarrow import csv as arrow
 
     encoding, notes = _encoding(path, source)
@@ -66,19 +69,21 @@ def read_delimited(path: Path, source: str) -> VectorTable:
         if table.column_names != names:
             raise InputError(f"{source} is not a CSV table: its header cannot be read; expected distinct names")
         columns = {name: _texts(table[name]) for name in names}
-        suspects = [name for name in names if (columns[name] == "NA").any()]
+        missing = pa.array(_MISSING)
+        blank = {name: pc.is_in(table[name], value_set=missing).to_numpy() for name in names}
+        suspects = [name for name in names if blank[name].any()]
         absent: dict[str, NDArray[np.bool_]] = {}
         if suspects:
             text.include_columns = suspects
-            text.null_values = ["", "NA"]
+            text.null_values = ["", *_MISSING]
             again = read(text)
             for name in suspects:
-                bare = again[name].is_null().to_numpy() & (columns[name] == "NA")
+                bare = again[name].is_null().to_numpy() & blank[name]
                 if bare.any():
                     absent[name] = bare
     except UnicodeDecodeError:
         raise InputError(f"{source} holds bytes that are not {encoding}; expected a CSV table in UTF-8") from None
-    except (ArrowException, OSError, ValueError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{source} is not a CSV table: {shown(error, 160)[1:-1]}") from None

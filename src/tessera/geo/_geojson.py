@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, shown
+from tessera.base import InputError, decode_text, parse_json, shown
 
 from ._table import VectorTable, as_column, refuse_broken_text
 from ._wkb import depth_checked
@@ -25,9 +25,11 @@ def load_json(data: str | bytes, source: str) -> dict[str, Any]:
         Neither.
     """
     try:
-        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "strict")
+        text = data if isinstance(data, str) else decode_text(data, source)
         text = text.lstrip("\ufeff\x1e \t\r\n")
-        value = _objects(text) if _several(text) else json.loads(text)
+        value = _objects(text) if _several(text) else parse_json(text, source)
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"{source} is not JSON: {error}") from None
     if not isinstance(value, dict):

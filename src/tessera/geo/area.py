@@ -11,6 +11,7 @@ import numpy as np
 
 from tessera.base import InputError
 
+from .degrees import TURN, check_degrees
 from .lattice import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_cell
 from .tiles import parse_tile
 from .vector import exists, read_vector
@@ -174,6 +175,8 @@ def _bbox(values: Any) -> Area:
     if max(abs(west), abs(east)) > 360 or max(abs(south), abs(north)) > 90:
         raise InputError(f"{name}: these are no degrees, metres perhaps; expected west, south, east, north in degrees")
     if abs(west) > 180 or abs(east) > 180:
+        if west < east and max(abs(west), abs(east)) <= TURN and east - west <= _WIDEST:
+            return _polygons([shapely.box(west, south, east, north)], name)
         raise InputError(f"{name}: longitudes go from -180 to 180; west > east crosses the date line")
     if south >= north:
         raise InputError(f"{name}: south is not below north; expected west, south, east, north in degrees")
@@ -199,13 +202,11 @@ def _polygons(geometries: list[Any], name: str) -> Area:
     for geometry in geometries:
         if geometry is None:
             continue
-        if not np.isfinite(shapely.get_coordinates(geometry)).all():
-            raise InputError(f"{name} has coordinates that are not finite; expected degrees")
-        for part in shapely.get_parts(geometry):
-            if part.geom_type == "Polygon":
-                found.append(_cut_at_date_line(part))
-            elif part.geom_type == "MultiPolygon":
-                found.extend(_cut_at_date_line(polygon) for polygon in part.geoms)
+        check_degrees(shapely.get_coordinates(geometry), name)
+        parts = [geometry]
+        while any(hasattr(part, "geoms") for part in parts):
+            parts = [inner for part in parts for inner in getattr(part, "geoms", [part])]
+        found += [_cut_at_date_line(part) for part in parts if part.geom_type == "Polygon" and not part.is_empty]
     if not found:
         raise InputError(f"{name} has no polygon; expected an area of interest")
     return _finish(shapely.union_all([shapely.make_valid(polygon) for polygon in found]), name)

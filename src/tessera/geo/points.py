@@ -9,8 +9,9 @@ import numpy as np
 
 from tessera.base import InputError
 
+from .degrees import TURN, wrapped
 from .lattice import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST
-from .vector import read_vector
+from .vector import VectorTable, read_vector
 from .zones import LAT_MAX, LAT_MIN, from_lonlat, zones_of
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ def parse_points(points: object) -> NDArray[np.float64]:
     Parameters
     ----------
     points : (N, 2) pairs of longitude and latitude in degrees, one such pair, or what `read_vector` reads: a file,
-        GeoJSON, a GeoDataFrame, a DataFrame with columns lon and lat
+        GeoJSON, a GeoDataFrame, a DataFrame with columns lon and lat. A longitude beyond 180 is wrapped
 
     Returns
     -------
-    (N, 2) float64, degrees
+    (N, 2) float64, degrees, longitudes from -180 to 180
 
     Raises
     ------
@@ -37,16 +38,8 @@ def parse_points(points: object) -> NDArray[np.float64]:
         Another shape, a geometry that is missing or no point, a coordinate that is not finite, or a point beyond 80 S
         or 84 N.
     """
-    if isinstance(points, (str, Path, dict)) or hasattr(points, "to_crs") or hasattr(points, "columns"):
-        import shapely
-
-        table = read_vector(points)
-        absent = np.flatnonzero(shapely.is_missing(table.geometries) | shapely.is_empty(table.geometries))
-        if len(absent):
-            raise InputError(f"{table.source}, feature {absent[0]} has no geometry; expected a point")
-        if not (shapely.get_type_id(table.geometries) == shapely.GeometryType.POINT).all():
-            raise InputError(f"{table.source} has geometries that are no points; expected points only")
-        lonlat = shapely.get_coordinates(table.geometries)
+    if isinstance(points, (str, Path, dict, VectorTable)) or hasattr(points, "to_crs") or hasattr(points, "columns"):
+        lonlat = lonlat_of(read_vector(points))
     else:
         try:
             lonlat = np.asarray(points, dtype=np.float64)
@@ -58,8 +51,36 @@ def parse_points(points: object) -> NDArray[np.float64]:
             lonlat = lonlat.reshape(0, 2)
         if lonlat.ndim != 2 or lonlat.shape[1] != 2:
             raise InputError(f"points of shape {lonlat.shape}; expected (N, 2), longitude and latitude in degrees")
+    lonlat = wrapped(lonlat)
     _check(lonlat)
     return lonlat
+
+
+def lonlat_of(table: VectorTable) -> NDArray[np.float64]:
+    """Longitude and latitude (N, 2) of features that are a point each; a multipoint of one is a point.
+
+    Raises
+    ------
+    InputError
+        A feature has no geometry, is several points or no point.
+    """
+    import shapely
+
+    kinds = shapely.get_type_id(table.geometries)
+    several = kinds == shapely.GeometryType.MULTIPOINT
+    alone = (kinds == shapely.GeometryType.POINT) | (several & (shapely.get_num_geometries(table.geometries) == 1))
+    wrong = np.flatnonzero(~alone | shapely.is_empty(table.geometries))
+    if len(wrong):
+        index = int(wrong[0])
+        shape = table.geometries[index]
+        if shape is None or shape.is_empty:
+            said = "has no geometry; expected a point"
+        elif several[index]:
+            said = f"is {len(shape.geoms)} points; expected one point a feature"
+        else:
+            said = f"is a {shape.geom_type}; expected points only"
+        raise InputError(f"{table.source}, feature {index} {said}")
+    return np.asarray(shapely.get_coordinates(table.geometries), dtype=np.float64)
 
 
 def _check(lonlat: NDArray[np.float64]) -> None:
@@ -68,14 +89,15 @@ def _check(lonlat: NDArray[np.float64]) -> None:
         good = (np.abs(lon) <= 180.0) & (lat >= LAT_MIN) & (lat <= LAT_MAX)
     if not good.all():
         index = int(np.flatnonzero(~good)[0])
-        if max(abs(lon[index]), abs(lat[index])) > 360:
+        if max(abs(lon[index]), abs(lat[index])) > TURN:
             raise InputError(
                 f"point {index} is at {lon[index]:.10g}, {lat[index]:.10g}: no degrees, metres perhaps; expected "
                 f"longitude and latitude in degrees"
             )
+        turned = "; does latitude come first?" if 90 < abs(lat[index]) <= 180 and abs(lon[index]) <= 90 else ""
         raise InputError(
-            f"point {index} is at longitude {lon[index]:g}, latitude {lat[index]:g}, outside the grid; expected "
-            f"longitudes from -180 to 180 and latitudes from -80 to 84"
+            f"point {index} is at longitude {lon[index]:g}, latitude {lat[index]:g}, outside the grid{turned}; "
+            "expected longitudes from -180 to 180 and latitudes from -80 to 84"
         )
 
 

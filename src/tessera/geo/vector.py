@@ -39,13 +39,15 @@ def read_vector(source: object) -> VectorTable:
     ----------
     source : path of a vector file, or of a table with columns lon and lat in degrees; "plots.gpkg|layername=fields"
         takes one layer; a GeoJSON FeatureCollection, Feature or geometry, as a mapping or as text that starts with "{";
-        a GeoDataFrame; a DataFrame with columns lon and lat, degrees
+        a GeoDataFrame; a DataFrame with columns lon and lat, degrees; a VectorTable, which is returned as it is
 
     Raises
     ------
     InputError
         The file is missing, of a kind that is not read, has no geometry, or has layers that differ.
     """
+    if isinstance(source, VectorTable):
+        return source
     if isinstance(source, dict):
         return from_geojson(source, "the GeoJSON given")
     if hasattr(source, "geometry") and hasattr(source, "to_crs"):

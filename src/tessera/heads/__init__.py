@@ -1,10 +1,11 @@
 """Heads: from labels to maps. Labels, splits, the linear head, its metrics, maps and pictures."""
 
+from ._source import sample_labels
 from .codes import NO_DATA, map_values
 from .colours import choose_colours
 from .fitting import fit
 from .head import Head, check_head, load_head
-from .labels import Labels, read_labels
+from .labels import Labels, alike_notes, class_text, read_labels
 from .linear import LinearModel, fit_linear
 from .metrics import Scores, confusion, mean_interval, scores
 from .picture import draw_map, draw_panels, false_colour
@@ -19,10 +20,12 @@ __all__ = [
     "LinearModel",
     "MapClass",
     "Scores",
+    "alike_notes",
     "area_table",
     "check_head",
     "check_map",
     "choose_colours",
+    "class_text",
     "confusion",
     "draw_map",
     "draw_panels",
@@ -36,6 +39,7 @@ __all__ = [
     "mean_interval",
     "read_labels",
     "read_map_classes",
+    "sample_labels",
     "scores",
     "spatial_groups",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from tessera.base import InputError
+from tessera.geo import swap_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    import numpy as np
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -65,3 +67,44 @@ def parse_year(store: EmbeddingSource, year: int | None) -> int:
     if isinstance(year, bool) or year not in store.years:
         raise InputError(f"year {year!r}; the store holds {held}")
     return int(year)
+
+
+def sample_labels(
+    sample: Callable[[NDArray[np.float64]], NDArray[np.float32]], lonlat: NDArray[np.float64], year: int, source: str
+) -> NDArray[np.float32]:
+    """The vectors of labelled places, of which some must have data.
+
+    Parameters
+    ----------
+    sample : (N, 2) degrees -> (N, D) vectors of the year, NaN = no data
+    lonlat : (N, 2) degrees
+    source : what to call the labels
+
+    Returns
+    -------
+    (N, D) float32, NaN = no data
+
+    Raises
+    ------
+    InputError
+        None has data, or one lies outside the store; the line says so where latitudes came first.
+    """
+
+    def with_data(places: NDArray[np.float64]) -> int:
+        return int(np.isfinite(sample(places)).all(axis=1).sum())
+
+    try:
+        values = sample(lonlat)
+    except InputError as error:
+        hint = swap_hint(lonlat, with_data)
+        if hint:
+            raise InputError(f"{source}: {error}; {hint}") from None
+        raise
+    if len(lonlat) and not np.isfinite(values).all(axis=1).any():
+        west, south = lonlat.min(axis=0)
+        east, north = lonlat.max(axis=0)
+        where = f"they lie within {west:.4g},{south:.4g},{east:.4g},{north:.4g}; tessera store info says where data is"
+        raise InputError(
+            f"none of {len(lonlat)} labels of {source} has data in {year}; {swap_hint(lonlat, with_data) or where}"
+        )
+    return values

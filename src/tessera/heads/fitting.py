@@ -8,10 +8,10 @@ import numpy as np
 
 from tessera.base import InputError
 
-from ._source import parse_year
+from ._source import parse_year, sample_labels
 from .colours import choose_colours
 from .head import Head
-from .labels import Labels, read_labels, sort_classes
+from .labels import Labels, class_text, read_labels, sort_classes
 from .linear import fit_linear
 from .report import cross_validate
 from .splits import spatial_groups
@@ -68,10 +68,10 @@ def fit(
     places = labels if isinstance(labels, Labels) else read_labels(labels, column)
     if places.column != column:
         raise InputError(f"labels of column {places.column!r} were given for column {column!r}")
-    values = store.sample_points(places.lonlat, year, dims=dims)
+    values = sample_labels(
+        lambda lonlat: store.sample_points(lonlat, year, dims=dims), places.lonlat, year, places.source
+    )
     good = np.isfinite(values).all(axis=1)
-    if not good.any():
-        raise InputError(f"none of {len(places)} labels of {places.source} has data in {year}; expected at least two")
     x, names = np.ascontiguousarray(values[good], dtype=np.float32), places.values[good]
     classes = sort_classes(names)
     lost = [name for name in places.classes if name not in classes]
@@ -86,7 +86,8 @@ def fit(
             f"column that names classes"
         )
     model = fit_linear(x, names, seed=seed, classes=classes)
-    chosen = choose_colours(classes, {name: c for name, c in (colours or {}).items() if name not in lost})
+    given = {class_text(str(name)): colour for name, colour in (colours or {}).items()}
+    chosen = choose_colours(classes, {name: c for name, c in given.items() if name not in lost})
     alone = np.arange(len(names), dtype=np.int64)
     own = places.groups[good]
     together = spatial_groups(places.lonlat[good], own)
@@ -94,6 +95,7 @@ def fit(
     metrics = cross_validate(x, names, groups, split=split, seed=seed, places=together, features=own)
     features = len(np.unique(places.groups[good]))
     metrics |= {"labels": len(names), "features": features, "missing": places.missing, "no_data": int((~good).sum())}
+    metrics["notes"].extend(places.notes)
     if lost:
         metrics["notes"].append(f"not learnt, as no label has data in {year}: {', '.join(lost)}")
     return Head(

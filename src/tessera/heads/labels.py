@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import numbers
+import unicodedata
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
-from tessera.geo import PIXEL_SIZE, parse_area, parse_points, read_vector, to_lonlat
+from tessera.base import InputError, shown
+from tessera.geo import PIXEL_SIZE, check_degrees, numbers_of, parse_area, parse_points, read_vector, to_lonlat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +36,7 @@ class Labels:
     groups : (N,) int64; labels of one feature share a number, and stay in one fold
     source, column : where they came from
     missing : features left out because their value or geometry is missing
+    notes : what the reader of a report has to know of how they were read
     """
 
     lonlat: NDArray[np.float64]
@@ -42,6 +45,7 @@ class Labels:
     source: str
     column: str
     missing: int = 0
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.lonlat)
@@ -74,8 +78,9 @@ def read_labels(source: object, column: str) -> Labels:
 
     Points are kept as they are, also several a feature. Of a polygon the pixel centres inside it are kept, on the 10 m
     lattice of each zone that it lies in; at most `PIXELS_PER_POLYGON`, drawn with a fixed seed; at least the pixel of
-    its representative point. Whole numbers become their text. Features without a value (None, NaN, empty text) or
-    without a geometry are left out and counted.
+    its representative point. Whole numbers become their text; text is kept, without white space around it and with
+    its accents composed (NFC). Features without a value (None, NaN, empty text, NA without quotes in a CSV) or without
+    a geometry are left out and counted.
 
     Parameters
     ----------
@@ -90,6 +95,8 @@ def read_labels(source: object, column: str) -> Labels:
     """
     table = read_vector(source)
     raw = table.column(column)
+    if not table.typed:
+        _refuse_numbers(raw, table.source, column)
     lonlat: list[NDArray[np.float64]] = []
     values: list[str] = []
     groups: list[int] = []
@@ -106,44 +113,81 @@ def read_labels(source: object, column: str) -> Labels:
     kept = np.empty(len(values), dtype=object)
     kept[:] = values
     stacked = parse_points(np.concatenate(lonlat) if lonlat else np.empty((0, 2)))
-    labels = Labels(stacked, kept, np.asarray(groups, dtype=np.int64), table.source, column, missing)
+    notes = (*table.notes, *alike_notes(set(values)))
+    labels = Labels(stacked, kept, np.asarray(groups, dtype=np.int64), table.source, column, missing, notes)
     _check_classes(labels)
     return labels
 
 
 def _check_classes(labels: Labels) -> None:
     classes = labels.classes
-    where = f"{labels.source}, column {labels.column!r}"
+    where = f"{labels.source}, column {shown(labels.column)}"
     if len(classes) < 2:
-        found = f"only the class {classes[0]!r}" if classes else "no value"
+        found = f"only the class {shown(classes[0])}" if classes else "no value"
         raise InputError(f"{where} has {found} ({labels.missing} missing); expected at least two classes")
     if len(classes) > MAX_CLASSES:
         raise InputError(
             f"{where} has {len(classes)} distinct values; expected at most {MAX_CLASSES} classes "
-            "(regression heads do not exist yet)"
+            "(for numbers: tessera evaluate --kind regression)"
         )
+
+
+def class_text(text: str) -> str:
+    """A class as it is compared: without white space around it, its accents composed."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def alike_notes(names: set[str]) -> list[str]:
+    """What to say of classes that a person may take for one: by case, white space within, or zeros before a number."""
+    same: dict[str, list[str]] = {}
+    for name in sorted(names):
+        key = " ".join(name.casefold().split())
+        digits = key.isascii() and key.isdigit()
+        same.setdefault((key.lstrip("0") or "0") if digits else key, []).append(name)
+    return [
+        f"{' and '.join(shown(name, 40) for name in alike[:4])} are different classes; expected one spelling if they "
+        "are the same"
+        for alike in same.values()
+        if len(alike) > 1
+    ]
+
+
+def _refuse_numbers(values: NDArray[Any], source: str, column: str) -> None:
+    """Raise InputError where the text of a table is numbers with fractions."""
+    found = numbers_of(values)
+    if found is not None:
+        there = found[0][np.isfinite(found[0])]
+        parts = there[there % 1 != 0]
+        if len(parts):
+            raise InputError(_continuous(parts[0], source, column))
+
+
+def _continuous(number: float, source: str, column: str) -> str:
+    return (
+        f"{source}: column {shown(column)} holds {number:g}, a continuous target; expected classes (for numbers: "
+        "tessera evaluate --kind regression)"
+    )
 
 
 def _class_name(value: Any, source: str, column: str) -> str | None:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
     if isinstance(value, str):
-        return value.strip() or None
+        return class_text(value) or None
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
     if isinstance(value, numbers.Integral):
         return str(int(value))
-    if isinstance(value, numbers.Real):
+    if isinstance(value, (numbers.Real, Decimal)):
         number = float(value)
         if math.isnan(number):
             return None
         if number.is_integer():
             return str(int(number))
-        raise InputError(
-            f"{source}: column {column!r} holds {number:g}, a continuous target; expected classes "
-            "(regression heads do not exist yet)"
-        )
-    raise InputError(f"{source}: column {column!r} holds a {type(value).__name__}; expected text or whole numbers")
+        raise InputError(_continuous(number, source, column))
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    raise InputError(f"{source}: column {shown(column)} holds a {type(value).__name__}; expected text or whole numbers")
 
 
 def _places(geometry: Any, what: str) -> NDArray[np.float64]:
@@ -161,6 +205,7 @@ def _places(geometry: Any, what: str) -> NDArray[np.float64]:
                 drawn = np.random.default_rng(0).choice(len(found), PIXELS_PER_POLYGON, replace=False)
                 found = found[np.sort(drawn)]
             return found
+    check_degrees(np.asarray(shapely.get_coordinates(geometry), dtype=np.float64), what)
     inner = geometry.representative_point()
     return np.array([[inner.x, inner.y]])
 

@@ -18,9 +18,11 @@ from tessera.geo import (
     WEST,
     Window,
     from_lonlat,
+    lonlat_of,
     parse_points,
     read_vector,
     to_lonlat,
+    wrapped,
     zones_of,
 )
 
@@ -90,20 +92,14 @@ class PointSample:
 def parse_anywhere(points: object) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Longitudes and latitudes (N, 2) and which of them lie on the grid; those beyond it are no error.
 
+    Longitudes beyond 180 are wrapped, as everywhere.
+
     Raises
     ------
     InputError
         No points, or numbers that are no degrees.
     """
-    given = points
-    if not isinstance(points, (list, tuple, np.ndarray)):
-        import shapely
-
-        table = read_vector(points)
-        kinds = shapely.get_type_id(table.geometries)
-        if (kinds != shapely.GeometryType.POINT).any() or shapely.is_empty(table.geometries).any():
-            return parse_points(points), np.ones(len(table), dtype=np.bool_)
-        given = shapely.get_coordinates(table.geometries)
+    given = points if isinstance(points, (list, tuple, np.ndarray)) else lonlat_of(read_vector(points))
     try:
         lonlat = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
@@ -113,6 +109,7 @@ def parse_anywhere(points: object) -> tuple[NDArray[np.float64], NDArray[np.bool
     if lonlat.ndim != 2 or lonlat.shape[1] != 2 or np.abs(lonlat).max(initial=0) > 360 or np.isnan(lonlat).any():
         # it says what is wrong
         lonlat = parse_points(given)
+    lonlat = wrapped(lonlat)
     inside = (np.abs(lonlat[:, 0]) <= 180) & (lonlat[:, 1] >= -80) & (lonlat[:, 1] <= 84)
     return lonlat, inside
 

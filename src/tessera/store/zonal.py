@@ -141,14 +141,15 @@ def parse_polygons(polygons: object) -> NDArray[np.object_]:
     wrong = np.flatnonzero(~areal & (kinds != -1))
     if len(wrong):
         raise InputError(f"{source}, feature {wrong[0]} is a {shapes[wrong[0]].geom_type}; expected polygons")
-    if not areal.any():
-        raise InputError(f"{source} hold no polygon; expected at least one")
     shapes[shapely.is_empty(shapes)] = None
+    if not areal.any() or shapely.is_missing(shapes).all():
+        raise InputError(f"{source} hold no polygon with an area; expected at least one")
     west, south, east, north = shapely.bounds(shapes).T
     there = ~shapely.is_missing(shapes)
     with np.errstate(invalid="ignore"):
-        # coordinates that are not finite are odd too
-        odd = there & ~((west >= -180) & (east <= 180) & (south >= -80) & (north <= 84) & (east - west <= 180))
+        odd = _not_finite(shapes) | there & ~(
+            (west >= -180) & (east <= 180) & (south >= -80) & (north <= 84) & (east - west <= 180)
+        )
     for number in np.flatnonzero(odd):
         # across the date line, or a mistake that is named
         try:
@@ -158,6 +159,16 @@ def parse_polygons(polygons: object) -> NDArray[np.object_]:
     broken = np.flatnonzero(there & ~shapely.is_valid(shapes))
     shapes[broken] = shapely.make_valid(shapes[broken])
     return shapes
+
+
+def _not_finite(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """(N,) which shapes have a coordinate that is not finite; bounds pass over it."""
+    import shapely
+
+    coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
+    out = np.zeros(len(shapes), dtype=np.bool_)
+    out[owner[~np.isfinite(coordinates).all(axis=1)]] = True
+    return out
 
 
 def squares(shapes: NDArray[np.object_], *, all_touched: bool, chunk: int) -> Iterator[Square]:
