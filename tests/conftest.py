@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,9 @@ os.environ.pop("HF_HUB_CACHE", None)
 os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "tessera-tests-without-a-hub")
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ["TESSERA_CACHE"] = "off"
+# servers of tests are on this machine
+for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[_name]
 
 settings.register_profile("house", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("house")
@@ -33,6 +37,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses: it is held, and nobody listens, so that it cannot become another's."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 @pytest.fixture

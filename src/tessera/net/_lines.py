@@ -19,8 +19,12 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from tessera.base import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .proxies import Proxy
 
 
 @dataclass
@@ -69,9 +73,30 @@ def timed(clock: Clock) -> Iterator[None]:
         _MINE.clock = None
 
 
-def line_pool() -> urllib3.PoolManager:
-    """Where lines are kept open between requests."""
-    pool = urllib3.PoolManager(num_pools=32, maxsize=64)
+def line_pool(proxy: Proxy | None) -> urllib3.PoolManager:
+    """Where lines are kept open between requests.
+
+    Raises
+    ------
+    InputError
+        The proxy speaks SOCKS, and the package for that is not installed.
+    """
+    sides: dict[str, Any] = {"num_pools": 32, "maxsize": 64}
+    if proxy is None:
+        pool = urllib3.PoolManager(**sides)
+    elif proxy.is_socks:
+        try:
+            from urllib3.contrib.socks import SOCKSProxyManager
+        except ImportError:
+            raise InputError(
+                f"the proxy {proxy.shown} speaks SOCKS, which needs a package more: pip install pysocks; "
+                "or set http_proxy and https_proxy to http://HOST:PORT"
+            ) from None
+        # its lines connect by themselves
+        return SOCKSProxyManager(proxy.url, **sides)
+    else:
+        headers = urllib3.make_headers(proxy_basic_auth=proxy.user) if proxy.user else None
+        pool = urllib3.ProxyManager(proxy.shown, proxy_headers=headers, **sides)
     pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
     return pool
 

@@ -22,6 +22,7 @@ from .errors import (
     PermanentError,
 )
 from .host import Host, host_of
+from .proxies import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -282,6 +283,6 @@ def _remote_store(url: str, retries: dict[str, int]) -> Any:
     """The object store of a URL; what is http stays so, also where it could be told as somebody's bucket."""
     from obstore.store import HTTPStore, from_url
 
-    options: dict[str, Any] = {"retry_config": retries, "client_options": {**_CLIENT}}
+    options: dict[str, Any] = {"retry_config": retries, "client_options": {**_CLIENT, **client_options(url)}}
     make = HTTPStore.from_url if url.lower().startswith("http") else from_url
     return make(url.rstrip("/"), **options)

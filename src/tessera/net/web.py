@@ -22,11 +22,13 @@ from tessera.base import InputError, require
 
 from .errors import CorruptError, CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
 from .host import host_of
+from .proxies import proxy_for
 
 if TYPE_CHECKING:
     import urllib3
 
     from ._lines import Clock
+    from .proxies import Proxy
 
 PATIENT_DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds before each further attempt: a provider of scenes throttles for minutes, not seconds."""
@@ -213,7 +215,7 @@ def _usual(status: int) -> type[NetError]:
 
 
 def _clock() -> Clock:
-    _pool()
+    _ready()
     from ._lines import Clock
 
     return Clock(_SILENCE, _SECONDS, SLOWEST)
@@ -227,9 +229,11 @@ def _sent(
 
     from ._lines import timed
 
+    proxy = proxy_for(url)
+    pool = _pool(proxy)
     try:
-        with _told(where), timed(clock):
-            return _pool().request(
+        with _told(where, proxy), timed(clock):
+            return pool.request(
                 method,
                 url,
                 body=body,
@@ -246,7 +250,7 @@ def _sent(
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def _told(where: str, proxy: Proxy | None = None) -> Iterator[None]:
     """Errors of the line as ours; their own texts hold whole addresses and headers, and stay behind."""
     from urllib3.exceptions import (
         ConnectTimeoutError,
@@ -254,6 +258,7 @@ def _told(where: str) -> Iterator[None]:
         LocationValueError,
         NameResolutionError,
         NewConnectionError,
+        ProxyError,
         ReadTimeoutError,
         SSLError,
     )
@@ -270,6 +275,14 @@ def _told(where: str) -> Iterator[None]:
         raise LoadError(
             f"{where}: the host's name could not be resolved; look at the network, or run tessera doctor", reached=False
         ) from None
+    except ProxyError as error:
+        through = "" if proxy is None else f" {proxy.shown}"
+        reached = not isinstance(error.original_error, NewConnectionError | ConnectTimeoutError | NameResolutionError)
+        raise LoadError(
+            f"{where}: the proxy{through} of this environment {'refuses' if reached else 'does not answer'}; look at "
+            "http_proxy, https_proxy and no_proxy",
+            reached=reached,
+        ) from None
     except HTTPError as error:
         # a name that is not known, or nobody who listens
         reached = not isinstance(error, NewConnectionError | ConnectTimeoutError)
@@ -277,12 +290,16 @@ def _told(where: str) -> Iterator[None]:
 
 
 @cache
-def _pool() -> urllib3.PoolManager:
-    """One for all: lines are kept open between requests."""
-    require("urllib3", extra="scenes", purpose="asking providers of scenes")
+def _pool(proxy: Proxy | None) -> urllib3.PoolManager:
+    """One for all that go the same way: lines are kept open between requests."""
+    _ready()
     from ._lines import line_pool
 
-    return line_pool()
+    return line_pool(proxy)
+
+
+def _ready() -> None:
+    require("urllib3", extra="scenes", purpose="asking providers of scenes")
 
 
 def _body(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:

@@ -62,7 +62,7 @@ _SLOW = 500_000.0
 _SKEW_FAIL, _SKEW_WARN = 300.0, 60.0
 """Seconds by which a clock is off: signatures hold from minutes before they are made."""
 _KEY = "PC_SDK_SUBSCRIPTION_KEY"
-_OFFLINE = "look at the network (requests go without a proxy) and the provider's status page"
+_OFFLINE = "look at the network, the proxy that http_proxy or https_proxy names, and the provider's status page"
 
 
 def diagnose(
