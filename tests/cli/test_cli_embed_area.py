@@ -15,10 +15,9 @@ import pytest
 import tessera.scenes
 from tessera.base import InputError, TesseraError
 from tessera.cubes import PixelCube, open_cube, write_cube
-from tessera.geo import Cell, Window, to_lonlat
+from tessera.geo import Cell, Window, parse_period, to_lonlat
 from tessera.net import LoadError
 from tessera.scenes import NoScenesError
-from tessera.scenes.period import parse_period
 from tessera.scenes.recipe import Recipe
 from tessera.scenes.scene import Asset, Scene
 from tessera.scenes.table import SceneTable, read_scenes

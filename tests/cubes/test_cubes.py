@@ -76,7 +76,7 @@ def test_the_digest_sees_every_value() -> None:
         changed.flat[-1] ^= 1
         change: dict[str, Any] = {name: changed}
         seen.add(replace(cube, **change).sha256)
-    seen.add(replace(cube, s2_doy=cube.s2_doy[::-1].copy()).sha256)
+    seen.add(replace(cube, s2_doy=cube.s2_doy - np.int16(1)).sha256)
     seen.add(replace(cube, grid=None).sha256)
     assert len(seen) == 7
 

@@ -200,8 +200,12 @@ def test_dates_without_classes_or_bands_are_told_or_switched(tmp_path: Path) -> 
 
 def test_several_years_are_a_period_or_one_of_them(tmp_path: Path) -> None:
     cube, stacks = make_cube(), tmp_path / "s"
-    dates = {"s2_dates": ["2023-01-03", "2024-02-29", "2024-12-31"], "s1_desc_dates": ["2025-07-19"]}
-    export_geotiff(replace(cube, provenance={"year": 2024, **dates}), stacks)
+    dates = {
+        "s2_dates": ["2023-01-03", "2024-02-29", "2024-12-31"],
+        "s1_asc_dates": ["2024-01-01", "2024-03-30"],
+        "s1_desc_dates": ["2025-07-19"],
+    }
+    export_geotiff(replace(cube, provenance=dates), stacks)
     back = import_geotiff(stacks, tmp_path / "a")
     assert same(back, cube)
     assert (back.year, back.provenance["period"]) == (None, ["2023-01-03", "2025-07-19"])
@@ -209,8 +213,13 @@ def test_several_years_are_a_period_or_one_of_them(tmp_path: Path) -> None:
     assert same(import_geotiff(export_geotiff(back, tmp_path / "t"), tmp_path / "b"), cube)
     one = import_geotiff(stacks, tmp_path / "c", year=2024)
     assert (one.year, one.s2_doy.tolist(), one.s1_desc.shape[0]) == (2024, [60, 366], 0)
+    season = import_geotiff(stacks, tmp_path / "e", period="2022-11/2024-02")
+    assert (season.year, season.provenance["period"]) == (None, ["2022-11-01", "2024-02-29"])
+    assert season.provenance["s2_dates"] == ["2023-01-03", "2024-02-29"]
     with pytest.raises(InputError, match="holds no dates of 2020"):
         import_geotiff(stacks, tmp_path / "d", year=2020)
+    with pytest.raises(InputError, match="both a year and a period"):
+        import_geotiff(stacks, tmp_path / "d", year=2020, period="2020-11/2021-10")
 
 
 def test_a_stopped_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +346,7 @@ def test_an_export_is_whole_or_not_there(tmp_path: Path) -> None:
     for change, reason in (
         ({"grid": None}, "no CRS and no transform"),
         ({"provenance": {}}, "neither the year nor the dates of its 3 s2"),
-        ({"provenance": {"year": 2023}}, "day of year 366, which 2023 does not have"),
+        ({"provenance": {"year": 2023}}, "day of year 366, which is not in the cube's year 2023"),
         ({"s1_asc_doy": np.array([90, 90], dtype=np.int16)}, "2024-03-30 twice in s1_asc"),
     ):
         changed: dict[str, Any] = change

@@ -183,12 +183,13 @@ def test_dates_and_period_come_from_the_provenance() -> None:
     assert dates_of(cube, "s2") == [dt.date(2024, 1, 10), dt.date(2024, 2, 9), dt.date(2024, 10, 26)]
     assert period_of(cube) == (dt.date(2024, 1, 1), dt.date(2024, 12, 31))
     assert dates_of(make_cube(DATED_DOYS, **DATED), "s1_asc") == [dt.date(2021, 4, 30), dt.date(2022, 3, 31)]
-    # a list of other days is not believed
-    assert dates_of(replace(make_cube(), provenance={"year": 2024, **DATED}), "s2")[0] == dt.date(2024, 1, 10)
-    assert period_of(make_cube(year=2024, period=["2021-04-01", "2022-03-31"])) == (
-        dt.date(2021, 4, 1),
-        dt.date(2022, 3, 31),
-    )
+    with pytest.raises(InputError, match="s2_dates lists"):
+        make_cube(year=2024, **DATED)
+    with pytest.raises(InputError, match="year 2024 and a period from 2021-04-01 to 2022-03-31 contradict"):
+        make_cube(year=2024, period=["2021-04-01", "2022-03-31"])
+    season = make_cube(([320, 10, 40], [360, 5], [200]), period=["2020-11-01", "2021-10-31"])
+    assert dates_of(season, "s2") == [dt.date(2020, 11, 15), dt.date(2021, 1, 10), dt.date(2021, 2, 9)]
+    assert period_of(season) == (dt.date(2020, 11, 1), dt.date(2021, 10, 31))
     for odd in (["2022-01-01"], ["b", "a"], "2021", [1, 2], ["2022-01-01", "2021-01-01"], None):
         assert period_of(make_cube(period=odd)) is None
         assert period_of(make_cube(year=2024, period=odd)) is not None

@@ -23,6 +23,7 @@ from tessera.scale import embed_cube
 from tessera.scale.spool import Spool, spool
 
 CUBE, ENCODER = make_cube(), make_encoder()
+LATER = replace(CUBE, provenance={"year": YEAR + 1})
 OPTIONS = ENCODER.options()
 
 
@@ -94,10 +95,10 @@ def test_a_second_run_leaves_all_alone_and_another_cube_does_not(tmp_path: Path,
     assert len(counted.made) == made
     assert files_of(tmp_path / "s") == before
     assert embed_cube(store, ENCODER, CUBE, YEAR, ENCODER.options(min_s2=1)) == (2, 0)
-    assert embed_cube(store, ENCODER, CUBE, YEAR + 1, OPTIONS) == (2, 0)
+    assert embed_cube(store, ENCODER, LATER, YEAR + 1, OPTIONS) == (2, 0)
     changed = np.asarray(CUBE.s2).copy()
     changed[0, 0, 0, 0] += 1
-    assert embed_cube(store, ENCODER, replace(CUBE, s2=changed), YEAR + 1, OPTIONS) == (1, 1)
+    assert embed_cube(store, ENCODER, replace(LATER, s2=changed), YEAR + 1, OPTIONS) == (1, 1)
 
 
 @pytest.mark.parametrize("after", range(8))
@@ -226,7 +227,7 @@ def test_work_of_other_options_shares_nothing(tmp_path: Path, counted: Counted) 
         counted.made.clear()
         counted.fail_after = 2
         with pytest.raises(KeyboardInterrupt):
-            embed_cube(store, encoder, CUBE, year, options)
+            embed_cube(store, encoder, CUBE if year == YEAR else LATER, year, options)
         folders = [path for path in (tmp_path / "s" / ".tessera" / "work").iterdir() if path.is_dir()]
         assert len(folders) == number
         assert [len(list(folder.glob("*.block"))) for folder in folders] == [2] * number
@@ -251,3 +252,5 @@ def test_a_cube_off_the_lattice_and_a_store_of_another_model_are_refused(tmp_pat
         embed_cube(store, ENCODER, replace(CUBE, grid=None), YEAR, OPTIONS)
     with pytest.raises(InputError, match="a store holds one model"):
         embed_cube(store, make_encoder(1), CUBE, YEAR, OPTIONS)
+    with pytest.raises(InputError, match="the cube from 2023-01-01 to 2023-12-31 for the year 2025"):
+        embed_cube(store, ENCODER, CUBE, 2025, OPTIONS)

@@ -182,6 +182,35 @@ def test_an_area_over_a_zone_border_gives_two_cubes(catalog: Catalog) -> None:
     assert len(list(build_cubes(scene, 2021, source=catalog.root))) == 1
 
 
+@pytest.mark.parametrize("empty", [31, 32])
+def test_a_zone_without_scenes_is_left_out_and_the_other_is_built(
+    catalog: Catalog, tmp_path: Path, run: Callable[..., tuple[int, str, str]], empty: int
+) -> None:
+    """As where one side is sea: a note, and exit 0."""
+    zone = 63 - empty
+    side = 5.9 if zone == 31 else 6.1
+    x, y = (int(value) // 20 * 2 for value in from_lonlat(side, 50.1, zone))
+    catalog.s2("a", MORNING, dn=2500, window=Window(zone, x - 100, y + 100, 200, 200))
+    # wide enough for the far side to lie beyond the scene's box
+    bbox = "5.90,50.0999,6.10,50.1001"
+    (cube,) = build_cubes(bbox, 2021, source=catalog.root)
+    assert cube.grid is not None
+    assert cube.grid.crs == f"EPSG:{32600 + zone}"
+    arguments = ("--source", catalog.root, "--bbox", bbox, "-o", tmp_path / "c.zarr")
+    code, out, err = run("cube", "build", *arguments, "--year", 2021)
+    assert code == 0, err
+    assert out.startswith(f"{tmp_path}/c_utm{zone}.zarr: ")
+    assert not (tmp_path / f"c_utm{empty}.zarr").exists()
+    assert [line for line in err.splitlines() if line.endswith("; that zone is left out")]
+    code, out, err = run("cube", "build", *arguments[:-1], tmp_path / "none.zarr", "--year", 2020)
+    # nothing at all was found
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith("tessera: no Sentinel-1 or Sentinel-2 item on ")
+    assert "left out" not in err
+    with pytest.raises(InputError, match="no Sentinel-1 or Sentinel-2 item"):
+        list(build_cubes(bbox, 2020, source=catalog.root))
+
+
 def test_south_of_the_equator_items_of_the_southern_crs_meet_the_lattice(catalog: Catalog) -> None:
     window = Window(35, WINDOW.west, -200_000, 16, 12)
     catalog.s2("a", MORNING, dn=ramp(), window=window)
@@ -306,7 +335,7 @@ def test_nothing_on_the_area_or_in_the_year(catalog: Catalog) -> None:
         build_cube(WINDOW, 2019, source=catalog.root)
     with pytest.raises(InputError, match=r"no Sentinel-1 or Sentinel-2 item on .*covers 5\.\d+,50\.\d+,"):
         build_cube((20.0, 10.0, 20.01, 10.01), 2021, source=catalog.root)
-    with pytest.raises(InputError, match="year 'x'; expected a whole number"):
+    with pytest.raises(InputError, match="period 'x'; expected a year"):
         build_cube(WINDOW, "x", source=catalog.root)
 
 

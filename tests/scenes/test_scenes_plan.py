@@ -13,8 +13,8 @@ from plan_helpers import WINDOW, s1, s2
 
 from tessera.base import InputError
 from tessera.geo import Window
+from tessera.scenes import Period, parse_period
 from tessera.scenes._plan import Plan, plan_reads
-from tessera.scenes.period import Period, parse_period
 from tessera.scenes.recipe import Recipe
 from tessera.scenes.scene import Scene
 from tessera.scenes.table import SceneTable

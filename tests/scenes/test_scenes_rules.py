@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
+from tessera.geo import parse_year
 from tessera.scenes.rules import (
     OFFSET_DATE,
     bucket_of,
@@ -20,7 +21,6 @@ from tessera.scenes.rules import (
     is_clear,
     item_order,
     keeps_offset,
-    parse_year,
     remove_offset,
     remove_offset_by_date,
     scale_s1,

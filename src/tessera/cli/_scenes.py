@@ -33,6 +33,10 @@ SourceOption = Annotated[
 YearOption = Annotated[int | None, typer.Option(help="Calendar year, by the sun's day.")]
 FromOption = Annotated[str | None, typer.Option("--from", help="First day, with --to, in place of --year.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="Last day.")]
+PeriodOption = Annotated[
+    str | None,
+    typer.Option(help="In place of --year: 2020-11/2021-10 (months), or days as 2020-11-01/2021-10-31."),
+]
 ReaderOption = Annotated[str, typer.Option(help="ranges: the blocks that the area touches; odc: odc-stac and GDAL.")]
 MaxLostOption = Annotated[int, typer.Option(help="Scenes that may be lost because no copy of them can be read.")]
 PublishedOption = Annotated[
@@ -59,6 +63,24 @@ def period_of(year: int | None, first: str | None, last: str | None) -> Period:
     if (year is None) == (first is None):
         raise InputError(f"{'neither' if year is None else 'both'} of --year and --from --to given; expected one")
     return parse_period(year if first is None else (first, last))
+
+
+def stated_period(year: int | None, period: str | None, first: str | None, last: str | None) -> Period:
+    """The same of a command that has --period too.
+
+    Raises
+    ------
+    InputError
+        As `period_of`, or --period beside another.
+    """
+    from tessera.base import InputError
+    from tessera.scenes import parse_period
+
+    if period is None:
+        return period_of(year, first, last)
+    if (year, first, last) != (None, None, None):
+        raise InputError("--period beside --year, --from or --to given; expected one of them")
+    return parse_period(period)
 
 
 def recipe_of(published: bool, settings: list[str] | None) -> Any:

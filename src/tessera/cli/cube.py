@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._scenes import FromOption, PeriodOption, ToOption, stated_period
 from ._show import OverwriteOption, print_json, print_table, step
 from .cube_build import build, scenes
+
+if TYPE_CHECKING:
+    from tessera.geo import Period
 
 app = typer.Typer(help="Cubes: a year of observations of every pixel of an area.", no_args_is_help=True)
 
@@ -23,6 +27,9 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="d-pixel folder (bands.npy, ...) or GeoTIFF stacks (data_raw, ...).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="New cube.")],
     year: Annotated[int | None, typer.Option(help="Its calendar year; of GeoTIFF stacks, only that year.")] = None,
+    period: PeriodOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
     crs: Annotated[str | None, typer.Option(help="d-pixel: its UTM zone, such as EPSG:32631.")] = None,
     west: Annotated[float | None, typer.Option(help="d-pixel: left edge, metres of that zone.")] = None,
     north: Annotated[float | None, typer.Option(help="d-pixel: upper edge, metres of that zone.")] = None,
@@ -32,6 +39,8 @@ def import_(
     skip_partial: Annotated[bool, typer.Option(help="GeoTIFF: leave out dates that lack bands.")] = False,
 ) -> None:
     """Turn the published pipeline's files into a cube; a d-pixel folder has no place but --crs, --west and --north.
+
+    Days of the year get their dates from --year, or from --period where a season goes over a new year.
 
     Example: tessera cube import tile_a/ --year 2024 --crs EPSG:32631 --west 664000 --north 5612120 -o cube.zarr
     """
@@ -45,13 +54,15 @@ def import_(
         raise InputError("--missing-scl and --skip-partial are for GeoTIFF stacks")
     if stacks and (crs, west, north) != (None, None, None):
         raise InputError("--crs, --west and --north are for a d-pixel folder; GeoTIFFs say where they are")
+    given = (year, period, first, last) != (None,) * 4
+    time = _time_of(stated_period(year, period, first, last) if given else None)
     if stacks:
         with step("Reading GeoTIFF stacks") as progress:
             cube = import_geotiff(
-                folder, out, year=year, missing_scl=missing_scl, skip_partial=skip_partial, progress=progress
+                folder, out, **time, missing_scl=missing_scl, skip_partial=skip_partial, progress=progress
             )
     else:
-        placed = _placed_dpixel(folder, year, crs, west, north)
+        placed = _placed_dpixel(folder, time, crs, west, north)
         with step("Writing the cube") as progress:
             cube = write_cube(placed, out, progress=progress)
     print(f"{out}: {_one_line(cube)}")
@@ -62,14 +73,14 @@ def import_(
         )
 
 
-def _placed_dpixel(folder: Path, year: int | None, crs: str | None, west: float | None, north: float | None) -> Any:
+def _placed_dpixel(folder: Path, time: dict[str, Any], crs: str | None, west: float | None, north: float | None) -> Any:
     from dataclasses import replace
 
     from tessera.base import InputError
     from tessera.cubes import open_dpixel
     from tessera.geo import PIXEL_SIZE, Grid, Window
 
-    cube = open_dpixel(folder, year=year)
+    cube = open_dpixel(folder, **time)
     if crs is None and west is None and north is None:
         return cube
     if crs is None or west is None or north is None:
@@ -102,10 +113,9 @@ def export(
     print(f"{export_dpixel(cube, out)}: {_one_line(cube)}")
     if cube.grid is not None:
         _, _, west, _, _, north = cube.grid.transform
-        year = f"--year {cube.year} " if cube.year is not None else ""
         print(
-            f"a d-pixel folder has no CRS and no year; import it with {year}--crs {cube.grid.crs} --west {west:.10g} "
-            f"--north {north:.10g}"
+            f"a d-pixel folder has no CRS and no year; import it with {_time_option(cube)}--crs {cube.grid.crs} "
+            f"--west {west:.10g} --north {north:.10g}"
         )
 
 
@@ -139,6 +149,24 @@ def info(
         draw_cube(cube, picture, title=path.resolve().name, overwrite=overwrite)
         if not as_json:
             print(f"{picture}: a calendar of observations and a map of clear counts")
+
+
+def _time_of(period: Period | None) -> dict[str, Any]:
+    """What an import is told of the time; of a calendar year the year alone."""
+    if period is None:
+        return {}
+    return {"year": period.year} if period.whole_year else {"period": period}
+
+
+def _time_option(cube: Any) -> str:
+    from tessera.cubes import period_of
+    from tessera.geo import parse_period
+
+    told = period_of(cube)
+    if told is None:
+        return ""
+    period = parse_period(told)
+    return f"--year {period.year} " if period.whole_year else f"--period {period} "
 
 
 def _one_line(cube: Any) -> str:

@@ -11,6 +11,7 @@ from ._scenes import (
     LEAST_SEEN,
     FromOption,
     MaxLostOption,
+    PeriodOption,
     PublishedOption,
     ReaderOption,
     SetOption,
@@ -24,9 +25,9 @@ from ._scenes import (
     left_out_line,
     named_parts,
     now_and_then,
-    period_of,
     recipe_of,
     scenes_of,
+    stated_period,
     tell_line,
     uncovered_line,
 )
@@ -43,6 +44,7 @@ def build(
     year: YearOption = None,
     first: FromOption = None,
     last: ToOption = None,
+    period: PeriodOption = None,
     bbox: BboxOption = None,
     aoi: AoiOption = None,
     tile: TileOption = None,
@@ -56,22 +58,24 @@ def build(
     Example: tessera cube build --source earth-search,opera --bbox 5.237,50.681,5.270,50.702 --year 2023 -o cube.zarr
     """
     from tessera.cubes import sweep_spool
-    from tessera.scenes import NoScenesError, build_cube
+    from tessera.scenes import NoScenesError, build_cube, where_scenes_are
 
-    period, recipe = period_of(year, first, last), recipe_of(published, setting)
+    time, recipe = stated_period(year, period, first, last), recipe_of(published, setting)
     _, value = one_of(bbox=bbox, aoi=aoi, tile=tile)
     parts = area_of(bbox, value).parts()
-    for part, target in zip(parts, named_parts(out, [part.zone for part in parts]), strict=True):
-        if _is_there(target, part.window, period, source, recipe, reader):
+
+    def of_zone(place: tuple[Any, Path]) -> tuple[Path, Any]:
+        """The new cube of a zone, None where it is there."""
+        part, target = place
+        if _is_there(target, part.window, time, source, recipe, reader):
             sweep_spool(target)
-            print(f"{target}: already there, of the same area, time, source and rules; remove it to build it anew")
-            continue
+            return target, None
         title = f"Reading scenes of zone {part.zone}"
         try:
             with step(title, unit="days") as progress:
-                cube = build_cube(
+                return target, build_cube(
                     part.window,
-                    period,
+                    time,
                     source=source,
                     out=target,
                     recipe=recipe,
@@ -82,6 +86,15 @@ def build(
                 )
         except NoScenesError as error:
             raise NoScenesError(f"{error}{hint_swapped(bbox, str(error))}") from None
+
+    def left_out(line: str) -> None:
+        tell_line(f"{line}; that zone is left out")
+
+    places = zip(parts, named_parts(out, [part.zone for part in parts]), strict=True)
+    for target, cube in where_scenes_are(places, of_zone, left_out):
+        if cube is None:
+            print(f"{target}: already there, of the same area, time, source and rules; remove it to build it anew")
+            continue
         print(f"{target}: {one_line(cube)}")
         tell_line(left_out_line(cube.provenance.get("left_out", {})))
         tell_line(_uncovered(cube))
@@ -128,6 +141,7 @@ def scenes(
     year: YearOption = None,
     first: FromOption = None,
     last: ToOption = None,
+    period: PeriodOption = None,
     bbox: BboxOption = None,
     aoi: AoiOption = None,
     tile: TileOption = None,
@@ -139,7 +153,7 @@ def scenes(
     from tessera.base import InputError
     from tessera.scenes import search_scenes
 
-    period = period_of(year, first, last)
+    time = stated_period(year, period, first, last)
     _, value = one_of(bbox=bbox, aoi=aoi, tile=tile)
     if out.suffix != ".parquet":
         raise InputError(f"{out} does not end in .parquet; expected the name of a table of scenes")
@@ -147,10 +161,10 @@ def scenes(
         raise InputError(f"{out} exists; expected a new path for the table")
     area = area_of(bbox, value)
     with step("Searching") as progress:
-        table = search_scenes(area, period, source, progress=progress)
+        table = search_scenes(area, time, source, progress=progress)
     table.write(out)
-    found = scenes_of(table, area, period)
-    print(f"{out}: {in_words(found)} of {period}")
+    found = scenes_of(table, area, time)
+    print(f"{out}: {in_words(found)} of {time}")
     tell_line(left_out_line(table.left_out))
     tell_line(uncovered_line(found, area))
 

@@ -257,11 +257,14 @@ def _open(out: str, dims: int, encoder: Encoder, option: str) -> Store | None:
 
 def _year(cube: PixelCube, given: int | None, path: Path) -> int:
     from tessera.base import InputError
+    from tessera.geo import check_year_of, told_period
     from tessera.store import parse_year
 
     year = cube.year if given is None else given
     if year is None:
-        raise InputError(f"{path} does not say its year; give --year")
+        told = told_period(cube.provenance)
+        covers = "does not say its year" if told is None else f"covers {told[0]} to {told[1]}"
+        raise InputError(f"{path} {covers}; give with --year the one under which the store keeps it")
     if cube.year is not None and cube.year != year:
         raise InputError(f"{path} is of {cube.year}; --year says {year}")
-    return parse_year(year)
+    return parse_year(check_year_of(cube.provenance, year, str(path)))

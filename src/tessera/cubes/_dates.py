@@ -1,18 +1,24 @@
-"""The calendar dates of a cube's observations."""
+"""The calendar dates of a cube's observations, and whether all that a cube says of its time agrees."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError
+from tessera.base import InputError, shown
+from tessera.geo import parse_period, told_period, told_year
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from .cube import PixelCube
+
+DATED = ("s2", "s1_asc", "s1_desc")
+"""Stacks that have days."""
 
 
 def dates_of(cube: PixelCube, stack: str) -> list[dt.date]:
-    """The dates of a cube's stack: as its provenance lists them, else by its year.
+    """The dates of a cube's stack: as its provenance lists them, else by its period or year.
 
     Parameters
     ----------
@@ -21,35 +27,112 @@ def dates_of(cube: PixelCube, stack: str) -> list[dt.date]:
     Raises
     ------
     InputError
-        Neither fits the days that the cube holds.
+        The cube says neither dates nor a period nor a year.
     """
-    doy = [int(day) for day in getattr(cube, f"{stack}_doy")]
-    listed = cube.provenance.get(f"{stack}_dates")
-    try:
-        days = [dt.date.fromisoformat(day) for day in listed] if isinstance(listed, list) else []
-    except (TypeError, ValueError):
-        days = []
-    if [day.timetuple().tm_yday for day in days] == doy:
-        return days
-    if cube.year is None:
-        raise InputError(f"the cube says neither the year nor the dates of its {len(doy)} {stack} observations")
-    days = [dt.date(cube.year, 1, 1) + dt.timedelta(day - 1) for day in doy]
-    if any(day.year != cube.year for day in days):
-        raise InputError(f"{stack} has the day of year {max(doy)}, which {cube.year} does not have")
+    days = _dates(cube, stack)
+    if days is None:
+        count = len(getattr(cube, f"{stack}_doy"))
+        raise InputError(f"the cube says neither the year nor the dates of its {count} {stack} observations")
     return days
 
 
 def period_of(cube: PixelCube) -> tuple[dt.date, dt.date] | None:
     """First and last day that a cube covers: its provenance's period, else its year; None where it says neither."""
-    told = cube.provenance.get("period")
-    if isinstance(told, list) and len(told) == 2:
-        try:
-            first, last = (dt.date.fromisoformat(day) for day in told)
-        except (TypeError, ValueError):
-            pass
-        else:
-            if first <= last:
-                return first, last
-    if cube.year is None or not dt.MINYEAR <= cube.year <= dt.MAXYEAR:
-        return None
-    return dt.date(cube.year, 1, 1), dt.date(cube.year, 12, 31)
+    return told_period(cube.provenance)
+
+
+def check_dates(cube: PixelCube) -> None:
+    """Refuse a cube of which days of the year, dates, period and year contradict each other.
+
+    Raises
+    ------
+    InputError
+        The line says what contradicts what.
+    """
+    for stack in DATED:
+        _dates(cube, stack)
+
+
+def stated_time(
+    year: int | None, period: object, dates: Mapping[str, Sequence[dt.date | str]] | None = None
+) -> dict[str, Any]:
+    """Year, period and dates as a cube's provenance holds them, from what whoever brings a cube says of it.
+
+    Raises
+    ------
+    InputError
+        A year and a period, what is neither, or dates of a stack that there is not.
+    """
+    about: dict[str, Any] = {}
+    if year is not None and period is not None:
+        raise InputError("both a year and a period given; expected one of them")
+    if year is not None:
+        about["year"] = parse_period(year).year
+    if period is not None:
+        whole = parse_period(period)
+        about |= {"year": whole.year, "period": whole.told()}
+    for stack, days in (dates or {}).items():
+        if stack not in DATED:
+            raise InputError(f"dates of {shown(stack)}; expected {', '.join(DATED)}")
+        about[f"{stack}_dates"] = [_parsed(day, f"{stack}_dates").isoformat() for day in days]
+    return about
+
+
+def _dates(cube: PixelCube, stack: str) -> list[dt.date] | None:
+    """Dates that agree with all that the cube says, None where they are not known."""
+    doy = [int(day) for day in getattr(cube, f"{stack}_doy")]
+    period = told_period(cube.provenance)
+    listed = cube.provenance.get(f"{stack}_dates")
+    if isinstance(listed, list):
+        days = [_parsed(value, f"{stack}_dates") for value in listed]
+        if len(days) != len(doy):
+            raise InputError(f"{stack}_dates lists {len(days)} dates for {len(doy)} observations")
+        for date, day in zip(days, doy, strict=True):
+            if date.timetuple().tm_yday != day:
+                raise InputError(
+                    f"{stack}_dates lists {date}, which is day {date.timetuple().tm_yday} of its year; "
+                    f"{stack}_doy says {day}"
+                )
+            if period is not None and not period[0] <= date <= period[1]:
+                raise InputError(f"{stack}_dates lists {date}, which is not in {_told(cube, period)}")
+        return days
+    return None if period is None else list(_in_period(cube, stack, doy, period))
+
+
+def _in_period(cube: PixelCube, stack: str, doy: Sequence[int], period: tuple[dt.date, dt.date]) -> Iterator[dt.date]:
+    """The dates of days of the year; where a period has a day twice, the first that does not go back in time."""
+    before = dt.date.min
+    for number, day in enumerate(doy):
+        found = [date for date in _dates_of_day(day, period) if period[0] <= date <= period[1]]
+        if not found:
+            raise InputError(f"{stack}_doy has the day of year {day}, which is not in {_told(cube, period)}")
+        date = next((date for date in found if date >= before), found[0])
+        # a year without dates is all that says which year its days are of
+        if date < before and "period" not in cube.provenance:
+            raise InputError(
+                f"{stack}_doy goes from day {doy[number - 1]} back to day {day}, which does not fit "
+                f"{_told(cube, period)}; expected days in order of time, or the period where they go over a new year "
+                "(such as 2020-11/2021-10), or their dates"
+            )
+        before = date
+        yield date
+
+
+def _dates_of_day(day: int, period: tuple[dt.date, dt.date]) -> Iterator[dt.date]:
+    for year in range(period[0].year, period[1].year + 1):
+        if day <= dt.date(year, 12, 31).timetuple().tm_yday:
+            yield dt.date(year, 1, 1) + dt.timedelta(day - 1)
+
+
+def _told(cube: PixelCube, period: tuple[dt.date, dt.date]) -> str:
+    year = told_year(cube.provenance)
+    return f"the cube's year {year}" if year is not None else f"the cube's period from {period[0]} to {period[1]}"
+
+
+def _parsed(value: object, what: str) -> dt.date:
+    if isinstance(value, dt.datetime):
+        return value.date()
+    try:
+        return value if isinstance(value, dt.date) else dt.date.fromisoformat(str(value))
+    except ValueError:
+        raise InputError(f"{what} lists {shown(value)}; expected dates such as 2021-04-01") from None

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tessera.base import InputError
+from tessera.geo import told_year
+
+from ._dates import check_dates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,7 +99,13 @@ class PixelCube:
     s1_asc, s1_desc : (T', H, W, 2) int16, (20 * log10(power) + 50) * 200, VV and VH; both 0 = missing
     s1_asc_doy, s1_desc_doy : (T',) int16, day of year
     grid : CRS and transform; None where unknown (a d-pixel folder has none)
-    provenance : plain values as JSON has them: year, source, dates, counts; numpy's scalars become Python's
+    provenance : plain values as JSON has them: year, period, dates, source, counts; numpy's scalars become Python's
+
+    Raises
+    ------
+    InputError
+        An array of another type or shape, bands in another order, or a year, a period, dates and days of the year that
+        contradict each other.
     """
 
     s2: ArrayLike
@@ -128,6 +137,7 @@ class PixelCube:
             if doy.size and not (int(doy.min()) >= 1 and int(doy.max()) <= 366):
                 raise InputError(f"{name}_doy from {doy.min()} to {doy.max()}; expected days of the year, 1 to 366")
         object.__setattr__(self, "provenance", _plain_mapping(self.provenance, "provenance"))
+        check_dates(self)
         if self.grid is not None and (self.grid.height, self.grid.width) != (height, width):
             raise InputError(f"grid of {self.grid.height} x {self.grid.width} for a cube of {height} x {width} pixels")
 
@@ -148,8 +158,7 @@ class PixelCube:
     @property
     def year(self) -> int | None:
         """The year that its provenance names."""
-        value = self.provenance.get("year")
-        return int(value) if isinstance(value, (int, str)) and str(value).isdigit() else None
+        return told_year(self.provenance)
 
     def window(self, row0: int, row1: int, col0: int = 0, col1: int | None = None) -> PixelCube:
         """Read rows row0 to row1 and columns col0 to col1 (exclusive) into memory."""

@@ -142,7 +142,7 @@ def _open_zarr(folder: Path) -> PixelCube:
             s2_bands=tuple(bands["s2_bands"]),
             s1_bands=tuple(bands["s1_bands"]),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"cube {folder}: {error}") from None
 
 

@@ -9,9 +9,13 @@ import numpy as np
 
 from tessera.base import InputError, new_folder
 
+from ._dates import stated_time
 from .cube import S1_BANDS, S2_BANDS, PixelCube
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
 _FILES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -31,18 +35,29 @@ def is_dpixel(path: Path) -> bool:
     return path.is_dir() and any((path / f"{name}.npy").exists() for name in _FILES)
 
 
-def open_dpixel(path: str | Path, *, year: int | None = None) -> PixelCube:
+def open_dpixel(
+    path: str | Path,
+    *,
+    year: int | None = None,
+    period: object = None,
+    dates: Mapping[str, Sequence[dt.date | str]] | None = None,
+) -> PixelCube:
     """Open a d-pixel folder; arrays are mapped, not read.
 
     Parameters
     ----------
     path : folder of bands.npy, masks.npy, doys.npy, sar_ascending.npy, sar_ascending_doy.npy and the descending pair
-    year : recorded in the cube's provenance
+    year : calendar year of its days
+    period : in place of a year, such as "2020-11/2021-10" (see `tessera.geo.parse_period`); a day of the year is then
+        the one that lies in it, so that a season over a new year has its true dates
+    dates : "s2", "s1_asc", "s1_desc" -> the date of each observation, where a period of more than a year has a day of
+        the year twice
 
     Raises
     ------
     InputError
-        A file is missing, short, no .npy file, or of another dtype or shape than the others ask for.
+        A file is missing, short, no .npy file, or of another dtype or shape than the others ask for; its days of the
+        year do not fit what is given.
     """
     folder = Path(path)
     missing = [f"{name}.npy" for name in _FILES if not (folder / f"{name}.npy").is_file()]
@@ -54,9 +69,7 @@ def open_dpixel(path: str | Path, *, year: int | None = None) -> PixelCube:
         fixed = all(not dim.isdigit() or shape[axis] == int(dim) for axis, dim in enumerate(dims) if axis < len(shape))
         if len(shape) != len(dims) or not fixed:
             raise InputError(f"{folder / name}.npy has shape {shape}; expected ({', '.join(dims)})")
-    provenance: dict[str, Any] = {"source": "d-pixel folder"}
-    if year is not None:
-        provenance["year"] = int(year)
+    provenance: dict[str, Any] = {"source": "d-pixel folder", **stated_time(year, period, dates)}
     try:
         return PixelCube(
             s2=arrays["bands"],

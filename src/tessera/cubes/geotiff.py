@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, new_folder, require, silent
-from tessera.geo import Window
+from tessera.geo import Window, parse_period
 
-from ._dates import dates_of
+from ._dates import dates_of, stated_time
 from ._raster import EXTRA, GridFiles, gdal, write_band
 from .cube import S1_BANDS, S2_BANDS, PixelCube
 from .spool import open_spool
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
+    from tessera.geo import Period
 
 S2_FOLDERS = ("red", "blue", "green", "nir", "nir08", "rededge1", "rededge2", "rededge3", "swir16", "swir22")
 """Folders of the bands, in the order of `S2_BANDS`."""
@@ -52,6 +53,7 @@ def import_geotiff(
     out: str | Path,
     *,
     year: int | None = None,
+    period: object = None,
     missing_scl: str = "error",
     skip_partial: bool = False,
     progress: Progress = silent,
@@ -66,6 +68,7 @@ def import_geotiff(
     folder : holds `data_raw`, `data_sar_raw` or both
     out : new folder of the cube
     year : take only its dates; None: all of them
+    period : take only its dates, such as "2020-11/2021-10" (see `tessera.geo.parse_period`), in place of a year
     missing_scl : of a date without scene classes: "error", or "clear" to take every pixel of it for clear, as the
         published stacker does
     skip_partial : leave dates out that lack one of the ten bands, as the published stacker does; else an error
@@ -83,14 +86,16 @@ def import_geotiff(
     if missing_scl not in ("error", "clear"):
         raise InputError(f"missing_scl {missing_scl!r}; expected 'error' or 'clear'")
     root = Path(folder)
-    found = _find(root, year)
+    stated = stated_time(year, period)
+    wanted = parse_period(year if period is None else period) if stated else None
+    found = _find(root, wanted)
     optical = _whole(found["s2"], skip_partial=skip_partial, missing_scl=missing_scl)
     dates = [
         *(("s2", day, files) for day, files in sorted(optical.items())),
         *((stack, day, files) for stack in _ORBITS.values() for day, files in sorted(found[stack].items())),
     ]
     if not dates:
-        raise InputError(f"{root} holds no dates{'' if year is None else f' of {year}'}; expected GeoTIFF stacks")
+        raise InputError(f"{root} holds no dates{'' if wanted is None else f' of {wanted}'}; expected GeoTIFF stacks")
     raster = GridFiles.of(next(iter(dates[0][2].values())))
     about = {"import": "geotiff", "files": _digest(root, dates), "grid": repr(raster.grid)}
     with gdal(), open_spool(out, about, raster.shape) as spool:
@@ -103,15 +108,16 @@ def import_geotiff(
             grid = Window.of_grid(raster.grid).grid
         except InputError:
             grid = raster.grid
-        return spool.finish(grid, _provenance(dates, year), [(stack, day) for stack, day, _ in dates])
+        return spool.finish(grid, _provenance(dates, stated), [(stack, day) for stack, day, _ in dates])
 
 
-def _provenance(dates: list[tuple[str, dt.date, dict[str, Path]]], year: int | None) -> dict[str, Any]:
+def _provenance(dates: list[tuple[str, dt.date, dict[str, Path]]], stated: dict[str, Any]) -> dict[str, Any]:
     days = sorted({day for _, day, _ in dates})
-    one_year = days[0].year if days[0].year == days[-1].year else year
+    one_year = days[0].year if days[0].year == days[-1].year else None
     about: dict[str, Any] = {"year": one_year, "source": "GeoTIFF stacks"}
     if one_year is None:
         about["period"] = [days[0].isoformat(), days[-1].isoformat()]
+    about |= stated
     for stack in ("s2", *_ORBITS.values()):
         about[f"{stack}_dates"] = [day.isoformat() for kind, day, _ in dates if kind == stack]
     no_classes = [day.isoformat() for kind, day, files in dates if kind == "s2" and _SCL not in files]
@@ -120,7 +126,7 @@ def _provenance(dates: list[tuple[str, dt.date, dict[str, Path]]], year: int | N
     return about
 
 
-def _find(root: Path, year: int | None) -> dict[str, dict[dt.date, dict[str, Path]]]:
+def _find(root: Path, wanted: Period | None) -> dict[str, dict[dt.date, dict[str, Path]]]:
     """Stack -> date -> band -> file."""
     if not is_geotiff(root):
         raise InputError(f"{root} holds neither {_OPTICAL} nor {_RADAR}; expected GeoTIFF stacks")
@@ -132,7 +138,7 @@ def _find(root: Path, year: int | None) -> dict[str, dict[dt.date, dict[str, Pat
             date = dt.date.fromisoformat(day)
         except ValueError:
             raise InputError(f"{path}: {day} is no date; expected the form YYYY-MM-DD") from None
-        if year is not None and date.year != year:
+        if wanted is not None and date not in wanted:
             return
         if not path.resolve().is_relative_to(inside) or not path.is_file():
             raise InputError(f"{path} is no file in {root}; expected no links that lead out")

@@ -1,10 +1,11 @@
-"""Where things are: the lattice and its cells, UTM zones, tile names, areas of interest, points and vector files."""
+"""Where and when things are: the lattice and its cells, UTM zones, tile names, areas, periods, points, vector files."""
 
 from ._table import listed, numbers_of
 from .area import Area, ZonePart, parse_area
 from .degrees import check_degrees, swap_hint, wrapped
 from .grid import Grid
 from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, parse_cell
+from .period import Period, check_year_of, parse_period, parse_year, told_period, told_year
 from .points import lonlat_of, parse_points, points_in_zones
 from .tiles import Tile, parse_tile, tiles_of
 from .vector import VectorTable, read_vector
@@ -21,25 +22,31 @@ __all__ = [
     "Area",
     "Cell",
     "Grid",
+    "Period",
     "Tile",
     "VectorTable",
     "Window",
     "ZonePart",
     "check_degrees",
+    "check_year_of",
     "from_lonlat",
     "listed",
     "lonlat_of",
     "numbers_of",
     "parse_area",
     "parse_cell",
+    "parse_period",
     "parse_points",
     "parse_tile",
+    "parse_year",
     "parse_zone",
     "points_in_zones",
     "read_vector",
     "swap_hint",
     "tiles_of",
     "to_lonlat",
+    "told_period",
+    "told_year",
     "wrapped",
     "zone_crs",
     "zones_of",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import silent
 from tessera.encode import plan_blocks
-from tessera.geo import Window
+from tessera.geo import Window, check_year_of
 
 from .spool import Spool, spool
 from .workers import WorkerPool
@@ -53,10 +53,11 @@ def embed_cube(
     Raises
     ------
     InputError
-        The cube is off the lattice or has another band order; the store is of another model.
+        The cube is off the lattice, has another band order, or is not of that year; the store is of another model.
     TesseraError
         The disk is full or refuses, or a worker died; finished blocks and cells stay.
     """
+    check_year_of(cube.provenance, year, "the cube")
     window = Window.of_grid(cube.grid)
     height, width = cube.shape
     done = written = skipped = 0

@@ -1,10 +1,11 @@
 """From scenes to a pixel's year: sources, rules, readers, mosaics; and a simulator that writes scenes."""
 
+from tessera.geo import Period, parse_period
+
 from ._build import LossError, build_cube, build_cubes
-from ._plan import NoScenesError
+from ._plan import NoScenesError, where_scenes_are
 from ._search import search_scenes, source_names
 from .doctor import Check, diagnose
-from .period import Period, parse_period
 from .recipe import Recipe
 from .scene import Asset, Scene
 from .simulator import CLASSES, COLOURS, Simulation, simulate, simulate_cube
@@ -42,4 +43,5 @@ __all__ = [
     "simulate_cube",
     "simulate_series",
     "source_names",
+    "where_scenes_are",
 ]

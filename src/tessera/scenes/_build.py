@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -14,17 +15,16 @@ import numpy as np
 
 from tessera.base import InputError, TesseraError, silent
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
-from tessera.geo import Window, parse_area
+from tessera.geo import Window, parse_area, parse_period
 from tessera.net import NetError
 
 from ._assets import SCL
 from ._crew import Crew
 from ._files import Traffic
 from ._mosaic import UnreadableError, lay_day
-from ._plan import NoScenesError, plan_reads
+from ._plan import NoScenesError, plan_reads, where_scenes_are
 from ._readers import check_reader, make_reader, resampling_of
 from ._search import find_scenes
-from .period import parse_period
 from .recipe import Recipe
 from .sources import check_credentials
 
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
     from tessera.cubes import CubeSpool
+    from tessera.geo import Period
 
     from ._plan import Day, Plan
     from ._readers import Reader
     from ._search import Found
-    from .period import Period
     from .scene import Scene
 
+_LOG = logging.getLogger(__name__)
 MAX_LOST = 1
 """Scenes that may be lost: the published production rejects what lost more than one file (pipeline notes of 2026)."""
 LINES = 24
@@ -163,7 +164,8 @@ def build_cubes(
     """Read a year of scenes into one cube in memory for each UTM zone that an area lies in, from west to east.
 
     Parameters and errors are those of `build_cube`; scenes of a neighbouring zone are reprojected. Errors of the choice
-    of scenes come before the first cube.
+    of scenes come before the first cube. A zone without scenes is left out with a warning in the log; all of them
+    without is an error.
     """
     check_reader(reader)
     period, recipe = parse_period(year), recipe or Recipe()
@@ -171,7 +173,11 @@ def build_cubes(
     found = find_scenes(source, windows, period)
     check_credentials(found.sources)
     found = found.searched()
-    builds = [_Build(found, window, period, recipe, reader, max_lost, progress) for window in windows]
+
+    def begun(window: Window) -> _Build:
+        return _Build(found, window, period, recipe, reader, max_lost, progress)
+
+    builds = list(where_scenes_are(windows, begun, _LOG.warning))
     return (build.in_memory() for build in builds)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,11 +17,10 @@ from tessera.geo import to_lonlat
 from .rules import copy_rank, item_order, solar_date, utc_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tessera.geo import Window
+    from tessera.geo import Period, Window
 
-    from .period import Period
     from .recipe import Recipe
     from .scene import Scene
 
@@ -29,6 +28,8 @@ Copies = tuple["Scene", ...]
 """The products of one photograph, best first: copies of the same ground, of which one is laid, or pieces, of
 which all are."""
 _ORBITS = ("ascending", "descending")
+Place = TypeVar("Place")
+Made = TypeVar("Made")
 
 
 class NoScenesError(InputError):
@@ -93,6 +94,40 @@ class Plan:
         for stack, day in self.days():
             total.update(day.told(stack))
         return total.hexdigest()
+
+
+def where_scenes_are(
+    places: Iterable[Place], make: Callable[[Place], Made], tell: Callable[[str], None]
+) -> Iterator[Made]:
+    """What is made of each place; one without scenes is told and left out, as sea beside land.
+
+    Parameters
+    ----------
+    tell : called with the line of such a place, once another one has given something
+
+    Raises
+    ------
+    NoScenesError
+        None of them has any: that of the first.
+    """
+    empty: list[NoScenesError] = []
+    found = False
+    for place in places:
+        try:
+            made = make(place)
+        except NoScenesError as error:
+            if found:
+                tell(str(error))
+            else:
+                empty.append(error)
+            continue
+        if not found:
+            found = True
+            for before in empty:
+                tell(str(before))
+        yield made
+    if empty and not found:
+        raise empty[0]
 
 
 def _told(scene: Scene) -> list[object]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError, silent
-from tessera.geo import Window, parse_area
+from tessera.geo import Window, parse_area, parse_period
 
-from .period import parse_period
 from .source import Query
 from .sources import parse_source, sources_of
 from .table import SceneTable, read_scenes
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tessera.base import Progress
+    from tessera.geo import Period
 
-    from .period import Period
     from .scene import Scene
     from .source import Source
 

@@ -40,23 +40,6 @@ _KEPT = np.zeros(256, dtype=np.bool_)
 _KEPT[list(SCL_KEPT)] = True
 
 
-_YEARS = range(2014, 2101)
-"""Sentinel-1A was launched in 2014."""
-
-
-def parse_year(year: object) -> int:
-    """Check a calendar year.
-
-    Raises
-    ------
-    InputError
-        It is not a whole number from 2014 to 2100.
-    """
-    if isinstance(year, bool) or not isinstance(year, (int, np.integer)) or int(year) not in _YEARS:
-        raise InputError(f"year {year!r}; expected a whole number from {_YEARS.start} to {_YEARS.stop - 1}")
-    return int(year)
-
-
 def is_clear(scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which pixels of a scene classification count as clear: a bool array of the same shape."""
     return _KEPT[scl]

@@ -11,7 +11,7 @@ import numpy as np
 
 from tessera.base import InputError, silent
 from tessera.embeddings import Embeddings, ModelIdentity
-from tessera.geo import Window, parse_points
+from tessera.geo import Window, check_year_of, parse_points
 
 from .ground import create_on_ground, ground_of, is_writable
 from .layout import COUNTS, SCALES, ArraySpec, Layout
@@ -106,14 +106,14 @@ class Store:
         Raises
         ------
         InputError
-            Another model or length, no grid, a grid off the lattice, a zone that the store lacks, or a store that can
-            only be read.
+            Another model or length, a year that the time of their observations does not touch, no grid, a grid off the
+            lattice, a zone that the store lacks, or a store that can only be read.
         TesseraError
             The disk is full or refuses; cells committed before stay, the cell at hand is as it was. Or the line or the
             server failed; then the next write of that cell finishes what this one began.
         """
         ground = self._writable()
-        year = parse_year(year)
+        year = check_year_of(embeddings.provenance, parse_year(year), "embeddings")
         if embeddings.model.sha256 != self.model.sha256:
             raise InputError(
                 f"embeddings of {embeddings.model.name} ({embeddings.model.sha256[:12]}) for a store of "

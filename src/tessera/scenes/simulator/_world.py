@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.geo import PIXEL_SIZE, to_lonlat
+from tessera.geo import PIXEL_SIZE, parse_year, to_lonlat
 
-from ..rules import OFFSET, has_offset, parse_year
+from ..rules import OFFSET, has_offset
 from ._atmosphere import classify, make_sky, through
 from ._classes import WATER
 from ._landscape import make_landscape
