@@ -19,6 +19,15 @@ ROWS, COLS = 128, 1024
 """Chunk sides: a date of 128 rows is one chunk, so writing by date and reading by row block both touch whole chunks."""
 STACKS = {"s2": "T Y X S2_BAND", "s2_mask": "T Y X", "s1_asc": "TA Y X S1_BAND", "s1_desc": "TD Y X S1_BAND"}
 """Observations and the names of their axes."""
+DTYPES = {
+    "s2": "uint16",
+    "s2_mask": "uint8",
+    "s1_asc": "int16",
+    "s1_desc": "int16",
+    "s2_doy": "int16",
+    "s1_asc_doy": "int16",
+    "s1_desc_doy": "int16",
+}
 DAYS = {"s2_doy": "T", "s1_asc_doy": "TA", "s1_desc_doy": "TD"}
 
 

@@ -6,55 +6,26 @@ never observations.
 
 from __future__ import annotations
 
-import itertools
-import os
-from dataclasses import dataclass
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, new_folder, silent
+from tessera.base import InputError, new_folder, raise_if_machine, read_json, shown, silent
 from tessera.geo import Grid
 
-from ._zarr import DAYS, FORMAT, STACKS, VERSION, chunks_of, start_cube
+from ._stored import read_array
+from ._zarr import DAYS, FORMAT, STACKS, VERSION, start_cube
 from .cube import PixelCube
 from .dpixel import is_dpixel, open_dpixel
 
 if TYPE_CHECKING:
-    import zarr
-    from numpy.typing import NDArray
-
     from tessera.base import Progress
 
-
-@dataclass(frozen=True)
-class _Stored:
-    """An array of a cube on disk; what cannot be read is one line."""
-
-    array: zarr.Array[Any]
-    what: str
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.array.dtype)
-
-    def __getitem__(self, key: Any, /) -> Any:
-        try:
-            return self.array[key]
-        except IndexError:
-            raise
-        except Exception as error:  # codecs fail in whichever way the damaged bytes say
-            raise InputError(f"{self.what} cannot be read: {str(error) or type(error).__name__}") from None
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        if copy is False:
-            raise ValueError(f"{self.what} lies on disk; reading it makes a copy")
-        return np.asarray(self[:], dtype=dtype)
+_DOCUMENT_LIMIT = 16 * 1024**2
+_EMPTY_PIXELS = 16_384**2
+"""Pixels of a cube without dates; a Sentinel-2 granule has 10,980 a side."""
 
 
 def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent) -> PixelCube:
@@ -104,29 +75,42 @@ def open_cube(path: str | Path) -> PixelCube:
 
 
 def _open_zarr(folder: Path) -> PixelCube:
-    import zarr
-
     try:
-        root = zarr.open_group(folder, mode="r", zarr_format=3)
-    except Exception:  # whichever way a damaged zarr.json says
-        raise InputError(f"{folder} is neither a cube store nor a d-pixel folder") from None
-    about = dict(root.attrs)
+        root = read_json(folder / "zarr.json", what="document of a cube", limit=_DOCUMENT_LIMIT)
+    except InputError as error:
+        if (folder / "zarr.json").exists():
+            raise
+        raise InputError(f"{folder} is neither a cube store nor a d-pixel folder") from error
+    except OSError as error:
+        raise_if_machine(error, folder)
+        raise InputError(f"{folder} cannot be read: {error.strerror or error}") from None
+    about = root.get("attributes")
+    if root.get("zarr_format") != 3 or root.get("node_type") != "group" or not isinstance(about, dict):
+        raise InputError(f"{folder} is neither a cube store nor a d-pixel folder")
     if about.get("format") != FORMAT or about.get("version") != VERSION:
         raise InputError(
-            f"{folder} has format {about.get('format')!r} {about.get('version')!r}; expected {FORMAT!r} {VERSION}"
+            f"{folder} has format {shown(about.get('format'))} {shown(about.get('version'))}; "
+            f"expected {FORMAT!r} {VERSION}"
         )
     arrays: dict[str, Any] = {}
     for name in (*STACKS, *DAYS):
+        what = f"cube {folder}, array {name}"
         try:
-            arrays[name] = _array(root, name, folder)
-        except InputError:
-            raise
-        except Exception as error:
-            raise InputError(f"cube {folder} lacks a readable array {name} ({type(error).__name__})") from None
+            arrays[name] = read_array(folder, name, what)
+            arrays[name].check_chunks()
+        except OSError as error:
+            raise_if_machine(error, what)
+            raise InputError(f"{what} cannot be read: {error.strerror or error}") from None
     for name in DAYS:
         length, dates = arrays[name].shape[0], arrays[name.removesuffix("_doy")].shape[0]
         if length != dates:
             raise InputError(f"cube {folder}: {name} of {length} days for {dates} dates")
+    sides = arrays["s2"].shape[1:3]
+    # each date's chunks vouch for the sides; without any date nothing does
+    if math.prod(sides) > _EMPTY_PIXELS and not any(arrays[name].shape[0] for name in DAYS):
+        raise InputError(
+            f"cube {folder} has {sides[0]} x {sides[1]} pixels and no date; expected at most {_EMPTY_PIXELS:,} pixels"
+        )
     days = {name: np.asarray(arrays[name]) for name in DAYS}
     transform = about.get("transform")
     bands: dict[str, Any] = {key: about.get(key) or () for key in ("s2_bands", "s1_bands")}
@@ -149,33 +133,3 @@ def _open_zarr(folder: Path) -> PixelCube:
 def _transform(value: Any) -> tuple[float, float, float, float, float, float]:
     a, b, c, d, e, f = (float(v) for v in value)
     return a, b, c, d, e, f
-
-
-def _array(root: zarr.Group, name: str, folder: Path) -> _Stored:
-    """An array of the form that `write_cube` gives it, with every chunk there; no chunk is read."""
-    import zarr
-    from zarr.codecs import Crc32cCodec
-
-    what = f"cube {folder}, array {name}"
-    array = root[name]
-    if not isinstance(array, zarr.Array):
-        raise InputError(f"{what} is a group; expected an array")
-    rank = len((STACKS | DAYS)[name].split())
-    if array.ndim != rank or array.chunks != chunks_of(array.shape) or array.shards is not None:
-        raise InputError(f"{what} of shape {array.shape} has chunks {array.chunks}; expected those of write_cube")
-    if not any(isinstance(codec, Crc32cCodec) for codec in array.compressors):
-        raise InputError(f"{what} has no checksums; expected the codec crc32c")
-    _check_chunks(array, folder / name, what)
-    return _Stored(array, what)
-
-
-def _check_chunks(array: zarr.Array[Any], folder: Path, what: str) -> None:
-    counts = [-(-size // side) for size, side in zip(array.shape, array.chunks, strict=True)]
-    stored = sum(len(files) for _, _, files in os.walk(folder)) - 1
-    lost = f"{what} of shape {array.shape} lacks chunk"
-    if stored < array.nchunks:
-        raise InputError(f"{lost}s: {stored} of {array.nchunks} are there")
-    for place in itertools.product(*map(range, counts)):
-        key = array.metadata.encode_chunk_key(place)
-        if not (folder / key).is_file():
-            raise InputError(f"{lost} {key}")
