@@ -88,7 +88,7 @@ def dying(patch: pytest.MonkeyPatch, limit: int) -> None:
 
     for name in ("replace", "unlink"):
         patch.setattr(Path, name, counting(getattr(Path, name)))
-    patch.setattr("tessera.preview.journal.shutil.rmtree", counting(shutil.rmtree))
+    patch.setattr("tessera.base.folder.shutil.rmtree", counting(shutil.rmtree))
 
 
 def test_dying_before_any_file_operation_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

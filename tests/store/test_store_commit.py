@@ -85,7 +85,7 @@ def run_until(monkeypatch: pytest.MonkeyPatch, store: Store, number: int, limit:
     with monkeypatch.context() as patch:
         for name in OPERATIONS:
             patch.setattr(Path, name, counting(getattr(Path, name)))
-        patch.setattr("tessera.store.commit.shutil.rmtree", counting(__import__("shutil").rmtree))
+        patch.setattr("tessera.base.folder.shutil.rmtree", counting(__import__("shutil").rmtree))
         try:
             store.write(version(number), 2024)
         except Killed:
@@ -202,7 +202,7 @@ def test_a_killed_new_year_is_finished_by_the_next_write(tmp_path: Path, monkeyp
             original(path, data)
 
         with monkeypatch.context() as patch:
-            patch.setattr("tessera.store.writer.write_atomic", dying)
+            patch.setattr("tessera.base.folder.write_atomic", dying)
             with pytest.raises(Killed):
                 store.write(version(2), 2025)
         assert number_of(open_store(tmp_path / f"s{limit}")) == 1
@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pyt
         original(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr("tessera.store.commit.write_atomic", full)
+        patch.setattr("tessera.base.folder.write_atomic", full)
         with pytest.raises(TesseraError, match=r"No space left on device.*as it was before"):
             store.write(version(2), 2024)
     assert number_of(store) == 1

@@ -4,7 +4,18 @@ from ._thrift import Chunk, Group, Page, page_headers, row_groups
 from .documents import decode_text, parse_json, read_json, read_text
 from .errors import InputError, TesseraError
 from .extras import require
-from .files import file_lock, new_folder, sha256_hex, staging, sync_folder, write_atomic, writing
+from .files import (
+    TakenError,
+    file_lock,
+    new_folder,
+    place_folder,
+    sha256_hex,
+    staging,
+    sync_folder,
+    write_atomic,
+    writing,
+)
+from .folder import Folder
 from .letters import draw_plainly, font_note, fonts_for
 from .machine import MachineError, machine_failure, raise_if_machine
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
@@ -17,12 +28,14 @@ from .quoting import printable, shown
 __all__ = [
     "UNPACKED_LIMIT",
     "Chunk",
+    "Folder",
     "Group",
     "InputError",
     "MachineError",
     "Page",
     "ParquetTable",
     "Progress",
+    "TakenError",
     "TesseraError",
     "check_folder",
     "check_output",
@@ -45,6 +58,7 @@ __all__ = [
     "open_regular",
     "page_headers",
     "parse_json",
+    "place_folder",
     "png_mark",
     "printable",
     "raise_if_machine",

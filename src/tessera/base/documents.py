@@ -53,8 +53,8 @@ def decode_text(data: bytes, what: str) -> str:
     return text
 
 
-def read_text(path: Path, *, what: str, limit: int = _LIMIT) -> str:
-    """The text of a regular file of at most `limit` bytes, without a byte order mark.
+def read_text(path: Path, *, what: str, limit: int = _LIMIT, inside: Path | None = None) -> str:
+    """The text of a regular file of at most `limit` bytes, without a byte order mark; `inside` as for `open_regular`.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def read_text(path: Path, *, what: str, limit: int = _LIMIT) -> str:
         The file is missing, no regular file, larger than `limit`, or in another encoding than `decode_text` knows.
     """
     try:
-        data = read_regular(path, what=what, limit=limit)
+        data = read_regular(path, what=what, limit=limit, inside=inside)
     except FileNotFoundError:
         raise InputError(f"{what} not found: {path}") from None
     return decode_text(data, f"{what} {path}")
@@ -99,15 +99,15 @@ def parse_json(data: bytes | str, what: str, *, pairs: Callable[[list[tuple[str,
     return value
 
 
-def read_json(path: Path, *, what: str, limit: int = _LIMIT) -> dict[str, Any]:
-    """Read a JSON object of at most `limit` bytes.
+def read_json(path: Path, *, what: str, limit: int = _LIMIT, inside: Path | None = None) -> dict[str, Any]:
+    """Read a JSON object of at most `limit` bytes; `inside` as for `open_regular`.
 
     Raises
     ------
     InputError
         The file is missing, no regular file, larger than `limit`, or not a JSON object.
     """
-    value = parse_json(read_text(path, what=what, limit=limit), f"{what} {path}")
+    value = parse_json(read_text(path, what=what, limit=limit, inside=inside), f"{what} {path}")
     if not isinstance(value, dict):
         raise InputError(f"{what} {path} holds a JSON {type(value).__name__}; expected an object")
     return value

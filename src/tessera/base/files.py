@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+_LOCK_ATTEMPTS = 100
+"""Times that a lock is made anew whose folder another process keeps removing."""
 
 
 def sha256_hex(data: Buffer) -> str:
@@ -62,22 +68,47 @@ def staging(target: Path) -> Iterator[Path]:
         yield folder
 
 
+class TakenError(InputError):
+    """What was to be made is there already; somebody else may have made it a moment ago."""
+
+
 @contextmanager
 def new_folder(target: Path, what: str) -> Iterator[Path]:
     """A folder to fill, which becomes `target` when all went well and is gone when not.
 
     Raises
     ------
-    InputError
-        `target` exists.
+    TakenError
+        `target` exists, or appeared while its folder was filled.
     """
     if target.exists():
-        raise InputError(f"{target} exists; expected a new path for {what}")
+        raise TakenError(f"{target} exists; expected a new path for {what}")
     with staging(target) as folder:
         part = folder / target.name
         part.mkdir()
         yield part
+        place_folder(part, target, what)
+
+
+def place_folder(part: Path, target: Path, what: str) -> None:
+    """Give a folder that is finished its name, where nothing has it.
+
+    Raises
+    ------
+    TakenError
+        Something has the name.
+    """
+    try:
+        # a rename takes the place of an empty folder
+        if os.path.lexists(target):
+            raise FileExistsError
         part.rename(target)
+    except OSError as error:
+        if not isinstance(error, NotADirectoryError) and error.errno not in (None, errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        raise TakenError(
+            f"{target} appeared while {what} was made, by another process; expected a new path, one process at a time"
+        ) from None
     sync_folder(target.parent)
 
 
@@ -89,6 +120,8 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
     ------
     BlockingIOError
         Somebody else holds it and `wait` is False.
+    InputError
+        There is a symbolic link, or anything else than a file.
     TesseraError
         The system has no such locks (Windows, which only reads).
     """
@@ -98,13 +131,51 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         raise TesseraError(
             f"writing {path.parent} needs file locks of Linux or macOS; this system only reads"
         ) from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    while True:
+        handle = _open_lock(path)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            # its last holder may have removed it meanwhile, with its folder
+            if not _has_name(handle, path):
+                continue
+            yield
+            return
+        finally:
+            os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    """Open a lock, making it where it is not there; one that another user made may only be read, which is enough."""
+    flags = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK
+    for _ in range(_LOCK_ATTEMPTS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        refused: OSError | None = None
+        for how in (os.O_RDWR | os.O_CREAT, os.O_RDWR, os.O_RDONLY):
+            try:
+                handle = os.open(path, how | flags, 0o666)
+            except FileNotFoundError:
+                continue
+            except PermissionError as error:
+                refused = error
+                continue
+            except OSError as error:
+                if path.is_symlink():
+                    raise InputError(f"{path} is a symbolic link; expected a lock") from None
+                raise error from None
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                return handle
+            os.close(handle)
+            raise InputError(f"{path} is no regular file; expected a lock")
+        if refused is not None:
+            raise refused
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def _has_name(handle: int, path: Path) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-    finally:
-        os.close(handle)
+        return os.path.samestat(os.fstat(handle), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

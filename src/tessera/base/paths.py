@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .quoting import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import BufferedReader
 
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -62,7 +63,7 @@ def file_size(folder: Path, path: Path) -> int | None:
     return about.st_size
 
 
-def open_regular(path: Path, *, what: str, inside: Path | None = None) -> BinaryIO:
+def open_regular(path: Path, *, what: str, inside: Path | None = None) -> BufferedReader:
     """Open a regular file for reading without ever waiting for a pipe or a device.
 
     Parameters

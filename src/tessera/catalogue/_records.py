@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, sha256_hex
+from tessera.base import Folder, InputError, read_regular, sha256_hex
 from tessera.geo import Cell, parse_cell, zone_crs
 
 from ._outline import outlines
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tessera.store import Store
 
-_LIMIT = 16 * 1024**2
+RECORD_LIMIT = 16 * 1024**2
 """Bytes of a commit record: a thousand parts with a year's dates each."""
 _KEY = re.compile(r"[\w.-]+(/[\w.-]+){1,12}", re.ASCII)
 _ATTEMPTS = 3
@@ -65,13 +65,13 @@ class Row:
 def find_records(store: Store, folder: Path) -> Iterator[RecordFile | str]:
     """The records of every year of a local store, or a line about a name that is none."""
     for year in sorted(store.years):
-        records = folder / "commits" / str(year)
+        records = Folder(folder).inner(f"commits/{year}")
         if not records.is_dir():
             continue
         for path in records.glob("utm*.json"):
             try:
                 cell = parse_cell(path.stem, store.layout.shard)
-                about = path.stat()
+                about = path.lstat()
             except FileNotFoundError:
                 continue
             except (InputError, OSError) as error:
@@ -88,11 +88,10 @@ def read_record(store: Store, file: RecordFile) -> Row:
     InputError
         It is gone, too large, no record, of another cell, or says what cannot be.
     """
+    folder = store.objects.folder
     for _ in range(_ATTEMPTS):
         try:
-            if file.path.stat().st_size > _LIMIT:
-                raise InputError(f"more than {_LIMIT} bytes; at most that many are read")
-            data = file.path.read_bytes()
+            data = read_regular(file.path, what="commit record", limit=RECORD_LIMIT, inside=folder)
             commit = store.commit(file.cell, file.year)
         except OSError as error:
             raise InputError(f"{file.path}: {_words(error)}") from None

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, file_lock, silent, write_atomic
+from tessera.base import Folder, InputError, TesseraError, silent
+from tessera.net import NetError
 from tessera.store import open_store
 
 from ._records import RecordFile, find_records, read_record, rows_table
 from ._schema import MANIFEST, array_names, encode, metadata, schema
+from .read import FILE_LIMIT, whole_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 1024
 """Records that are read before they become columns."""
+_SLACK, _ROW_BYTES, _UNPACKED = 1024**2, 4096, 4
+"""Bytes that a manifest may have beyond its records', also for each; and how many times these it may unpack to."""
 MANY = 1000
 """Records from which on it is kept how their files look; fewer are read in 0.3 s, and a store's bytes stay the same."""
 _SETTLED_NS = 2_000_000_000
@@ -77,14 +81,14 @@ def write_manifest(store: Store, *, progress: Progress = silent) -> Written:
         The disk is full or refuses; the manifest is as it was.
     """
     folder = local_folder(store, "writing its manifest")
-    with file_lock(work_folder(store) / "lock"):
+    door = Folder(folder)
+    with door.lock(work_folder(store) / "lock"):
         gathered = gather(store, progress=progress)
         data = encode(store, gathered.table)
         path = folder / MANIFEST
         try:
             # unchanged bytes are left alone, and so is what caches know of them
-            if not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
-                write_atomic(path, data)
+            door.settle(path, data)
             if gathered.table.num_rows >= MANY:
                 _keep_seen(store, gathered.seen, hashlib.sha256(data).hexdigest())
         except OSError as error:
@@ -126,7 +130,7 @@ def gather(store: Store, *, progress: Progress = silent) -> Gathered:
         else:
             left_out.append(f"left out: {found}")
     files.sort(key=lambda file: (file.year, file.cell.zone, -file.cell.north, file.cell.east))
-    old, places = _known(store, folder)
+    old, places = _known(store, folder, files)
     kept = [(index, place) for index, file in enumerate(files) if (place := places.get(_look(file))) is not None]
     seen = [(*_look(files[index]), sha256) for index, (_, sha256) in kept]
     order = [index for index, _ in kept]
@@ -183,27 +187,33 @@ def _keep_seen(store: Store, seen: pyarrow.Table, digest: str) -> None:
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(seen.replace_schema_metadata({b"manifest": digest.encode()}), sink, compression="zstd")
-    write_atomic(work_folder(store) / "seen.parquet", sink.getvalue().to_pybytes())
+    seen = seen.replace_schema_metadata({b"manifest": digest.encode()})
+    pq.write_table(seen, sink, compression="zstd", use_dictionary=False)
+    Folder(local_folder(store, "its manifest")).write(work_folder(store) / "seen.parquet", sink.getvalue().to_pybytes())
 
 
-def _known(store: Store, folder: Path) -> tuple[pyarrow.Table | None, dict[tuple[int, str, int, int], tuple[int, str]]]:
+def _known(
+    store: Store, folder: Path, files: list[RecordFile]
+) -> tuple[pyarrow.Table | None, dict[tuple[int, str, int, int], tuple[int, str]]]:
     """The manifest that lies there and, for each look of a record, its row and SHA-256; nothing unless it is ours."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        data = (folder / MANIFEST).read_bytes()
-        look = pq.read_table(work_folder(store) / "seen.parquet")
+        door = Folder(folder)
+        # neither is longer than what it was made from
+        most = min(FILE_LIMIT, _SLACK + sum(file.size for file in files) + _ROW_BYTES * len(files))
+        seen = door.read(work_folder(store) / "seen.parquet", what="list of what was seen", limit=most)
+        look = whole_table(seen, "list of what was seen", _UNPACKED * most)
+        data = door.read(MANIFEST, what="manifest", limit=most)
         said = (look.schema.metadata or {}).get(b"manifest", b"").decode()
         if hashlib.sha256(data).hexdigest() != said:
             return None, {}
-        old = pq.read_table(pa.BufferReader(data))
+        old = whole_table(data, MANIFEST, _UNPACKED * most)
         if not old.schema.equals(schema(array_names(store))):
             return None, {}
         if old.schema.metadata != metadata(store, old):
             return None, {}
-    except (OSError, pa.ArrowException, ValueError):
+    except (OSError, pa.ArrowException, ValueError, KeyError, NetError):
         return None, {}
     names = zip(old["year"].to_pylist(), old["cell"].to_pylist(), strict=True)
     rows = dict(zip(names, enumerate(old["record_sha256"].to_pylist()), strict=True))

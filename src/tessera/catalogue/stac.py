@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import TesseraError, file_lock, silent, staging, sync_folder
+from tessera.base import Folder, TesseraError, silent, staging, sync_folder
 from tessera.geo import PIXEL_SIZE
 from tessera.store import open_store
 
@@ -70,21 +70,23 @@ def write_stac(store: Store, *, progress: Progress = silent) -> StacWritten:
         The disk is full or refuses.
     """
     folder = local_folder(store, "STAC")
-    root = folder / "stac"
-    with file_lock(work_folder(store) / "stac.lock"):
+    door = Folder(folder)
+    root = door.inner("stac")
+    door.check("stac")
+    with door.lock(work_folder(store) / "stac.lock"):
         gathered = gather(store)
         store = open_store(folder)
         try:
-            changed = _write(root, _items(store, gathered.table, progress))
+            changed = _write(door, root, _items(store, gathered.table, progress))
             catalogues = dict(_catalogues(store, gathered.table))
-            changed += _write(root, iter(sorted(catalogues.items(), key=lambda pair: -pair[0].count("/"))))
-            changed += _remove_others(root, gathered.table, catalogues)
+            changed += _write(door, root, iter(sorted(catalogues.items(), key=lambda pair: -pair[0].count("/"))))
+            changed += _remove_others(door, root, gathered.table, catalogues)
         except OSError as error:
             raise TesseraError(f"{root} was not finished ({error.strerror}); run the same again") from None
     return StacWritten(folder / COLLECTION, gathered.table.num_rows, changed, gathered.left_out)
 
 
-def _write(root: Path, files: Iterator[tuple[str, bytes]]) -> int:
+def _write(door: Folder, root: Path, files: Iterator[tuple[str, bytes]]) -> int:
     """Put files in place, block by block: all of a block are on the disk before the first takes its name."""
     changed = 0
     block: list[tuple[str, bytes]] = []
@@ -93,22 +95,21 @@ def _write(root: Path, files: Iterator[tuple[str, bytes]]) -> int:
         nonlocal changed
         if not block:
             return
+        parents = {door.make((root / key).parent) for key, _ in block}
         with staging(root / "new") as part:
             for number, (_, data) in enumerate(block):
                 with (part / str(number)).open("wb") as file:
                     file.write(data)
             os.sync()
             for number, (key, _) in enumerate(block):
-                target = root / key
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (part / str(number)).replace(target)
-        for parent in {(root / key).parent for key, _ in block}:
+                (part / str(number)).replace(root / key)
+        for parent in parents:
             sync_folder(parent)
         changed += len(block)
         block.clear()
 
     for key, data in files:
-        if not _is(root / key, data):
+        if not door.holds(root / key, data):
             block.append((key, data))
         if len(block) == _BLOCK:
             flush()
@@ -116,14 +117,7 @@ def _write(root: Path, files: Iterator[tuple[str, bytes]]) -> int:
     return changed
 
 
-def _is(path: Path, data: bytes) -> bool:
-    try:
-        return path.stat().st_size == len(data) and path.read_bytes() == data
-    except OSError:
-        return False
-
-
-def _remove_others(root: Path, table: pyarrow.Table, catalogues: dict[str, bytes]) -> int:
+def _remove_others(door: Folder, root: Path, table: pyarrow.Table, catalogues: dict[str, bytes]) -> int:
     """Remove items and catalogues of cells that are gone, and nothing that has another form of name."""
     zones = zip(table["year"].to_pylist(), table["zone"].to_pylist(), table["cell"].to_pylist(), strict=True)
     right = {f"{year}/utm{zone:02d}/{cell}.json" for year, zone, cell in zones} | set(catalogues)
@@ -131,7 +125,7 @@ def _remove_others(root: Path, table: pyarrow.Table, catalogues: dict[str, bytes
     for pattern in ("[0-9]*/utm*/utm*.json", "[0-9]*/utm*/catalog.json", "[0-9]*/catalog.json"):
         for path in list(root.glob(pattern)):
             if path.relative_to(root).as_posix() not in right:
-                path.unlink()
+                door.remove(path)
                 gone += 1
                 if not any(path.parent.iterdir()):
                     path.parent.rmdir()

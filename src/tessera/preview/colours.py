@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from tessera.base import InputError, read_json, sha256_hex, write_atomic
+from tessera.base import Folder, InputError, sha256_hex
 from tessera.embeddings import dequantise, is_valid
 
 from .arrays import read_box
@@ -36,6 +36,8 @@ _GAMMA = 0.7
 """Brightens the middle, as the published previews do."""
 _BLOCK = 16_384
 """Vectors projected at a time."""
+_LIMIT = 1024**2
+"""Bytes of colours.json; of 128 dims it has 8 kB."""
 _DIGITS = 7
 """Digits kept of what was fitted: float32 holds no more, and machines differ in those after them."""
 
@@ -180,8 +182,9 @@ def update_colours(
         There is no pixel with data to fit them on, or the colours are of another model.
     """
     path = root / FOLDER / "colours.json"
-    if path.exists() and not refit:
-        held = Colours.from_json(read_json(path, what="colours"), str(path))
+    door = Folder(root)
+    if door.size(path) is not None and not refit:
+        held = Colours.from_json(door.json(path, what="colours", limit=_LIMIT), str(path))
         if held.model != store.model.sha256 or len(held.mean) != store.dims:
             raise InputError(
                 f"{path} is of {len(held.mean)} dims of model {held.model[:12]}, the store of {store.dims} of "
@@ -193,7 +196,7 @@ def update_colours(
     fitted = fit_colours(sample, store.model.sha256, method or "pca")
     # what an update will read, not what was fitted: both runs must paint the same
     data = fitted.encode()
-    write_atomic(path, data)
+    door.write(path, data)
     return Colours.from_json(json.loads(data), str(path)), True
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import InputError, parse_json, write_atomic
+from tessera.base import Folder, InputError, parse_json
 from tessera.embeddings import ModelIdentity
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
 from tessera.net import MissingError
@@ -126,9 +126,7 @@ def declare(store: Store, folder: Path, held: Overviews, years: tuple[int, ...],
         zones=tuple(sorted({*held.zones, *zones})),
     )
     for key, data in (*_documents(store, new), (DOCUMENT, new.encode())):
-        path = folder / key
-        if not path.exists() or path.read_bytes() != data:
-            write_atomic(path, data)
+        Folder(folder).settle(key, data)
     return new
 
 

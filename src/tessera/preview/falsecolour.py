@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tessera.base import silent, write_atomic
+from tessera.base import Folder, silent
 from tessera.net import CorruptError, NetError
 
 from .arrays import read_box
@@ -128,10 +128,10 @@ def _put(
 ) -> None:
     """One object and then its record: a kill between them costs painting it again."""
     layer = rgb_of(FULL if full else FINE)
-    path = root / layer.key(unit.zone, store.years.index(year), unit.row, unit.col)
+    door, key = Folder(root), layer.key(unit.zone, store.years.index(year), unit.row, unit.col)
     data = encode(picture, layer)
     if data is None:
-        path.unlink(missing_ok=True)
+        door.remove(key)
     else:
-        write_atomic(path, data)
-    write_atomic(root / record_key(RGB[layer.level], year, unit), record.encode())
+        door.write(key, data)
+    door.write(record_key(RGB[layer.level], year, unit), record.encode())

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError, read_json, sync_folder, write_atomic
+from tessera.base import Folder, InputError, TesseraError, sync_folder
 
 from .levels import FOLDER
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _KEY = re.compile(rf"{FOLDER}(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
+
+_INTENT_LIMIT = 1024**2
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,19 @@ class Journal:
         TesseraError
             The disk is full or refuses; everything is as it was before.
         """
-        shutil.rmtree(self.work, ignore_errors=True)
+        door = self._door
+        door.remove_tree(self.work)
+        for key in changes:
+            door.at(key)
         files = [[key, None if data is None else str(number)] for number, (key, data) in enumerate(changes.items())]
         try:
             for (_, name), data in zip(files, changes.values(), strict=True):
                 if name is not None and data is not None:
-                    write_atomic(self.work / name, data)
+                    door.write(self.work / name, data)
             intent = {"files": files, "hidden": sorted(hidden)}
-            write_atomic(self.work / "intent.json", json.dumps(intent).encode())
+            door.write(self.work / "intent.json", json.dumps(intent).encode())
         except OSError as error:
-            shutil.rmtree(self.work, ignore_errors=True)
+            door.remove_tree(self.work)
             raise TesseraError(f"{self.root / FOLDER} was not updated: {error.strerror}; it is as it was") from None
         self.recover()
 
@@ -69,11 +73,11 @@ class Journal:
         InputError
             The intent cannot be read or leaves the folder of derived files.
         """
-        path = self.work / "intent.json"
-        if not path.exists():
-            shutil.rmtree(self.work, ignore_errors=True)
+        door, path = self._door, self.work / "intent.json"
+        if door.size(path) is None:
+            door.remove_tree(self.work)
             return False
-        intent = read_json(path, what="intent")
+        intent = door.json(path, what="intent", limit=_INTENT_LIMIT)
         try:
             files = [(str(key), None if name is None else str(int(name))) for key, name in intent["files"]]
             hidden = {str(key) for key in intent["hidden"]}
@@ -82,19 +86,23 @@ class Journal:
         for key, _ in files:
             if not _KEY.fullmatch(key):
                 raise InputError(f"{path} names {key[:80]!r}, which is outside {FOLDER}; remove {self.work}")
+            door.at(key)
         for key, name in files:
             target = self.root / key
-            if key in hidden and (name is None or (self.work / name).exists()) and target.exists():
-                target.unlink()
+            if key in hidden and (name is None or (self.work / name).exists()) and door.remove(target):
                 sync_folder(target.parent)
         for key, name in files:
             target = self.root / key
             if name is None:
-                target.unlink(missing_ok=True)
+                door.remove(target)
             elif (self.work / name).exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (self.work / name).replace(target)
+                door.make(target.parent)
+                door.move(self.work / name, target)
                 sync_folder(target.parent)
-        path.unlink()
-        shutil.rmtree(self.work, ignore_errors=True)
+        door.remove(path)
+        door.remove_tree(self.work)
         return True
+
+    @property
+    def _door(self) -> Folder:
+        return Folder(self.root)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from tessera.base import InputError, file_lock, silent
+from tessera.base import Folder, InputError, silent
 
 from .build import parse_store, parse_years, update_overviews
 from .colours import parse_method, update_colours
@@ -105,8 +105,11 @@ def update_preview(
         raise InputError(f"{store.objects.root} holds no years yet; embed a cube into it first")
     method = None if colours is None else parse_method(colours)
     work = store.scratch() / "preview"
+    door = Folder(root)
+    door.inner(work)
+    door.check(FOLDER, GLOBE)
     try:
-        with file_lock(work.with_name("preview.lock"), wait=False):
+        with door.lock(work.with_name("preview.lock"), wait=False):
             journal = Journal(root, work)
             journal.recover()
             _sweep(root)
@@ -148,9 +151,10 @@ def update_preview(
 
 def _sweep(root: Path) -> None:
     """Remove what a killed process left of files that it had not finished."""
+    door = Folder(root)
     for name in (FOLDER, GLOBE):
-        for path in (root / name).rglob(".*.part"):
-            path.unlink(missing_ok=True)
+        for path in door.inner(name).rglob(".*.part"):
+            door.remove(path)
 
 
 def derived_bytes(root: Path) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, read_json, sha256_hex, silent, write_atomic
+from tessera.base import Folder, InputError, read_regular, sha256_hex, silent
 from tessera.geo import EAST, NORTH, SOUTH, WEST, from_lonlat, parse_cell, zones_of
 from tessera.net import CorruptError
 
@@ -38,6 +38,9 @@ _CONVENTION = {
     "description": "Multiscale layout of zarr datasets",
 }
 _ZSTD = 3
+_CHUNK_LIMIT = 2 * SIDE * SIDE * 4
+_STATE_LIMIT = 1024**2
+"""Bytes of packed pixels, and of a document: a row of the finest level has 440 chunks."""
 
 
 def update_pyramid(
@@ -181,7 +184,7 @@ def read_chunk(root: Path, scale: Scale, place: Place) -> NDArray[np.uint8]:
 
     path = root / scale.key(place)
     try:
-        data = path.read_bytes()
+        data = read_regular(path, what="chunk", limit=_CHUNK_LIMIT, inside=root)
     except FileNotFoundError:
         return np.zeros((SIDE, SIDE, 4), dtype=np.uint8)
     try:
@@ -196,14 +199,10 @@ def _put(root: Path, scale: Scale, place: Place, picture: NDArray[np.uint8] | No
     """Write a chunk, or remove it where it has no data; 1 where a file changed."""
     from numcodecs import zstd
 
-    path = root / scale.key(place)
+    door = Folder(root)
     if picture is None or not picture.any():
-        if not path.exists():
-            return 0
-        path.unlink()
-        return 1
-    data = bytes(zstd.Zstd(level=_ZSTD).encode(np.ascontiguousarray(picture)))
-    write_atomic(path, data)
+        return int(door.remove(scale.key(place)))
+    door.write(scale.key(place), bytes(zstd.Zstd(level=_ZSTD).encode(np.ascontiguousarray(picture))))
     return 1
 
 
@@ -225,11 +224,11 @@ class PyramidState:
 
 def read_pyramid(root: Path) -> PyramidState | None:
     """What a store's pyramid shows, None where there is none."""
-    path = root / FOLDER / "zarr.json"
-    if not path.exists():
+    door, path = Folder(root), root / FOLDER / "zarr.json"
+    if door.size(path) is None:
         return None
     try:
-        about = read_json(path, what="pyramid")["attributes"]
+        about = door.json(path, what="pyramid", limit=_STATE_LIMIT)["attributes"]
         finest = int(about["tessera:finest"])
         if not 0 <= finest <= FINEST:
             raise ValueError(finest)
@@ -255,8 +254,9 @@ def _declare(root: Path, year: int, colours: Colours, finest: int) -> None:
         codecs = [{"name": "bytes"}, {"name": "zstd", "configuration": {"level": _ZSTD, "checksum": False}}]
         shape, chunks = (*scale.shape, 4), (SIDE, SIDE, 4)
         nodes[f"{scale.number}/rgb"] = node_of_array(shape, chunks, "uint8", 0, ("lat", "lon", "rgba"), codecs)
+    door = Folder(root)
     for path, node in nodes.items():
-        _settle(root / FOLDER / path / "zarr.json", dump(node))
+        door.settle(f"{FOLDER}/{path}/zarr.json", dump(node))
     group = node_of_group(
         {
             "zarr_conventions": [_CONVENTION],
@@ -270,23 +270,19 @@ def _declare(root: Path, year: int, colours: Colours, finest: int) -> None:
         }
     )
     group["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": nodes}
-    _settle(root / FOLDER / "zarr.json", dump(group))
-
-
-def _settle(path: Path, data: bytes) -> None:
-    if not path.exists() or path.read_bytes() != data:
-        write_atomic(path, data)
+    door.settle(f"{FOLDER}/zarr.json", dump(group))
 
 
 class _States:
     """What each chunk of a level was made from, one small file a row of chunks."""
 
     def __init__(self, root: Path, number: int) -> None:
-        self.folder = root / DERIVED / "state" / "global" / str(number)
+        self.door = Folder(root)
+        self.folder = self.door.inner(f"{DERIVED}/state/global/{number}")
         self.rows: dict[int, dict[int, str]] = {}
         for path in sorted(self.folder.glob("*.json")):
             try:
-                held = read_json(path, what="record")
+                held = self.door.json(path, what="record", limit=_STATE_LIMIT)
                 self.rows[int(path.stem)] = {int(col): str(digest) for col, digest in held.items()}
             except (InputError, ValueError):
                 continue
@@ -305,6 +301,6 @@ class _States:
             row[place[1]] = digest
         path = self.folder / f"{place[0]}.json"
         if row:
-            write_atomic(path, json.dumps({str(col): row[col] for col in sorted(row)}).encode())
+            self.door.write(path, json.dumps({str(col): row[col] for col in sorted(row)}).encode())
         else:
-            path.unlink(missing_ok=True)
+            self.door.remove(path)

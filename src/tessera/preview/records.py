@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, read_json
+from tessera.base import Folder, InputError
 
 from .levels import FOLDER
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .levels import Unit
 
 VERSION = 1
+_LIMIT = 4 * 1024**2
+"""Bytes of a record; one of a unit of 1,024 small cells has 100 kB."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def record_key(kind: str, year: int, unit: Unit) -> str:
 def read_record(root: Path, kind: str, year: int, unit: Unit) -> Record:
     """The record of a unit; one that is missing, damaged or of another version says nothing."""
     try:
-        value = read_json(root / record_key(kind, year, unit), what="record")
+        value = Folder(root).json(record_key(kind, year, unit), what="record", limit=_LIMIT)
         if value["version"] != VERSION:
             return NOTHING
         return Record({str(name): str(source) for name, source in value["cells"].items()}, str(value["colours"]))
@@ -61,7 +63,7 @@ def recorded_units(root: Path, kind: str, year: int) -> set[Unit]:
     from .levels import Unit
 
     found = set()
-    for path in (root / FOLDER / "state" / kind / str(year)).glob("utm*.json"):
+    for path in Folder(root).inner(f"{FOLDER}/state/{kind}/{year}").glob("utm*.json"):
         zone, _, place = path.stem.removeprefix("utm").partition("_")
         row, _, col = place.partition("_")
         if zone.isdigit() and row.isdigit() and col.isdigit():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from tessera.base import InputError, TesseraError, file_size, within
 from tessera.geo import Window
 
 from .check_values import Values, check_values
-from .commit import BOOKKEEPING, cell_lock_path, commit_path, is_pending, read_commit, read_intent
+from .commit import BOOKKEEPING, cell_lock_path, commit_path, is_pending, read_commit, read_intent, sha256_of
 from .layout import CRC_BYTES, SCALES
 from .marks import MARK_BYTES
 from .reader import lattice_source
@@ -245,10 +244,12 @@ def _check_objects(
             found.add("object", f"{key} has {size} bytes; its commit record says {info['bytes']}")
         else:
             try:
-                with (subject.folder / key).open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = sha256_of(subject.folder, subject.folder / key)
             except OSError as error:
                 found.add("object", f"{key} cannot be read: {error.strerror}")
+                continue
+            except InputError as error:
+                found.add("object", str(error))
                 continue
             found.pixels += Tally(bytes=size)
             if digest != info["sha256"]:

@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError, file_size
+from tessera.base import Folder, InputError
 
 from .metadata import DOCUMENT, documents
 
@@ -37,14 +37,16 @@ def damaged_documents(folder: Path, header: Header) -> Iterator[tuple[str, bytes
 def _compare(folder: Path, key: str, data: bytes) -> str | None:
     path = folder / key
     try:
-        size = file_size(folder, path)
+        size = Folder(folder).size(path)
+        if size is None:
+            return f"{key} is missing"
+        if size > len(data) + _SLACK:
+            return f"{key} has {size} bytes; expected about {len(data)}"
+        found = Folder(folder).read(path, what="document", limit=len(data) + _SLACK)
     except InputError as error:
         return str(error)
-    if size is None:
+    except FileNotFoundError:
         return f"{key} is missing"
-    if size > len(data) + _SLACK:
-        return f"{key} has {size} bytes; expected about {len(data)}"
-    found = path.read_bytes()
     if found == data:
         return None
     if "/c/" in key:

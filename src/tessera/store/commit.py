@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,17 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import (
-    InputError,
-    TesseraError,
-    file_lock,
-    file_size,
-    read_json,
-    sha256_hex,
-    sync_folder,
-    within,
-    write_atomic,
-)
+from tessera.base import Folder, InputError, TesseraError, open_regular, sha256_hex, sync_folder
 from tessera.geo import Cell, parse_cell
 
 from .layout import SCALES, Layout
@@ -173,10 +162,10 @@ def read_commit(folder: Path, year: int, cell: Cell) -> Commit | None:
     InputError
         The record cannot be read, or is another cell's.
     """
-    path = commit_path(folder, year, cell)
-    if file_size(folder, path) is None:
+    door, path = Folder(folder), commit_path(folder, year, cell)
+    if door.size(path) is None:
         return None
-    record = Commit.from_json(read_json(path, what="commit record", limit=RECORD_LIMIT), str(path))
+    record = Commit.from_json(door.json(path, what="commit record", limit=RECORD_LIMIT), str(path))
     if (record.cell, record.year) != (cell.name, year):
         raise InputError(f"{path} is the record of cell {record.cell[:40]!r} and year {record.year}")
     return record
@@ -184,7 +173,7 @@ def read_commit(folder: Path, year: int, cell: Cell) -> Commit | None:
 
 def committed_cells(folder: Path, year: int, layout: Layout) -> Iterator[Cell]:
     """The cells of a year that have a record, in order of their names."""
-    records = folder / "commits" / str(year)
+    records = Folder(folder).inner(f"commits/{year}")
     if records.is_dir():
         for path in sorted(records.glob("utm*.json")):
             yield parse_cell(path.stem, layout.shard)
@@ -232,21 +221,21 @@ def put_cell(
     )
     if before == record and _are_intact(folder, record):
         return record
-    staging = _staging(folder, record.year, cell)
+    door, staging = Folder(folder), _staging(folder, record.year, cell)
     _check_targets(folder, cell, record.year, keys)
     try:
         for spec in layout.arrays:
             data = shards[spec.name]
             if data is not None:
-                write_atomic(staging / spec.name, data)
+                door.write(staging / spec.name, data)
         # what rolling forward needs is made now: it must not want for room once the old scales are gone
-        write_atomic(staging / _RECORD, record.encode())
+        door.write(staging / _RECORD, record.encode())
         for key in (*keys.values(), record_key(record.year, cell)):
-            _make_folder((folder / key).parent)
+            door.make(key.rpartition("/")[0])
         intent = {"record": record.to_json(), "keys": keys}
-        write_atomic(staging / "intent.json", json.dumps(intent, sort_keys=True).encode())
+        door.write(staging / "intent.json", json.dumps(intent, sort_keys=True).encode())
     except OSError as error:
-        shutil.rmtree(staging, ignore_errors=True)
+        door.remove_tree(staging)
         raise TesseraError(
             f"cell {cell.name} of {record.year} was not written ({error.strerror}); the store is as it was before"
         ) from None
@@ -262,62 +251,60 @@ def put_cell(
 
 def _check_targets(folder: Path, cell: Cell, year: int, keys: dict[str, str]) -> None:
     """Refuse a store whose folders are links that lead out of it, before anything is moved."""
+    door = Folder(folder)
     for path in (_staging(folder, year, cell) / _RECORD, commit_path(folder, year, cell)):
-        within(folder, path)
+        door.at(path)
     for key in keys.values():
-        within(folder, folder / key)
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder so that it survives a power cut, with those above it."""
-    if not path.is_dir():
-        _make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
+        door.at(key)
 
 
 def all_there(folder: Path, record: Commit, names: set[str] | None = None) -> bool:
     """Whether a record's objects, or those of some arrays, are there, of its lengths; their bytes are not read."""
     objects = {name: info for name, info in record.objects.items() if names is None or name in names}
-    paths = [(folder / str(info["key"]), info["bytes"]) for info in objects.values()]
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+    try:
+        return all(Folder(folder).size(str(info["key"])) == info["bytes"] for info in objects.values())
+    except InputError:
+        return False
 
 
 def _are_intact(folder: Path, record: Commit) -> bool:
     """Whether a record's objects are the ones that it names; all are read."""
     if not all_there(folder, record):
         return False
-    return all(_sha256_of(folder / str(info["key"])) == info["sha256"] for info in record.objects.values())
+    return all(sha256_of(folder, folder / str(info["key"])) == info["sha256"] for info in record.objects.values())
 
 
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
+def sha256_of(folder: Path, path: Path) -> str:
+    """SHA-256 of an object in a store's folder, 64 hexadecimal digits."""
+    with open_regular(path, what="object", inside=folder) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _roll_forward(folder: Path, cell: Cell, record: Commit, layout: Layout, keys: dict[str, str]) -> None:
-    staging = _staging(folder, record.year, cell)
+    door, staging = Folder(folder), _staging(folder, record.year, cell)
     scales = folder / keys[SCALES.name]
     if (staging / SCALES.name).exists() or SCALES.name not in record.objects:
-        scales.unlink(missing_ok=True)
+        door.remove(scales)
         if scales.parent.is_dir():
             sync_folder(scales.parent)
     for spec in layout.arrays:
         target, source = folder / keys[spec.name], staging / spec.name
         if spec.name not in record.objects:
-            target.unlink(missing_ok=True)
+            door.remove(target)
         elif source.exists():
-            _make_folder(target.parent)
-            source.replace(target)
-            sync_folder(target.parent)
+            _move(door, source, target)
     target, source = commit_path(folder, record.year, cell), staging / _RECORD
-    if source.exists() and source.read_bytes() == record.encode():
-        _make_folder(target.parent)
-        source.replace(target)
-        sync_folder(target.parent)
+    if door.holds(source, record.encode()):
+        _move(door, source, target)
     else:
-        write_atomic(target, record.encode())
-    shutil.rmtree(staging, ignore_errors=True)
+        door.write(target, record.encode())
+    door.remove_tree(staging)
+
+
+def _move(door: Folder, source: Path, target: Path) -> None:
+    door.make(target.parent)
+    door.move(source, target)
+    sync_folder(target.parent)
 
 
 def is_pending(folder: Path, year: int, cell: Cell) -> bool:
@@ -334,8 +321,8 @@ def read_intent(folder: Path, year: int, cell: Cell, layout: Layout) -> tuple[Co
         A staged object is not the one that the intent names, or the intent is for another cell, year or layout.
     """
     staging = _staging(folder, year, cell)
-    path = within(folder, staging / "intent.json")
-    intent = read_json(path, what="commit intent", limit=RECORD_LIMIT)
+    door, path = Folder(folder), staging / "intent.json"
+    intent = door.json(path, what="commit intent", limit=RECORD_LIMIT)
     try:
         record = Commit.from_json(intent["record"], str(path))
         given = {str(name): _parse_key(key) for name, key in intent["keys"].items()}
@@ -349,8 +336,8 @@ def read_intent(folder: Path, year: int, cell: Cell, layout: Layout) -> tuple[Co
         raise InputError(f"{path} is for another cell, year or layout")
     for name, info in record.objects.items():
         source, target = staging / name, folder / given[name]
-        found = target if file_size(folder, source) is None else source
-        if file_size(folder, found) != info["bytes"] or _sha256_of(found) != info["sha256"]:
+        found = target if door.size(source) is None else source
+        if door.size(found) != info["bytes"] or sha256_of(folder, found) != info["sha256"]:
             raise TesseraError(
                 f"cell {cell.name} of {year}: the staged object {found} is not the one intended; write the cell again "
                 f"after removing {staging}"
@@ -371,7 +358,7 @@ def recover_cell(folder: Path, year: int, cell: Cell, layout: Layout) -> bool:
         A staged object is not the one that the intent names.
     """
     if not is_pending(folder, year, cell):
-        shutil.rmtree(within(folder, _staging(folder, year, cell)), ignore_errors=True)
+        Folder(folder).remove_tree(_staging(folder, year, cell))
         return False
     record, keys = read_intent(folder, year, cell, layout)
     _check_targets(folder, cell, year, keys)
@@ -385,9 +372,10 @@ def recover_all(folder: Path, layout: Layout) -> int:
     A cell whose staged objects are damaged is left to its own next writer, who is told.
     """
     rolled = 0
-    for staging in sorted((folder / BOOKKEEPING / "staging").glob("[0-9]*/utm*")):
+    door = Folder(folder)
+    for staging in sorted(door.inner(f"{BOOKKEEPING}/staging").glob("[0-9]*/utm*")):
         with suppress(BlockingIOError, TesseraError, ValueError):
             year, cell = int(staging.parent.name), parse_cell(staging.name, layout.shard)
-            with file_lock(within(folder, cell_lock_path(folder, year, cell)), wait=False):
+            with door.lock(cell_lock_path(folder, year, cell), wait=False):
                 rolled += recover_cell(folder, year, cell, layout)
     return rolled

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError
+from tessera.base import Folder, InputError, TesseraError
 
 from .commit import BOOKKEEPING, all_there, committed_cells, is_pending, read_commit, recover_all
-from .writer import ensure_year, read_header, write_cell
+from .writer import check_folders, ensure_year, read_header, write_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,9 @@ class LocalGround:
 
     def read_header(self) -> Header:
         """See `ground.Ground`."""
-        return read_header(self.folder)
+        header = read_header(self.folder)
+        check_folders(self.folder, header)
+        return header
 
     def ensure_year(self, year: int) -> Header:
         """See `ground.Ground`."""
@@ -62,7 +64,7 @@ class LocalGround:
 
     def scratch(self) -> Path:
         """See `ground.Ground`."""
-        return self.folder / BOOKKEEPING / "work"
+        return Folder(self.folder).inner(f"{BOOKKEEPING}/work")
 
 
 @contextmanager

@@ -7,10 +7,9 @@ objects, what is staged of it, and its record last, so that a repair that was ki
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Literal
 
-from tessera.base import InputError, TesseraError, file_lock, silent, sync_folder, within, write_atomic
+from tessera.base import Folder, InputError, TesseraError, silent, sync_folder
 from tessera.geo import parse_cell
 
 from .check import check_store, open_subject
@@ -91,11 +90,12 @@ def _restore(store: Store, left: list[str], *, dry_run: bool) -> tuple[str, ...]
     if dry_run:
         return tuple(key for key, _, _ in damaged_documents(folder, subject.header))
     restored = []
-    with file_lock(_lock(folder, folder / BOOKKEEPING / "locks" / "years.lock")):
+    door = Folder(folder)
+    with door.lock(f"{BOOKKEEPING}/locks/years.lock"):
         # a year may have been added before the lock was ours
         for key, data, wrong in list(damaged_documents(folder, open_subject(store).header)):
             try:
-                write_atomic(within(folder, folder / key), data)
+                door.write(key, data)
             except InputError as error:
                 left.append(str(error))
             except OSError as error:
@@ -103,12 +103,6 @@ def _restore(store: Store, left: list[str], *, dry_run: bool) -> tuple[str, ...]
             else:
                 restored.append(key)
     return tuple(restored)
-
-
-def _lock(folder: Path, path: Path) -> Path:
-    if within(folder, path).is_symlink():
-        raise InputError(f"{path} is a symbolic link; expected a lock")
-    return path
 
 
 def _mend(subject: Subject, cell: Cell, year: int, *, dry_run: bool) -> Outcome:
@@ -124,7 +118,7 @@ def _mend(subject: Subject, cell: Cell, year: int, *, dry_run: bool) -> Outcome:
     if dry_run:
         return _judge(subject, cell, year)
     folder = subject.folder
-    with file_lock(_lock(folder, cell_lock_path(folder, year, cell)), wait=False):
+    with Folder(folder).lock(cell_lock_path(folder, year, cell), wait=False):
         outcome = _judge(subject, cell, year)
         if outcome == "finished":
             recover_cell(folder, year, cell, subject.header.layout)
@@ -152,35 +146,33 @@ def _judge(subject: Subject, cell: Cell, year: int) -> Outcome:
 
 def _drop(subject: Subject, cell: Cell, year: int) -> None:
     folder, layout = subject.folder, subject.header.layout
-    index = subject.header.years.index(year)
+    door, index = Folder(folder), subject.header.years.index(year)
     paths = [folder / layout.key(spec, cell, index) for spec in reversed(layout.arrays)]
     record = commit_path(folder, year, cell)
     for path in (*paths, record):
-        within(folder, path)
+        door.at(path)
     for path in paths:
-        _unlink(path)
+        _unlink(door, path)
     _forget_staged(folder, year, cell)
     _remove_parts(folder, year, cell)
-    _unlink(record)
+    _unlink(door, record)
 
 
-def _unlink(path: Path) -> None:
-    if path.is_symlink() or path.exists():
-        path.unlink()
+def _unlink(door: Folder, path: Path) -> None:
+    if door.remove(path):
         sync_folder(path.parent)
 
 
 def _forget_staged(folder: Path, year: int, cell: Cell) -> None:
-    staging = within(folder, folder / BOOKKEEPING / "staging" / str(year) / cell.name)
-    if staging.is_symlink():
-        staging.unlink()
-    elif staging.is_dir():
-        _unlink(staging / "intent.json")
-        shutil.rmtree(staging)
+    door, staging = Folder(folder), folder / BOOKKEEPING / "staging" / str(year) / cell.name
+    if door.at(staging).is_dir() and not staging.is_symlink():
+        _unlink(door, staging / "intent.json")
+    door.remove_tree(staging, careful=True)
 
 
 def _remove_parts(folder: Path, year: int, cell: Cell) -> None:
     """Remove records that were being written when their writer was killed."""
-    record = within(folder, commit_path(folder, year, cell))
+    door = Folder(folder)
+    record = door.at(commit_path(folder, year, cell))
     for path in record.parent.glob(f".{record.name}.*.part"):
-        path.unlink()
+        door.remove(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError, file_lock, new_folder, read_json, write_atomic
+from tessera.base import Folder, InputError, TesseraError, new_folder
 from tessera.net import CorruptError, open_objects
 
 from .commit import (
@@ -16,9 +16,9 @@ from .commit import (
     read_commit,
     recover_cell,
 )
-from .layout import COUNTS, SCALES
+from .layout import COUNTS, SCALES, zone_name
 from .merge import Pixels, covers, draw_up, merge
-from .metadata import DOCUMENT, MOST_YEARS, Header, documents, year_documents
+from .metadata import DOCUMENT, DOCUMENT_LIMIT, MOST_YEARS, Header, documents, year_documents
 from .reader import read_window
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from .commit import Commit
     from .layout import Layout
+
+ROOT_LIMIT = 8 * 1024**2
+"""Bytes of a root's metadata that are read; of 60 zones it has about 1 MB."""
 
 
 def write_new(folder: Path, header: Header) -> None:
@@ -45,23 +48,24 @@ def write_new(folder: Path, header: Header) -> None:
             for key, data in documents(header):
                 path = part / key
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
+                path.write_bytes(data)  # in a folder that is this process's alone
     except OSError as error:
         raise TesseraError(f"store {folder} was not created: {error.strerror}") from None
 
 
 def read_header(folder: Path) -> Header:
     """The header of a local store as it is now."""
-    path = folder / DOCUMENT
     try:
-        return Header.decode(path.read_bytes(), str(path))
+        data = Folder(folder).read(DOCUMENT, what="store's document", limit=DOCUMENT_LIMIT)
+        return Header.decode(data, str(folder / DOCUMENT))
     except FileNotFoundError:
         raise InputError(f"{folder} is no store: it has no {DOCUMENT}") from None
 
 
 def ensure_year(folder: Path, year: int) -> Header:
     """Append a year to the time axis of every zone, unless it is there; safe to kill and to run again."""
-    with file_lock(folder / BOOKKEEPING / "locks" / "years.lock"):
+    door = Folder(folder)
+    with door.lock(f"{BOOKKEEPING}/locks/years.lock"):
         header = read_header(folder)
         if year not in header.years:
             if len(header.years) == MOST_YEARS:
@@ -69,21 +73,44 @@ def ensure_year(folder: Path, year: int) -> Header:
             header = replace(header, years=(*header.years, year))
         elif _root_years(folder) == header.years:
             return header
-        for key, data in year_documents(header):
+        new = list(year_documents(header))
+        for key, _ in new:
+            door.at(key)
+        for key, data in new:
             path = folder / key
             for left in path.parent.glob(f".{path.name}.*.part"):
-                left.unlink(missing_ok=True)
-            write_atomic(path, data)
+                door.remove(left)
+            door.write(path, data)
     return header
 
 
 def _root_years(folder: Path) -> tuple[int, ...] | None:
     """The years that stock readers see, None where the root is missing or cannot be read and must be written again."""
     try:
-        root = read_json(folder / "zarr.json", what="root metadata")
+        root = Folder(folder).json("zarr.json", what="root metadata", limit=ROOT_LIMIT)
         return tuple(root["attributes"]["tessera:years"])
     except (InputError, KeyError, TypeError):
         return None
+
+
+def check_folders(folder: Path, header: Header) -> None:
+    """Refuse a store that has a link out of its folder where a writer works, before anything is written.
+
+    A cell's own folders are looked at when it is written.
+
+    Raises
+    ------
+    InputError
+        A link leads out.
+    """
+    door = Folder(folder)
+    places = [f"{BOOKKEEPING}/{name}" for name in ("locks", "staging", "work", "catalogue")]
+    places += [f"commits/{year}" for year in header.years]
+    for zone in header.zones:
+        group = zone_name(zone)
+        places += [f"{group}/{name}/c" for name in ("time", *(spec.name for spec in header.layout.arrays))]
+    for place in places:
+        door.inner(place)
 
 
 def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:
@@ -105,7 +132,7 @@ def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embedd
     """
     layout = header.layout
     year_index = header.years.index(year)
-    with file_lock(cell_lock_path(folder, year, cell)):
+    with Folder(folder).lock(cell_lock_path(folder, year, cell)):
         recover_cell(folder, year, cell, layout)
         before = _readable_commit(folder, year, cell)
         held = None if covers(cell, window, part) else _read_before(folder, header, cell, year_index, before)

@@ -1,0 +1,168 @@
+"""A folder that strangers may have filled: nothing outside it is read, written, moved, locked or removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .documents import read_json
+from .errors import InputError
+from .files import file_lock, sync_folder, write_atomic
+from .paths import file_size, open_regular, read_regular, within
+from .quoting import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _typeshed import ReadableBuffer as Buffer
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The one door to a folder that is shared: a store, a work folder, an export that goes on.
+
+    Every method takes a key such as "commits/2024", or the whole path, and raises `InputError` before anything is done
+    where a symbolic link leads out of the folder.
+
+    Attributes
+    ----------
+    root : the folder; it may itself be a link, which its user chose
+    """
+
+    root: Path
+
+    def at(self, place: str | Path) -> Path:
+        """The path of a place; the folders above it lie inside, the place itself may be a link."""
+        return within(self.root, self.root / place)
+
+    def inner(self, place: str | Path) -> Path:
+        """The path of a folder; it and those above it lie inside, as far as they are there."""
+        within(self.root, self.root / place / "-")
+        return self.root / place
+
+    def check(self, *places: str) -> None:
+        """Refuse links out of the folder in some of its folders, however deep, before anything is begun.
+
+        Raises
+        ------
+        InputError
+            A folder in one of `places` is a link that leads out.
+        """
+        for place in places:
+            top = self.inner(place)
+            if top.is_symlink():
+                top = top.resolve()
+            for above, folders, _ in os.walk(top):
+                for name in folders:
+                    if (Path(above) / name).is_symlink():
+                        self.inner(Path(above) / name)
+
+    def read(self, place: str | Path, *, what: str, limit: int) -> bytes:
+        """The bytes of a regular file of at most `limit` bytes; `what` names it in a message.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is nothing.
+        InputError
+            It is no regular file, larger, or a link leads out.
+        """
+        return read_regular(self.root / place, what=what, limit=limit, inside=self.root)
+
+    def json(self, place: str | Path, *, what: str, limit: int) -> dict[str, Any]:
+        """A JSON object of at most `limit` bytes; see `read_json`."""
+        return read_json(self.root / place, what=what, limit=limit, inside=self.root)
+
+    def size(self, place: str | Path) -> int | None:
+        """Bytes of a file, None where there is nothing.
+
+        Raises
+        ------
+        InputError
+            It is no file, or a link.
+        """
+        return file_size(self.root, self.root / place)
+
+    def holds(self, place: str | Path, data: Buffer) -> bool:
+        """Whether a file has exactly these bytes; what is no file in this folder has not."""
+        view = memoryview(data)
+        try:
+            with open_regular(self.root / place, what="file", inside=self.root) as file:
+                return os.fstat(file.fileno()).st_size == view.nbytes and file.read(view.nbytes + 1) == view
+        except (OSError, InputError):
+            return False
+
+    def write(self, place: str | Path, data: Buffer) -> None:
+        """Write a file whole or not at all, with the folders above it; see `write_atomic`."""
+        write_atomic(self.at(place), data)
+
+    def settle(self, place: str | Path, data: Buffer) -> bool:
+        """Write a file unless it has these bytes already, so that caches keep what they know; whether it was written.
+
+        Raises
+        ------
+        InputError
+            A link leads out.
+        """
+        path = self.at(place)
+        if self.holds(path, data):
+            return False
+        write_atomic(path, data)
+        return True
+
+    def make(self, place: str | Path) -> Path:
+        """Make a folder, with those above it, so that they survive a power cut; its path."""
+        path = self.inner(place)
+        missing = []
+        while not path.is_dir():
+            missing.append(path)
+            path = path.parent
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+        return self.root / place
+
+    def move(self, source: str | Path, target: str | Path) -> None:
+        """Give a file or folder another name in the folder; a link is not moved.
+
+        Raises
+        ------
+        InputError
+            It is a link, or a link leads out.
+        """
+        old, new = self.at(source), self.at(target)
+        if old.is_symlink():
+            raise InputError(f"{shown(str(old))} is a symbolic link; expected what was written there")
+        old.replace(new)
+
+    def remove(self, place: str | Path) -> bool:
+        """Remove a file or a link, not what it leads to; whether there was one."""
+        path = self.at(place)
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def remove_tree(self, place: str | Path, *, careful: bool = False) -> None:
+        """Remove a folder with all in it, or a link to one.
+
+        Parameters
+        ----------
+        careful : raise `OSError` where something stays; else what stays is left
+        """
+        path = self.at(place)
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path, ignore_errors=not careful)
+
+    @contextmanager
+    def lock(self, place: str | Path, *, wait: bool = True) -> Iterator[None]:
+        """Hold an exclusive lock on a file of the folder; see `file_lock`."""
+        with file_lock(self.at(place), wait=wait):
+            yield
