@@ -275,7 +275,7 @@ DAMAGE: dict[Callable[[TileFiles], None], str] = {
     elsewhere: "its tile lies at",
     other_zone: "lies in zone 40",
     no_tiff: "cannot be read",
-    link: "is a link out of",
+    link: "leads out of",
     vectors: "vectors of 4",
 }
 

@@ -179,7 +179,7 @@ HOSTILE = {
     "crs": (change("utm31", attributes={"proj:code": "EPSG:3857"}), "has the CRS"),
     "model": (change("", attributes={"tessera:model": {**MODEL.to_json(), "sha256": "cd" * 32}}), "but the model"),
     "json": (text, "not JSON"),
-    "link": (leave, "is a link out of"),
+    "link": (leave, "leads out of"),
 }
 
 

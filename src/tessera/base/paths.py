@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError
@@ -13,6 +12,7 @@ from .quoting import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
     from io import BufferedReader
+    from pathlib import Path
 
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -37,10 +37,14 @@ def within(folder: Path, path: Path) -> Path:
     InputError
         A link leads out.
     """
-    root, parent = os.path.realpath(folder), os.path.realpath(path.parent)
-    if parent != root and not parent.startswith(root.rstrip(os.sep) + os.sep):
+    if not _lies_in(folder, path.parent):
         raise InputError(f"{path} leads out of {folder} by a symbolic link; it is left alone")
     return path
+
+
+def _lies_in(folder: Path, path: Path) -> bool:
+    root, place = os.path.realpath(folder), os.path.realpath(path)
+    return place == root or place.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def file_size(folder: Path, path: Path) -> int | None:
@@ -80,9 +84,8 @@ def open_regular(path: Path, *, what: str, inside: Path | None = None) -> Buffer
     """
     if inside is not None:
         within(inside, path)
-        real = Path(os.path.realpath(path))
-        if real != path and not real.is_relative_to(os.path.realpath(inside)):
-            raise InputError(f"{what} {path} leads out of {inside} by a symbolic link; it is left alone")
+        if path.is_symlink() and not _lies_in(inside, path):
+            raise InputError(f"{what} {shown(str(path))} leads out of {inside} by a symbolic link; it is left alone")
     try:
         handle = os.open(path, _READ)
     except (IsADirectoryError, PermissionError):

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, InputError, TesseraError, silent
-from tessera.net import NetError
+from tessera.base import Folder, InputError, TesseraError, open_regular, read_parquet_bounded, silent
 from tessera.store import open_store
 
 from ._records import RecordFile, find_records, read_record, rows_table
 from ._schema import MANIFEST, array_names, encode, metadata, schema
-from .read import FILE_LIMIT, whole_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 1024
 """Records that are read before they become columns."""
-_SLACK, _ROW_BYTES, _UNPACKED = 1024**2, 4096, 4
-"""Bytes that a manifest may have beyond its records', also for each; and how many times these it may unpack to."""
+_SLACK, _ROW_BYTES, _MORE = 1024**2, 4096, 4
+"""Bytes that a manifest may have beyond its records', also for each; and how many times as much is still believed."""
 MANY = 1000
 """Records from which on it is kept how their files look; fewer are read in 0.3 s, and a store's bytes stay the same."""
 _SETTLED_NS = 2_000_000_000
@@ -199,21 +197,23 @@ def _known(
     import pyarrow as pa
 
     try:
-        door = Folder(folder)
-        # neither is longer than what it was made from
-        most = min(FILE_LIMIT, _SLACK + sum(file.size for file in files) + _ROW_BYTES * len(files))
-        seen = door.read(work_folder(store) / "seen.parquet", what="list of what was seen", limit=most)
-        look = whole_table(seen, "list of what was seen", _UNPACKED * most)
-        data = door.read(MANIFEST, what="manifest", limit=most)
+        # neither holds more than what it was made from
+        limits: dict[str, Any] = {
+            "most_rows": _MORE * len(files) + MANY,
+            "most_bytes": _MORE * (_SLACK + sum(file.size for file in files) + _ROW_BYTES * len(files)),
+            "inside": folder,
+        }
+        seen = work_folder(store) / "seen.parquet"
+        look = read_parquet_bounded(seen, what="list of what was seen", **limits)
         said = (look.schema.metadata or {}).get(b"manifest", b"").decode()
-        if hashlib.sha256(data).hexdigest() != said:
+        if _digest(folder, folder / MANIFEST) != said:
             return None, {}
-        old = whole_table(data, MANIFEST, _UNPACKED * most)
+        old = read_parquet_bounded(folder / MANIFEST, what="manifest", **limits)
         if not old.schema.equals(schema(array_names(store))):
             return None, {}
         if old.schema.metadata != metadata(store, old):
             return None, {}
-    except (OSError, pa.ArrowException, ValueError, KeyError, NetError):
+    except (OSError, pa.ArrowException, ValueError, KeyError):
         return None, {}
     names = zip(old["year"].to_pylist(), old["cell"].to_pylist(), strict=True)
     rows = dict(zip(names, enumerate(old["record_sha256"].to_pylist()), strict=True))
@@ -223,3 +223,8 @@ def _known(
         if place is not None and place[1] == sha256:
             places[year, cell, size, mtime] = place
     return old, places
+
+
+def _digest(folder: Path, path: Path) -> str:
+    with open_regular(path, what="manifest", inside=folder) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -166,45 +166,6 @@ def _read(store: Store, where: str, boxes: NDArray[np.float64] | None, year: int
     return pa.Table.from_batches(batches, schema=batches[0].schema if batches else kept).select(columns)
 
 
-def whole_table(data: bytes, where: str, most: int) -> pyarrow.Table:
-    """All of a Parquet file of our own, which a stranger may have replaced: what it unpacks to is known beforehand.
-
-    Parameters
-    ----------
-    where : what it is, for a message
-    most : bytes that it may unpack to
-
-    Raises
-    ------
-    OversizeError
-        It would unpack to more.
-    CorruptError, pyarrow.ArrowException
-        It is no Parquet file.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    limits = {"thrift_string_size_limit": _FOOTER_LIMIT, "thrift_container_size_limit": 10_000_000}
-    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False, **limits)
-    about, unpacked = file.metadata, 0
-    for number in range(about.num_row_groups):
-        group = about.row_group(number)
-        for index in range(group.num_columns):
-            chunk = group.column(index)
-            start = min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)), default=0)
-            for page in parquet_pages(data[start : start + chunk.total_compressed_size], where):
-                unpacked += page.unpacked
-                if unpacked > most or (page.dictionary and page.unpacked > _DICTIONARY_LIMIT):
-                    raise OversizeError(f"{where} unpacks to more than {most} bytes")
-    batches, held = [], 0
-    for batch in file.iter_batches(_BATCH, use_threads=False):
-        batches.append(batch)
-        held += batch.nbytes
-        if held > most:
-            raise OversizeError(f"{where} unpacks to more than {most} bytes")
-    return pa.Table.from_batches(batches, schema=file.schema_arrow)
-
-
 def _check_schema(store: Store, found: pyarrow.Schema, said: dict[bytes, bytes], where: str) -> None:
     try:
         own = json.loads(said.get(b"tessera", b"{}"))

@@ -140,12 +140,12 @@ def embed_scenes(
     if store is not None and not replace:
         windows = [place.window for place in places_of(wanted.area, store.layout.shard)]
         refuse_other(store, windows, wanted.year, wanted.identity | asked)
-    table = _search(wanted, None if store is None else store.scratch() / "scenes", refresh=refresh)
+    table = _search(wanted, None if store is None else _kept_scenes(store), refresh=refresh)
     made = store is None
     if store is None:
         store = create()
         if not wanted.source.endswith(".parquet"):
-            table.write(store.scratch() / "scenes" / _name_of(wanted))
+            table.write(_kept_scenes(store) / _name_of(wanted))
     try:
         with _bars() as (progress, building, tell):
             report = embed_area(
@@ -184,20 +184,28 @@ def embed_scenes(
     return store, report
 
 
+def _kept_scenes(store: Store) -> Path:
+    """Where answers to searches are kept."""
+    from tessera.base import Folder
+
+    return Folder(store.scratch()).inner("scenes")
+
+
 def _remove_bare(store: Store) -> None:
     """Remove a store in a folder to which nothing was written and for which nothing was read; not where others work."""
     import shutil
     from contextlib import ExitStack, suppress
 
-    from tessera.base import TesseraError, file_lock
+    from tessera.base import Folder, TesseraError
     from tessera.store import open_store
 
     folder = store.objects.folder
     if folder is None:
         return
     with suppress(TesseraError, OSError), ExitStack() as held:
-        for lock in (folder / ".tessera" / "locks").glob("*.lock"):
-            held.enter_context(file_lock(lock, wait=False))
+        door = Folder(folder)
+        for lock in door.inner(".tessera/locks").glob("*.lock"):
+            held.enter_context(door.lock(lock, wait=False))
         work = [path for path in store.scratch().rglob("*") if path.is_file() and path.parent.name != "scenes"]
         if not work and not open_store(folder).years:
             shutil.rmtree(folder)

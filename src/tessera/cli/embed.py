@@ -165,10 +165,20 @@ class _How:
 
     def create(self, encoder: Encoder, options: Options) -> Store:
         """The store, which was not there a moment ago."""
+        from tessera.base import TakenError
         from tessera.store import create_store
 
         found = _open(self.out, options.dims, encoder, "--weights")
-        return create_store(self.out, options.dims, encoder) if found is None else found
+        if found is not None:
+            return found
+        try:
+            return create_store(self.out, options.dims, encoder)
+        except TakenError:
+            # of several starts at once one makes it, and all go on with it
+            found = _open(self.out, options.dims, encoder, "--weights")
+            if found is None:
+                raise
+            return found
 
 
 def _check_inputs(cubes: list[Path], places: list[str], more: list[str]) -> None:

@@ -34,7 +34,7 @@ def held(folder: Path) -> Iterator[None]:
         while True:
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
             except FileNotFoundError:
                 continue
             try:

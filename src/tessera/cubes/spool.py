@@ -19,15 +19,15 @@ import datetime as dt
 import json
 import os
 import shutil
-import tempfile
 import threading
+import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, read_json, sync_folder, write_atomic, writing
+from tessera.base import Folder, InputError, TesseraError, place_folder, read_json, sync_folder, write_atomic, writing
 
 from ._work import WORK, drop, empty, held
 from ._zarr import STACKS, chunks_of, create_array, start_cube
@@ -146,6 +146,7 @@ class CubeSpool:
         self._target, self._shape = target, shape
         self._lock = threading.Lock()
         self._records: dict[tuple[str, dt.date], dict[str, Any]] = {}
+        Folder(folder).check("")
         shutil.rmtree(folder / "parts", ignore_errors=True)
         for name in ("notes", "parts", *(f"dates/{stack}" for stack in _KINDS)):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -200,7 +201,9 @@ class CubeSpool:
                     raise InputError(f"{name} is {given.dtype} {given.shape}; expected {np.dtype(dtype).name} {wanted}")
         kept = {"given": images is not None, "record": _as_json(record)}
         with writing(self.folder):
-            part = Path(tempfile.mkdtemp(prefix=f"{stack}.{day}.", dir=self.folder / "parts"))
+            # not by tempfile, whose folders are one user's alone
+            part = self.folder / "parts" / f"{stack}.{day}.{uuid.uuid4().hex}"
+            part.mkdir()
             try:
                 for name, image in (images or {}).items():
                     _encode(np.asarray(image), name, part)
@@ -253,8 +256,7 @@ class CubeSpool:
                     if folder.exists():
                         sync_folder(folder)
             open_cube(build)
-            build.rename(self._target)
-            sync_folder(self._target.parent)
+            place_folder(build, self._target, "the cube")
         self.finished = True
         return open_cube(self._target)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, open_parquet_bounded, write_atomic
+from tessera.base import Folder, InputError, open_parquet_bounded
 
 from .tiles import centre_of
 
@@ -251,7 +251,7 @@ def write_registries(folder: Path, rows: list[TileRow], dataset: Dataset) -> Non
         "file_size": np.array([mask.size for mask in masks], dtype=np.int64),
     }
     for name, columns in (("landmasks", landmasks), ("registry", registry), ("manifest", manifest)):
-        write_atomic(folder / f"{name}.parquet", _parquet(columns))
+        Folder(folder).write(f"{name}.parquet", _parquet(columns))
 
 
 def _places(tiles: list[Tile]) -> dict[str, Any]:

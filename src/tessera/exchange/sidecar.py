@@ -62,9 +62,7 @@ def read_sidecar(folder: Path) -> tuple[Dataset, ModelIdentity | None] | None:
     path = folder / SIDECAR
     if not path.exists():
         return None
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{path} is a link out of its folder")
-    about = read_json(path, what="dataset metadata", limit=_SIDECAR_LIMIT)
+    about = read_json(path, what="dataset metadata", limit=_SIDECAR_LIMIT, inside=folder)
     dataset = parse_pair(about.get("dataset_version"), about.get("dataset_variant"), str(path))
     return dataset, parse_model(about.get("tessera_model"), dataset, str(path))
 

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import zipfile
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, file_lock, read_json, write_atomic
+from tessera.base import Folder, InputError, TesseraError, open_regular
 from tessera.store import ahead
 
 if TYPE_CHECKING:
@@ -55,17 +54,20 @@ class Spool:
 
     def has(self, name: str) -> bool:
         """Whether a part is there."""
-        return self._path(name).is_file()
+        try:
+            return Folder(self.folder).size(self._path(name)) is not None
+        except InputError:
+            return False
 
     def put(self, name: str, arrays: Arrays) -> None:
         """Keep a part."""
         data = io.BytesIO()
         np.savez(data, **arrays)  # type: ignore[arg-type]
-        write_atomic(self._path(name), data.getbuffer())
+        Folder(self.folder).write(self._path(name), data.getbuffer())
 
     def placing(self, files: Iterable[Path]) -> None:
         """Note finished files that are about to be moved to their place, so that the next run knows them again."""
-        write_atomic(self.folder / _PLACED, json.dumps({file.name: _about(file) for file in files}).encode())
+        Folder(self.folder).write(_PLACED, json.dumps({file.name: _about(file) for file in files}).encode())
 
     def get(self, name: str) -> Arrays:
         """A part, its checksums checked.
@@ -77,7 +79,10 @@ class Spool:
         """
         path = self._path(name)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with (
+                open_regular(path, what="part", inside=self.folder) as opened,
+                np.load(opened, allow_pickle=False) as file,
+            ):
                 return {key: file[key] for key in file.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             path.unlink(missing_ok=True)
@@ -120,7 +125,7 @@ def request_digest(request: dict[str, Any]) -> str:
 def was_placed(target: Path, path: Path) -> bool:
     """Whether a file is what a run for `target` put in its place just before it was killed."""
     try:
-        listed = read_json(_folder(target) / _PLACED, what="list of placed files", limit=1 << 20)
+        listed = Folder(target.parent).json(_folder(target) / _PLACED, what="list of placed files", limit=1 << 20)
     except (InputError, OSError):
         return False
     return listed.get(path.name) == _about(path)
@@ -130,7 +135,7 @@ def drop_spool(target: Path) -> None:
     """Remove what a run for `target` left that was killed after it had put its output in place."""
     folder = _folder(target)
     if (folder / _PLACED).is_file():
-        shutil.rmtree(folder, ignore_errors=True)
+        Folder(target.parent).remove_tree(folder)
 
 
 def _about(path: Path) -> list[int]:
@@ -157,21 +162,23 @@ def spooling(target: Path, request: dict[str, Any]) -> Iterator[Spool]:
         Another process is writing this target.
     """
     folder = _folder(target)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = file_lock(folder / "lock", wait=False) if os.name == "posix" else nullcontext()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    door = Folder(folder.parent)
+    door.inner(folder)
+    lock = door.lock(folder / "lock", wait=False) if os.name == "posix" else nullcontext()
     try:
         with lock:
             digest = request_digest(request).encode()
             mark = folder / "request"
-            if not mark.is_file() or mark.read_bytes() != digest:
+            if not door.holds(mark, digest):
                 for path in folder.glob("*.npz"):
-                    path.unlink()
-                write_atomic(mark, digest)
+                    door.remove(path)
+                door.write(mark, digest)
             spool = Spool(folder)
             try:
                 yield spool
             finally:
                 if spool.finished or not any(folder.glob("*.npz")):
-                    shutil.rmtree(folder, ignore_errors=True)
+                    door.remove_tree(folder)
     except BlockingIOError:
         raise InputError(f"{target} is being written by another process") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, file_lock, read_json, sha256_hex, silent, write_atomic
+from tessera.base import Folder, InputError, sha256_hex, silent
 from tessera.embeddings import is_valid
 from tessera.geo import (
     EAST,
@@ -32,7 +32,7 @@ from .registry import KINDS, FileFacts, TileRow, write_registries
 from .sidecar import SIDECAR, dataset_of, read_sidecar, sidecar_bytes
 from .sizes import Estimate, window_bytes
 from .state import cells_of, state_of
-from .tiles import TileFiles, landmask_bytes, npy_bytes, tile_window
+from .tiles import EMBEDDINGS, LANDMASKS, TileFiles, landmask_bytes, npy_bytes, tile_window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,11 +126,13 @@ def export_tiles(
     _refuse_others(store, out)
     missing = [tile for tile in tiles if not TileFiles(out, tile, year).codes.exists()]
     _size(store, missing).check(out)
-    (out / _JOURNAL).mkdir(parents=True, exist_ok=True)
-    lock = file_lock(out / _JOURNAL / "lock", wait=False) if os.name == "posix" else nullcontext()
+    out.mkdir(parents=True, exist_ok=True)
+    door = Folder(out)
+    door.check(_JOURNAL, EMBEDDINGS, LANDMASKS)
+    lock = door.lock(f"{_JOURNAL}/lock", wait=False) if os.name == "posix" else nullcontext()
     try:
         with lock:
-            write_atomic(out / SIDECAR, sidecar_bytes(store.model))
+            door.write(SIDECAR, sidecar_bytes(store.model))
             done = []
             progress(0, len(tiles))
             for number, tile in enumerate(tiles, 1):
@@ -183,7 +185,8 @@ def _export_tile(store: Store, files: TileFiles) -> str:
         return "kept" if files.codes.exists() else "empty"
     codes, scales = read_tile(store, window, files.year)
     paths = {"codes": files.codes, "scales": files.scales, "landmask": files.landmask}
-    record.unlink(missing_ok=True)
+    door = Folder(files.folder)
+    door.remove(record)
     facts: dict[str, list[Any]] = {}
     if is_valid(scales).any():
         made: dict[str, bytes | memoryview] = {
@@ -192,33 +195,32 @@ def _export_tile(store: Store, files: TileFiles) -> str:
             "codes": npy_bytes(codes),
         }
         for kind, data in made.items():
-            write_atomic(paths[kind], data)
+            door.write(paths[kind], data)
             facts[kind] = [len(data), sha256_hex(data)]
     else:
-        files.codes.unlink(missing_ok=True)
-        files.scales.unlink(missing_ok=True)
+        door.remove(files.codes)
+        door.remove(files.scales)
     text = json.dumps({"format": _FORMAT, "state": state, "files": facts}, sort_keys=True)
-    write_atomic(record, text.encode())
+    door.write(record, text.encode())
     return "written" if facts else "empty"
 
 
 def _is_kept(record: Path, files: TileFiles, state: str) -> bool:
-    if not record.is_file():
+    door = Folder(files.folder)
+    if door.size(record) is None:
         return False
-    about = read_json(record, what="record of a tile", limit=_RECORD_LIMIT)
+    about = door.json(record, what="record of a tile", limit=_RECORD_LIMIT)
     if (about.get("format"), about.get("state")) != (_FORMAT, state):
         return False
     paths = {"codes": files.codes, "scales": files.scales, "landmask": files.landmask}
     facts = about["files"]
-    return all(
-        path.is_file() and path.stat().st_size == facts[kind][0] for kind, path in paths.items() if kind in facts
-    )
+    return all(door.size(path) == facts[kind][0] for kind, path in paths.items() if kind in facts)
 
 
 def _journal(out: Path) -> list[TileRow]:
     rows = []
     for path in sorted((out / _JOURNAL).glob("[0-9]*/grid_*.json")):
-        facts = read_json(path, what="record of a tile", limit=_RECORD_LIMIT)["files"]
+        facts = Folder(out).json(path, what="record of a tile", limit=_RECORD_LIMIT)["files"]
         if facts:
             files = {kind: FileFacts(*facts[kind]) for kind in KINDS}
             rows.append(TileRow(parse_tile(path.stem), int(path.parent.name), files))

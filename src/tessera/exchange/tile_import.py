@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, sha256_hex, silent
+from tessera.base import InputError, TakenError, sha256_hex, silent
 from tessera.embeddings import STREAMS, Embeddings, is_valid
 from tessera.geo import Window
 from tessera.store import NoStoreError, Store, create_store, open_store, parse_year
@@ -282,7 +282,16 @@ def open_target(target: str | Path | Store, model: ModelIdentity) -> Store:
     if isinstance(target, Store):
         return target
     found = _opened(target)
-    return create_store(target, model.dims, model) if found is None else found
+    if found is not None:
+        return found
+    try:
+        return create_store(target, model.dims, model)
+    except TakenError:
+        # of several starts at once one makes it, and all go on with it
+        found = _opened(target)
+        if found is None:
+            raise
+        return found
 
 
 def _opened(target: str | Path) -> Store | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require
+from tessera.base import InputError, read_regular, require
 from tessera.geo import PIXEL_SIZE, Window, from_lonlat, parse_tile, parse_zone, zones_of
 
 if TYPE_CHECKING:
@@ -134,15 +134,10 @@ def read_within(folder: Path, path: Path, limit: int) -> bytes:
     InputError
         It is missing, larger, or a link leads out of the folder.
     """
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{path.name} is a link out of {folder}")
-    if not path.is_file():
-        raise InputError(f"{path.name} is missing")
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise InputError(f"{path.name} has {path.stat().st_size} bytes; expected at most {limit}")
-    return data
+    try:
+        return read_regular(path, what="tile", limit=limit, inside=folder)
+    except FileNotFoundError:
+        raise InputError(f"{path.name} is missing") from None
 
 
 def npy_limit(window: Window, pixel_bytes: int) -> int:

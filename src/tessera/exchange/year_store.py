@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, file_lock, read_json, silent, sync_folder, write_atomic
+from tessera.base import Folder, InputError, TesseraError, place_folder, silent
 from tessera.embeddings import is_valid
 from tessera.geo import PIXEL_SIZE, Window, parse_area, zone_crs
 from tessera.store import parse_year
@@ -123,17 +122,18 @@ def export_year_store(
     work = target.with_name(f".{target.name}.part")
     kept = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
     estimate_year_store(store, area, year).check(target, kept)
-    work.mkdir(parents=True, exist_ok=True)
-    lock = file_lock(work / "lock", wait=False) if os.name == "posix" else nullcontext()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    door = Folder(target.parent)
+    door.check(work.name)
+    lock = door.lock(work / "lock", wait=False) if os.name == "posix" else nullcontext()
     try:
         with lock:
             part = _begin(work, request, store, windows, year)
             squares, pixels = _fill(store, part, work / "done", windows, year, progress)
             if state_of(store, cells, (year,)) != state:
                 raise TesseraError(f"{store.objects.root} was written to while it was read; run the same command again")
-            part.rename(target)
-            sync_folder(target.parent)
-            shutil.rmtree(work, ignore_errors=True)
+            place_folder(part, target, "the year store")
+            door.remove_tree(work)
     except BlockingIOError:
         raise InputError(f"{target} is being written by another process") from None
     return YearStoreWritten(target, tuple(window.zone for window in windows), squares, pixels)
@@ -141,14 +141,14 @@ def export_year_store(
 
 def _begin(work: Path, request: str, store: Store, windows: list[Window], year: int) -> Path:
     """The store's metadata, new unless a run of the same request left it; call it under the lock."""
-    part, mark = work / f"{year}.zarr", work / "request.json"
-    if mark.is_file() and mark.read_bytes() == request.encode():
+    part, mark, door = work / f"{year}.zarr", work / "request.json", Folder(work)
+    if door.holds(mark, request.encode()):
         return part
-    mark.unlink(missing_ok=True)
+    door.remove(mark)
     for folder in (part, work / "done"):
-        shutil.rmtree(folder, ignore_errors=True)
+        door.remove_tree(folder)
     _create(part, store, windows, year)
-    write_atomic(mark, request.encode())
+    door.write(mark, request.encode())
     return part
 
 
@@ -231,17 +231,18 @@ def _fill(
 ) -> tuple[int, int]:
     import zarr
 
+    door = Folder(done)
     root: Any = zarr.open_group(str(part), mode="r+", zarr_format=3)
     squares = [(window, square) for window in windows for square in _squares(window, STEP)]
     counts = []
     progress(0, len(squares))
     for number, (window, square) in enumerate(squares, 1):
-        mark = done / f"{number:08d}.json"
-        if mark.is_file():
-            counts.append(int(read_json(mark, what="finished square", limit=4096)["valid"]))
+        mark = f"{number:08d}.json"
+        if door.size(mark) is not None:
+            counts.append(int(door.json(mark, what="finished square", limit=4096)["valid"]))
         else:
             counts.append(_write_square(store, root[f"utm{window.zone:02d}"], window, square, year))
-            write_atomic(mark, json.dumps({"valid": counts[-1]}).encode())
+            door.write(mark, json.dumps({"valid": counts[-1]}).encode())
         progress(number, len(squares))
     return sum(count > 0 for count in counts), sum(counts)
 

@@ -117,10 +117,7 @@ def _document(folder: Path, node: Path) -> dict[str, Any]:
 
 
 def _node(folder: Path, node: Path) -> dict[str, Any]:
-    path = node / "zarr.json"
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{path} is a link out of {folder}")
-    return read_json(path, what="Zarr metadata", limit=_DOCUMENT_LIMIT)
+    return read_json(node / "zarr.json", what="Zarr metadata", limit=_DOCUMENT_LIMIT, inside=folder)
 
 
 def _attributes(value: dict[str, Any], node: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from tessera.base import InputError, TesseraError, file_lock, sha256_hex
+from tessera.base import Folder, InputError, TesseraError, sha256_hex
 from tessera.cubes import open_cube
 
 if TYPE_CHECKING:
@@ -148,21 +147,25 @@ class CellCubes:
     def remove(self, place: Place) -> None:
         """Remove a place's cube with all that was made for it; call it while the place is held."""
         for trace in self._traces(place):
-            if trace.is_dir() and not trace.is_symlink():
-                shutil.rmtree(trace, ignore_errors=True)
+            if trace.is_dir():
+                self._door.remove_tree(trace)
             else:
-                trace.unlink(missing_ok=True)
+                self._door.remove(trace)
 
     def sweep(self, place: Place) -> None:
         """Remove what a run left of a finished place that was killed after its commit."""
         if self._traces(place):
-            with suppress(BlockingIOError), file_lock(self._lock(place), wait=False):
+            with suppress(BlockingIOError), self._door.lock(self._lock(place), wait=False):
                 self.remove(place)
 
     def close(self) -> None:
         """Remove the folder if it is empty."""
-        with suppress(OSError):
-            (self.scratch / "cubes").rmdir()
+        with suppress(OSError, InputError):
+            self._door.at(self.scratch / "cubes").rmdir()
+
+    @property
+    def _door(self) -> Folder:
+        return Folder(self.scratch.parent)
 
     def _name(self, place: Place) -> str:
         """How the name of a cube begins: other windows, times, sources and recipes have other names."""
@@ -214,7 +217,7 @@ class CellCubes:
         waited = False
         while True:
             try:
-                made.held.enter_context(file_lock(self._lock(made.place), wait=False))
+                made.held.enter_context(self._door.lock(self._lock(made.place), wait=False))
             except BlockingIOError:
                 waited = True
                 if _wait(self._stopped, _LOOK_AGAIN):
@@ -233,7 +236,7 @@ class CellCubes:
                 if cube.sha256 and not self._unlike(cube, place):
                     return cube
             self.remove(place)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._door.make(path.parent)
         cube = self.build(place.window, path, self._watched)
         unlike = self._unlike(cube, place)
         if unlike:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tessera.base import InputError, silent
+from tessera.base import Folder, InputError, silent
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube
 from tessera.geo import Window, parse_area
 from tessera.store import parse_year
@@ -143,6 +143,7 @@ def embed_area(
         The disk is full or refuses, a provider does not answer or refuses; finished blocks, days and cells stay.
     """
     scratch = store.scratch()
+    Folder(scratch.parent).check(scratch.name)
     places = places_of(area, store.layout.shard)
     _check(store, encoder, options, places)
     if not identity:

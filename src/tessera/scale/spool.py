@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
+import math
 import zipfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import TesseraError, file_lock, write_atomic
+from tessera.base import Folder, InputError, TesseraError, read_regular
 from tessera.embeddings import STREAMS
 from tessera.encode import Block
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGEST = hashlib.sha256().digest_size
+_HEADERS = 4096
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Spool:
         np.savez(data, codes=block.codes, scales=block.scales, counts=block.counts)
         content = data.getvalue()
         try:
-            write_atomic(self._path(block.start), hashlib.sha256(content).digest() + content)
+            Folder(self.folder).write(self._path(block.start), hashlib.sha256(content).digest() + content)
         except OSError as error:
             raise TesseraError(
                 f"a block was not kept in {self.folder} ({error.strerror}); finished blocks are kept, "
@@ -65,12 +66,16 @@ class Spool:
             "counts": (np.uint16, (stop - start, self.width, len(STREAMS))),
         }
         try:
-            data = self._path(start).read_bytes()
+            # an array's header and the zip's entries take less than what is added
+            most = (
+                _DIGEST + _HEADERS + sum(math.prod(shape) * np.dtype(kind).itemsize for kind, shape in shapes.values())
+            )
+            data = read_regular(self._path(start), what="block", limit=most, inside=self.folder)
             if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
                 return None
             with np.load(io.BytesIO(data[_DIGEST:]), allow_pickle=False) as content:
                 parts = {name: content[name] for name in shapes}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, InputError, MemoryError):
             return None
         for name, (dtype, shape) in shapes.items():
             if parts[name].dtype != dtype or parts[name].shape != shape:
@@ -90,20 +95,19 @@ def spool(scratch: Path, work: dict[str, Any], width: int, dims: int) -> Iterato
     scratch : folder for unfinished work
     work : plain values that say all that the blocks depend on
     """
-    key = _key(work)
-    folder = scratch / key
-    with file_lock(scratch.parent / "locks" / f"work-{key}.lock"):
-        folder.mkdir(parents=True, exist_ok=True)
+    key, door = _key(work), Folder(scratch.parent)
+    with door.lock(f"locks/work-{key}.lock"):
+        folder = door.make(scratch / key)
         yield Spool(folder, width, dims)
-        shutil.rmtree(folder, ignore_errors=True)
+        door.remove_tree(folder)
 
 
 def discard(scratch: Path, work: dict[str, Any]) -> None:
     """Remove what a run left of a piece of work that it had done when it was killed; not what another process holds."""
-    key = _key(work)
+    key, door = _key(work), Folder(scratch.parent)
     if (scratch / key).exists():
-        with suppress(BlockingIOError), file_lock(scratch.parent / "locks" / f"work-{key}.lock", wait=False):
-            shutil.rmtree(scratch / key, ignore_errors=True)
+        with suppress(BlockingIOError), door.lock(f"locks/work-{key}.lock", wait=False):
+            door.remove_tree(scratch / key)
 
 
 def _key(work: dict[str, Any]) -> str:

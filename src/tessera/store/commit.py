@@ -222,7 +222,7 @@ def put_cell(
     if before == record and _are_intact(folder, record):
         return record
     door, staging = Folder(folder), _staging(folder, record.year, cell)
-    _check_targets(folder, cell, record.year, keys)
+    check_targets(folder, cell, record.year, keys)
     try:
         for spec in layout.arrays:
             data = shards[spec.name]
@@ -249,7 +249,7 @@ def put_cell(
     return record
 
 
-def _check_targets(folder: Path, cell: Cell, year: int, keys: dict[str, str]) -> None:
+def check_targets(folder: Path, cell: Cell, year: int, keys: dict[str, str]) -> None:
     """Refuse a store whose folders are links that lead out of it, before anything is moved."""
     door = Folder(folder)
     for path in (_staging(folder, year, cell) / _RECORD, commit_path(folder, year, cell)):
@@ -361,7 +361,7 @@ def recover_cell(folder: Path, year: int, cell: Cell, layout: Layout) -> bool:
         Folder(folder).remove_tree(_staging(folder, year, cell))
         return False
     record, keys = read_intent(folder, year, cell, layout)
-    _check_targets(folder, cell, year, keys)
+    check_targets(folder, cell, year, keys)
     _roll_forward(folder, cell, record, layout, keys)
     return True
 

@@ -12,6 +12,7 @@ from .commit import (
     BOOKKEEPING,
     all_there,
     cell_lock_path,
+    check_targets,
     put_cell,
     read_commit,
     recover_cell,
@@ -132,12 +133,13 @@ def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embedd
     """
     layout = header.layout
     year_index = header.years.index(year)
+    keys = {spec.name: layout.key(spec, cell, year_index) for spec in layout.arrays}
+    check_targets(folder, cell, year, keys)
     with Folder(folder).lock(cell_lock_path(folder, year, cell)):
         recover_cell(folder, year, cell, layout)
         before = _readable_commit(folder, year, cell)
         held = None if covers(cell, window, part) else _read_before(folder, header, cell, year_index, before)
         record, shards = draw_up(header, cell, year, merge(held, cell, window, part), before, window, part.provenance)
-        keys = {spec.name: layout.key(spec, cell, year_index) for spec in layout.arrays}
         return put_cell(folder, cell, record, shards, keys, layout, before)
 
 
