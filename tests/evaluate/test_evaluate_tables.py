@@ -236,3 +236,21 @@ def test_places(tmp_path: Path) -> None:
         read_places(tmp_path / "b.geojson", "height", kind="classification")
     with pytest.raises(InputError, match="expected classification or regression"):
         read_places(tmp_path / "b.geojson", "height", kind="ranking")
+
+
+def test_numbers_of_a_csv_are_numbers_when_they_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("lon;lat;height\n5;50;1,5\n6;51;20\n7;52;NA\n8;53;\n")
+    found = read_places(path, "height")
+    assert (found.kind, found.label.tolist()) == ("regression", [1.5, 20.0])
+    assert "decimal commas are read as points" in " ".join(found.notes)
+    assert "2 features without a value or place are left out" in found.notes
+    path.write_text("lon,lat,height\n5,50,12\n6,51,20\n7,52,12\n")
+    assert read_places(path, "height").label.tolist() == ["12", "20", "12"]
+    assert read_places(path, "height", kind="regression").label.tolist() == [12.0, 20.0, 12.0]
+    path.write_text("lon,lat,height\n5,50,12\n6,51,tall\n")
+    with pytest.raises(InputError, match="column 'height' holds text; expected numbers"):
+        read_places(path, "height", kind="regression")
+    text = _geojson(tmp_path / "a.geojson", ["1.5", "2.5", "1.5"])
+    assert read_places(text, "height").kind == "classification"
+    assert read_places(text, "height", kind="regression").label.tolist() == [1.5, 2.5, 1.5]

@@ -217,3 +217,79 @@ def test_points_are_verified_where_asked_and_never_written_over(tmp_path: Path, 
     code, _, err = run("get", tmp_path / "s", "--bbox", "5,50,5.1,50.1", "--year", 2024, "--verify", "-o", "r.npy")
     assert code == 2
     assert "--verify does not go with --bbox" in err
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.parquet"])
+def test_columns_of_points_go_through_unchanged(store: Store, tmp_path: Path, run: Run, name: str) -> None:
+    lon, lat = scattered(1)[0]
+    (tmp_path / "p.csv").write_text(
+        f'lon,lat,plot,id,iso,note\n{lon!r},{lat!r},0000,9007199254740993,NA,"a,\nb"\n{lon!r},{lat!r},01,,"NA",\n'
+    )
+    code, _, err = run("get", store.objects.root, "--points", tmp_path / "p.csv", "--year", 2024, "-o", tmp_path / name)
+    assert code == 0, err
+    if name.endswith("csv"):
+        texts = {column: pyarrow.string() for column in ("plot", "id", "iso", "note")}
+        options = pyarrow.csv.ConvertOptions(
+            column_types=texts, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+        )
+        parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        table = pyarrow.csv.read_csv(tmp_path / name, convert_options=options, parse_options=parse)
+    else:
+        table = pyarrow.parquet.read_table(tmp_path / name)
+    assert table["plot"].to_pylist() == ["0000", "01"]
+    assert table["id"].to_pylist() == ["9007199254740993", None]
+    assert table["iso"].to_pylist() == ["NA", "NA"]
+    assert table["note"].to_pylist() == ["a,\nb", None]
+    assert table["lon"].to_pylist() == [lon, lon]
+
+
+def test_whole_numbers_with_gaps_stay_exact(store: Store, tmp_path: Path) -> None:
+    place = shapely.Point(scattered(1)[0])
+    features = [
+        {"type": "Feature", "geometry": shapely.geometry.mapping(place), "properties": {"id": value, "x": 0.1}}
+        for value in (2**53 + 1, None, 3)
+    ]
+    given = {"type": "FeatureCollection", "features": features}
+    export_points(store, given, 2024, tmp_path / "p.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "p.parquet")
+    assert table.schema.field("id").type == pyarrow.int64()
+    assert table["id"].to_pylist() == [2**53 + 1, None, 3]
+    export_points(store, given, 2024, tmp_path / "p.csv")
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert [line.split(",")[2] for line in lines[1:]] == [str(2**53 + 1), "", "3"]
+    small = geopandas.GeoDataFrame({"v": np.array([0.1], dtype=np.float32)}, geometry=[place], crs=4326)
+    export_points(store, small, 2024, tmp_path / "f.parquet")
+    assert pyarrow.parquet.read_schema(tmp_path / "f.parquet").field("v").type == pyarrow.float32()
+
+
+def test_attributes_named_lon_and_lat_are_kept_where_they_say_something_else(
+    store: Store, tmp_path: Path, run: Run
+) -> None:
+    lon, lat = scattered(1)[0]
+    point = {"type": "Point", "coordinates": [lon, lat]}
+    feature = {"type": "Feature", "geometry": point, "properties": {"lon": "as surveyed 5.27", "lat": lat}}
+    (tmp_path / "p.geojson").write_text(json.dumps(feature))
+    out = tmp_path / "o.csv"
+    code, said, err = run("get", store.objects.root, "--points", tmp_path / "p.geojson", "--year", 2024, "-o", out)
+    assert code == 0, err
+    assert "note: column lon says something else than the points and is kept as own_lon" in said
+    table = pyarrow.csv.read_csv(out)
+    assert table["own_lon"].to_pylist() == ["as surveyed 5.27"]
+    assert table["lon"].to_pylist() == [pytest.approx(lon)]
+    assert "own_lat" not in table.column_names
+
+
+def test_one_rule_for_points_of_get_and_fit(store: Store, tmp_path: Path, run: Run) -> None:
+    lon, lat = scattered(1)[0]
+    one = {"type": "MultiPoint", "coordinates": [[lon - 360, lat]]}
+    assert export_points(store, one, 2024, tmp_path / "o.csv") == export_points(
+        store, [(lon, lat)], 2024, tmp_path / "p.csv"
+    )
+    assert (tmp_path / "o.csv").read_text().splitlines()[0] == (tmp_path / "p.csv").read_text().splitlines()[0]
+    assert np.array_equal(store.sample_points(one, 2024), store.sample_points([(lon, lat)], 2024), equal_nan=True)
+    swapped = {"type": "MultiPoint", "coordinates": [[lat, lon]]}
+    (tmp_path / "s.geojson").write_text(json.dumps(swapped))
+    where = tmp_path / "s.csv"
+    code, said, err = run("get", store.objects.root, "--points", tmp_path / "s.geojson", "--year", 2024, "-o", where)
+    assert code == 0, err
+    assert ("latitude seems to come first" in said) == (not np.isnan(store.sample_points([(lon, lat)], 2024)).any())

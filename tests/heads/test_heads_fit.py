@@ -232,3 +232,23 @@ def test_importing_the_room_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_latitudes_that_come_first_and_labels_elsewhere_are_told(store: FakeStore) -> None:
+    labels = draw_labels(TRUTH, NAMES, 10)
+    for feature in labels["features"]:
+        feature["geometry"]["coordinates"].reverse()
+    with pytest.raises(InputError, match="latitude seems to come first: exchanged, 30 of 30 have data"):
+        fit(store, labels, "crop")
+    far = points_geojson(np.array([[10.0, 10.0], [11.0, 11.0]]), ["a", "b"])
+    with pytest.raises(InputError, match="they lie within 10,10,11,11; tessera store info says where data is"):
+        fit(store, far, "crop")
+
+
+def test_a_head_says_of_classes_that_look_alike(store: FakeStore) -> None:
+    labels = draw_labels(TRUTH, ("Arable", "arable", "fore\u0302t"), 20)
+    head = fit(store, labels, "crop", colours={"for\u00eat": "#000001"})
+    assert head.classes == ("Arable", "arable", "for\u00eat")
+    assert head.colours[2] == "#000001"
+    assert "note: 'Arable' and 'arable' are different classes" in head.report()
+    assert fit(store, labels, "crop", colours={"fore\u0302t": "#000001"}).colours[2] == "#000001"

@@ -233,3 +233,39 @@ def test_helpers_agree() -> None:
         assert zone == 31
         found = truth[WINDOW.north - 1 - py, px - WINDOW.west]
         assert [("a", "b", "c")[k] for k in found] == labels.values[index].tolist()
+
+
+def test_names_that_look_the_same_are_one_class_and_those_that_nearly_do_are_told() -> None:
+    given = ["for\u00eat", "fore\u0302t ", "Arable", "arable", "bare  soil", "bare soil", "01", "1"]
+    labels = read_labels(points_geojson(np.repeat(POINTS[:1], 8, axis=0), given), "crop")
+    assert labels.values.tolist() == ["for\u00eat", "for\u00eat", *given[2:]]
+    assert labels.notes == (
+        "'01' and '1' are different classes; expected one spelling if they are the same",
+        "'Arable' and 'arable' are different classes; expected one spelling if they are the same",
+        "'bare  soil' and 'bare soil' are different classes; expected one spelling if they are the same",
+    )
+    assert read_labels(points_geojson(POINTS, ["a", "b", "B c"]), "crop").notes == ()
+
+
+def test_classes_of_a_csv_are_the_text_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('lon,lat,crop\n5,50,01\n5,50,1\n5,50,011\n5,50,NA\n5,50,"NA"\n5,50,\n')
+    labels = read_labels(path, "crop")
+    assert labels.values.tolist() == ["01", "1", "011", "NA"]
+    assert labels.missing == 2
+    path.write_text("lon,lat,crop\n5,50,1.5\n5,51,2\n")
+    with pytest.raises(InputError, match=r"holds 1\.5, a continuous target"):
+        read_labels(path, "crop")
+    with pytest.raises(InputError, match="did you mean 'crop'"):
+        read_labels(path, "Crop")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_polygons_that_are_not_finite_are_one_line_and_empty_ones_missing(bad: float) -> None:
+    broken = {"type": "Polygon", "coordinates": [[[5, 50], [bad, 51], [6, 50], [5, 50]]]}
+    mapping = points_geojson(POINTS, ["a", "b", "a"])
+    mapping["features"][0]["geometry"] = broken
+    with pytest.raises(InputError, match=r"feature 0 .*not finite"):
+        read_labels(mapping, "crop")
+    mapping["features"][0]["geometry"] = {"type": "Polygon", "coordinates": []}
+    assert read_labels(mapping, "crop").missing == 1

@@ -399,3 +399,15 @@ def test_real_parcels_are_measured_as_drawn(tmp_path: Path, shared: Path) -> Non
     np.testing.assert_allclose(found.means[0], np.nanmean(values.astype(np.float64), axis=0), rtol=1e-5, atol=1e-6)
     assert found.counts[0] == np.isfinite(values[:, 0]).sum()
     assert MODEL.dims == found.means.shape[1]
+
+
+@pytest.mark.parametrize("shape", [shapely.Polygon(), shapely.MultiPolygon()])
+def test_zonal_of_nothing_or_of_what_is_not_finite_is_one_line(store: Store, shape: Any) -> None:
+    with pytest.raises(InputError, match="no polygon with an area"):
+        store.zonal([shape], 2023)
+    for bad in (np.nan, np.inf):
+        # one corner alone, which bounds pass over
+        with np.errstate(invalid="ignore"):
+            broken = shapely.Polygon([(5, 50), (bad, 50.1), (5.1, 50.1), (5.1, 50)])
+            with pytest.raises(InputError, match=r"feature 1.*not finite"):
+                store.zonal([shapely.box(5, 50, 5.1, 50.1), broken], 2023)

@@ -68,6 +68,7 @@ def read_delimited(path: Path, source: str) -> VectorTable:
         table = read(text)
         if table.column_names != names:
             raise InputError(f"{source} is not a CSV table: its header cannot be read; expected distinct names")
+        _refuse_open_quote(path, table, source)
         columns = {name: _texts(table[name]) for name in names}
         missing = pa.array(_MISSING)
         blank = {name: pc.is_in(table[name], value_set=missing).to_numpy() for name in names}
@@ -88,6 +89,24 @@ def read_delimited(path: Path, source: str) -> VectorTable:
             raise
         raise InputError(f"{source} is not a CSV table: {shown(error, 160)[1:-1]}") from None
     return of_columns(columns, source, typed=False, absent=absent, notes=notes)
+
+
+def _refuse_open_quote(path: Path, table: Any, source: str) -> None:
+    """Raise InputError where a quote never closes, so that one cell holds the rest of the table."""
+    if not table.num_rows:
+        return
+    last = table.slice(table.num_rows - 1).to_pylist()[0]
+    if not any(value is not None and "\n" in value for value in last.values()):
+        return
+    quotes = 0
+    with open_regular(path, what="vector file") as file:
+        while data := file.read(_BLOCK):
+            quotes += data.count(b'"')
+    if quotes % 2:
+        raise InputError(
+            f"{source}, row {table.num_rows} has a quote that never closes, which holds all that follows; expected "
+            "quotes in pairs"
+        )
 
 
 def _texts(column: Any) -> NDArray[np.object_]:
@@ -140,6 +159,7 @@ def _header(path: Path, encoding: str, source: str) -> tuple[str, list[str], int
     skipped = 0
     if first.strip().lower().startswith("sep=") and len(first.strip()) <= 5:
         text, skipped = rest, 1
+    text = text.lstrip("\r\n")
     found: list[tuple[bool, int, str, list[str]]] = []
     for separator in _SEPARATORS:
         try:
