@@ -183,6 +183,20 @@ def test_a_lock_that_is_a_link_or_a_pipe_is_refused(whole: Path, tmp_path: Path)
     assert not theirs.exists()
 
 
+def test_a_store_by_a_relative_path_is_written_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = new_store(Path("s"))
+    embed(store)
+    embed(store)
+    assert [cell.name for cell in store.cells(YEAR)] == [CELL.name]
+    assert write_manifest(store).rows == 1
+    assert write_stac(store).items == 1
+    update_preview(store)
+    assert check_store(open_store("s")).problems == ()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
+    assert not (tmp_path / "s" / "s").exists()
+
+
 def test_a_folder_is_one_door(tmp_path: Path) -> None:
     root, outside = tmp_path / "in", tmp_path / "out"
     root.mkdir()

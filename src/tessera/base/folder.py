@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Folder:
     """The one door to a folder that is shared: a store, a work folder, an export that goes on.
 
-    Every method takes a key such as "commits/2024", or the whole path, and raises `InputError` before anything is done
-    where a symbolic link leads out of the folder.
+    Every method takes a key such as "commits/2024", or the whole path as a `Path`, and raises `InputError` before
+    anything is done where a symbolic link leads out of the folder.
 
     Attributes
     ----------
@@ -37,12 +37,16 @@ class Folder:
 
     def at(self, place: str | Path) -> Path:
         """The path of a place; the folders above it lie inside, the place itself may be a link."""
-        return within(self.root, self.root / place)
+        return within(self.root, self._path(place))
+
+    def _path(self, place: str | Path) -> Path:
+        return self.root / place if isinstance(place, str) else place
 
     def inner(self, place: str | Path) -> Path:
         """The path of a folder; it and those above it lie inside, as far as they are there."""
-        within(self.root, self.root / place / "-")
-        return self.root / place
+        path = self._path(place)
+        within(self.root, path / "-")
+        return path
 
     def check(self, *places: str) -> None:
         """Refuse links out of the folder in some of its folders, however deep, before anything is begun.
@@ -71,11 +75,11 @@ class Folder:
         InputError
             It is no regular file, larger, or a link leads out.
         """
-        return read_regular(self.root / place, what=what, limit=limit, inside=self.root)
+        return read_regular(self._path(place), what=what, limit=limit, inside=self.root)
 
     def json(self, place: str | Path, *, what: str, limit: int) -> dict[str, Any]:
         """A JSON object of at most `limit` bytes; see `read_json`."""
-        return read_json(self.root / place, what=what, limit=limit, inside=self.root)
+        return read_json(self._path(place), what=what, limit=limit, inside=self.root)
 
     def size(self, place: str | Path) -> int | None:
         """Bytes of a file, None where there is nothing.
@@ -85,13 +89,13 @@ class Folder:
         InputError
             It is no file, or a link.
         """
-        return file_size(self.root, self.root / place)
+        return file_size(self.root, self._path(place))
 
     def holds(self, place: str | Path, data: Buffer) -> bool:
         """Whether a file has exactly these bytes; what is no file in this folder has not."""
         view = memoryview(data)
         try:
-            with open_regular(self.root / place, what="file", inside=self.root) as file:
+            with open_regular(self._path(place), what="file", inside=self.root) as file:
                 return os.fstat(file.fileno()).st_size == view.nbytes and file.read(view.nbytes + 1) == view
         except (OSError, InputError):
             return False
@@ -124,7 +128,7 @@ class Folder:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
             sync_folder(folder.parent)
-        return self.root / place
+        return self._path(place)
 
     def move(self, source: str | Path, target: str | Path) -> None:
         """Give a file or folder another name in the folder; a link is not moved.

@@ -134,7 +134,7 @@ def _points(
             def with_data(lonlat: Any) -> int:
                 return int(opened.sample(lonlat, years, dims, search=search).valid.sum())
 
-            hint = f"; {swap_hint(lonlat_of(table), with_data) or _WHERE}"
+            hint = f"; {swap_hint(lonlat_of(table), with_data) or opened.whereabouts(years) or _WHERE}"
         notes = point_notes(table)
         told = {"points": count, "rows": rows, "valid": found, "notes": notes}
         line = f"{out}: {count} points, {found} with data{hint}"
@@ -159,7 +159,7 @@ def _zonal(opened: Any, value: str, years: Any, out: Path, dims: int | None, all
         filled = int((counts > 0).any(axis=1).sum())
         notes = list(table.notes)
         told = {"polygons": len(found), "with_data": filled, "valid": int(counts.sum()), "notes": notes}
-        hint = "" if filled else f"; {_WHERE}"
+        hint = "" if filled else f"; {opened.whereabouts(years) or _WHERE}"
         line = f"{out}: {len(found)} polygons, {filled} with data, {told['valid']:,} pixels{hint}"
         return told, "\n".join([line, *(f"note: {note}" for note in notes)])
 
@@ -180,6 +180,7 @@ def _region(
     from tessera.store import plan_region
 
     planned = plan_region(opened, value, years, dims, **options)
+    opened.refuse_empty(value, years)
     estimate = estimate_region(opened, planned, out, quantised=quantised)
 
     def run() -> tuple[dict[str, Any], str]:

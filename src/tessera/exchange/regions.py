@@ -177,6 +177,7 @@ def export_region(
     target = check_region(out, years_of(year), quantised=quantised, overwrite=overwrite)
     region = plan_region(store, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
     query = region.query
+    store.refuse_empty(area, query.years)
     estimate_region(store, region, target, quantised=quantised).check(target, spooled_bytes(target))
     cells = _cells(store, region)
     state = state_of(store, cells, query.years)

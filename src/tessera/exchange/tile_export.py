@@ -123,6 +123,8 @@ def export_tiles(
         raise InputError(f"{store.objects.root} holds {store.model.name}, {tells.name} as tiles; not {dataset}")
     everything = tiles_of_area(area)
     tiles = _candidates(store, area, year)
+    if not tiles:
+        store.refuse_empty(area, year)
     _refuse_others(store, out)
     missing = [tile for tile in tiles if not TileFiles(out, tile, year).codes.exists()]
     _size(store, missing).check(out)

@@ -114,6 +114,7 @@ def export_year_store(
     if year not in store.years:
         raise InputError(f"{store.objects.root} has no year {year}; it has {list(store.years)}")
     windows = zone_windows(store, area)
+    store.refuse_empty(area, year)
     cells = cells_of(windows, store.layout.shard)
     state = state_of(store, cells, (year,))
     request = json.dumps(

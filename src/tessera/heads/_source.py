@@ -51,6 +51,19 @@ class EmbeddingSource(Protocol):
         ...
 
 
+def refuse_empty(store: EmbeddingSource, area: object, year: int) -> None:
+    """Have a source that knows where it has data refuse an area without any, before anything of it is read.
+
+    Raises
+    ------
+    InputError
+        Nothing was written there.
+    """
+    refuse = getattr(store, "refuse_empty", None)
+    if refuse is not None:
+        refuse(area, year)
+
+
 def parse_year(store: EmbeddingSource, year: int | None) -> int:
     """The year to read; None stands for a store's only year.
 

@@ -12,6 +12,7 @@ import numpy as np
 from tessera.base import InputError, check_output, is_png, is_tiff, require, staging, sync_folder
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
 
+from ._source import refuse_empty
 from .codes import NO_DATA, class_labels, kept_codes, left_to_right, one_line
 from .colours import to_rgb
 from .picture import MAX_SIDE, draw_map
@@ -75,6 +76,7 @@ def write_map(
         raise InputError(f"year {year!r}; the store holds {', '.join(map(str, store.years)) or 'none'}")
     parsed = area if isinstance(area, Window) else parse_area(area)
     window = store.region_grid(parsed)
+    refuse_empty(store, parsed, year)
     with ExitStack() as stack:
         with _writing(target):
             folder = stack.enter_context(staging(target))

@@ -23,6 +23,7 @@ from .query import parse_query
 from .reader import ShardedSource
 from .region import plan_region
 from .target import parse_target
+from .whereabouts import lonlat_box, refuse_empty, whereabouts
 from .zonal import Zonal, plan_zonal, zonal
 
 if TYPE_CHECKING:
@@ -201,6 +202,25 @@ class Store:
             int(region.valid(rows, cols, index).sum()) for index in region.query.indexes for rows in region.strips()
         )
         return valid / (region.shape[0] * region.shape[1])
+
+    def refuse_empty(self, area: object, year: int | Sequence[int]) -> None:
+        """Refuse an area in which nothing was written, before anything of it is read, and say where data lie.
+
+        Parameters
+        ----------
+        area : whatever `tessera.geo.parse_area` reads, or a lattice Window
+        year : one of `years`, or a sequence of which one is enough
+
+        Raises
+        ------
+        InputError
+            The store has nothing there. One that lists no cells is looked through as far as 64 shards.
+        """
+        refuse_empty(self, area, (year,) if isinstance(year, (int, np.integer)) else tuple(year))
+
+    def whereabouts(self, year: int | Sequence[int]) -> str:
+        """Where data of these years lie, as a clause of a message; "" where the store does not list its cells."""
+        return whereabouts(self, (year,) if isinstance(year, (int, np.integer)) else tuple(year))
 
     def read_window(self, window: Window, year: int) -> Embeddings:
         """Codes, scales and counts of a lattice window, verified; exactly what was written."""
@@ -393,25 +413,11 @@ class Store:
             "zones": sorted({cell.zone for cell in self.cells(year)}),
             "pixels": total,
             "bytes": size,
-            "bbox": self._bbox(found.values()),
+            "bbox": lonlat_box(
+                Window(int(record.cell[3:5]), *part["window"]) for record in found.values() for part in record.inputs
+            ),
             "made_from": _made_from(found.values()),
         }
-
-    @staticmethod
-    def _bbox(records: Iterable[Commit]) -> list[float] | None:
-        """West, south, east, north in degrees of what was written, west > east over the date line, or None."""
-        windows = [Window(int(record.cell[3:5]), *part["window"]) for record in records for part in record.inputs]
-        boxes = np.array([window.lonlat_bounds for window in windows]).reshape(-1, 4)
-        if not len(boxes):
-            return None
-        west, south, east, north = boxes.T
-        # the widest gap around the globe is what the box leaves out
-        order = np.argsort(west)
-        reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
-        gaps = np.append(west[order][1:], west[order][0] + 360) - reach
-        after = int(np.argmax(gaps))
-        edges = west[order][(after + 1) % len(order)], south.min(), (reach[after] + 180) % 360 - 180, north.max()
-        return [round(float(value), 5) for value in edges]
 
     def _codes(self, dims: int | None) -> tuple[ArraySpec, int]:
         kept = self.dims if dims is None else dims
