@@ -62,8 +62,25 @@ def test_convert_writes_by_the_ending(run: Run, v1_1: Path, tmp_path: Path) -> N
     assert (code, out) == (0, f"{own}: v, v1.1, identity {identity}\n")
     assert run("models", "convert", own, back)[0] == 0
     assert read_checkpoint(own).sha256 == read_checkpoint(back, "aws").sha256 == identity
-    assert run("models", "convert", own, own, "--force")[0] == 0
+    # an input is never written over
+    code, _, error = run("models", "convert", own, own, "--force")
+    assert code == 2
+    assert "is, or lies in, the input" in error
     assert read_checkpoint(own).sha256 == identity
+    # run again after a kill behind the last rename
+    for source, target in ((v1_1, own), (own, back)):
+        before = target.read_bytes()
+        code, out, _ = run("models", "convert", source, target, "--source", "aws")
+        assert (code, out) == (
+            0,
+            f"{target}: already there, {read_checkpoint(source, 'aws').name}, identity {identity}\n",
+        )
+        assert target.read_bytes() == before
+    code, _, error = run("models", "convert", "bundled-nano", own)
+    assert code == 2
+    assert "exists and is no earlier encoder of these weights; expected a new path, or --overwrite" in error
+    assert run("models", "convert", "bundled-nano", own, "--overwrite")[0] == 0
+    assert read_checkpoint(own).sha256 != identity
 
 
 def test_convert_calls_the_exports(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +109,10 @@ def test_mistakes_are_one_line_and_exit_2(run: Run, v1_1: Path, tmp_path: Path) 
         (["pull", "v1.0-early"], "Google Drive"),
         (["pull", "v2-nano", "--source", "mpc"], "give none"),
         (["convert", "bundled-nano", tmp_path / "a.bin"], "ends with '.bin'; expected one of .safetensors"),
-        (["convert", "bundled-nano", tmp_path / "there.pt"], "exists; expected a new file, or --force"),
+        (
+            ["convert", "bundled-nano", tmp_path / "there.pt"],
+            "is no earlier encoder of these weights; expected a new path, or --overwrite",
+        ),
         (["convert", "bundled-nano", tmp_path / "folder.pt", "--force"], "is a folder"),
     ]
     for args, reason in mistakes:

@@ -118,9 +118,7 @@ def test_a_log_is_made_good_when_run_again(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_told_before_the_first_step(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     seen: list[int] = []
-    with pytest.raises(
-        TesseraError, match=r"tiny.safetensors and its log cannot be written: File exists; expected a folder"
-    ) as caught:
+    with pytest.raises(InputError, match=r"tiny.safetensors cannot be written: .*file is no folder") as caught:
         train(tmp_path / "file" / "tiny.safetensors", progress=lambda done, total: seen.append(done))
     assert seen == []
     assert "\n" not in str(caught.value)
@@ -209,3 +207,42 @@ def test_vectors_of_a_series_are_those_of_its_cube(tmp_path: Path) -> None:
     vectors = embed_series(checkpoint, series_of_cube(cube, minimum=1))
     step = embeddings.scales.reshape(-1, 1)
     assert (np.abs(embeddings.values().reshape(-1, 16) - vectors) <= 0.51 * step).all()
+
+
+def test_one_process_at_a_time_trains_an_output(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    seen: list[int] = []
+
+    def begin_again(done: int, total: int) -> None:
+        seen.append(done)
+        if done == 3:
+            with pytest.raises(
+                TesseraError, match=r"another process trains .*tiny.safetensors; expected one at a time"
+            ):
+                train(path)
+
+    whole = train(path, progress=begin_again)
+    assert seen[-1] == 24
+    assert read_checkpoint(path).sha256 == whole.sha256 == train(tmp_path / "b" / "tiny.safetensors").sha256
+
+
+@pytest.mark.parametrize("name", ["tiny.safetensors", "tiny.safetensors.json"])
+def test_a_file_of_something_else_is_kept(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"mine": 1}')
+    with pytest.raises(InputError, match=r"exists and (no state of its run|is no log of a run)"):
+        train(tmp_path / "tiny.safetensors")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: '{"mine": 1}'}
+
+
+def test_a_finished_file_whose_state_is_gone_is_kept_and_a_state_makes_its_file_again(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    whole = train(path)
+    path.unlink()
+    assert train(path).sha256 == whole.sha256
+    assert read_checkpoint(path).sha256 == whole.sha256
+    for state in tmp_path.glob("*.state*"):
+        state.unlink()
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="exists and no state of its run beside it"):
+        train(path)
+    assert path.read_bytes() == before

@@ -31,6 +31,7 @@ def distill(
         raise InputError(f"{config} has no section [teacher]; expected one, or tessera pretrain {config}")
     settings = room.with_changes(settings, out=out, steps=steps)
     teacher = open_checkpoint(settings.teacher.checkpoint, settings.teacher.source)
+    room.check_run(settings.out)
     probe = probe_of(settings.probe)
     table = table_of(settings.data)
     with (

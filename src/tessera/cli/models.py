@@ -143,7 +143,9 @@ def convert(
     model: Annotated[str, typer.Argument(help="Name or file of an encoder.")],
     out: Annotated[Path, typer.Argument(help="File to write, ending with .safetensors, .pt, .onnx or .py.")],
     source: Source = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", "--force", help="Replace a file of other weights or of another kind.")
+    ] = False,
 ) -> None:
     """Write an encoder as another file, by its ending.
 
@@ -152,15 +154,18 @@ def convert(
 
     Example: tessera models convert student_nano.pt nano.safetensors
     """
-    from tessera.base import InputError
+    from tessera.base import InputError, check_output
 
     if out.suffix not in _ENDINGS:
         raise InputError(f"{out} ends with {out.suffix!r}; expected one of {', '.join(_ENDINGS)}")
-    if out.is_dir():
-        raise InputError(f"{out} is a folder; expected a file to write")
-    if out.exists() and not force:
-        raise InputError(f"{out} exists; expected a new file, or --force")
+    check_output(out, "encoder", inputs=(model,), overwrite=True)
     checkpoint = _open(model, source)
+    from tessera.models import check_encoder, holds_encoder
+
+    check_encoder(out, checkpoint, inputs=(model,), overwrite=overwrite)
+    if not overwrite and out.exists() and holds_encoder(out, checkpoint):
+        print(f"{out}: already there, {checkpoint.name}, identity {checkpoint.sha256}")
+        return
     with step(f"Writing {out.name}"):
         _write(checkpoint, out)
     print(f"{out}: {checkpoint.name}, {checkpoint.spec.family}, identity {checkpoint.sha256}")

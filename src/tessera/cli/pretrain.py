@@ -31,6 +31,7 @@ def pretrain(
     if not isinstance(settings, room.PretrainConfig):
         raise InputError(f"{config} has a section [teacher]; expected none, or tessera distill {config}")
     settings = room.with_changes(settings, out=out, steps=steps)
+    room.check_run(settings.out)
     probe = probe_of(settings.probe)
     table = table_of(settings.data)
     with shown(f"Training on {len(table):,} pixel-years, steps", "steps") as progress:

@@ -7,6 +7,7 @@ from .families import FAMILIES, Family
 from .load import open_checkpoint, read_checkpoint
 from .names import BUNDLED, PUBLISHED, PublishedFile, bundled_path, cached, resolve
 from .onnx import export_onnx
+from .outputs import check_encoder, holds_encoder
 from .own_file import write_checkpoint
 from .pull import pull
 from .recurrent import RecurrentPool
@@ -40,8 +41,10 @@ __all__ = [
     "TwoBackbones",
     "bundled_path",
     "cached",
+    "check_encoder",
     "day_code",
     "export_onnx",
+    "holds_encoder",
     "identity_of",
     "open_checkpoint",
     "pull",

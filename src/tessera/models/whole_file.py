@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tessera.base import staging, sync_folder
+from tessera.base import check_output, staging, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """A path to write at, on the same disk, which becomes `target` when all went well and is gone when not."""
+    """A path to write at, on the same disk, which becomes `target` when all went well and is gone when not.
+
+    Raises
+    ------
+    InputError
+        The path can be no file.
+    """
+    check_output(target, "encoder", overwrite=True)
     with staging(target) as folder:
         part = folder / target.name
         yield part

@@ -18,6 +18,7 @@ from .config import (
 from .devices import Machine
 from .distil import PREFIXES, Lesson, Pupil, Said, distil
 from .embed import embed_series
+from .loop import check_run
 from .losses import barlow_twins, correlation, mix_term, rankme, regression, vicreg, whiten
 from .objective import Objective, Truths, Twins
 from .permute import Order, permute
@@ -60,6 +61,7 @@ __all__ = [
     "Twins",
     "View",
     "barlow_twins",
+    "check_run",
     "concatenate",
     "correlation",
     "distil",

@@ -23,7 +23,7 @@ from tessera.models import FAMILIES
 
 from .augment import Augment
 from .devices import Machine, gpus_of
-from .loop import Run
+from .loop import Run, check_run
 from .plan import STUDENT, Plan, batches_of, plain, spec_of
 from .pretraining import target_statistics
 from .quantise import PER, rounded
@@ -191,6 +191,7 @@ def distil(
     """
     lesson, machine, augment = lesson or Lesson(), machine or Machine(), augment or Augment()
     settings = Plan(steps, batch, **plan)
+    out = check_run(out)
     spec = spec_of(STUDENT, shape, lesson.prefixes)
     about = {**asdict(shape), "lesson": plain(lesson), "augment": plain(augment), "teacher": teacher.sha256}
     fabric = machine.start()

@@ -11,25 +11,27 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
 
-from tessera.base import InputError, TesseraError, write_atomic
+from tessera.base import InputError, TesseraError, check_output, file_lock, read_json, write_atomic
 from tessera.models import Checkpoint, write_checkpoint
 
 from .devices import losing_others
 from .losses import rankme
 from .plan import LEARNING_RATE, learning_rate
 from .ranks import Ranks
-from .state import State
+from .state import State, before
 from .watch import Watch, collapsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -100,6 +102,17 @@ class Run:
         progress: Progress,
     ) -> Checkpoint:
         """From the newest state to the last step; all that a run does."""
+        with ExitStack() as stack:
+            self._write(lambda: stack.enter_context(_alone(self.out)))
+            return self._go(batches, about, probe, progress)
+
+    def _go(
+        self,
+        batches: Batches,
+        about: dict[str, Any],
+        probe: Callable[[Checkpoint], dict[str, float]] | None,
+        progress: Progress,
+    ) -> Checkpoint:
         plan, fabric = self.plan, self.fabric
         file = self.out.with_name(self.out.name + ".state")
         run = {
@@ -110,8 +123,8 @@ class Run:
             "data": batches.digest(),
         }
         done = saved = self.state.load(file, run)
-        if not done and self.out.exists():
-            raise InputError(f"{self.out} exists and no state of its run beside it; expected another output, or none")
+        if not done:
+            refuse_finished(self.out)
         fabric.barrier()
         # now, so that an output that cannot be written is told before the first step
         self._write(lambda: self._write_log(run))
@@ -270,7 +283,7 @@ class Run:
         self._write(lambda: self.state.save(file, step, run, content))
         self._write(lambda: self._write_log(run))
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self, write: Callable[[], Any]) -> None:
         """Let the first process write; where it cannot, every process stops with its line."""
         reason: str | None = None
         if self.fabric.is_global_zero:
@@ -297,6 +310,56 @@ class Run:
             tensors = self.fabric.broadcast(tensors)
         plain = {key: value.detach().float().cpu().clone() for key, value in tensors.items()}
         return Checkpoint(self.shape, self.spec, plain, self.out.stem)
+
+
+def check_run(out: str | Path) -> Path:
+    """Look at the files of a run before its data are read: the encoder, its log, its states.
+
+    Raises
+    ------
+    InputError
+        A path that can be no file, an encoder without the state of its run beside it, or another file in the place of
+        the encoder or of its log.
+    """
+
+    path = check_output(out, "output of training", overwrite=True)
+    state = path.with_name(f"{path.name}.state")
+    log = path.with_name(f"{path.name}.json")
+    for name in (state, before(state), log):
+        check_output(name, "file of a run", overwrite=True)
+    if state.exists() or before(state).exists():
+        # what is of this run is told by its state
+        return path
+    refuse_finished(path)
+    if log.exists() and not _is_log(log):
+        raise InputError(f"{log} exists and is no log of a run; expected another output, or none")
+    return path
+
+
+def _is_log(path: Path) -> bool:
+    try:
+        return read_json(path, what="log").keys() >= {"run", "log"}
+    except (InputError, OSError):
+        return False
+
+
+def refuse_finished(out: Path) -> None:
+    """An encoder took hours: it is never trained anew without a word."""
+    if os.path.lexists(out):
+        raise InputError(f"{out} exists and no state of its run beside it; expected another output, or none")
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold an output against other runs; the lock dies with its process, its empty file stays."""
+    if os.name != "posix":
+        yield
+        return
+    try:
+        with file_lock(out.with_name(f".{out.name}.lock"), wait=False):
+            yield
+    except BlockingIOError:
+        raise InputError(f"another process trains {out}; expected one at a time, or another output") from None
 
 
 def _optimiser(*networks: nn.Module) -> torch.optim.Optimizer:

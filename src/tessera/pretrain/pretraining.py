@@ -14,7 +14,7 @@ from tessera.models import FAMILIES
 
 from .augment import Augment
 from .devices import Machine, gpus_of
-from .loop import Run
+from .loop import Run, check_run
 from .objective import Objective, Truths, Twins
 from .plan import STUDENT, Plan, batches_of, plain, spec_of
 from .ranks import Ranks
@@ -118,6 +118,7 @@ def pretrain(
     if "width" in plan:
         objective = replace(objective, width=plan.pop("width"))
     settings = Plan(steps, batch, **plan)
+    out = check_run(out)
     spec = spec_of(family, shape, objective.prefixes)
     about = {**asdict(shape), "family": family, "objective": plain(objective), "augment": plain(augment)}
     fabric = machine.start()
