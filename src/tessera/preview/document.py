@@ -14,7 +14,7 @@ from tessera.base import Folder, InputError, parse_json
 from tessera.embeddings import ModelIdentity
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
 from tessera.net import MissingError
-from tessera.store import parse_year
+from tessera.store import pack, parse_year
 
 from .levels import FOLDER, FULL, LEVELS, Level, layers_of, rgb_of
 
@@ -260,10 +260,7 @@ def _plain(name: str, length: int, chunk: int, dtype: str) -> dict[str, Any]:
 
 
 def _packed(values: NDArray[Any]) -> bytes:
-    from numcodecs import blosc
-
-    little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
-    return bytes(blosc.Blosc(cname="zstd", clevel=9, shuffle=blosc.BITSHUFFLE).encode(little))
+    return pack(values, 9, "bit")
 
 
 @cache

@@ -5,6 +5,7 @@ from .datasets import DATASETS, Dataset, dataset_identity, parse_dataset
 from .layout import ArraySpec, Layout
 from .metadata import parse_year
 from .opening import NoStoreError
+from .packing import pack
 from .points import PointSample, PointStatus, parse_anywhere
 from .prefetch import ahead
 from .region import Region, plan_region
@@ -37,6 +38,7 @@ __all__ = [
     "crs_facts",
     "dataset_identity",
     "open_store",
+    "pack",
     "parse_anywhere",
     "parse_dataset",
     "parse_year",

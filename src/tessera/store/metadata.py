@@ -18,6 +18,7 @@ from tessera.embeddings import STREAMS, ModelIdentity
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
 
 from .layout import COLS, COUNTS, ROWS, SCALES, ArraySpec, Layout, zone_name
+from .packing import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +145,7 @@ def documents(header: Header) -> Iterator[tuple[str, bytes]]:
 
 def year_documents(header: Header) -> Iterator[tuple[str, bytes]]:
     """What a new year changes, in the order in which it must appear: time, arrays, tessera.json, root."""
-    years = _blosc(_years_chunk(header.years))
+    years = pack(_years_chunk(header.years), 9, "bit")
     for zone in header.zones:
         yield f"{zone_name(zone)}/time/c/0", years
     consolidated: dict[str, Any] = {}
@@ -314,17 +315,10 @@ def _coordinates(layout: Layout) -> dict[str, NDArray[Any]]:
 
 @cache
 def _coordinate_chunks(layout: Layout) -> dict[str, bytes]:
-    return {name: _blosc(values) for name, values in _coordinates(layout).items()}
+    return {name: pack(values, 9, "bit") for name, values in _coordinates(layout).items()}
 
 
 def _years_chunk(years: tuple[int, ...]) -> NDArray[np.int32]:
     chunk = np.zeros(MOST_YEARS, dtype=np.int32)
     chunk[: len(years)] = years
     return chunk
-
-
-def _blosc(values: NDArray[Any]) -> bytes:
-    from numcodecs import blosc
-
-    little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
-    return bytes(blosc.Blosc(cname="zstd", clevel=9, shuffle=blosc.BITSHUFFLE).encode(little))

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.net import OversizeError
+from tessera.net import CorruptError, OversizeError
 
 from .commit import BOOKKEEPING
 from .metadata import DOCUMENT, DOCUMENT_LIMIT, MOST_YEARS, Header, documents, year_documents
+from .packing import unpack_blosc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -163,9 +164,7 @@ def _years_of(key: str, data: bytes) -> int:
 
 def _years_of_chunk(data: bytes) -> int:
     """Years in a chunk of the time axis, which is packed by blosc and padded with zeros."""
-    from numcodecs import blosc
-
-    # blosc's header: 4 bytes of flags, then the unpacked length
-    if int.from_bytes(data[4:8], "little") != 4 * MOST_YEARS:
+    try:
+        return int(np.count_nonzero(np.frombuffer(unpack_blosc(data, 4 * MOST_YEARS, "years"), dtype="<i4")))
+    except CorruptError:
         return -1
-    return int(np.count_nonzero(np.frombuffer(blosc.Blosc().decode(data), dtype="<i4")))

@@ -6,7 +6,6 @@ Written here so that chunks lie in row order, and read here so that only what is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -15,6 +14,7 @@ import numpy as np
 from tessera.net import CorruptError
 
 from .layout import CRC_BYTES
+from .packing import alone, pack_here, unpack_blosc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,22 +62,18 @@ def encode_shard(
         head = index.tobytes()
         out[: form.index_bytes] = head + _crc(head)
         return out
-    packed, position = [], 0
-    for k in kept.tolist():
-        planes = np.ascontiguousarray(np.moveaxis(blocks[k // side, :, k % side], -1, 0))
-        packed.append(_blosc(planes.dtype.itemsize).encode(planes))
-        index[k] = position, len(packed[-1])
-        position += len(packed[-1])
+
+    def pack_all() -> list[bytes]:
+        planes = (np.moveaxis(blocks[k // side, :, k % side], -1, 0) for k in kept.tolist())
+        # as Zarr's default for a number of that size: bits are shuffled in bytes, and bytes in wider numbers
+        return [pack_here(plane, 3, "bit" if plane.dtype.itemsize == 1 else "byte") for plane in planes]
+
+    packed, position = alone(pack_all), 0
+    for k, part in zip(kept.tolist(), packed, strict=True):
+        index[k] = position, len(part)
+        position += len(part)
     tail = index.tobytes()
     return b"".join([*packed, tail, _crc(tail)])
-
-
-@cache
-def _blosc(typesize: int) -> Any:
-    """As Zarr's default for a number of that size: zstd level 3, bits shuffled in bytes and bytes in wider numbers."""
-    from numcodecs import blosc
-
-    return blosc.Blosc(cname="zstd", clevel=3, shuffle=blosc.BITSHUFFLE if typesize == 1 else blosc.SHUFFLE)
 
 
 def _crc(data: bytes | NDArray[np.uint8]) -> bytes:
@@ -160,18 +156,11 @@ def unpack(data: bytes, form: ShardFormat, name: str) -> bytes:
     """
     import zlib
 
-    from numcodecs import blosc, zstd
+    from numcodecs import zstd
 
+    if form.compressor == "blosc":
+        return unpack_blosc(data, form.chunk_bytes, f"{name}: a chunk")
     try:
-        if form.compressor == "blosc":
-            # the header of blosc 1: bytes 4 to 8 are the unpacked length, 12 to 16 the packed one
-            claimed = int.from_bytes(data[4:8], "little"), int.from_bytes(data[12:16], "little")
-            if claimed != (form.chunk_bytes, len(data)):
-                raise CorruptError(
-                    f"{name}: a chunk claims {claimed[0]} bytes packed in {claimed[1]}; expected {form.chunk_bytes} "
-                    f"in {len(data)}"
-                )
-            return bytes(blosc.Blosc().decode(data))
         out = bytearray(form.chunk_bytes)
         if form.compressor == "zstd":
             return bytes(zstd.Zstd().decode(data, out))

@@ -1,0 +1,61 @@
+"""Blosc: packed to the same bytes on every machine, and never unpacked to more than was expected."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+
+from tessera.net import CorruptError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+Result = TypeVar("Result")
+HEADER_BYTES = 16
+
+
+def pack(values: NDArray[Any], level: int, shuffle: Literal["bit", "byte"]) -> bytes:
+    """Numbers packed by zstd in Blosc, little-endian; the same numbers always give the same bytes."""
+    return alone(lambda: pack_here(values, level, shuffle))
+
+
+def pack_here(values: NDArray[Any], level: int, shuffle: Literal["bit", "byte"]) -> bytes:
+    """As `pack`, for work that runs in `alone` already."""
+    from numcodecs import blosc
+
+    little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
+    kind = blosc.BITSHUFFLE if shuffle == "bit" else blosc.SHUFFLE
+    return bytes(blosc.Blosc(cname="zstd", clevel=level, shuffle=kind).encode(little))
+
+
+def alone(work: Callable[[], Result]) -> Result:
+    """Do work outside the main thread, in which Blosc packs by several threads and blocks come in any order."""
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+def unpack_blosc(data: bytes, length: int, name: str) -> bytes:
+    """What Blosc packed, of exactly `length` bytes; what the header claims is checked before anything is allocated.
+
+    Raises
+    ------
+    CorruptError
+        It claims another length, or cannot be unpacked.
+    """
+    from numcodecs import blosc
+
+    # the header of blosc 1: bytes 4 to 8 are the unpacked length, 8 to 12 that of a block, 12 to 16 the packed one
+    claimed, block, packed = (int.from_bytes(data[at : at + 4], "little") for at in (4, 8, 12))
+    if len(data) < HEADER_BYTES or (claimed, packed) != (length, len(data)) or block > max(length, 1):
+        raise CorruptError(f"{name} claims {claimed} bytes packed in {packed}; expected {length} in {len(data)}")
+    try:
+        return bytes(blosc.Blosc().decode(data))
+    except (RuntimeError, ValueError) as error:
+        raise CorruptError(f"{name} cannot be unpacked: {error}") from None
