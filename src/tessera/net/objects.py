@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError
+from tessera.base import InputError, within
 
 from .errors import (
     ChangedError,
@@ -129,14 +129,21 @@ class Objects:
                 raise OversizeError(f"{self.root}/{key} has more than the {size} bytes that its server says")
             return data
 
-        self._check_file(key)
+        self._check_file(key, inside=True)
         return self._host.ask(request)
 
-    def _check_file(self, key: str) -> None:
-        """Refuse what is no file, such as a pipe, which would be waited for."""
+    def _check_file(self, key: str, *, inside: bool = False) -> None:
+        """Refuse what is no file, such as a pipe, which would be waited for; with `inside` also a link out."""
         if self.folder is None:
             return
         path = self.folder / key
+        if inside:
+            try:
+                within(self.folder, path)
+                if path.is_symlink():
+                    within(self.folder, path.resolve())
+            except InputError as error:
+                raise CorruptError(str(error)) from None
         try:
             # one look: between two a writer may have taken the file away
             mode = path.stat().st_mode
