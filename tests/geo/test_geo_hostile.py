@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyogrio
 import pytest
 import shapely
 from pyarrow import parquet
@@ -337,3 +338,40 @@ def test_large_whole_numbers_keep_their_digits_in_every_format(tmp_path: Path) -
         assert found.column("code").tolist() == ["01", "1", None], name
     table().to_csv(tmp_path / "a.csv", index=False)
     assert read_vector(tmp_path / "a.csv").column("id").tolist() == [str(2**53 + 1), None, "7"]
+
+
+def changed(path: Path, out: Path, change: Any) -> Path:
+    """An archive with its XML changed."""
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for info in source.infolist():
+            target.writestr(info.filename, change(info.filename, source.read(info)))
+    return out
+
+
+def test_spreadsheets_that_unfold_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    pyogrio.write_dataframe(table(), tmp_path / "a.xlsx", driver="XLSX")
+    pyogrio.write_dataframe(table(), tmp_path / "a.ods", driver="ODS")
+    rows = "".join(f'<row r="{k}"><c r="C{k}" t="s"><v>3</v></c></row>' for k in range(5, 3000)).encode()
+
+    def share(name: str, data: bytes) -> bytes:
+        if "sheet1" in name:
+            data = data.replace(b"</sheetData>", rows + b"</sheetData>")
+        return data.replace(b">id<", b">" + b"w" * 1_000_000 + b"<") if "shared" in name else data
+
+    def repeat(how: bytes, word: bytes) -> Any:
+        def inner(name: str, data: bytes) -> bytes:
+            return data.replace(b">01<", b">" + word + b"<").replace(b"<table:table-row>", b"<table:table-row " + how)
+
+        return inner
+
+    many = changed(tmp_path / "a.xlsx", tmp_path / "b.xlsx", share)
+    assert many.stat().st_size < 100_000
+    rows_of = changed(
+        tmp_path / "a.ods", tmp_path / "b.ods", repeat(b'table:number-rows-repeated="60000">', b"w" * 100_000)
+    )
+    for path in (many, rows_of):
+        with pytest.raises(InputError, match="unfolds to cells of"):
+            read_vector(path)
+    for suffix in ("xlsx", "ods"):
+        same = changed(tmp_path / f"a.{suffix}", tmp_path / f"c.{suffix}", lambda _, data: data)
+        assert len(read_vector(same)) == 3

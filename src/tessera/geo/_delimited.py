@@ -45,7 +45,8 @@ def read_delimited(path: Path, source: str) -> VectorTable:
     encoding, notes = _encoding(path, source)
     separator, names, skipped = _header(path, encoding, source)
     refuse_twice(names, source)
-    if position_names(names) is None:
+    positions = position_names(names)
+    if positions is None:
         # the line that says so
         return of_columns(dict.fromkeys(names, np.empty(0, dtype=object)), source)
     text = arrow.ConvertOptions(
@@ -69,10 +70,13 @@ def read_delimited(path: Path, source: str) -> VectorTable:
         if table.column_names != names:
             raise InputError(f"{source} is not a CSV table: its header cannot be read; expected distinct names")
         _refuse_open_quote(path, table, source)
-        columns = {name: _texts(table[name]) for name in names}
+        columns: dict[str, NDArray[Any]] = {}
+        for name in names:
+            columns[name] = _numbers(table[name]) if name in positions else _texts(table[name])
         missing = pa.array(_MISSING)
-        blank = {name: pc.is_in(table[name], value_set=missing).to_numpy() for name in names}
-        suspects = [name for name in names if blank[name].any()]
+        others = [name for name in names if columns[name].dtype == object]
+        blank = {name: pc.is_in(table[name], value_set=missing).to_numpy() for name in others}
+        suspects = [name for name in others if blank[name].any()]
         absent: dict[str, NDArray[np.bool_]] = {}
         if suspects:
             text.include_columns = suspects
@@ -107,6 +111,19 @@ def _refuse_open_quote(path: Path, table: Any, source: str) -> None:
             f"{source}, row {table.num_rows} has a quote that never closes, which holds all that follows; expected "
             "quotes in pairs"
         )
+
+
+def _numbers(column: Any) -> NDArray[Any]:
+    """A column of degrees as float64, or its text where a cell is something else: a decimal comma, a word."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    held = pc.if_else(pc.is_in(column, value_set=pa.array(_MISSING)), pa.scalar(None, pa.string()), column)
+    try:
+        numbers = pc.cast(pc.utf8_trim_whitespace(held), pa.float64())
+    except pa.ArrowInvalid:
+        return _texts(column)
+    return np.asarray(numbers.to_numpy(), dtype=np.float64)
 
 
 def _texts(column: Any) -> NDArray[np.object_]:

@@ -60,7 +60,7 @@ def read_ogr(path: Path, kind: str, source: str, layer: str | None = None) -> li
                 raise InputError(f"{source} is taken for {listed(sorted(found))}; expected {driver}")
             return _read(pyogrio, own, kind, source, _named(layers, about, layer, path, source))
         except (errors.DataSourceError, errors.DataLayerError, errors.FieldError, errors.GeometryError) as error:
-            said = str(error).replace(str(own), path.name)
+            said = str(error).replace(str(own), path.name).partition("; It might help")[0]
             raise InputError(f"{source} cannot be read: {shown(said, 160)[1:-1]}") from None
         except (ValueError, TypeError, RuntimeError, OSError) as error:
             if isinstance(error, InputError):

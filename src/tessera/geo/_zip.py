@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tessera.base import InputError, open_regular, shown
 
 from ._kinds import READ
+from ._sheets import check_sheets
 from ._table import listed
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def _repacked(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], tar
                 with out.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
                     for data in _unpack(archive, info, source):
                         member.write(data)
+    with zipfile.ZipFile(target) as plain:
+        check_sheets(plain, target.suffix[1:], source)
     return target
 
 
