@@ -208,26 +208,49 @@ def draw_scatter(optical: Floats, radar: Floats, real: dict[str, tuple[Floats, F
 
 
 def draw_series(series: SimulatedSeries, out: Path) -> None:
-    """NDVI, NDMI and VH of three pixel-years of each kind."""
+    """NDVI, and VH in means of 24 days, of three pixel-years of each kind; axes are labelled at the outer panels."""
     plt = _pyplot()
     kinds = range(len(series.kind_names))
-    columns = 8
-    figure, axes = plt.subplots(-(-len(kinds) // columns), columns, figsize=(24, 17), dpi=75, layout="constrained")
+    columns = 6
+    rows = -(-len(kinds) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(14, 1.75 * rows + 0.6), dpi=90, layout="constrained")
     enough = (series.s2_valid.sum(axis=1) > 9) & (series.s1 != 0).any(axis=(1, 2))
-    for axis, kind in zip(axes.flat, kinds, strict=False):
+    colours = ("#1b7837", "#762a83", "#b35806")
+    for place, axis in enumerate(axes.flat):
+        if place >= len(kinds):
+            axis.set_axis_off()
+            continue
         twin = axis.twinx()
-        for number, pixel in enumerate(np.flatnonzero((series.kind == kind) & enough)[:3]):
+        for pixel, colour in zip(np.flatnonzero((series.kind == place) & enough)[:3], colours, strict=False):
             valid = series.s2_valid[pixel]
             day, own = series.s2_day[pixel][valid], indices(series.s2[pixel][valid])
             order = np.argsort(day)
-            axis.plot(day[order], own[order, 10], ".-", ms=3, lw=0.8, color=("#1b7837", "#762a83", "#b35806")[number])
-            axis.plot(day[order], own[order, 11], ":", lw=0.8, color=("#1b7837", "#762a83", "#b35806")[number])
+            axis.plot(day[order], own[order, 10], ".-", ms=3, lw=1.2, color=colour)
             seen = (series.s1[pixel] != 0).any(axis=1)
-            day, waves = series.s1_day[pixel][seen], decibels(series.s1[pixel][seen])
-            order = np.argsort(day)
-            twin.plot(day[order], waves[order, 1], lw=0.4, alpha=0.6, color=("#1b7837", "#762a83", "#b35806")[number])
-        axis.set(title=series.kind_names[kind], ylim=(-0.5, 1), xlim=(0, 366))
-        twin.set(ylim=(-30, 0))
+            bins = (series.s1_day[pixel][seen].astype(np.int64) - 1) // 24
+            waves = decibels(series.s1[pixel][seen])[:, 1]
+            held = np.unique(bins)
+            means = [waves[bins == one].mean() for one in held]
+            twin.plot(held * 24 + 12, means, ls=(0, (2, 1.5)), lw=1, alpha=0.7, color=colour)
+        axis.set_title(series.kind_names[place], fontsize=9)
+        axis.set(ylim=(-0.5, 1), xlim=(0, 366), yticks=(-0.5, 0, 0.5, 1), xticks=(1, 91, 182, 274))
+        twin.set(ylim=(-30, 0), yticks=(-30, -20, -10, 0))
+        left, right = place % columns == 0, place % columns == columns - 1
+        axis.tick_params(labelsize=8, labelleft=left, labelbottom=place + columns >= len(kinds))
+        twin.tick_params(labelsize=8, labelright=right)
+        axis.set_xticklabels(("Jan", "Apr", "Jul", "Oct"))
+        axis.grid(alpha=0.25, linewidth=0.5)
+        if left:
+            axis.set_ylabel("NDVI", fontsize=8)
+        if right:
+            twin.set_ylabel("VH, dB", fontsize=8)
+    lined = require("matplotlib.lines", extra="heads", purpose="a picture").Line2D
+    handles = [
+        lined([], [], color="0.2", marker=".", label="NDVI, left axis: each clear day"),
+        lined([], [], color="0.2", ls=(0, (2, 1.5)), label="VH in dB, right axis: means of 24 days"),
+        *(lined([], [], color=colour, label=f"pixel-year {number + 1}") for number, colour in enumerate(colours)),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, frameon=False, fontsize=9)
     figure.savefig(out)
     plt.close(figure)
 
@@ -239,7 +262,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("build/simulator"))
+    parser.add_argument("--series", type=Path, help="draw the seasons alone, to this .png")
     options = parser.parse_args()
+    if options.series is not None:
+        draw_series(simulate_series(options.count, seed=options.seed), options.series)
+        return
     compare(options.data, options.count, options.seed, options.out)
 
 

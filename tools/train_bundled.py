@@ -362,13 +362,13 @@ def compare(checkpoint: Checkpoint, sets: list[Labelled], seed: int) -> dict[str
 
 
 def draw_curves(log: list[dict[str, float]], raw: dict[str, float], out: Path) -> None:
-    """Loss, RankMe and the probe over the steps, as a PNG of 1,500 x 450 pixels."""
+    """Loss, RankMe and the probe over the steps, as a PNG of 1,500 x 540 pixels."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3), dpi=150, layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), dpi=150, layout="constrained")
     for key, colour in (
         ("loss", "#1b3a57"),
         ("barlow_twins", "#3d8b8b"),
@@ -394,8 +394,9 @@ def draw_curves(log: list[dict[str, float]], raw: dict[str, float], out: Path) -
     for axis in axes:
         axis.set_xlabel("step")
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=7)
-    axes[2].legend(fontsize=7, loc="lower right")
+    # legends below the panels hide no curve
+    for axis in (axes[0], axes[2]):
+        axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False)
     figure.savefig(out, metadata={"Software": None})
     plt.close(figure)
 

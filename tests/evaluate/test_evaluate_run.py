@@ -16,6 +16,7 @@ from evaluate_made import told_apart
 import tessera
 from tessera.base import InputError
 from tessera.evaluate import Evaluation, Labelled, evaluate
+from tessera.evaluate.curves import draw_sets
 
 
 def compared(tmp: Path | None = None, **options: object) -> Evaluation:
@@ -62,6 +63,23 @@ def test_the_report_says_which_differences_hold() -> None:
     assert len(content["head_differences"]) == 2 * 2 * 3
     alone = evaluate(told_apart()[1], told_apart()[0], heads="knn", labels="2/class", draws=2, times=20)
     assert alone.report_differences() == ([], [])
+
+
+def test_many_feature_sets_get_a_panel_each(tmp_path: Path) -> None:
+    labelled, x = told_apart()
+    rng = np.random.default_rng(3)
+    sets = {f"set {k}": (x + rng.normal(0, 0.2 * k, x.shape)).astype(np.float32) for k in range(6)}
+    result = evaluate(sets, labelled, heads="linear,knn", labels="2/class,5/class", draws=2, times=20)
+    rows = [row for row in result.table() if row["metric"] == "macro_f1"]
+    figure = draw_sets(rows, "macro_f1", "many")
+    titles = [panel.get_title() for panel in figure.axes]
+    assert [title for title in titles if title] == list(sets)
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown == [*(f"{h}, 95 % interval" for h in ("linear", "knn")), "set 0, best head", "all others, best head"]
+    # all others, the first set, and its own two heads
+    assert [len(panel.lines) for panel in figure.axes[:6]] == [7, *[8] * 5]
+    result.draw(tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 20_000
 
 
 def test_a_difference_of_heads_is_that_of_their_scores_on_the_same_draws() -> None:
