@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
     from tessera.encode import Encoder, Options
-    from tessera.geo import Area
-    from tessera.scale import AreaReport, Build, CellOutcome, Workers
-    from tessera.scenes import Period, Recipe, SceneTable
+    from tessera.geo import Area, Window
+    from tessera.scale import AreaReport, Build, CellOutcome, Forecast, Workers
+    from tessera.scenes import Period, Recipe, SceneTable, Survey
     from tessera.store import Store
 
 _WEIGHTS = {"mpc": "mpc", "earth-search": "aws", "opera": "aws"}
@@ -191,6 +192,65 @@ def _kept_scenes(store: Store) -> Path:
     return Folder(store.scratch()).inner("scenes")
 
 
+def forecast_scenes(
+    store: Store | None,
+    encoder: Encoder,
+    options: Options,
+    wanted: Wanted,
+    devices: tuple[str, ...],
+    out: str,
+    *,
+    refresh: bool,
+    replace: bool,
+    keep_cubes: bool,
+) -> Forecast:
+    """What `embed_scenes` would take; scenes are searched, or taken from an earlier search, and nothing is kept.
+
+    Raises
+    ------
+    InputError
+        As `embed_scenes`.
+    """
+    from tessera.base import InputError
+    from tessera.scale import forecast_area, places_of
+    from tessera.scenes import NoScenesError, survey_scenes
+
+    asked = {"asked": wanted.asked}
+    if store is not None and not replace:
+        windows = [place.window for place in places_of(wanted.area, store.layout.shard)]
+        refuse_other(store, windows, wanted.year, wanted.identity | asked)
+    # imports and weights, which a run loads too
+    begun, before = time.process_time(), time.monotonic()
+    folder = None if store is None else _kept_scenes(store)
+    table = _search(wanted, folder, refresh=refresh, keep=False, tell=tell_line)
+    begun += time.monotonic() - before
+
+    def survey(windows: list[Window]) -> Survey:
+        with step("Sizing scenes, a sample of their days") as progress:
+            return survey_scenes(
+                table, windows, wanted.period, recipe=wanted.recipe, reader=wanted.reader, progress=progress
+            )
+
+    try:
+        return forecast_area(
+            store,
+            encoder,
+            wanted.area,
+            wanted.year,
+            options,
+            survey,
+            identity=wanted.identity,
+            asked=asked,
+            refresh=refresh,
+            keep_cubes=keep_cubes,
+            devices=devices,
+            local="://" not in out,
+            begun=begun,
+        )
+    except NoScenesError as error:
+        raise InputError(f"{error}{hint_swapped(wanted.bbox, str(error))}") from None
+
+
 def _remove_bare(store: Store) -> None:
     """Remove a store in a folder to which nothing was written and for which nothing was read; not where others work."""
     import shutil
@@ -267,8 +327,16 @@ def _name_of(wanted: Wanted) -> str:
     return f"{sha256_hex(query.encode())[:24]}.parquet"
 
 
-def _search(wanted: Wanted, folder: Path | None, *, refresh: bool) -> SceneTable:
-    """The scenes of the whole area: from an earlier search, or asked for once and kept where there is a folder."""
+def _search(
+    wanted: Wanted, folder: Path | None, *, refresh: bool, keep: bool = True, tell: Callable[[str], None] = print
+) -> SceneTable:
+    """The scenes of the whole area: from an earlier search, or asked for once and kept where there is a folder.
+
+    Parameters
+    ----------
+    keep : write what was searched to the folder
+    tell : given a line on what was found
+    """
     from tessera.base import InputError
     from tessera.scenes import check_credentials, parse_source, read_scenes, search_scenes
 
@@ -286,10 +354,10 @@ def _search(wanted: Wanted, folder: Path | None, *, refresh: bool) -> SceneTable
         check_credentials(parse_source(wanted.source))
         with step("Searching scenes") as progress:
             table = search_scenes(wanted.area, wanted.period, wanted.source, progress=progress)
-        if path is not None:
+        if path is not None and keep:
             table.write(path)
     found = scenes_of(table, wanted.area, wanted.period)
-    print(f"{wanted.source_names}: {in_words(found)} of {wanted.period}{before}")
+    tell(f"{wanted.source_names}: {in_words(found)} of {wanted.period}{before}")
     tell_line(left_out_line(table.left_out))
     tell_line(uncovered_line(found, wanted.area) if found else "")
     return table

@@ -24,11 +24,68 @@ OverwriteOption = Annotated[
 
 TELL_EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal."""
+_LONG = {"px": "pixels"}
+"""Unit of a rate -> of a count."""
+
+
+class Pace:
+    """Counts that come in, and what they say of speed and of the time that is left.
+
+    Parameters
+    ----------
+    unit : of what is counted, such as "px"; "" shows no rate
+    """
+
+    def __init__(self, unit: str = "") -> None:
+        self._unit, self._start = unit, time.monotonic()
+        self._first: tuple[float, int] | None = None
+        self._last: tuple[float, int, int] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self._start
+
+    def count(self, done: int, total: int) -> None:
+        """Take a count; what the first one has done was done before."""
+        now = time.monotonic()
+        if self._first is None:
+            # a first step that is not 0 took its time too
+            self._first = (now, done) if done == 0 or now - self._start < 1.0 else (self._start, 0)
+        self._last = now, done, total
+
+    @property
+    def per_second(self) -> float:
+        """Units a second, 0 where none is known yet."""
+        if self._first is None or self._last is None:
+            return 0.0
+        made = self._last[1] - self._first[1]
+        return made / max(1e-9, self._last[0] - self._first[0]) if made > 0 else 0.0
+
+    def rate(self) -> str:
+        """Such as ", 0.3 px/s"; "" where there is none."""
+        each = self.per_second
+        return f", {rate_in_words(each)} {self._unit}/s" if self._unit and each else ""
+
+    def left(self) -> str:
+        """Such as ", about 5 minutes left"; "" where it cannot be told."""
+        if self._last is None or not self.per_second:
+            return ""
+        _, done, total = self._last
+        return f", {time_in_words((total - done) / self.per_second)} left" if done < total else ""
+
+    def line(self) -> str:
+        """How much is done."""
+        _, done, total = self._last or (0.0, 0, 0)
+        unit = _LONG.get(self._unit, self._unit)
+        return f"{done:,} of {total:,}{f' {unit}' if unit else ''}{self.rate()}{self.left()}"
 
 
 @contextmanager
 def step(title: str, unit: str = "") -> Iterator[Progress]:
     """Show a step's progress: a bar with time left on a terminal, a line a minute and one at its end elsewhere.
+
+    The end is told only where it went well.
 
     Parameters
     ----------
@@ -39,36 +96,78 @@ def step(title: str, unit: str = "") -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    start = time.monotonic()
-    counted: list[int] = []
-
-    def rate() -> str:
-        made = counted[-1] - counted[0] if counted else 0
-        return f", {made / max(1e-9, time.monotonic() - start):,.0f} {unit}/s" if unit and made else ""
-
+    pace = Pace(unit)
     if not console.is_terminal:
-        told = start
+        told = time.monotonic()
 
         def count(done: int, total: int) -> None:
             nonlocal told
-            counted[1:] = [done]
+            pace.count(done, total)
             if time.monotonic() - told >= TELL_EVERY:
                 told = time.monotonic()
-                print(f"{title}: {done:,} of {total:,}{rate()}", file=sys.stderr)
+                print(f"{title}: {pace.line()}", file=sys.stderr, flush=True)
 
         yield count
-        print(f"{title}: done in {time.monotonic() - start:.1f} s{rate()}", file=sys.stderr)
+        print(f"{title}: done in {seconds_in_words(pace.seconds)}{pace.rate()}", file=sys.stderr, flush=True)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, console=console) as bars:
         task = bars.add_task(title, total=None)
 
         def show(done: int, total: int) -> None:
-            counted[1:] = [done]
-            bars.update(task, completed=done, total=total, description=f"{title}{rate()}")
+            pace.count(done, total)
+            bars.update(task, completed=done, total=total, description=f"{title}{pace.rate()}")
 
         yield show
-        bars.update(task, description=f"{title}, {time.monotonic() - start:.1f} s{rate()}")
+        bars.update(task, description=f"{title}: done in {seconds_in_words(pace.seconds)}{pace.rate()}")
+
+
+def rate_in_words(each: float) -> str:
+    """A number a second with what matters of it: 1,234, 12, 1.2, 0.03."""
+    return f"{each:,.0f}" if each >= 10 else f"{each:.2g}" if each >= 1e-4 else f"{each:.1g}"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """How long something took: 4.2 s, 3 min 20 s, 5 h 12 min."""
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
+
+
+def time_in_words(seconds: float) -> str:
+    """About how long something will take: about 40 seconds, about 3 days."""
+    for size, name, most in (
+        (1.0, "second", 90.0),
+        (60.0, "minute", 90.0 * 60),
+        (3600.0, "hour", 48.0 * 3600),
+        (86400.0, "day", 60.0 * 86400),
+        (86400.0 * 365.25 / 12, "month", 24 * 86400.0 * 365.25 / 12),
+        (86400.0 * 365.25, "year", float("inf")),
+    ):
+        if seconds < most:
+            count = seconds / size
+            shown = f"{count:.1f}" if 1.0 < count < 9.95 and size > 60.0 else f"{max(1, round(count)):,}"
+            shown = shown.removesuffix(".0")
+            return f"about {shown} {name}{'s' * (shown != '1')}"
+    raise AssertionError(seconds)
+
+
+def pixels_in_words(count: int) -> str:
+    """Such as 65,536 pixels, 1.2 million pixels, 3.4 billion pixels."""
+    for size, name in ((10**9, "billion"), (10**6, "million")):
+        if count >= size:
+            return f"{count / size:.3g} {name} pixels" if count < 1000 * size else f"{count / size:,.0f} {name} pixels"
+    return f"{count:,} pixel{'s' * (count != 1)}"
+
+
+def bytes_in_words(size: int) -> str:
+    """Such as 512 bytes, 1.2 MB, 340 GB."""
+    for least, name in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= least:
+            return f"{size / least:,.0f} {name}" if size >= 100 * least else f"{size / least:.2g} {name}"
+    return f"{size} bytes"
 
 
 def print_json(value: Any) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tessera.base import InputError
+
 from ._made_from import refuse_other, told_of
 from ._scenes import FromOption, MaxLostOption, PublishedOption, ReaderOption, SetOption, ToOption, area_of, recipe_of
 from ._show import one_of, step
@@ -83,23 +85,33 @@ def embed(
         int, typer.Option(help="Fewest Sentinel-1 dates of a pixel to embed; one that is in the store stays.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the dates that v1.0 draws; other versions do not draw.")] = 0,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say how long it will take, what it reads and writes; write nothing."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
     """Embed cubes, or an area from its scenes; run again after any stop, it goes on and ends with the same bytes.
 
     Example: tessera embed cube.zarr -o store.zarr
 
     From scenes: tessera embed --bbox 5.237,50.681,5.270,50.702 --year 2023 --source mpc -o store.zarr
+
+    How long that will take: the same with --dry-run
     """
+    if as_json and not dry_run:
+        raise InputError("--json given without --dry-run; expected both")
     how = _How(out, model, dims, device, precision, workers, min_s2, min_s1, seed)
     places = {name: value for name, value in (("bbox", bbox), ("aoi", aoi), ("tile", tile)) if value is not None}
     more = {"--from": first, "--to": last, "--scenes": scenes, "--published": published, "--set": setting}
     more |= {"--refresh": refresh, "--keep-cubes": keep_cubes, "--weights": weights}
     _check_inputs(cubes or [], [f"--{name}" for name in places], [name for name, value in more.items() if value])
     if cubes:
-        _embed_cubes(cubes, year, source, how, replace=replace)
+        _embed_cubes(cubes, year, source, how, replace=replace, dry=as_json if dry_run else None)
         return
 
-    from ._embed import Wanted, check_refused, embed_scenes, period_and_year, weights_of
+    from ._embed import Wanted, check_refused, embed_scenes, forecast_scenes, period_and_year, weights_of
+    from ._forecast import show_forecast
 
     _, where = one_of(bbox=bbox, aoi=aoi, tile=tile)
     _, origin = one_of(source=source, scenes=None if scenes is None else str(scenes))
@@ -108,6 +120,13 @@ def embed(
     wanted = Wanted(area_of(bbox, where), period, its_year, origin, recipe, reader, max_lost, bbox)
     chosen = weights_of(weights, model, wanted.source_names)
     store, encoder, options, pool = how.begin(chosen, "--weights")
+    if dry_run:
+        devices = how.devices
+        found = forecast_scenes(
+            store, encoder, options, wanted, devices, out, refresh=refresh, replace=replace, keep_cubes=keep_cubes
+        )
+        show_forecast(found, out, as_json=as_json)
+        return
     store, report = embed_scenes(
         store,
         lambda: how.create(encoder, options),
@@ -137,6 +156,13 @@ class _How:
     min_s1: int
     seed: int
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """One of each process."""
+        from tessera.scale import devices_for
+
+        return devices_for(self.device, self.workers)
+
     def begin(
         self, weights: str | None, option: str
     ) -> tuple[Store | None, Encoder, Options, Callable[[Path], Workers | None]]:
@@ -149,11 +175,11 @@ class _How:
         """
         from tessera.base import InputError
         from tessera.encode import Draw, load_encoder
-        from tessera.scale import Workers, devices_for
+        from tessera.scale import Workers
 
         if weights is None and self.model == "v1.1":
             raise InputError(f"v1.1 has weights for scenes of mpc and of aws; expected {option} mpc or {option} aws")
-        devices = devices_for(self.device, self.workers)
+        devices = self.devices
         encoder = load_encoder(self.model, weights, device=devices[0], precision=self.precision)
         options = encoder.options(self.dims, min_s2=self.min_s2, min_s1=self.min_s1, draw=Draw(self.seed))
         store = _open(self.out, options.dims, encoder, option)
@@ -193,7 +219,10 @@ def _check_inputs(cubes: list[Path], places: list[str], more: list[str]) -> None
         raise InputError("nothing to embed; expected cubes, or an area: --bbox, --aoi or --tile, --year and --source")
 
 
-def _embed_cubes(cubes: list[Path], year: int | None, source: str | None, how: _How, *, replace: bool) -> None:
+def _embed_cubes(
+    cubes: list[Path], year: int | None, source: str | None, how: _How, *, replace: bool, dry: bool | None
+) -> None:
+    """Embed cubes, or where `dry` is not None forecast it, as JSON where it is True."""
     from tessera.base import InputError
     from tessera.cubes import open_cube
     from tessera.geo import Window
@@ -208,9 +237,15 @@ def _embed_cubes(cubes: list[Path], year: int | None, source: str | None, how: _
             raise InputError(f"{path}: {error}; give it one with tessera cube import --crs --west --north") from None
         opened.append((path, cube, _year(cube, year, path)))
     found, encoder, options, pool = how.begin(source, "--source")
+    if found is not None and not replace:
+        for _, cube, its_year in opened:
+            refuse_other(found, [Window.of_grid(cube.grid)], its_year, told_of(cube.provenance))
+    if dry is not None:
+        from ._forecast import forecast_of_cubes, show_forecast
+
+        show_forecast(forecast_of_cubes(found, encoder, opened, options, how.devices, how.out), how.out, as_json=dry)
+        return
     store = how.create(encoder, options) if found is None else found
-    for _, cube, its_year in () if replace else opened:
-        refuse_other(store, [Window.of_grid(cube.grid)], its_year, told_of(cube.provenance))
     for path, cube, its_year in opened:
         with step(f"Embedding {path.name}", unit="px") as progress:
             written, skipped = embed_cube(

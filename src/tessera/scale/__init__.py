@@ -3,6 +3,8 @@
 from ._cubes import Build, EmptyCellError, RefusedCellError
 from .area import AreaReport, CellOutcome, embed_area, places_of
 from .cells import embed_cube
+from .forecast import Forecast, forecast_area, forecast_cubes
+from .pace import Pace, measure_pace
 from .workers import Workers, devices_for
 
 __all__ = [
@@ -10,10 +12,15 @@ __all__ = [
     "Build",
     "CellOutcome",
     "EmptyCellError",
+    "Forecast",
+    "Pace",
     "RefusedCellError",
     "Workers",
     "devices_for",
     "embed_area",
     "embed_cube",
+    "forecast_area",
+    "forecast_cubes",
+    "measure_pace",
     "places_of",
 ]

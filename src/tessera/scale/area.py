@@ -149,9 +149,8 @@ def embed_area(
     if not identity:
         raise InputError("an empty identity; expected what every cube's provenance has: period, source, recipe")
     year = parse_year(year)
-    # as a record gives it back
-    plain, plain_asked = json.loads(json.dumps(identity)), json.loads(json.dumps(asked or {}))
-    known = plain | plain_asked | _how(encoder, options)
+    plain, plain_asked = _as_json(identity), _as_json(asked)
+    known = known_of(encoder, options, identity, asked)
     cubes = CellCubes(
         scratch,
         str(year),
@@ -213,6 +212,19 @@ def _listed(zones: tuple[int, ...]) -> str:
 
 def _inside(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _as_json(entries: dict[str, Any] | None) -> dict[str, Any]:
+    """Entries as a record gives them back."""
+    plain: dict[str, Any] = json.loads(json.dumps(entries or {}))
+    return plain
+
+
+def known_of(
+    encoder: Encoder, options: Options, identity: dict[str, Any], asked: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What the provenance of a finished cell has."""
+    return _as_json(identity) | _as_json(asked) | _how(encoder, options)
 
 
 def _how(encoder: Encoder, options: Options) -> dict[str, Any]:

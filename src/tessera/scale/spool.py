@@ -110,5 +110,11 @@ def discard(scratch: Path, work: dict[str, Any]) -> None:
             door.remove_tree(scratch / key)
 
 
+def finished_rows(scratch: Path, work: dict[str, Any]) -> set[int]:
+    """First rows of the blocks that an earlier run kept of a piece of work."""
+    names = (path.name for path in (scratch / _key(work)).glob("rows_*.block"))
+    return {int(name[5:-6]) for name in names if name[5:-6].isdecimal()}
+
+
 def _key(work: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:24]

@@ -5,6 +5,7 @@ from tessera.geo import Period, parse_period
 from ._build import LossError, build_cube, build_cubes
 from ._plan import NoScenesError, where_scenes_are
 from ._search import search_scenes, source_names
+from ._survey import Survey, WindowSurvey, survey_scenes
 from .doctor import Check, diagnose
 from .recipe import Recipe
 from .scene import Asset, Scene
@@ -31,6 +32,8 @@ __all__ = [
     "SimulatedSeries",
     "Simulation",
     "Source",
+    "Survey",
+    "WindowSurvey",
     "build_cube",
     "build_cubes",
     "check_credentials",
@@ -43,5 +46,6 @@ __all__ = [
     "simulate_cube",
     "simulate_series",
     "source_names",
+    "survey_scenes",
     "where_scenes_are",
 ]

@@ -315,7 +315,7 @@ class _Build:
     ) -> None:
         """Lay days, a few at a time, and keep each when it is done."""
         total = len(records) + len(wanted)
-        at_once = self._days_at_once()
+        at_once = days_at_once(self.plan.window.shape)
         with _pools(at_once) as (days, lines, given_up):
             bands = _Lines(self._reader, lines, given_up)
 
@@ -340,10 +340,6 @@ class _Build:
                     records[waiting.pop(job)] = job.result()
                 self._refuse_losses(records)
                 self._progress(len(records), total)
-
-    def _days_at_once(self) -> int:
-        height, width = self.plan.window.shape
-        return max(1, min(_MOST_DAYS, _IMAGES_BYTES // (height * width * 2 * (len(S2_BANDS) + 2))))
 
     def _refuse_losses(self, records: Mapping[tuple[str, dt.date], dict[str, Any]]) -> None:
         lost = [trouble for record in records.values() for trouble in record["lost"]]
@@ -387,6 +383,12 @@ class _Build:
             "fallbacks": [_told(trouble) for _, _, record in ordered for trouble in record["fallbacks"]],
             "resampling": _resampling(scenes.values(), plan.recipe),
         }
+
+
+def days_at_once(shape: tuple[int, int]) -> int:
+    """Days of (H, W) pixels that are laid at the same time."""
+    height, width = shape
+    return max(1, min(_MOST_DAYS, _IMAGES_BYTES // (height * width * 2 * (len(S2_BANDS) + 2))))
 
 
 def _told(trouble: Mapping[str, str]) -> dict[str, str]:
