@@ -275,7 +275,7 @@ def test_the_command_says_what_it_did(tmp_path: Path, run: Any) -> None:
     assert (code, about["cells_made"], about["cells_kept"], about["chunks"], about["fitted"]) == (0, 0, 24, 0, False)
     for options, said in (
         (("--year", 1999), "has no year 1999; it has 2024"),
-        (("-o", tmp_path / "p.jpg"), "expected a name that ends in .png"),
+        (("-o", tmp_path / "p.jpg"), "expected a path that ends in .png"),
         (("--colours", "x"), "colours 'x'; expected pca or bands"),
     ):
         code, out, err = run("store", "preview", tmp_path / "s", *options)
