@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, require
+from tessera.base import InputError, TesseraError, raise_if_machine, require
 from tessera.geo import Grid
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with rasterio.open(path.absolute(), driver="GTiff") as raster:
             yield raster
     except (errors.RasterioError, driver.CPLE_BaseError, OSError) as error:
+        raise_if_machine(error, path)
         raise InputError(f"{path} cannot be read as a GeoTIFF: {error or type(error).__name__}") from None
 
 

@@ -109,8 +109,8 @@ class StoredArray:
         body = data[:-_CRC]
         if int(google_crc32c.value(body)).to_bytes(_CRC, "little") != data[-_CRC:]:
             raise InputError(f"chunk {key} is damaged: its checksum does not fit")
-        version, _, _, width, unpacked, _, packed = struct.unpack("<4B3I", body[:_HEAD])
-        if (unpacked, packed) != (size, len(body)) or version not in (1, 2) or not width:
+        version, _, _, width, unpacked, block, packed = struct.unpack("<4B3I", body[:_HEAD])
+        if (unpacked, packed) != (size, len(body)) or block > size or version not in (1, 2) or not width:
             raise InputError(f"chunk {key} claims {unpacked} bytes packed in {packed}; expected {size} in {len(body)}")
         out = np.empty(sides, dtype=self.dtype.newbyteorder("<"))
         try:

@@ -27,7 +27,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, InputError, TesseraError, place_folder, read_json, sync_folder, write_atomic, writing
+from tessera.base import (
+    Folder,
+    InputError,
+    TesseraError,
+    place_folder,
+    raise_if_machine,
+    read_json,
+    sync_folder,
+    write_atomic,
+    writing,
+)
 
 from ._work import WORK, drop, empty, held
 from ._zarr import STACKS, chunks_of, create_array, start_cube
@@ -370,5 +380,7 @@ def _as_json(value: Any) -> Any:
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         return read_json(path, what="a record of work")
-    except (OSError, InputError):
+    except (OSError, InputError) as error:
+        # what this machine cannot read now is not taken for nothing, which would be removed
+        raise_if_machine(error, path)
         return None

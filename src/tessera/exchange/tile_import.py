@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TakenError, sha256_hex, silent
+from tessera.base import InputError, TakenError, raise_if_machine, sha256_hex, silent
 from tessera.embeddings import STREAMS, Embeddings, is_valid
 from tessera.geo import Window
 from tessera.store import NoStoreError, Store, create_store, open_store, parse_year
@@ -187,6 +187,7 @@ class _Import:
             self.report.failed.append(f"tile {files.tile.name} of {files.year}: {error}")
             return
         except OSError as error:
+            raise_if_machine(error, f"tile {files.tile.name}")
             self.report.failed.append(f"tile {files.tile.name} of {files.year}: {error.strerror or error}")
             return
         self.model = model

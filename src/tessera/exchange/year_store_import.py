@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, read_json, silent
+from tessera.base import InputError, raise_if_machine, read_json, silent
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_zone, zone_crs
+from tessera.net import settled_reads
 from tessera.store import parse_year
 
 from .sidecar import identity_of, model_of, parse_model, parse_pair, version_path
@@ -284,8 +285,10 @@ def _read_square(zone: _Zone, square: Window) -> tuple[Any, Any]:
         arrays: list[Any] = [
             zarr.open_array(str(zone.folder / name), mode="r", zarr_format=3) for name in ("embeddings", "scales")
         ]
-        codes, scales = (np.ascontiguousarray(array[box]) for array in arrays)
+        with settled_reads():
+            codes, scales = (np.ascontiguousarray(array[box]) for array in arrays)
     except Exception as error:
+        raise_if_machine(error, zone.folder)
         # whatever a codec makes of damaged bytes is one line
         raise InputError(f"cannot be read: {type(error).__name__} {str(error)[:100]}") from None
     if codes.shape != (*square.shape, zone.dims) or scales.shape != square.shape:

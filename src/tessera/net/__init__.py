@@ -1,11 +1,13 @@
 """Bytes from a folder or a URL, and one taxonomy of what can go wrong on the way."""
 
+from ._settled import settled_reads
 from .cache import DiskCache, default_cache, disk_cache
 from .errors import (
     ChangedError,
     CorruptError,
     CredentialError,
     LoadError,
+    MachineError,
     MissingError,
     NetError,
     OversizeError,
@@ -25,6 +27,7 @@ __all__ = [
     "DiskCache",
     "Listed",
     "LoadError",
+    "MachineError",
     "MissingError",
     "NetError",
     "Objects",
@@ -42,5 +45,6 @@ __all__ = [
     "open_objects",
     "open_writer",
     "parquet_pages",
+    "settled_reads",
     "writer_of",
 ]

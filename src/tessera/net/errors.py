@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from tessera.base import TesseraError
+from tessera.base import MachineError, TesseraError
+
+__all__ = [
+    "ChangedError",
+    "CorruptError",
+    "CredentialError",
+    "LoadError",
+    "MachineError",
+    "MissingError",
+    "NetError",
+    "OversizeError",
+    "PermanentError",
+]
 
 
 class NetError(TesseraError):
-    """Base of the taxonomy; each text names the object."""
+    """Base of the taxonomy; each text names the object.
+
+    What this machine cannot do (too many open files, no memory, a full or failing disk) is a `MachineError`, which is
+    none of these on purpose: whoever takes a NetError for an object that is lost must not catch it.
+    """
 
 
 class LoadError(NetError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError, within
+from tessera.base import InputError, raise_if_machine, within
 
 from .errors import (
     ChangedError,
@@ -62,6 +62,7 @@ def _named(root: str, key: str) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
         raise CredentialError(f"{where} is refused: {_first_line(error)}") from None
     except (BaseError, OSError, ValueError) as error:
+        raise_if_machine(error, where)
         text = _first_line(error)
         said = text.lower().replace(key.lower(), "").replace(root.lower(), "")
         if isinstance(error, PreconditionError):
@@ -106,8 +107,11 @@ class Objects:
         """The same objects as zarr-python's read-only store."""
         from zarr.storage import ObjectStore
 
-        store = self._store if self.folder is not None else _remote_store(self.root, _SOME_ATTEMPTS)
-        return ObjectStore(store, read_only=True)
+        if self.folder is None:
+            return ObjectStore(_remote_store(self.root, _SOME_ATTEMPTS), read_only=True)
+        from ._regular import RegularStore
+
+        return RegularStore(ObjectStore(self._store, read_only=True), self.folder)
 
     def read(self, key: str, *, limit: int) -> bytes:
         """A whole object of at most `limit` bytes.
@@ -147,7 +151,8 @@ class Objects:
         try:
             # one look: between two a writer may have taken the file away
             mode = path.stat().st_mode
-        except OSError:
+        except OSError as error:
+            raise_if_machine(error, path)
             return
         if not stat.S_ISREG(mode):
             raise CorruptError(f"{path} is no file")

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError
+from tessera.base import InputError, raise_if_machine
 
 from .errors import CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
 from .host import Host, host_of
@@ -70,6 +70,7 @@ def _told(where: str) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
         raise CredentialError(f"{where} is refused: {_first_line(error)}") from None
     except (BaseError, OSError, ValueError) as error:
+        raise_if_machine(error, where)
         text = _first_line(error)
         if _BUSY.search(text.lower().replace(where.lower(), "")):
             raise LoadError(f"{where} could not be reached, try again: {text}") from None

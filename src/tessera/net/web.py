@@ -18,7 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from tessera.base import InputError, require
+from tessera.base import InputError, raise_if_machine, require
 
 from .errors import CorruptError, CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
 from .host import host_of
@@ -276,6 +276,7 @@ def _told(where: str, proxy: Proxy | None = None) -> Iterator[None]:
             f"{where}: the host's name could not be resolved; look at the network, or run tessera doctor", reached=False
         ) from None
     except ProxyError as error:
+        raise_if_machine(error, where)
         through = "" if proxy is None else f" {proxy.shown}"
         reached = not isinstance(error.original_error, NewConnectionError | ConnectTimeoutError | NameResolutionError)
         raise LoadError(
@@ -284,9 +285,13 @@ def _told(where: str, proxy: Proxy | None = None) -> Iterator[None]:
             reached=reached,
         ) from None
     except HTTPError as error:
+        raise_if_machine(error, where)
         # a name that is not known, or nobody who listens
         reached = not isinstance(error, NewConnectionError | ConnectTimeoutError)
         raise LoadError(f"{where}: the line broke ({type(error).__name__})", reached=reached) from None
+    except OSError as error:
+        raise_if_machine(error, where)
+        raise
 
 
 @cache

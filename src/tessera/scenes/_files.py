@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError
+from tessera.base import InputError, open_regular, raise_if_machine
 from tessera.net import CorruptError, CredentialError, MissingError, PermanentError, Web
 
 if TYPE_CHECKING:
@@ -45,17 +45,20 @@ class LocalFile:
         Raises
         ------
         MissingError, PermanentError
+        MachineError
+            This machine cannot read any file, whichever it is.
         """
-        if self.path.exists() and not self.path.is_file():
-            raise PermanentError(f"{self.name} is not a file; expected a GeoTIFF")
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path, what="scene") as file:
                 file.seek(start)
                 return file.read(stop - start)
+        except InputError:
+            raise PermanentError(f"{self.name} is not a file; expected a GeoTIFF") from None
         except FileNotFoundError:
             raise MissingError(f"{self.name} is missing") from None
-        except OSError as error:
-            raise PermanentError(f"{self.name} cannot be read: {error.strerror}") from None
+        except (OSError, MemoryError) as error:
+            raise_if_machine(error, self.name)
+            raise PermanentError(f"{self.name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 class RemoteFile:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import require
+from tessera.base import raise_if_machine, require
 from tessera.geo import to_lonlat, zone_crs
 from tessera.net import CorruptError, PermanentError
 
@@ -80,6 +80,7 @@ class OdcReader:
                     geobox = self._south if code == 32700 + self._zone else self._north
                     return self._load(scene, band, address.url, geobox)
             except (RasterioError, OSError) as error:
+                raise_if_machine(error, file.name)
                 # GDAL names the whole address, with its signature
                 said = re.sub(r"\?\S+", "", str(error))
             # GDAL does not tell a corrupt file from a server that throttles, or a signature that is over: ask, which

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-from tessera.base import InputError, read_json, silent
+from tessera.base import InputError, raise_if_machine, read_json, silent
 from tessera.net import MissingError, Web
 
 from ._items import scene_of
@@ -132,6 +132,7 @@ class _Folder:
         try:
             return read_json(file, what="STAC document", limit=_LIMIT)
         except OSError as error:
+            raise_if_machine(error, self.shown(place))
             raise InputError(f"{self.shown(place)} cannot be read: {error.strerror}") from None
 
     def asset(self, href: object, document: str, what: str) -> str:

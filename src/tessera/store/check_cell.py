@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError, file_size, within
+from tessera.base import InputError, TesseraError, file_size, raise_if_machine, within
 from tessera.geo import Window
 
 from .check_values import Values, check_values
@@ -246,6 +246,7 @@ def _check_objects(
             try:
                 digest = sha256_of(subject.folder, subject.folder / key)
             except OSError as error:
+                raise_if_machine(error, key)
                 found.add("object", f"{key} cannot be read: {error.strerror}")
                 continue
             except InputError as error:

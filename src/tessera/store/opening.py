@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError
+from tessera.base import InputError, raise_if_machine
 from tessera.net import DiskCache, MissingError, default_cache, disk_cache, open_objects
 
 from .datasets import PREFIX, Dataset, dataset_url, parse_dataset
@@ -76,6 +76,7 @@ def _open_others(objects: Objects, dataset: Dataset | None, cache: DiskCache | N
         try:
             root = zarr.open_group(objects.zarr_store(), mode="r", zarr_format=3)
         except Exception as error:
+            raise_if_machine(error, objects.root)
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(f"{objects.root} is no store that can be read: {said[:300]}") from None
         return objects, *open_zarr_source(root, dataset, objects.root)

@@ -154,17 +154,28 @@ def unpack(data: bytes, form: ShardFormat, name: str) -> bytes:
     CorruptError
         It claims another length than a chunk of `form` has, or cannot be unpacked.
     """
+    return unpack_within(data, form.chunk_bytes, form.compressor or "", f"{name}: a chunk")
+
+
+def unpack_within(data: bytes, size: int, packer: str, name: str) -> bytes:
+    """What a packer ("blosc", "zstd" or gzip) packed, which must be `size` bytes.
+
+    Raises
+    ------
+    CorruptError
+        It claims another length, or cannot be unpacked; nothing larger is allocated.
+    """
     import zlib
 
     from numcodecs import zstd
 
-    if form.compressor == "blosc":
-        return unpack_blosc(data, form.chunk_bytes, f"{name}: a chunk")
+    if packer == "blosc":
+        return unpack_blosc(data, size, name)
     try:
-        out = bytearray(form.chunk_bytes)
-        if form.compressor == "zstd":
+        out = bytearray(size)
+        if packer == "zstd":
             return bytes(zstd.Zstd().decode(data, out))
         inflate = zlib.decompressobj(wbits=31)
-        return inflate.decompress(data, form.chunk_bytes + 1)
+        return inflate.decompress(data, size + 1)
     except (RuntimeError, ValueError, zlib.error) as error:
-        raise CorruptError(f"{name}: a chunk cannot be unpacked: {error}") from None
+        raise CorruptError(f"{name} cannot be unpacked: {error}") from None

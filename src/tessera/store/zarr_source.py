@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, require
+from tessera.base import InputError, TesseraError, raise_if_machine, require
 from tessera.embeddings import is_valid
 from tessera.geo import points_in_zones
-from tessera.net import CorruptError, LoadError
+from tessera.net import CorruptError, LoadError, settled_reads
 
+from .bounded import bounded_array
 from .extent import Extent, Place
 from .foreign import identify, place_extent
-from .layout import COUNTS, MOST_CHUNK_BYTES, MOST_DIMS, SCALES, ArraySpec, Layout
+from .layout import COUNTS, MOST_DIMS, SCALES, ArraySpec, Layout
 from .metadata import Header, parse_year
 from .reader import drop_bad_scales
 
@@ -54,6 +55,16 @@ class Part:
     top: int
     bottom: int
     years: tuple[int, ...]
+
+    def array(self, name: str, where: str) -> zarr.Array[Any]:
+        """An array of the group, whose chunks are unpacked within bounds.
+
+        Raises
+        ------
+        InputError
+            It is none that can be read so.
+        """
+        return _array(self.group, name, f"{where}/{self.group.path}/{name}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,7 @@ class ZarrSource:
     ) -> NDArray[Any] | None:
         if name not in part.group:
             return None
-        array: Any = part.group[name]
+        array: Any = part.array(name, self.where)
         axes = axes_of(array)
         index: dict[str, Any] = {"time": year_index, "y": box[0], "x": box[1]}
         values = self._ask(array, tuple(index.get(axis, slice(0, bands)) for axis in axes))
@@ -125,10 +136,17 @@ class ZarrSource:
 
     def _ask(self, array: Any, key: tuple[Any, ...]) -> NDArray[Any]:
         try:
-            return np.asarray(array[key])
-        except (RuntimeError, ValueError) as error:
+            with settled_reads():
+                return np.asarray(array[key])
+        except CorruptError as error:
+            raise CorruptError(f"{self.where}/{array.path}: {error}") from None
+        except TesseraError:
+            raise
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise_if_machine(error, f"{self.where}/{array.path}")
             raise CorruptError(f"{self.where}/{array.path} cannot be unpacked: {_line(error)}") from None
         except Exception as error:
+            raise_if_machine(error, f"{self.where}/{array.path}")
             raise LoadError(f"{self.where}/{array.path} could not be read: {_line(error)}") from None
 
     def read_points(
@@ -162,16 +180,23 @@ class ZarrSource:
         self, part: Part, spec: ArraySpec, year_index: int, rows: NDArray[np.int64], cols: NDArray[np.int64], bands: int
     ) -> NDArray[Any]:
         """Values of pixels, (N,) or (N, bands)."""
-        array: Any = part.group[spec.name]
+        array: Any = part.array(spec.name, self.where)
         index: dict[str, Any] = {"time": np.full(1, year_index), "y": rows, "x": cols}
         if bands:
             index = {name: values[:, None] for name, values in index.items()}
         key = tuple(index.get(axis, np.arange(bands)[None]) for axis in axes_of(array))
         try:
-            return np.asarray(array.vindex[tuple(np.broadcast_arrays(*key))])
-        except (RuntimeError, ValueError) as error:
+            with settled_reads():
+                return np.asarray(array.vindex[tuple(np.broadcast_arrays(*key))])
+        except CorruptError as error:
+            raise CorruptError(f"{self.where}/{array.path}: {error}") from None
+        except TesseraError:
+            raise
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise_if_machine(error, f"{self.where}/{array.path}")
             raise CorruptError(f"{self.where}/{array.path} cannot be unpacked: {_line(error)}") from None
         except Exception as error:
+            raise_if_machine(error, f"{self.where}/{array.path}")
             raise LoadError(f"{self.where}/{array.path} could not be read: {_line(error)}") from None
 
 
@@ -198,6 +223,7 @@ def open_zarr_source(root: zarr.Group, dataset: Dataset | None, where: str) -> t
     except TesseraError:
         raise
     except Exception as error:
+        raise_if_machine(error, where)
         raise InputError(f"{where} cannot be read as a store: {_line(error)}") from None
 
 
@@ -250,8 +276,8 @@ def _part(group: Any, zone: int, hemisphere: str, name: str, where: str) -> tupl
                 f"{where}: {name} has embeddings of {other} and scales of {shape}; expected the same pixels"
             )
         for array, dtype in (("embeddings", "int8"), ("scales", "float32")):
-            _check_array(group[array], dtype, f"{where}/{name}/{array}")
-        years = _years(group["time"], f"{where}/{name}")
+            _check_array(group, array, dtype, f"{where}/{name}/{array}")
+        years = _years(_array(group, "time", f"{where}/{name}/time", "iuM"), f"{where}/{name}")
         complete = tuple(int(year) for year in group.attrs.get("years_complete", years))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
@@ -266,13 +292,20 @@ def _part(group: Any, zone: int, hemisphere: str, name: str, where: str) -> tupl
     return Part(group, extent, top, bottom, tuple(year for year in years if year in complete)), years
 
 
-def _check_array(array: Any, dtype: str, where: str) -> None:
+def _array(group: Any, name: str, where: str, kinds: str = "iuf") -> zarr.Array[Any]:
+    import zarr
+
+    found = group[name]
+    if not isinstance(found, zarr.Array):
+        raise InputError(f"{where} is a group; expected an array")
+    return bounded_array(found, kinds, where)
+
+
+def _check_array(group: Any, name: str, dtype: str, where: str) -> None:
     """Refuse another type, which would be wrapped, and chunks that do not fit into memory."""
+    array = _array(group, name, where, "iufb")
     if array.dtype != np.dtype(dtype):
         raise InputError(f"{where} has the type {array.dtype}; expected {dtype}")
-    size = int(np.prod([int(side) for side in array.chunks], dtype=object)) * array.dtype.itemsize
-    if size > MOST_CHUNK_BYTES:
-        raise InputError(f"{where} has chunks of {size:,} bytes; expected at most {MOST_CHUNK_BYTES:,}")
 
 
 def _years(array: Any, where: str) -> tuple[int, ...]:
@@ -314,4 +347,5 @@ def open_icechunk(location: str) -> zarr.Group:
         repository = icechunk.Repository.open(storage)
         return zarr.open_group(repository.readonly_session("main").store, mode="r", use_consolidated=False)
     except Exception as error:
+        raise_if_machine(error, location)
         raise InputError(f"{location} cannot be opened as an Icechunk repository: {_line(error)}") from None
