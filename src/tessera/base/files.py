@@ -148,7 +148,13 @@ def _open_lock(path: Path) -> int:
     """Open a lock, making it where it is not there; one that another user made may only be read, which is enough."""
     flags = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK
     for _ in range(_LOCK_ATTEMPTS):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, FileNotFoundError):
+            # removed between two looks, unless something else has the name
+            if path.parent.exists() and not path.parent.is_dir():
+                raise
+            continue
         refused: OSError | None = None
         for how in (os.O_RDWR | os.O_CREAT, os.O_RDWR, os.O_RDONLY):
             try:

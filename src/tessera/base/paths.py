@@ -85,7 +85,7 @@ def open_regular(path: Path, *, what: str, inside: Path | None = None) -> Buffer
     if inside is not None:
         within(inside, path)
         if path.is_symlink() and not _lies_in(inside, path):
-            raise InputError(f"{what} {shown(str(path))} leads out of {inside} by a symbolic link; it is left alone")
+            raise InputError(f"{what} {path} leads out of {inside} by a symbolic link; it is left alone")
     try:
         handle = os.open(path, _READ)
     except (IsADirectoryError, PermissionError):

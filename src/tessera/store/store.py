@@ -156,7 +156,12 @@ class Store:
         return self._is_written(window, year, lambda found: subset.items() <= found.items())
 
     def _is_written(self, window: Window, year: int, like: Callable[[dict[str, Any]], bool]) -> bool:
-        if not is_writable(self.objects) or year not in self.years:
+        if not is_writable(self.objects):
+            return False
+        if year not in self.years:
+            # another process may have added it since
+            self._writable()
+        if year not in self.years:
             return False
         ground = self._ground
         for cell in window.cells(self.layout.shard):
