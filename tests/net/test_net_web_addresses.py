@@ -102,7 +102,7 @@ def test_nobody_listens() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        with pytest.raises(LoadError, match=r"the line broke \(NewConnectionError\)"):
+        with pytest.raises(LoadError, match="no server answers at this address"):
             ONCE.get(f"http://127.0.0.1:{port}/x?sig=secret", limit=9)
 
 

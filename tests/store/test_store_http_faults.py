@@ -238,13 +238,29 @@ def test_another_range_than_the_one_asked_for_is_no_value(folder: Path, shift: i
                 store.sample_points([centre_of(ACROSS, 50, 60)], 2024, verify=True)
 
 
-def test_a_server_that_is_gone_is_told(folder: Path) -> None:
-    with faulty(folder, lambda handler: False) as url:
+@pytest.fixture(autouse=True)
+def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many attempts as ever, sooner; how long they take is the test of `net`."""
+    monkeypatch.setattr("tessera.net.host.DELAYS", (0.02,) * 5)
+
+
+def test_a_server_that_is_gone_is_told(folder: Path, closed_port: int) -> None:
+    gone = False
+    with faulty(folder, lambda handler: gone and _reset(handler)) as url:
         store = open_store(f"{url}/s")
-    with pytest.raises(LoadError, match="no answer"):
-        store.read_window(ACROSS, 2024)
-    with pytest.raises(LoadError, match=r"tessera\.json"):
-        open_store(f"{url}/s")
+        gone = True
+        with pytest.raises(LoadError, match="no answer"):
+            store.read_window(ACROSS, 2024)
+    nowhere = f"http://127.0.0.1:{closed_port}/s"
+    with pytest.raises(LoadError, match=rf"{nowhere}/tessera\.json: no server answers at this address"):
+        open_store(nowhere)
+
+
+def _reset(handler: FaultHandler) -> bool:
+    """Break the line in place of an answer."""
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+    return True
 
 
 def test_a_page_instead_of_a_document_is_told(folder: Path) -> None:

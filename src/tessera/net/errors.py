@@ -32,11 +32,14 @@ class LoadError(NetError):
     ----------
     retry_after : seconds that the server asks to wait; None where it does not say
     reached : whether there was a server at all; where not, waiting for minutes rarely helps
+    broken : whether the line broke before there was an answer
     """
 
-    def __init__(self, message: str, retry_after: float | None = None, *, reached: bool = True) -> None:
+    def __init__(
+        self, message: str, retry_after: float | None = None, *, reached: bool = True, broken: bool = False
+    ) -> None:
         super().__init__(message)
-        self.retry_after, self.reached = retry_after, reached
+        self.retry_after, self.reached, self.broken = retry_after, reached, broken
 
 
 class ChangedError(LoadError):

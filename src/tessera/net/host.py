@@ -6,10 +6,12 @@ import random
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ChangedError, LoadError
+from .waiting import WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +21,10 @@ DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further attempt, each lengthened by up to a half at random; 8 to 12 s in all."""
 PATIENCE = 120.0
 """Seconds of a request's own attempts and pauses within which the last attempt is made, whatever their number."""
-UNREACHED = 3
-"""Further attempts where no server was reached: some five seconds."""
+UNREACHED = 2
+"""Further attempts where no server was reached, about a second: an unknown name or a port that refuses stays so."""
+BROKEN = 5
+"""Further attempts where every line breaks before there is an answer, some ten seconds: a server that starts anew."""
 _MOMENT = 1e-3
 """Seconds that nobody waits for."""
 MOST_AT_ONCE = 64
@@ -30,7 +34,8 @@ MOST_AT_ONCE = 64
 class Host:
     """What all readers of one host share."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._lock = threading.Lock()
         self._quiet_until = 0.0
@@ -44,8 +49,10 @@ class Host:
                 time.sleep(wait)
             yield
 
-    def ask(self, request: Callable[[], Result], delays: Sequence[float] = DELAYS) -> Result:
-        """Make a request, again after a while when the host is busy or the line broke; all others wait with it.
+    def ask(self, request: Callable[[], Result], delays: Sequence[float] | None = None) -> Result:
+        """Make a request, again after a while (`DELAYS`) when the host is busy or the line broke; all others wait with it.
+
+        After some seconds without an answer a line says what is waited for (`waiting`).
 
         A server that says how long to wait is obeyed, where that is within the patience. What others were told to wait
         does not count against it. After the second attempt, none is made that would end beyond the patience if it
@@ -56,6 +63,13 @@ class Host:
         LoadError
             It failed so often; and whatever else `request` raises, at once.
         """
+        delays = DELAYS if delays is None else delays
+        if not self._name:
+            return self._ask(request, delays, lambda _: None)
+        with WAITING.request(self._name) as again:
+            return self._ask(request, delays, again)
+
+    def _ask(self, request: Callable[[], Result], delays: Sequence[float], again: Callable[[str], None]) -> Result:
         own = 0.0
         for attempt, delay in enumerate(delays):
             try:
@@ -72,14 +86,23 @@ class Host:
                     self._quiet_until = max(self._quiet_until, time.monotonic() + min(pause, PATIENCE))
                 own += lasted + pause
                 ends = own + (lasted if attempt else 0.0)
-                if ends > PATIENCE or (not error.reached and attempt >= UNREACHED):
+                most = UNREACHED if not error.reached else BROKEN if error.broken else len(delays)
+                if ends > PATIENCE or attempt >= most:
                     raise
+                again(str(error))
                 time.sleep(pause)
         with self._slot():
             return request()
 
 
 @cache
-def host_of(name: str) -> Host:  # noqa: ARG001 - what the cache keeps them by
-    """The one Host of a name such as "https://data.source.coop"."""
-    return Host()
+def host_of(name: str) -> Host:
+    """The one Host of a name such as "https://data.source.coop"; of "local", this machine, nobody is told to wait."""
+    scheme, _, rest = name.partition("://")
+    return Host("" if not rest else f"{scheme}://{rest.rpartition('@')[2]}")
+
+
+def retries() -> dict[str, Any]:
+    """The same patience for an object store's client that asks by itself."""
+    backoff = {"init_backoff": timedelta(seconds=DELAYS[0]), "max_backoff": timedelta(seconds=DELAYS[-1]), "base": 2}
+    return {"max_retries": len(DELAYS), "backoff": backoff, "retry_timeout": timedelta(seconds=PATIENCE)}

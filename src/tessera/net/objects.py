@@ -21,7 +21,7 @@ from .errors import (
     OversizeError,
     PermanentError,
 )
-from .host import Host, host_of
+from .host import Host, host_of, retries
 from .proxies import client_options
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ _LOAD = re.compile(
 _RANGE_SIGNS = ("range was invalid", "range not satisfiable", "status code: 416")
 _ONE_ATTEMPT = {"max_retries": 0}
 """Trying again is the Host's matter, which lets all readers of a host wait."""
-_SOME_ATTEMPTS = {"max_retries": 5}
-"""Where zarr-python asks by itself."""
+_UNREACHED = re.compile(r"kind: connect\b|dns error|connection refused")
+_NONSENSE = re.compile(r"\bparse\(\s*(version|status|header|toolarge|uri|method|internal)")
+"""What a client's own words tell of a request without an answer."""
 _CLIENT: dict[str, Any] = {
     "user_agent": "tessera-earth",
     "timeout": "120s",
@@ -77,7 +78,11 @@ def _named(root: str, key: str) -> Iterator[None]:
                 f"{where}: no secure line to the server; its certificate is not trusted, or it does not speak https"
             ) from None
         if "error sending request" in said:
-            raise LoadError(f"{where}: no answer from the server") from None
+            if _NONSENSE.search(whole):
+                raise PermanentError(f"{where}: what answers there does not speak HTTP") from None
+            reached = not _UNREACHED.search(whole)
+            what = "no answer from the server" if reached else "no server answers at this address"
+            raise LoadError(f"{where}: {what}", reached=reached, broken=reached and "timed" not in whole) from None
         if _LOAD.search(said):
             raise LoadError(f"{where} could not be read, try again: {text}") from None
         raise PermanentError(f"{where} could not be read: {text}") from None
@@ -108,7 +113,7 @@ class Objects:
         from zarr.storage import ObjectStore
 
         if self.folder is None:
-            return ObjectStore(_remote_store(self.root, _SOME_ATTEMPTS), read_only=True)
+            return ObjectStore(_remote_store(self.root, retries()), read_only=True)
         from ._regular import RegularStore
 
         return RegularStore(ObjectStore(self._store, read_only=True), self.folder)
@@ -291,10 +296,10 @@ def open_objects(root: str | Path) -> Objects:
     return Objects(text.rstrip("/"), None, store, host_of("/".join(text.split("/")[:3])))
 
 
-def _remote_store(url: str, retries: dict[str, int]) -> Any:
+def _remote_store(url: str, how_often: dict[str, Any]) -> Any:
     """The object store of a URL; what is http stays so, also where it could be told as somebody's bucket."""
     from obstore.store import HTTPStore, from_url
 
-    options: dict[str, Any] = {"retry_config": retries, "client_options": {**_CLIENT, **client_options(url)}}
+    options: dict[str, Any] = {"retry_config": how_often, "client_options": {**_CLIENT, **client_options(url)}}
     make = HTTPStore.from_url if url.lower().startswith("http") else from_url
     return make(url.rstrip("/"), **options)

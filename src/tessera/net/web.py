@@ -286,12 +286,25 @@ def _told(where: str, proxy: Proxy | None = None) -> Iterator[None]:
         ) from None
     except HTTPError as error:
         raise_if_machine(error, where)
-        # a name that is not known, or nobody who listens
-        reached = not isinstance(error, NewConnectionError | ConnectTimeoutError)
-        raise LoadError(f"{where}: the line broke ({type(error).__name__})", reached=reached) from None
+        if _is_nonsense(error):
+            raise PermanentError(f"{where}: what answers there does not speak HTTP") from None
+        if isinstance(error, NewConnectionError | ConnectTimeoutError):
+            raise LoadError(f"{where}: no server answers at this address", reached=False) from None
+        raise LoadError(f"{where}: the line broke ({type(error).__name__})", broken=True) from None
     except OSError as error:
         raise_if_machine(error, where)
         raise
+
+
+def _is_nonsense(error: Exception) -> bool:
+    """Whether what came was no answer of HTTP: a line that was closed is none."""
+    from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+
+    causes = [error, *error.args, error.__cause__, error.__context__]
+    return any(
+        isinstance(cause, HTTPException) and not isinstance(cause, RemoteDisconnected | IncompleteRead)
+        for cause in causes
+    )
 
 
 @cache
