@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tessera.net import LoadError, PermanentError, Web, open_objects
-from tessera.net.host import BROKEN, UNREACHED, Host
+from tessera.net.host import BROKEN, UNREACHED, Host, host_of
 from tessera.net.waiting import AFTER, AGAIN, Waiting
 
 Ask = Callable[[str], Any]
@@ -32,6 +32,8 @@ class Clock:
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses that are asked for; the clock goes on by them and nobody waits."""
+    # what another test was told of a host, by another clock
+    host_of.cache_clear()
     pauses: list[float] = []
     began = time.monotonic()
     monkeypatch.setattr(time, "sleep", pauses.append)

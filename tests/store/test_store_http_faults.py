@@ -272,7 +272,7 @@ def test_a_page_instead_of_a_document_is_told(folder: Path) -> None:
         handler.wfile.write(body)
         return True
 
-    with faulty(folder, page) as url, pytest.raises(InputError, match=r"tessera\.json is no tessera\.json"):
+    with faulty(folder, page) as url, pytest.raises(InputError, match=r"tessera\.json is not JSON"):
         open_store(f"{url}/s")
 
 

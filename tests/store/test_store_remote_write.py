@@ -24,7 +24,7 @@ from tessera.base import InputError, sha256_hex
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Window
 from tessera.net import CorruptError, LoadError, ObjectsWriter, open_writer, writer_of
-from tessera.net.host import DELAYS, Host
+from tessera.net.host import Host
 from tessera.store import Layout, Store, create_store, open_store
 from tessera.store.metadata import MOST_YEARS, Header
 from tessera.store.remote_commit import CellCommits, Place
@@ -59,7 +59,7 @@ class StagedHost(Host):
         super().__init__()
         self.count, self._due, self._what, self._guard = 0, due, what, threading.Lock()
 
-    def ask(self, request: Callable[[], Result], delays: Sequence[float] = DELAYS) -> Result:
+    def ask(self, request: Callable[[], Result], delays: Sequence[float] | None = None) -> Result:
         with self._guard:
             self.count += 1
             reached = self.count > self._due

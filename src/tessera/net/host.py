@@ -50,7 +50,7 @@ class Host:
             yield
 
     def ask(self, request: Callable[[], Result], delays: Sequence[float] | None = None) -> Result:
-        """Make a request, again after a while (`DELAYS`) when the host is busy or the line broke; all others wait with it.
+        """Make a request, again after a while when the host is busy or the line broke; all others wait with it.
 
         After some seconds without an answer a line says what is waited for (`waiting`).
 
