@@ -75,7 +75,10 @@ def test_an_area_is_counted_pixel_by_pixel(store: Store, seed: int) -> None:
             expected += [is_valid(scales).sum(), np.isnan(scales).sum(), np.isposinf(scales).sum()]
         assert [year.valid, year.no_data, year.not_written] == expected.tolist()
         assert year.share == pytest.approx(year.valid / expected.sum())
-        assert year.km2 == pytest.approx(expected.sum() * 1e-4)
+        assert year.area_km2 == pytest.approx(expected.sum() * 1e-4)
+        # both are of the pixels with an embedding
+        assert year.km2 == pytest.approx(year.share * year.area_km2)
+        assert year.km2 == pytest.approx(year.valid * 1e-4)
 
 
 @pytest.mark.parametrize("window", [BASE, WRITTEN, Window(31, BASE.west + 5, BASE.north - 7, 300, 200)])

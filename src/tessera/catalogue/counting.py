@@ -57,17 +57,23 @@ class YearCoverage:
 
     @property
     def share(self) -> float:
-        """Share of these that have an embedding, 0 to 1; 0 where there are none."""
+        """Share of these that have an embedding, 0 to 1, as `km2` is of `area_km2`; 0 where there are none."""
         return self.valid / self.pixels if self.pixels else 0.0
 
     @property
     def km2(self) -> float:
-        """Square kilometres of these on the lattice's grid, within 0.2 % of the ground."""
+        """Square kilometres of the pixels that have an embedding, on the lattice's grid: within 0.2 % of the ground."""
+        return self.valid * _KM2
+
+    @property
+    def area_km2(self) -> float:
+        """Square kilometres of all that is counted, of which `km2` is the `share`."""
         return self.pixels * _KM2
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "pixels": self.pixels, "share": self.share, "km2": self.km2}
+        areas = {"km2": self.km2, "area_km2": self.area_km2}
+        return {**asdict(self), "pixels": self.pixels, "share": self.share, **areas}
 
 
 @dataclass(frozen=True)

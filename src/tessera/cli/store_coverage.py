@@ -53,7 +53,7 @@ def _print(found: Coverage) -> None:
         print(f"{found.store}: no year yet")
         return
     what = "of the area" if found.area else "of the cells"
-    rows: list[tuple[str, ...]] = [("year", "cells", "valid", "no data", "not written", "share", "km2")]
+    rows: list[tuple[str, ...]] = [("year", "cells", "valid", "no data", "not written", "km2", "of km2", "share")]
     rows += [
         (
             str(year.year),
@@ -61,8 +61,9 @@ def _print(found: Coverage) -> None:
             f"{year.valid:,}",
             f"{year.no_data:,}",
             f"{year.not_written:,}",
+            _area(year.km2),
+            _area(year.area_km2),
             f"{year.share:.2%}",
-            f"{year.km2:,.1f}",
         )
         for year in found.years
     ]
@@ -70,6 +71,12 @@ def _print(found: Coverage) -> None:
     how = {"pixels": "counted pixel by pixel", "records": "from the commit records", "manifest": "from the manifest"}
     about = "" if found.exact else "; an estimate where the area cuts a cell, and as old as the manifest"
     print(f"pixels {what}{'' if found.area is None else ' ' + found.area}, {how[found.how]}{about}")
+    print(f"km2 and share: of pixels with an embedding, out of all pixels {what}")
+
+
+def _area(km2: float) -> str:
+    """With a digit that shows: a small area is not 0.0."""
+    return f"{km2:,.1f}" if km2 >= 10 or km2 == 0 else f"{km2:.3g}"
 
 
 def catalogue(

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from .store import Store
 
-_MARGIN = 1500
-"""Pixels around an area that count as in it: data within 0.1 degree of a border between zones fill the neighbour."""
+_MARGIN = 64
+"""Pixels around an area that count as in it: the reach of a kernel, and of edges that bend between samples."""
 _SIDES = 3.2
 """Degrees of longitude from a zone's middle within which it may have an area's pixels."""
 _SAMPLES = 9
@@ -44,12 +44,12 @@ def refuse_empty(store: Store, area: object, years: Sequence[int]) -> None:
     InputError
         Nothing was written there.
     """
-    windows = list(_windows(area, _MARGIN))
+    windows = list(_windows(area))
     try:
         held = [_held(store, year, windows) for year in years]
     except InputError:
         with suppress(NetError):
-            held = [_found(store, year, [*_windows(area, 0), *windows]) for year in years]
+            held = [_found(store, year, windows) for year in years]
             if held and not any(held):
                 raise InputError(_nothing(store, area, years, "")) from None
         return
@@ -138,8 +138,8 @@ def _found(store: Store, year: int, windows: list[Window]) -> bool:
     return False
 
 
-def _windows(area: object, margin: int) -> Iterator[Window]:
-    """The windows of every zone that hold an area, and so many pixels more."""
+def _windows(area: object) -> Iterator[Window]:
+    """The windows that hold an area and a little more, in every zone that may have its pixels."""
     import shapely
 
     if isinstance(area, Window):
@@ -157,8 +157,8 @@ def _windows(area: object, margin: int) -> Iterator[Window]:
                     continue
                 lon, lat = np.meshgrid(np.linspace(left, right, _SAMPLES) - turn, np.linspace(low, high, _SAMPLES))
                 x, y = from_lonlat(lon.reshape(-1), lat.reshape(-1), zone)
-                first, last = int(x.min() // 10) - margin, int(x.max() // 10) + 1 + margin
-                bottom, top = int(y.min() // 10) - margin, int(y.max() // 10) + 1 + margin
+                first, last = int(x.min() // 10) - _MARGIN, int(x.max() // 10) + 1 + _MARGIN
+                bottom, top = int(y.min() // 10) - _MARGIN, int(y.max() // 10) + 1 + _MARGIN
                 first, last, bottom, top = max(first, WEST), min(last, EAST), max(bottom, SOUTH), min(top, NORTH)
                 if first < last and bottom < top:
                     yield Window(zone, first, top, last - first, top - bottom)
