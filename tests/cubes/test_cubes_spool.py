@@ -378,3 +378,25 @@ def test_dates_of_two_years_keep_their_order(tmp_path: Path) -> None:
         cube = spool.finish(GRID, {"period": ["2021-11-01", "2022-02-28"]})
     assert cube.s1_asc_doy.tolist() == [305, 32]
     assert json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())["attributes"]["provenance"]["period"]
+
+
+@pytest.mark.parametrize("place", ["dates", "dates/s2", "notes", "parts", "cube", ""])
+def test_a_link_out_of_a_work_folder_is_refused_and_nothing_is_written_there(tmp_path: Path, place: str) -> None:
+    target, outside = tmp_path / "cube.zarr", tmp_path / "outside"
+    with open_spool(target, ABOUT, SHAPE) as spool:
+        # a note keeps the folder
+        (spool.folder / "notes" / "mine").touch()
+    folder = tmp_path / "cube.zarr.part" / place
+    (folder if folder.exists() else folder.parent).rename(outside)
+    folder.parent.mkdir(exist_ok=True)
+    folder.symlink_to(outside, target_is_directory=True)
+    if place == "cube":
+        (tmp_path / "cube.zarr.part" / "spool.lock").touch()
+        shutil.copy(outside / "work.json", folder.parent)
+    before = sorted(outside.rglob("*"))
+    with (
+        pytest.raises(InputError, match=r"symbolic link|is no folder"),
+        open_spool(target, ABOUT, SHAPE),
+    ):
+        pass
+    assert sorted(outside.rglob("*")) == before

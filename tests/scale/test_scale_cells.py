@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -254,3 +255,33 @@ def test_a_cube_off_the_lattice_and_a_store_of_another_model_are_refused(tmp_pat
         embed_cube(store, make_encoder(1), CUBE, YEAR, OPTIONS)
     with pytest.raises(InputError, match="the cube from 2023-01-01 to 2023-12-31 for the year 2025"):
         embed_cube(store, ENCODER, CUBE, 2025, OPTIONS)
+
+
+@pytest.mark.parametrize("place", [".tessera", ".tessera/work", ".tessera/locks", "utm31/embeddings", "commits"])
+def test_a_link_out_of_the_store_is_refused_before_anything_is_embedded(tmp_path: Path, place: str) -> None:
+    store = make_store(tmp_path / "s", ENCODER)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link = tmp_path / "s" / place
+    if link.exists():
+        shutil.rmtree(link)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside)
+    with pytest.raises(InputError, match="leads out of"):
+        embed_cube(store, ENCODER, CUBE, YEAR, OPTIONS)
+    assert list(outside.iterdir()) == []
+    assert leftovers(tmp_path / "s") == []
+
+
+def test_a_spool_that_is_a_link_out_is_refused(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", ENCODER)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    work = {"of": "tests"}
+    with spool(store.scratch(), work, 4, 16) as first:
+        folder = first.folder
+    folder.symlink_to(outside)
+    with pytest.raises(InputError, match="leads out of"), spool(store.scratch(), work, 4, 16):
+        pass
+    assert [path.name for path in outside.iterdir()] == ["kept"]

@@ -106,7 +106,7 @@ def check_folders(folder: Path, header: Header) -> None:
     """
     door = Folder(folder)
     places = [f"{BOOKKEEPING}/{name}" for name in ("locks", "staging", "work", "catalogue")]
-    places += [f"commits/{year}" for year in header.years]
+    places += ["commits", *(f"commits/{year}" for year in header.years)]
     for zone in header.zones:
         group = zone_name(zone)
         places += [f"{group}/{name}/c" for name in ("time", *(spec.name for spec in header.layout.arrays))]
