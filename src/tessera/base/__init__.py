@@ -1,6 +1,7 @@
 """What every room stands on: errors of one line, files that are whole or absent, optional extras, progress."""
 
 from ._thrift import Chunk, Group, Page, page_headers, row_groups
+from .arguments import check_fields, checked
 from .documents import decode_text, parse_json, read_json, read_text
 from .errors import InputError, TesseraError
 from .extras import require
@@ -37,9 +38,11 @@ __all__ = [
     "Progress",
     "TakenError",
     "TesseraError",
+    "check_fields",
     "check_folder",
     "check_output",
     "check_picture",
+    "checked",
     "decode_text",
     "draw_plainly",
     "file_lock",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, new_folder, raise_if_machine, read_json, shown, silent
+from tessera.base import InputError, checked, new_folder, raise_if_machine, read_json, shown, silent
 from tessera.geo import Grid
 
 from ._stored import read_array
@@ -28,6 +28,7 @@ _EMPTY_PIXELS = 16_384**2
 """Pixels of a cube without dates; a Sentinel-2 granule has 10,980 a side."""
 
 
+@checked
 def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent) -> PixelCube:
     """Write a cube to a new folder, which appears whole or not at all, and open it.
 
@@ -55,6 +56,7 @@ def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent
     return open_cube(target)
 
 
+@checked
 def open_cube(path: str | Path) -> PixelCube:
     """Open a cube store or a d-pixel folder; observations are read when they are asked for.
 

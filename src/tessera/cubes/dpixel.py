@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, new_folder
+from tessera.base import InputError, checked, new_folder
 
 from ._dates import stated_time
 from .cube import S1_BANDS, S2_BANDS, PixelCube
@@ -111,6 +111,7 @@ def _map_npy(path: Path, dtype: str) -> NDArray[Any]:
     return np.memmap(path, dtype=found, mode="r", offset=start, shape=shape)
 
 
+@checked
 def export_dpixel(cube: PixelCube, path: str | Path) -> Path:
     """Write a cube as a d-pixel folder; the folder appears whole or not at all.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, check_fields
 
 from .codes import dequantise, is_valid, parse_scales
 
@@ -39,6 +39,7 @@ class ModelIdentity:
     prefix_dims: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.dims < 1:
             raise InputError(f"a model of {self.dims} dims; expected at least 1")
         if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
@@ -95,6 +96,7 @@ class Embeddings:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.codes.dtype != np.int8 or self.codes.ndim != 3:
             raise InputError(f"codes {self.codes.dtype} {self.codes.shape}; expected int8 (H, W, D)")
         height, width, dims = self.codes.shape

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, sha256_hex, silent
+from tessera.base import InputError, checked, require, sha256_hex, silent
 from tessera.cubes import PixelCube, parse_bands
 from tessera.embeddings import STREAMS, Embeddings, ModelIdentity
 
@@ -267,6 +267,7 @@ def find_devices(device: str | None = None) -> tuple[str, ...]:
     return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
 
 
+@checked
 def load_encoder(
     name_or_path: str | Path | None = None,
     source: str | None = None,

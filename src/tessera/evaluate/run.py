@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require, silent
+from tessera.base import InputError, checked, require, silent
 
 from ._blocks import BLOCK_KM
 from .amounts import parse_amounts
@@ -40,6 +40,7 @@ _WEIGHTS = 4_000_000
 _HEADS = ("linear", "forest")
 
 
+@checked
 def evaluate(
     encoder: Any,
     labelled: Labelled | str | Path,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, checked, shown
 
 from ._source import parse_year, sample_labels
 from .colours import choose_colours
@@ -25,6 +25,7 @@ HEADS = ("linear",)
 SPLITS = ("spatial", "random")
 
 
+@checked
 def fit(
     store: EmbeddingSource,
     labels: object,
@@ -62,6 +63,8 @@ def fit(
     """
     if head not in HEADS:
         raise InputError(f"head {head!r}; there is {', '.join(HEADS)}")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {shown(seed)}; expected 0 to 2**32 - 1")
     if split not in SPLITS:
         raise InputError(f"split {split!r}; expected one of {', '.join(SPLITS)}")
     year = parse_year(store, year)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_output, is_json, read_json, shown, silent, write_atomic
+from tessera.base import InputError, check_output, checked, is_json, read_json, shown, silent, write_atomic
 from tessera.embeddings import ModelIdentity
 
 from .codes import NO_DATA, map_values
@@ -82,6 +82,7 @@ class Head(LinearModel):
         """The value of each class on a map: a whole number from 0 to 254 is its own, others take the least left."""
         return map_values(self.classes)
 
+    @checked
     def predict(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         """The most probable class of each vector, as a map has it.
 
@@ -119,6 +120,7 @@ class Head(LinearModel):
         )
         return format_report(heading, self.metrics, self.classes, self.column)
 
+    @checked
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write one JSON file, whole or not at all. An earlier head in its place is replaced.
 
@@ -155,6 +157,7 @@ class Head(LinearModel):
             raise InputError(f"cannot write the head {path}: {error.strerror or error}") from None
         return path
 
+    @checked
     def map(
         self,
         store: EmbeddingSource,
@@ -215,6 +218,7 @@ def check_head(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bo
     return check_output(path, "head", inputs=inputs, ours=is_json(format=FORMAT), overwrite=overwrite)
 
 
+@checked
 def load_head(path: str | Path) -> Head:
     """Read what `Head.save` wrote.
 

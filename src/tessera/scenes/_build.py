@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, silent
+from tessera.base import InputError, TesseraError, checked, silent
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import Window, parse_area, parse_period
 from tessera.net import NetError
@@ -64,6 +64,7 @@ class LossError(TesseraError):
     """More scenes were lost than a cube may lack."""
 
 
+@checked
 def build_cube(
     aoi: object,
     year: object,
@@ -151,6 +152,7 @@ def build_cube(
         return build.into(spool)
 
 
+@checked
 def build_cubes(
     aoi: object,
     year: object,

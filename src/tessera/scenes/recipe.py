@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from tessera.base import InputError
+from tessera.base import InputError, check_fields
 
 _CHOICES = {
     "offset": ("baseline", "date"),
@@ -52,6 +52,7 @@ class Recipe:
     orbits: tuple[Literal["ascending", "descending"], ...] = ("ascending", "descending")
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} {getattr(self, name)!r}; expected {' or '.join(choices)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, silent
+from tessera.base import InputError, checked, shown, silent
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Window, check_year_of, parse_points
 
@@ -91,6 +91,7 @@ class Store:
         """Its geometry."""
         return self.header.layout
 
+    @checked
     def write(self, embeddings: Embeddings, year: int, *, progress: Progress = silent) -> list[Cell]:
         """Write embeddings, cell by cell; what was there stays where the new ones have no data.
 
@@ -139,6 +140,7 @@ class Store:
             progress(len(done), len(cells))
         return done
 
+    @checked
     def holds(self, window: Window, year: int, provenance: dict[str, Any]) -> bool:
         """Whether this window was written from these very inputs and nothing was written over it since.
 
@@ -146,6 +148,7 @@ class Store:
         """
         return self._is_written(window, year, lambda found: found == provenance)
 
+    @checked
     def made_from(self, window: Window, year: int, subset: dict[str, Any]) -> bool:
         """As `holds`, for inputs of whose provenance only some entries are known.
 
@@ -184,6 +187,7 @@ class Store:
         """A folder of this machine for work that is not in the store yet; in the store where that is local."""
         return self._writable().scratch()
 
+    @checked
     def cells(self, year: int) -> list[Cell]:
         """The cells that were committed for a year; of stores that can be written, a path or an object store's URL.
 
@@ -195,10 +199,12 @@ class Store:
         self._year_index(year)
         return list(self._ground.cells(year, self.layout))
 
+    @checked
     def commit(self, cell: Cell, year: int) -> Commit | None:
         """The commit record of a cell, None where it was never committed; of stores that can be written."""
         return self._ground.read_commit(cell, year)
 
+    @checked
     def coverage(self, area: object, year: int) -> float:
         """Share of the pixels that `read_region` returns that have data, 0 to 1; in one zone it reads scales only."""
         region = plan_region(self, area, year, self.model.prefix_dims[0])
@@ -208,6 +214,7 @@ class Store:
         )
         return valid / (region.shape[0] * region.shape[1])
 
+    @checked
     def refuse_empty(self, area: object, year: int | Sequence[int]) -> None:
         """Refuse an area in which nothing was written, before anything of it is read, and say where data lie.
 
@@ -223,10 +230,12 @@ class Store:
         """
         refuse_empty(self, area, (year,) if isinstance(year, (int, np.integer)) else tuple(year))
 
+    @checked
     def whereabouts(self, year: int | Sequence[int]) -> str:
         """Where data of these years lie, as a clause of a message; "" where the store does not list its cells."""
         return whereabouts(self, (year,) if isinstance(year, (int, np.integer)) else tuple(year))
 
+    @checked
     def read_window(self, window: Window, year: int) -> Embeddings:
         """Codes, scales and counts of a lattice window, verified; exactly what was written."""
         index = self._year_index(year)
@@ -236,6 +245,7 @@ class Store:
         arrays = found[codes.name], found[SCALES.name], found[COUNTS.name]
         return Embeddings(*arrays, self.model, window.grid)
 
+    @checked
     def sample_points(
         self, points: object, year: int | Sequence[int], dims: int | None = None, *, verify: bool = False
     ) -> NDArray[np.float32]:
@@ -273,6 +283,7 @@ class Store:
             )
         return found.values
 
+    @checked
     def sample(
         self,
         points: object,
@@ -300,6 +311,7 @@ class Store:
         lonlat, inside = parse_anywhere(points)
         return sample(parse_query(self, year, dims), lonlat, inside, search=search, verify=verify)
 
+    @checked
     def zonal(
         self, polygons: object, year: int | Sequence[int], dims: int | None = None, *, all_touched: bool = False
     ) -> Zonal:
@@ -320,6 +332,7 @@ class Store:
         """
         return zonal(plan_zonal(self, polygons, year, dims, all_touched=all_touched))
 
+    @checked
     def region_grid(self, area: object, crs: str | None = None) -> Window:
         """The lattice window that `read_region` returns for an area, in a UTM zone."""
         window = parse_target(area, crs, None, False)[0].window
@@ -327,6 +340,7 @@ class Store:
             raise InputError(f"crs {crs!r}; expected a UTM zone, EPSG:32601 to EPSG:32660, or none for the area's own")
         return window
 
+    @checked
     def read_region(
         self,
         area: object,
@@ -370,6 +384,7 @@ class Store:
         region = plan_region(self, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
         return read_array(region) if chunks is None else lazy_array(region, chunks)
 
+    @checked
     def iter_region(
         self,
         area: object,
@@ -472,6 +487,7 @@ def _made_from(records: Iterable[Commit]) -> list[dict[str, Any]]:
     return [found[key] for key in sorted(found)]
 
 
+@checked
 def create_store(
     path: str | Path,
     dims: int = 128,
@@ -499,6 +515,8 @@ def create_store(
     NetError
         The line or the server failed; the same call goes on.
     """
+    if zones is not None and not set(zones) <= set(range(1, 61)):
+        raise InputError(f"create_store with zones {shown(zones)}; expected UTM zones, 1 to 60")
     identity = getattr(model, "identity", model)
     if not isinstance(identity, ModelIdentity):
         raise InputError(f"create_store with model {model!r}; expected an encoder or its identity")
@@ -516,6 +534,7 @@ def create_store(
     return open_store(path, single_writer=single_writer)
 
 
+@checked
 def open_store(
     path_or_url: str | Path, *, dataset: str | None = None, cache: bool | str | Path = True, single_writer: bool = False
 ) -> Store:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import new_folder, require, silent
+from tessera.base import checked, new_folder, require, silent
 from tessera.cubes import S2_BANDS
 from tessera.geo import PIXEL_SIZE, to_lonlat
 
@@ -59,6 +59,7 @@ class Simulation:
     s1_desc_dates: tuple[dt.date, ...]
 
 
+@checked
 def simulate(
     path: str | Path,
     window: Window,
