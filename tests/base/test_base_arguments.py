@@ -64,20 +64,20 @@ def test_right_types_pass(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"path": 3}, "path of verb is '3', a int; expected str or Path"),
-        ({"path": None}, "path of verb is 'None', a NoneType; expected str or Path"),
-        ({"path": b"x"}, "path of verb is .*, a bytes"),
-        ({"path": "\ud800"}, r"path of verb holds half of a letter \(a lone surrogate\): '\\ud800'"),
-        ({"year": "2023a"}, "year of verb is '2023a', a str; expected int, Sequence or None"),
-        ({"year": 1.5}, "year of verb is '1.5', a float"),
-        ({"year": True}, "year of verb is 'True', a bool"),
-        ({"share": "1"}, "share of verb is '1', a str; expected float"),
-        ({"kind": np.zeros(3)}, "kind of verb"),
-        ({"flag": 1}, "flag of verb is '1', a int; expected bool"),
-        ({"extra": [1]}, "extra of verb"),
-        ({"progress": 3}, "progress of verb is '3', a int; expected Progress"),
-        ({"progress": object()}, "progress of verb"),
-        ({"year": "\x1b[2J" * 99}, "year of verb"),
+        ({"path": 3}, "path 3 of verb; expected str or Path"),
+        ({"path": None}, "path None of verb; expected str or Path"),
+        ({"path": b"x"}, "path b.x. of verb"),
+        ({"path": "\ud800"}, r"path '.ud800' of verb holds half of a letter"),
+        ({"year": "2023a"}, "year '2023a' of verb; expected int, Sequence or None"),
+        ({"year": 1.5}, "year 1.5 of verb"),
+        ({"year": True}, "year True of verb"),
+        ({"share": "1"}, "share '1' of verb; expected float"),
+        ({"kind": np.zeros(3)}, "kind array"),
+        ({"flag": 1}, "flag 1 of verb; expected bool"),
+        ({"extra": [1]}, r"extra \[1\] of verb"),
+        ({"progress": 3}, "progress 3 of verb; expected Progress"),
+        ({"progress": object()}, "progress <object"),
+        ({"year": "\x1b[2J" * 99}, "year .* of verb"),
     ],
 )
 def test_wrong_types_are_one_line_that_names_the_parameter(given: dict[str, Any], reason: str) -> None:
@@ -97,7 +97,7 @@ def test_fields_of_a_dataclass() -> None:
             check_fields(self)
 
     assert Point(1, "a").x == 1
-    with pytest.raises(InputError, match="x of Point is 'b', a str; expected int"):
+    with pytest.raises(InputError, match="x 'b' of Point; expected int"):
         Point("b")  # type: ignore[arg-type]
 
 

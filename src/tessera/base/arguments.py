@@ -58,7 +58,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             annotation = signature.parameters[name].annotation
             if signature.parameters[name].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
                 continue
-            _check(value, annotation, f"{name} of {where}")
+            _check(value, annotation, name, where)
         return function(*args, **kwargs)
 
     return call
@@ -73,22 +73,23 @@ def check_fields(instance: Any) -> None:
         One does.
     """
     for field in fields(instance):
-        _check(getattr(instance, field.name), field.type, f"{field.name} of {type(instance).__name__}")
+        _check(getattr(instance, field.name), field.type, field.name, type(instance).__name__)
 
 
-def _check(value: object, annotation: Any, what: str) -> None:
+def _check(value: object, annotation: Any, name: str, where: str) -> None:
     if isinstance(annotation, str) and not _fits(value, annotation):
-        given = f"{what} is {shown(_worded(value))}, a {type(value).__name__}"
-        raise InputError(f"{given}; expected {_named(annotation)}")
+        raise InputError(f"{name} {_worded(value)} of {where}; expected {_named(annotation)}")
     if isinstance(value, str) and _HALF.search(value):
-        raise InputError(f"{what} holds half of a letter (a lone surrogate): {shown(value)}")
+        raise InputError(f"{name} {shown(value)} of {where} holds half of a letter (a lone surrogate)")
 
 
 def _worded(value: object) -> str:
+    if isinstance(value, str):
+        return shown(value)
     try:
-        return " ".join(str(value).split())
+        return shown(" ".join(repr(value).split()))[1:-1]
     except Exception:
-        return "of no text"
+        return f"of type {type(value).__name__}"
 
 
 def _fits(value: object, annotation: str) -> bool:

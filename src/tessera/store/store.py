@@ -515,8 +515,9 @@ def create_store(
     NetError
         The line or the server failed; the same call goes on.
     """
-    if zones is not None and not set(zones) <= set(range(1, 61)):
-        raise InputError(f"create_store with zones {shown(zones)}; expected UTM zones, 1 to 60")
+    wrong = [zone for zone in zones or () if zone not in range(1, 61)]
+    if wrong:
+        raise InputError(f"UTM zone {shown(wrong[0])[1:-1]}; expected 1 to 60")
     identity = getattr(model, "identity", model)
     if not isinstance(identity, ModelIdentity):
         raise InputError(f"create_store with model {model!r}; expected an encoder or its identity")
