@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -194,13 +195,22 @@ def test_hostile_metadata_is_one_line(name: str, made: tuple[Store, Path], tmp_p
     assert store.years == ()
 
 
-@pytest.mark.parametrize("kind", ["cut", "swollen", "noise"])
+@pytest.mark.parametrize("kind", ["cut", "swollen", "noise", "pipe", "device", "link"])
 def test_a_damaged_shard_is_named(kind: str, made: tuple[Store, Path], tmp_path: Path) -> None:
     path = shutil.copytree(made[1], tmp_path / f"{YEAR}.zarr")
     shard = next(file for file in sorted((path / "utm31" / "embeddings" / "c").rglob("*")) if file.is_file())
     data = shard.read_bytes()
     if kind == "cut":
         shard.write_bytes(data[: len(data) // 2])
+    elif kind == "pipe":
+        shard.unlink()
+        os.mkfifo(shard)
+    elif kind == "device":
+        shard.unlink()
+        shard.symlink_to("/dev/zero")
+    elif kind == "link":
+        shard.rename(tmp_path / "aside")
+        shard.symlink_to(tmp_path / "aside")
     elif kind == "swollen":
         shard.write_bytes(data + bytes(64 * 1024 * 1024))
     else:

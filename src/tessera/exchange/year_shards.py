@@ -115,25 +115,24 @@ def _chain(codecs: Sequence[Any], *, transposed: bool) -> tuple[str | None, bool
     return packer, names == ["crc32c"]
 
 
-def check_shard(path: Path, form: ShardForm) -> None:
-    """Check that each chunk of a shard lies in the file and says that it unpacks to as much as a chunk holds.
+def check_shard(file: BinaryIO, form: ShardForm, path: Path) -> None:
+    """Check that each chunk of a shard lies in its opened file and says that it unpacks to as much as a chunk holds.
 
     Raises
     ------
     InputError
         One does not.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        for offset, length in _places(file, size, form, path):
-            if offset + length > size:
-                raise InputError(f"{path} has a chunk at {offset} to {offset + length}; the file has {size} bytes")
-            body = length - _CRC_BYTES * form.chunk_crc
-            file.seek(offset)
-            told = _unpacked(file.read(min(_HEAD_BYTES, max(body, 0))), body, form.packer)
-            if told != form.chunk_bytes:
-                says = "does not say what it unpacks to" if told is None else f"unpacks to {told} bytes"
-                raise InputError(f"{path} has a chunk that {says}; expected {form.chunk_bytes} bytes")
+    size = file.seek(0, 2)
+    for offset, length in _places(file, size, form, path):
+        if offset + length > size:
+            raise InputError(f"{path} has a chunk at {offset} to {offset + length}; the file has {size} bytes")
+        body = length - _CRC_BYTES * form.chunk_crc
+        file.seek(offset)
+        told = _unpacked(file.read(min(_HEAD_BYTES, max(body, 0))), body, form.packer)
+        if told != form.chunk_bytes:
+            says = "does not say what it unpacks to" if told is None else f"unpacks to {told} bytes"
+            raise InputError(f"{path} has a chunk that {says}; expected {form.chunk_bytes} bytes")
 
 
 def _places(file: BinaryIO, size: int, form: ShardForm, path: Path) -> list[tuple[int, int]]:

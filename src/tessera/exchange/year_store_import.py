@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, raise_if_machine, read_json, silent
+from tessera.base import InputError, open_regular, raise_if_machine, read_json, silent
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_zone, zone_crs
 from tessera.net import settled_reads
 from tessera.store import parse_year
@@ -264,14 +265,16 @@ def _digest(zone: _Zone, square: Window) -> str:
         for row in range(rows.start // side, (rows.stop - 1) // side + 1):
             for col in range(cols.start // side, (cols.stop - 1) // side + 1):
                 path = zone.folder / name / "c" / str(row) / str(col) / ("0" if name == "embeddings" else "")
-                if not path.is_file():
+                try:
+                    opened = open_regular(path, what="shard", inside=zone.folder)
+                except (FileNotFoundError, NotADirectoryError):
                     continue
-                if not path.resolve().is_relative_to(zone.folder.resolve()):
-                    raise InputError(f"{path} is a link out of its zone")
-                if path.stat().st_size > limit:
-                    raise InputError(f"{path} has {path.stat().st_size} bytes; its pixels explain at most {limit}")
-                check_shard(path, form)
-                with path.open("rb") as file:
+                with opened as file:
+                    size = os.fstat(file.fileno()).st_size
+                    if size > limit:
+                        raise InputError(f"{path} has {size} bytes; its pixels explain at most {limit}")
+                    check_shard(file, form, path)
+                    file.seek(0)
                     found.update(f"{name}/{row}/{col}\0".encode())
                     found.update(hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()
