@@ -1,7 +1,8 @@
-"""What a store's years were made from: in words, and against being replaced by something else without notice."""
+"""What a store's years were made from: in words, against being replaced without notice, and in its manifest."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ._cube_info import text_of
@@ -112,3 +113,16 @@ def _rules(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     return text_of(" ".join(map(str, value)) if isinstance(value, list) else value)
+
+
+def update_manifest(store: Store) -> None:
+    """Bring the manifest up to date; what was embedded is in the store whether this works or not."""
+    from tessera.base import TesseraError
+    from tessera.catalogue import write_manifest
+
+    try:
+        left_out = write_manifest(store).left_out
+    except (TesseraError, OSError) as error:
+        left_out = (f"the manifest was not updated ({error}); tessera store catalogue does it",)
+    for line in left_out:
+        print(line, file=sys.stderr)

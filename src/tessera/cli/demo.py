@@ -11,6 +11,7 @@ import typer
 
 from tessera.base import InputError, check_folder, read_json, require, write_atomic
 
+from ._made_from import update_manifest
 from ._show import step
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def demo(
 
     corner = Cell(31, 64, 548).window
     window = Window(31, corner.west + 256, corner.north - 256, size, size)
-    encoder = load_encoder()
+    encoder = load_encoder(precision="auto")
     _claim(folder, {"size": size, "seed": seed, "year": _YEAR, "model": encoder.identity.sha256})
     scenes, cube_path, store_path = folder / "scenes", folder / "cube.zarr", folder / "store.zarr"
     with step(f"1/6 Simulating a year of scenes, {size} x {size} pixels") as progress:
@@ -68,8 +69,9 @@ def demo(
             build_cube(window, _YEAR, source=scenes, out=cube_path, progress=progress)
     cube = open_cube(cube_path)
     store = open_store(store_path) if store_path.exists() else create_store(store_path, model=encoder)
-    with step(f"3/6 Embedding with {encoder.identity.name} into a store") as progress:
+    with step(f"3/6 Embedding with {encoder.identity.name} into a store", unit="px") as progress:
         embed_cube(store, encoder, cube, _YEAR, encoder.options(), progress=progress)
+        update_manifest(store)
     truth = _read_truth(scenes / "truth.tif")
     labels, rows, cols = _label_points(truth, CLASSES, window, seed)
     write_atomic(folder / "labels.geojson", json.dumps(labels, indent=1).encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 
 from tessera.base import InputError
 
-from ._made_from import refuse_other, told_of
+from ._made_from import refuse_other, told_of, update_manifest
 from ._scenes import FromOption, MaxLostOption, PublishedOption, ReaderOption, SetOption, ToOption, area_of, recipe_of
 from ._show import one_of, step
 
@@ -138,7 +137,7 @@ def embed(
         keep_cubes=keep_cubes,
         workers=pool(Path()),
     )
-    _update_manifest(store)
+    update_manifest(store)
     check_refused(report)
 
 
@@ -253,7 +252,7 @@ def _embed_cubes(
             )
         cells = f"{written} cell{'s' * (written != 1)} written, {skipped} already there"
         print(f"{path}: {cells}; {_with_data(store, cube, its_year)} of its pixels have data; {how.out}")
-    _update_manifest(store)
+    update_manifest(store)
 
 
 def _with_data(store: Store, cube: PixelCube, year: int) -> str:
@@ -262,19 +261,6 @@ def _with_data(store: Store, cube: PixelCube, year: int) -> str:
 
     window = Window.of_grid(cube.grid)
     return f"{store.coverage(window, year):.0%}"
-
-
-def _update_manifest(store: Store) -> None:
-    """Bring the manifest up to date; what was embedded is in the store whether this works or not."""
-    from tessera.base import TesseraError
-    from tessera.catalogue import write_manifest
-
-    try:
-        left_out = write_manifest(store).left_out
-    except (TesseraError, OSError) as error:
-        left_out = (f"the manifest was not updated ({error}); tessera store catalogue does it",)
-    for line in left_out:
-        print(line, file=sys.stderr)
 
 
 def _open(out: str, dims: int, encoder: Encoder, option: str) -> Store | None:

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from tessera.models import RecurrentPool, day_code
 
+from .lanes import side_by_side
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -161,21 +163,31 @@ class Tower:
         pool = self.backbone.attn_pool
         sequences = ragged.sequences
         if sequences is None or not isinstance(pool, RecurrentPool):
-            for start, stop in cuts(ragged.lengths, budget):
+
+            def whole(run: tuple[int, int], tell: Callable[[int], None]) -> None:
+                start, stop = run
                 x, bias, _ = self._layers(batch_of(ragged, offsets, start, stop))
                 out[start:stop] = pool(x, bias)
-                report(int(offsets[stop] - offsets[start]))
+                tell(int(offsets[stop] - offsets[start]))
+
+            side_by_side(whole, cuts(ragged.lengths, budget), report)
             return out
-        for first, last in cuts(ragged.spans, outer):
+        recurrent = pool
+
+        def ordered(run: tuple[int, int], tell: Callable[[int], None]) -> None:
+            first, last = run
             flat = []
             for start, stop in cuts(ragged.lengths[first:last], budget):
                 x, _, real = self._layers(batch_of(ragged, offsets, first + start, first + stop))
                 flat.append(x.flatten(0, 1) if real is None else x[real])
-                report(int(offsets[first + stop] - offsets[first + start]))
+                tell(int(offsets[first + stop] - offsets[first + start]))
             spans = ragged.spans[first:last]
             own = offsets[first:last] - offsets[first]
             order = sequences[first:last, : int(spans[-1])] + own[:, None]
-            out[first:last] = pool.pool(torch.cat(flat), torch.from_numpy(order).to(self.device), spans.tolist())
+            index = torch.from_numpy(order).to(self.device)
+            out[first:last] = recurrent.pool(torch.cat(flat), index, spans.tolist())
+
+        side_by_side(ordered, cuts(ragged.spans, outer), report)
         return out
 
     def nothing(self) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from .device import PRECISIONS, prepare
 from .engine import Tower, quantise_on
 from .fixed import FixedTower
+from .lanes import side_by_side
 from .sampling import RULES
 
 if TYPE_CHECKING:
@@ -127,5 +128,15 @@ class Runner:
         return out
 
     def _fused(self, pooled: list[Tensor]) -> Tensor:
-        parts = zip(*(torch.split(tensor, _FUSED) for tensor in pooled), strict=True)
-        return torch.cat([self.network.fuse(*(part.float() for part in pair)) for pair in parts])
+        pairs = list(zip(*(torch.split(tensor, _FUSED) for tensor in pooled), strict=True))
+        fused: list[Tensor | None] = [None] * len(pairs)
+
+        def fuse(index: int, _: Callable[[int], None]) -> None:
+            fused[index] = self.network.fuse(*(part.float() for part in pairs[index]))
+
+        if self.device.type == "cpu":
+            side_by_side(fuse, range(len(pairs)), lambda _: None)
+        else:
+            for index in range(len(pairs)):
+                fuse(index, lambda _: None)
+        return torch.cat([part for part in fused if part is not None])
