@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import subprocess
@@ -19,7 +20,11 @@ SHARED = ROOT.parent / "shared"
 # no test and none of its children may look into the user's cache or ask the real hub
 os.environ.pop("HF_HUB_CACHE", None)
 os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "tessera-tests-without-a-hub")
-os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+# a port that is held, and where nobody listens: a port number out of the air may be somebody's
+_NOBODY = socket.socket()
+_NOBODY.bind(("127.0.0.1", 0))
+atexit.register(_NOBODY.close)
+os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{_NOBODY.getsockname()[1]}"
 os.environ["TESSERA_CACHE"] = "off"
 # servers of tests are on this machine
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:

@@ -179,7 +179,9 @@ def test_what_is_not_what_was_published_is_not_kept(hub: Hub, nano: bytes, tmp_p
     assert pull("v2-nano", endpoint=hub.url).read_bytes() == nano
 
 
-def test_what_the_hub_answers_is_one_line_of_the_taxonomy(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_hub_answers_is_one_line_of_the_taxonomy(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     for status, kind in ((404, MissingError), (403, CredentialError), (503, LoadError), (429, LoadError)):
         hub.status = status
         with pytest.raises(kind, match=r"v2-large: ckpt/student_large.pt of geotessera/TESSERA-V-2.0-2B-L") as caught:
@@ -190,10 +192,10 @@ def test_what_the_hub_answers_is_one_line_of_the_taxonomy(hub: Hub, monkeypatch:
     with pytest.raises(LoadError, match="expected a hash"):
         pull("v2-large", endpoint=hub.url)
     with pytest.raises(LoadError, match="no answer"):
-        pull("v2-large", endpoint="http://127.0.0.1:9")
+        pull("v2-large", endpoint=f"http://127.0.0.1:{closed_port}")
 
 
-def test_v1_1_is_pulled_and_opened_by_its_source(hub: Hub, tmp_path: Path) -> None:
+def test_v1_1_is_pulled_and_opened_by_its_source(hub: Hub, tmp_path: Path, closed_port: int) -> None:
     content = published(tiny_of("v1.1"), tmp_path / "a.pt").read_bytes()
     hub.publish("v1.1-aws", content)
     path = pull("v1.1", "aws", endpoint=hub.url)
@@ -201,7 +203,7 @@ def test_v1_1_is_pulled_and_opened_by_its_source(hub: Hub, tmp_path: Path) -> No
     for name, source in (("v1.1-aws", None), ("v1.1", "aws"), ("v1.1-aws", "aws")):
         checkpoint = open_checkpoint(name, source)
         assert (checkpoint.name, checkpoint.source, checkpoint.published) == ("v1.1-aws", "aws", None)
-    assert pull("v1.1-aws", endpoint="http://127.0.0.1:9") == path
+    assert pull("v1.1-aws", endpoint=f"http://127.0.0.1:{closed_port}") == path
     with pytest.raises(InputError, match=r"tessera models pull v1.1-mpc"):
         open_checkpoint("v1.1", "mpc")
 

@@ -10,7 +10,6 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,25 +128,24 @@ def test_a_catalogue_on_disk_is_looked_at_too(tmp_path: Path) -> None:
     assert list(check_source(source))[-1].said == "scene-1 B02: B02.tif is missing"
 
 
-def test_a_source_that_cannot_be_reached_is_one_line(server: Cmr) -> None:
-    server.close()
-    (check,) = check_source(Fake("x", f"{server.url}/api"))
+def test_a_source_that_cannot_be_reached_is_one_line(closed_port: int) -> None:
+    (check,) = check_source(Fake("x", f"http://127.0.0.1:{closed_port}/api"))
     assert (check.state, check.name) == ("fail", "fake API")
-    assert "the line broke" in check.said
+    assert f"http://127.0.0.1:{closed_port}/api: no server answers at this address" in check.said
     assert "network" in check.advice
 
 
 def test_a_source_that_does_not_answer_is_given_up(server: Cmr) -> None:
-    hold = threading.Event()
+    hold, answered = threading.Event(), threading.Event()
 
     def never(handler: Any) -> bool:
-        hold.wait(10)
+        hold.wait(300)
+        answered.set()
         return send(handler, "{}")
 
     server.answer = never
-    began = time.monotonic()
     (check,) = check_source(Fake("x", f"{server.url}/api"), seconds=0.2)
-    assert time.monotonic() - began < 5
+    assert not answered.is_set()
     assert check.state == "fail"
     assert "no answer after" in check.said
     hold.set()

@@ -48,6 +48,8 @@ def import_(
     from tessera.cubes import import_geotiff, is_dpixel, is_geotiff, write_cube
 
     stacks = is_geotiff(folder)
+    if not stacks and not is_dpixel(folder):
+        raise InputError(_unknown_layout(folder))
     if stacks and is_dpixel(folder):
         raise InputError(f"{folder} is a d-pixel folder and holds GeoTIFF stacks; expected one of them")
     if not stacks and (skip_partial or missing_scl != "error"):
@@ -149,6 +151,25 @@ def info(
         draw_cube(cube, picture, title=path.resolve().name, overwrite=overwrite)
         if not as_json:
             print(f"{picture}: a calendar of observations and a map of clear counts")
+
+
+def _unknown_layout(folder: Path) -> str:
+    """What was found in place of a layout that can be imported, and all that there are."""
+    from tessera.base import shown
+
+    if not folder.is_dir():
+        found = "is a file" if folder.exists() else "does not exist"
+    elif (folder / "zarr.json").exists():
+        found = "is a Zarr group, perhaps a cube already (tessera cube info)"
+    else:
+        names = sorted(path.name for path in folder.iterdir())[:6]
+        found = f"holds {shown(', '.join(names), 120)}" if names else "is empty"
+    return (
+        f"{folder} {found}; expected a d-pixel folder (bands.npy, masks.npy, doys.npy, sar_ascending.npy, "
+        "sar_ascending_doy.npy, sar_descending.npy, sar_descending_doy.npy) or GeoTIFF stacks "
+        "(data_raw/red/2021-06-01_mosaic.tiff and so on, data_sar_raw/2021-06-01_vv_ascending.tiff and so on); for "
+        "arrays of your own see tessera.cubes.cube_of_arrays and cube_of_xarray in Python"
+    )
 
 
 def _time_of(period: Period | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from .cube import S1_BANDS, S2_BANDS, PixelCube, parse_bands
 from .disk import open_cube, write_cube
 from .dpixel import export_dpixel, is_dpixel, open_dpixel
 from .geotiff import SCL_KEPT, export_geotiff, import_geotiff, is_geotiff
+from .own import cube_of_arrays, cube_of_xarray
 from .picture import draw_cube
 from .series import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
 from .series_cube import cube_of
@@ -24,6 +25,8 @@ __all__ = [
     "clear_counts",
     "concatenate",
     "cube_of",
+    "cube_of_arrays",
+    "cube_of_xarray",
     "dates_of",
     "digest_of",
     "draw_cube",
