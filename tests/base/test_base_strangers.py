@@ -38,6 +38,13 @@ def test_short_text_is_shown_whole() -> None:
     assert shown("x" * 81) == "'" + "x" * 77 + "...'"
 
 
+def test_an_error_is_short_however_long_what_it_quotes() -> None:
+    path = "/" + "/".join(["folder"] * 40)
+    assert str(InputError(f"{path} is no store")) == f"{path} is no store"
+    assert str(InputError(f"head {'x' * 70_000}; expected linear")) == f"head {'x' * 60}...{'x' * 19}; expected linear"
+    assert len(str(InputError("no " * 5000))) == 1000
+
+
 @given(st.text())
 def test_an_error_is_one_printable_line(text: str) -> None:
     assert str(TesseraError(text)).isprintable()

@@ -176,7 +176,7 @@ def _odd_value(one: Parameter, world: World, out: Path, closed: str, rng: random
         return rng.choice(_NUMBERS)
     if one.name in ("out", "picture"):
         own = [str(path) for path in sorted(out.iterdir())]
-        inputs = [value for name, value in world.good.items() if "/" in value and name != "bbox"]
+        inputs = [value for name, value in world.good.items() if name != "bbox" and Path(value).exists()]
         pool = [*own, *inputs, str(out / "no" / "such" / "x.tif"), str(out / ("n" * 300)), str(out / "\x1b[2J.csv")]
         pool += [
             "",

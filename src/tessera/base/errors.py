@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .quoting import printable
+from .quoting import bounded, printable
 
 
 class TesseraError(Exception):
-    """Base of every error that this package raises on purpose; its text is one printable line."""
+    """Base of every error that this package raises; its text is one printable line of at most 1000 letters."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(bounded(printable(message)))
 
 
 class InputError(TesseraError, ValueError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+_WORD = 300
+"""Letters of the longest word that is told whole, such as a path."""
+
 
 def shown(value: object, most: int = 80) -> str:
     """Quote what was received, so that a terminal or a log can show it: a control letter comes out as `\\x1b`.
@@ -14,6 +17,13 @@ def shown(value: object, most: int = 80) -> str:
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
     quoted = repr(text[: most + 1])
     return quoted if len(quoted) <= most + 2 else f"{quoted[: most - 2]}...{quoted[0]}"
+
+
+def bounded(line: str, most: int = 1000) -> str:
+    """`line` without the middle of words of hundreds of letters, and without what goes beyond `most` letters."""
+    if len(line) > _WORD:
+        line = " ".join(word if len(word) <= _WORD else f"{word[:60]}...{word[-20:]}" for word in line.split(" "))
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -47,6 +48,8 @@ def interrupts() -> Iterator[list[str]]:
 def quieten() -> None:
     """Until this process ends, let no library, thread or finalizer write to standard error; ours get one line each."""
     warnings.showwarning = _warning
+    # of processes that this one starts
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
     logging.getLogger().addHandler(_Lines())
     threading.excepthook = _thread
     sys.unraisablehook = _unraisable

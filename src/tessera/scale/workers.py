@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -119,8 +121,9 @@ class WorkerPool:
         """
         if groups and not self._started:
             self._started = True
-            for process in self._processes:
-                process.start()
+            with _without_interrupts():
+                for process in self._processes:
+                    process.start()
         for rows in groups:
             self._tasks.put((box, options, kept, rows))
         waiting, pixels = len(groups), 0
@@ -146,6 +149,19 @@ class WorkerPool:
                     f"the worker on {process.name} ended with {how} (no memory left?); finished blocks are kept, "
                     "run the same command again"
                 )
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Have a process that is started now ignore Ctrl-C from its first import on; the one that starts it ends it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
 
 
 def _work(workers: Workers, device: str, threads: int, parent: int, tasks: Any, news: Any) -> None:
