@@ -82,8 +82,10 @@ class Host:
                 lasted = time.monotonic() - began
                 pause = delay * (1 + random.random() / 2)  # noqa: S311 - spreads attempts, guards nothing
                 pause = max(pause, error.retry_after or 0.0)
-                with self._lock:
-                    self._quiet_until = max(self._quiet_until, time.monotonic() + min(pause, PATIENCE))
+                if error.reached:
+                    # where there is no server none is spared, and the pauses of many readers would add up
+                    with self._lock:
+                        self._quiet_until = max(self._quiet_until, time.monotonic() + min(pause, PATIENCE))
                 own += lasted + pause
                 ends = own + (lasted if attempt else 0.0)
                 most = UNREACHED if not error.reached else BROKEN if error.broken else len(delays)
