@@ -22,6 +22,9 @@ OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that are no earlier output of this command. Inputs are kept.")
 ]
 
+_CELL = 600
+"""Letters of a cell of a table."""
+
 TELL_EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal."""
 _LONG = {"px": "pixels"}
@@ -176,7 +179,8 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Print rows with aligned columns."""
+    """Print rows with aligned columns; a text of a stranger's file that is longer than a line or two is cut."""
+    rows = [tuple(cell if len(cell) <= _CELL else f"{cell[: _CELL - 3]}..." for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
