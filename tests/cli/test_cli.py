@@ -105,8 +105,11 @@ def test_the_way_by_hand_gives_what_the_demo_gave(demo: Path, tmp_path: Path, ru
     assert "1 cell written, 0 already there; 100% of its pixels have data" in out
     code, out, _ = run("embed", tmp_path / "c", "-o", tmp_path / "s")
     assert "0 cells written, 1 already there" in out
-    code, out, _ = run("get", tmp_path / "s", "--bbox", "8,50,8.001,50.001", "-o", tmp_path / "e.npy")
-    assert "0 pixels with data; tessera store info says where data is" in out
+    code, _, err = run("get", tmp_path / "s", "--bbox", "8,50,8.001,50.001", "-o", tmp_path / "e.npy")
+    assert code == 2
+    assert "holds nothing of 2023" in err
+    assert "its data lie in" in err
+    assert not (tmp_path / "e.npy").exists()
     code, out, _ = run("store", "info", tmp_path / "s")
     assert "bundled-nano" in out
     assert "utm31_e64_n548" in out
@@ -239,7 +242,7 @@ def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, 
         (["nonsense"], "nonsense"),
         (["embed"], "Missing option"),
         (["demo", "--size", "7"], "64"),
-        (["demo", "--dir", labels], "holds no demo"),
+        (["demo", "--dir", labels], "is a file"),
         (["get", store, "--points", labels, "-o", tmp_path / "folder.csv"], "is a folder"),
         (["embed", tmp_path / "elsewhere.zarr", "-o", tmp_path / "s"], "no CRS"),
         (

@@ -406,7 +406,7 @@ def test_exports_hold_what_the_store_holds(tmp_path: Path) -> None:
         assert raster.crs.to_epsg() == 32631
         assert tuple(raster.transform)[:6] == ACROSS.grid.transform
         assert np.array_equal(raster.read(), np.moveaxis(given_.values()[..., :2], -1, 0), equal_nan=True)
-    with pytest.raises(InputError, match="expected one of \\.csv"):
+    with pytest.raises(InputError, match="ends in one of \\.csv"):
         export_points(store, points, 2024, tmp_path / "p.xls")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.csv", "p.parquet", "r.npy", "r.tif", "s"]
 
