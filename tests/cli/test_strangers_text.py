@@ -137,8 +137,8 @@ def _server() -> Iterator[str]:
 
 def test_reasons_and_bodies_of_a_server(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with _server() as url:
-        about = ["--bbox", world.good["bbox"], "--year", YEAR, "-o", tmp_path / "t.parquet"]
-        asked = [
+        about: list[object] = ["--bbox", world.good["bbox"], "--year", YEAR, "-o", tmp_path / "t.parquet"]
+        asked: list[list[object]] = [
             ["store", "info", f"{url}/s.zarr"],
             ["cube", "scenes", "--source", f"stac:{url}", *about],
             ["cube", "scenes", "--source", f"{url}/catalog.json", *about],
