@@ -223,14 +223,23 @@ def test_a_letter_that_the_encoding_lacks_comes_out_as_an_escape(encoding: str, 
 def test_streams_that_are_full_closed_or_gone() -> None:
     told = {
         after: _process("models", "list", after=after)
-        for after in (">/dev/full", ">&-", "2>&-", "<&-", ">&- 2>&- <&-", "| head -c 1", ">/dev/full 2>&1")
+        for after in (
+            ">/dev/full",
+            ">&-",
+            "2>&-",
+            "2>/dev/full",
+            "<&-",
+            ">&- 2>&- <&-",
+            "| head -c 1",
+            ">/dev/full 2>&1",
+        )
     }
     full = {after for after, done in told.items() if done.returncode}
     assert full - {"| head -c 1"} == {">/dev/full", ">/dev/full 2>&1"}
     assert told["| head -c 1"].returncode in (0, 1)
     assert told[">/dev/full"].stderr == "tessera: standard output cannot be written: No space left on device\n"
     assert {done.stderr for after, done in told.items() if after != ">/dev/full"} == {""}
-    assert told["2>&-"].stdout == told["<&-"].stdout != ""
+    assert told["2>/dev/full"].stdout == told["2>&-"].stdout == told["<&-"].stdout != ""
 
 
 def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:

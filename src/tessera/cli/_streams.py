@@ -23,9 +23,11 @@ class Output(io.TextIOWrapper):
     Attributes
     ----------
     failed : what writing last raised
+    needed : whether that is raised; work goes on without a standard error that is full or gone
     """
 
     failed: OSError | None = None
+    needed = True
 
     def write(self, text: str, /) -> int:
         if not sys._getframe(1).f_globals.get("__name__", "").startswith("rich."):
@@ -34,14 +36,17 @@ class Output(io.TextIOWrapper):
             return super().write(text)
         except OSError as error:
             self.failed = error
-            raise
+            if self.needed:
+                raise
+            return len(text)
 
     def flush(self) -> None:
         try:
             super().flush()
         except OSError as error:
             self.failed = error
-            raise
+            if self.needed:
+                raise
 
 
 def harmless(text: str) -> str:
@@ -85,6 +90,7 @@ def _watch(name: str) -> None:
         "write_through": stream.write_through,
     }
     watched = Output(stream.detach(), **options)
+    watched.needed = name == "stdout"
     setattr(sys, name, watched)
     setattr(sys, f"__{name}__", watched)
 
@@ -111,19 +117,15 @@ def flush() -> None:
 
 
 def output_error() -> OSError | None:
-    """What is wrong with standard output or, without it, with standard error; None where both can be written."""
-    for stream in (sys.stdout, sys.stderr):
-        failed: OSError | None = getattr(stream, "failed", None)
-        if failed is not None:
-            return failed
-        try:
-            if stream is not None and not stream.closed:
-                stream.flush()
-        except OSError as error:
-            return error
-        except ValueError:
-            continue
-    return None
+    """What is wrong with standard output, None where it can be written."""
+    failed: OSError | None = getattr(sys.stdout, "failed", None)
+    try:
+        flush()
+    except OSError as error:
+        return error
+    except ValueError:
+        return None
+    return failed
 
 
 def say(line: str, code: int) -> int:
