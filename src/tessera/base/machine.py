@@ -36,7 +36,7 @@ _TEXTS = (
     (re.compile(r"input/output error", re.IGNORECASE), _NUMBERS[errno.EIO]),
 )
 """What libraries say that lose the number of a system error, such as Rust's and GDAL."""
-_DEPTH = 8
+_CAUSES = 8
 
 
 class MachineError(TesseraError):
@@ -50,7 +50,7 @@ def machine_failure(error: BaseException) -> str | None:
     """
     seen = 0
     found: BaseException | None = error
-    while found is not None and seen < _DEPTH:
+    while found is not None and seen < _CAUSES:
         if isinstance(found, MachineError):
             return str(found)
         if isinstance(found, MemoryError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError
+from tessera.base import InputError, open_regular, raise_if_machine
 
 from .containers import parse_published
 from .names import BUNDLED, PUBLISHED, identify, published_alias, resolve
@@ -53,10 +53,14 @@ def open_checkpoint(name_or_path: str | Path | None = None, source: str | None =
 
 
 def _read(file: Path, source: str | None, alias: str | None) -> Checkpoint:
-    if not file.is_file():
-        raise InputError(f"checkpoint not found: {file}")
-    with file.open("rb") as handle:
-        head = handle.read(9)
+    try:
+        with open_regular(file, what="checkpoint") as handle:
+            head = handle.read(9)
+    except FileNotFoundError:
+        raise InputError(f"checkpoint not found: {file}") from None
+    except OSError as error:
+        raise_if_machine(error, file)
+        raise InputError(f"checkpoint {file} cannot be read: {error.strerror or error}") from None
     if head[8:9] == b"{":
         return read_own(file, source)
     if head[:2] != b"PK":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tessera.base import InputError
+from tessera.base import InputError, raise_if_machine
 
 from .checkpoint import TRAINING_FAMILY, TRAINING_PREFIX, Checkpoint, source_of
 from .families import family_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMAT = "tessera-encoder"
 VERSION = "1"
+_OWN_HEADER_LIMIT = 16 * 1024**2
 _DTYPES = {
     torch.float64: "F64",
     torch.int64: "I64",
@@ -74,11 +75,19 @@ def read_own(file: Path, source: str | None = None) -> Checkpoint:
 def _parts(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     from safetensors import SafetensorError, safe_open
 
+    with file.open("rb") as handle:
+        claimed = int.from_bytes(handle.read(8), "little")
+    if claimed > min(_OWN_HEADER_LIMIT, file.stat().st_size - 8):
+        raise InputError(
+            f"{file} is truncated or no safetensors file: its header claims {claimed:,} bytes; "
+            f"expected at most {_OWN_HEADER_LIMIT:,}, and no more than there are"
+        )
     try:
         with safe_open(file, framework="pt") as content:
             about: dict[str, str] = content.metadata() or {}
             return about, {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, MemoryError) as error:
+        raise_if_machine(error, file)
         raise InputError(f"{file} is truncated or no safetensors file: {error}") from None
 
 

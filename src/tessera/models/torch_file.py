@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from tessera.base import InputError
+from tessera.base import InputError, raise_if_machine
+
+from ._pickle_scan import UnsafePickleError, scan_pickle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 20
+_SHARED = 2
+"""Times that the bytes of storages may be named, on average; tied weights are named twice."""
 _HALVES = (torch.bfloat16, torch.float16)
 
 
@@ -65,6 +69,16 @@ def load_torch_file(file: Path) -> Any:
         A truncated or damaged file, or one that holds more than weights.
     """
     _verify(file)
+    known = frozenset(f"{one.__module__}.{one.__qualname__}" if isinstance(one, type) else one[1] for one in _HARMLESS)
+    try:
+        # by the reader that torch.load uses: two readers of zip files may find other bytes
+        reader: Any = torch._C.PyTorchFileReader(str(file))
+        scan_pickle(bytes(reader.get_record("data.pkl")), most_values=file.stat().st_size, known=known)
+    except UnsafePickleError as error:
+        raise InputError(f"{file} is not loaded: {error}; expected tensors alone") from None
+    except Exception as error:
+        raise_if_machine(error, file)
+        raise InputError(f"{file} is truncated or no torch checkpoint: {_reason(error)}") from None
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             if file.suffix == ".safetensors":  # a name that torch.load would believe rather than the content
@@ -100,6 +114,8 @@ def plain_tensors(state: Any, file: Path, *, halves: bool = False) -> dict[str, 
     if not isinstance(state, dict):
         raise InputError(f"{file} holds a {type(state).__name__} of weights; expected a dict of tensors")
     tensors = {}
+    claimed = 0
+    storages: dict[int, int] = {}
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise InputError(f"{file}: {str(key)[:80]} is no tensor; expected a tensor for each name")
@@ -107,6 +123,13 @@ def plain_tensors(state: Any, file: Path, *, halves: bool = False) -> dict[str, 
             raise InputError(f"{file}: {key} is no plain tensor; expected float32 in memory")
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise InputError(f"{file}: {key} claims {value.numel()} values and holds fewer; expected all of them")
+        # a few bytes may be named thousands of times, and each is copied or hashed
+        claimed += value.numel() * value.element_size()
+        storages[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        if claimed > _SHARED * sum(storages.values()) + _CHUNK:
+            raise InputError(
+                f"{file}: {len(storages)} storages are shared by {len(tensors) + 1} or more names; expected one each"
+            )
         value = value.detach().float() if halves and value.dtype in _HALVES else value.detach()
         # torch.save aligns what it writes, another writer of zip files may not
         tensors[key] = value.clone() if value.data_ptr() % value.element_size() else value
@@ -118,6 +141,8 @@ def _verify(file: Path) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > file.stat().st_size:
+                raise InputError(f"{file} has entries that overlap; expected a file as torch.save writes it")
             if len({entry.filename for entry in entries}) != len(entries):
                 raise InputError(f"{file} names an entry twice; expected a file as torch.save writes it")
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
@@ -140,6 +165,7 @@ def _verify(file: Path) -> None:
         RuntimeError,
         ValueError,
     ) as error:
+        raise_if_machine(error, file)
         raise InputError(f"{file} is truncated, damaged or no torch checkpoint: {_reason(error)}") from None
 
 

@@ -1,0 +1,172 @@
+"""What a pickle of torch.save would make, told from its instructions before any of them is carried out.
+
+The loader of weights alone runs no code of a stranger, yet a few hundred bytes may name the same tuple twice at each of
+thirty levels, which takes for ever to hash or to show, or nest so deep that the process ends.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from typing import Any
+
+from tessera.base import InputError
+
+PICKLE_LIMIT = 16 * 1024**2
+"""Bytes of instructions; the largest published file has less than one megabyte."""
+_DEEPEST = 64
+_EXPANDED = 2_000_000
+"""Values when each is counted as often as it is named."""
+_GLOBALS = {
+    *("collections OrderedDict", "collections Counter", "collections defaultdict", "argparse Namespace"),
+    *(f"torch._utils _rebuild_{what}" for what in ("tensor", "tensor_v2", "parameter", "parameter_with_state")),
+    *("torch.nn.parameter Parameter", "torch Size", "torch device", "_codecs encode"),
+    *("torch.storage UntypedStorage", "torch.storage TypedStorage"),
+    *("builtins set", "__builtin__ set", "builtins complex", "__builtin__ complex"),
+}
+_PUSH_ATOM = {
+    *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "INT", "LONG", "BINFLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "GLOBAL"),
+}
+_PUSH_EMPTY = {"EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_JOINS = {"REDUCE": 2, "NEWOBJ": 2, "BUILD": 2, "APPEND": 2, "SETITEM": 3}
+"""Instruction -> values that it takes from the stack; the first of them stays, and holds the others."""
+_MARKED = {"APPENDS", "SETITEMS", "ADDITEMS"}
+
+
+class UnsafePickleError(InputError):
+    """What a pickle names beside weights, or what would take too much."""
+
+
+def scan_pickle(data: bytes, *, most_values: int, known: frozenset[str] = frozenset()) -> None:
+    """Follow a pickle's instructions without carrying any out.
+
+    Parameters
+    ----------
+    data : the instructions
+    most_values : values that one storage may claim
+    known : full names of further globals that the loader replaces or takes
+
+    Raises
+    ------
+    UnsafePickleError
+        It names something else than weights and plain values, nests too deep, grows too large, or a storage claims more
+        values than its file has bytes.
+    ValueError, IndexError, KeyError
+        It is none.
+    """
+    if len(data) > PICKLE_LIMIT:
+        raise UnsafePickleError(f"its list of names has {len(data):,} bytes; at most {PICKLE_LIMIT:,} are read")
+    scan = _Scan(most_values, known)
+    for opcode, argument, _ in pickletools.genops(data):
+        scan.step(opcode.name, argument)
+    scan.check_size()
+
+
+class _Scan:
+    """The stack of a pickle's machine, with a number for each value, and which values each holds."""
+
+    def __init__(self, most_values: int, known: frozenset[str]) -> None:
+        self._most, self._known = most_values, known
+        self._holds: list[list[int]] = []
+        self._atoms: dict[int, Any] = {}
+        self._stack: list[int] = []
+        self._marks: list[list[int]] = []
+        self._memo: dict[int, int] = {}
+
+    def step(self, name: str, argument: Any) -> None:
+        """One instruction."""
+        stack = self._stack
+        if name == "GLOBAL":
+            self._check_global(str(argument))
+        if name in _PUSH_ATOM or name in _PUSH_EMPTY:
+            stack.append(self._new([], argument))
+        elif name == "MARK":
+            self._marks.append(stack)
+            self._stack = []
+        elif name == "TUPLE":
+            items = self._pop_mark()
+            self._stack.append(self._new(items))
+        elif name in _TUPLES:
+            count = _TUPLES[name]
+            items = [stack.pop() for _ in range(count)][::-1]
+            stack.append(self._new(items))
+        elif name in _JOINS:
+            others = [stack.pop() for _ in range(_JOINS[name] - 1)]
+            if name in ("REDUCE", "NEWOBJ"):
+                stack.append(self._new([stack.pop(), *others]))
+            else:
+                self._holds[stack[-1]].extend(others)
+        elif name in _MARKED:
+            items = self._pop_mark()
+            self._holds[self._stack[-1]].extend(items)
+        elif name == "BINPERSID":
+            self._check_storage(stack[-1])
+            stack.append(self._new([stack.pop()]))
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self._memo[int(argument)] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(self._memo[int(argument)])
+        elif name not in ("PROTO", "STOP"):
+            raise UnsafePickleError(f"it holds more than weights (instruction {name})")
+
+    def _new(self, holds: list[int], atom: Any = None) -> int:
+        self._holds.append(holds)
+        if atom is not None:
+            self._atoms[len(self._holds) - 1] = atom
+        return len(self._holds) - 1
+
+    def _pop_mark(self) -> list[int]:
+        items, self._stack = self._stack, self._marks.pop()
+        return items
+
+    def _check_global(self, name: str) -> None:
+        full = name.replace(" ", ".")
+        if name in _GLOBALS or full in self._known:
+            return
+        module, _, what = name.partition(" ")
+        if module == "torch" and (what.endswith("Storage") or _is_dtype(what)):
+            return
+        raise UnsafePickleError(f"it holds more than weights ({full})")
+
+    def _check_storage(self, pid: int) -> None:
+        """A storage is named as ("storage", its type, a key, a place, how many values)."""
+        parts = [self._atoms.get(part) for part in self._holds[pid]]
+        count = parts[4] if len(parts) == 5 else None
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= self._most:
+            raise UnsafePickleError(f"a storage claims {str(count)[:30]} values; its file has {self._most:,} bytes")
+
+    def check_size(self) -> None:
+        """Refuse values that are too many, each counted as often as it is named, or nested too deep."""
+        # a value is held by later ones, save by lists, dicts and built objects: those are walked until all is known
+        sizes = [0] * len(self._holds)
+        depths = [0] * len(self._holds)
+        for root in range(len(self._holds)):
+            if sizes[root]:
+                continue
+            open_values, path = [(root, 0)], {root}
+            while open_values:
+                value, at = open_values.pop()
+                holds = self._holds[value]
+                while at < len(holds) and (sizes[holds[at]] or holds[at] in path):
+                    at += 1
+                if at < len(holds):
+                    open_values += [(value, at + 1), (holds[at], 0)]
+                    path.add(holds[at])
+                    if len(open_values) > _DEEPEST:
+                        raise UnsafePickleError(f"its values are nested deeper than {_DEEPEST}")
+                    continue
+                path.discard(value)
+                sizes[value] = 1 + sum(sizes[part] for part in holds)
+                depths[value] = 1 + max((depths[part] for part in holds), default=0)
+                if sizes[value] > _EXPANDED or depths[value] > _DEEPEST:
+                    raise UnsafePickleError(
+                        f"its values are more than {_EXPANDED:,}, each counted as often as it is named, or nested "
+                        f"deeper than {_DEEPEST}"
+                    )
+
+
+def _is_dtype(name: str) -> bool:
+    import torch
+
+    return isinstance(getattr(torch, name, None), torch.dtype)
