@@ -2,6 +2,7 @@
 
 from ._thrift import Chunk, Group, Page, page_headers, row_groups
 from .arguments import check_fields, checked
+from .arrays import parse_npy, parse_npz
 from .documents import decode_text, parse_json, read_json, read_text
 from .errors import InputError, TesseraError
 from .extras import require
@@ -61,6 +62,8 @@ __all__ = [
     "open_regular",
     "page_headers",
     "parse_json",
+    "parse_npy",
+    "parse_npz",
     "place_folder",
     "png_mark",
     "printable",

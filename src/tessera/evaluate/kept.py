@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.base import sha256_hex, write_atomic
+from tessera.base import parse_npy, read_regular, sha256_hex, write_atomic
 from tessera.cubes import digest_of
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ def read_kept(folder: Path | None, key: str, shape: tuple[int, int]) -> NDArray[
         return None
     path = folder / f"{key}.npy"
     try:
-        if path.stat().st_size > _LIMIT:
-            return None
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError):
+        found = parse_npy(read_regular(path, what="kept scores", limit=_LIMIT), "kept scores")
+    except (OSError, ValueError):
         return None
     fits = found.dtype == np.float32 and found.ndim == 3 and found.shape[:2] == shape
     return found.astype(np.float64) if fits else None

@@ -10,14 +10,13 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, InputError, TesseraError, open_regular
+from tessera.base import Folder, InputError, TesseraError, parse_npz, raise_if_machine, read_regular
 from tessera.store import ahead
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
 UNIT_BYTES = 64 * 1024**2
 """Float32 values of one part of a region; what a stop costs at most."""
+_LIMIT = 4 * 1024**3
+"""Bytes of a part."""
 _PLACED = "placed.json"
 _FORMAT = 1
 """Raised when parts of older versions can no longer be used."""
@@ -79,12 +80,10 @@ class Spool:
         """
         path = self._path(name)
         try:
-            with (
-                open_regular(path, what="part", inside=self.folder) as opened,
-                np.load(opened, allow_pickle=False) as file,
-            ):
-                return {key: file[key] for key in file.files}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            return parse_npz(read_regular(path, what="part", limit=_LIMIT, inside=self.folder), str(path))
+        except (OSError, ValueError, MemoryError) as error:
+            # what this machine cannot read now is not taken for damage, which is removed
+            raise_if_machine(error, path)
             path.unlink(missing_ok=True)
             raise TesseraError(f"{path} is damaged ({error}); run the same command again to make it anew") from None
 

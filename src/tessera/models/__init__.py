@@ -15,6 +15,7 @@ from .shape import Shape
 from .spec import InputSpec, Quantiser, Sampling, Statistics
 from .specs import STUDENT_SPEC, TEACHER_SPEC, V1_0_EARLY_SPEC, V1_0_SPEC, V1_1_SPECS
 from .student import Student
+from .torch_file import load_torch_file
 from .vendor import single_file
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "export_onnx",
     "holds_encoder",
     "identity_of",
+    "load_torch_file",
     "open_checkpoint",
     "pull",
     "read_checkpoint",

@@ -38,7 +38,7 @@ class UnsafePickleError(InputError):
     """What a pickle names beside weights, or what would take too much."""
 
 
-def scan_pickle(data: bytes, *, most_values: int, known: frozenset[str] = frozenset()) -> None:
+def scan_pickle(data: bytes, *, most_values: int, known: frozenset[str] = frozenset(), times: int = 1) -> None:
     """Follow a pickle's instructions without carrying any out.
 
     Parameters
@@ -46,6 +46,7 @@ def scan_pickle(data: bytes, *, most_values: int, known: frozenset[str] = frozen
     data : the instructions
     most_values : values that one storage may claim
     known : full names of further globals that the loader replaces or takes
+    times : how many times more than weights need may be named, for the log of a long run
 
     Raises
     ------
@@ -55,12 +56,12 @@ def scan_pickle(data: bytes, *, most_values: int, known: frozenset[str] = frozen
     ValueError, IndexError, KeyError
         It is none.
     """
-    if len(data) > PICKLE_LIMIT:
-        raise UnsafePickleError(f"its list of names has {len(data):,} bytes; at most {PICKLE_LIMIT:,} are read")
+    if len(data) > times * PICKLE_LIMIT:
+        raise UnsafePickleError(f"its list of names has {len(data):,} bytes; at most {times * PICKLE_LIMIT:,} are read")
     scan = _Scan(most_values, known)
     for opcode, argument, _ in pickletools.genops(data):
         scan.step(opcode.name, argument)
-    scan.check_size()
+    scan.check_size(times * _EXPANDED)
 
 
 class _Scan:
@@ -136,7 +137,7 @@ class _Scan:
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= self._most:
             raise UnsafePickleError(f"a storage claims {str(count)[:30]} values; its file has {self._most:,} bytes")
 
-    def check_size(self) -> None:
+    def check_size(self, most: int) -> None:
         """Refuse values that are too many, each counted as often as it is named, or nested too deep."""
         # a value is held by later ones, save by lists, dicts and built objects: those are walked until all is known
         sizes = [0] * len(self._holds)
@@ -159,9 +160,9 @@ class _Scan:
                 path.discard(value)
                 sizes[value] = 1 + sum(sizes[part] for part in holds)
                 depths[value] = 1 + max((depths[part] for part in holds), default=0)
-                if sizes[value] > _EXPANDED or depths[value] > _DEEPEST:
+                if sizes[value] > most or depths[value] > _DEEPEST:
                     raise UnsafePickleError(
-                        f"its values are more than {_EXPANDED:,}, each counted as often as it is named, or nested "
+                        f"its values are more than {most:,}, each counted as often as it is named, or nested "
                         f"deeper than {_DEEPEST}"
                     )
 

@@ -60,8 +60,12 @@ _HARMLESS: list[Any] = [
 """What a published file may name beside tensors; all but the first are replaced by nothing, unseen and not run."""
 
 
-def load_torch_file(file: Path) -> Any:
+def load_torch_file(file: Path, *, times: int = 1) -> Any:
     """The content of a file of torch.save; its tensors stay on disk until they are used.
+
+    Parameters
+    ----------
+    times : how many times more values than a file of weights needs may stand beside the tensors
 
     Raises
     ------
@@ -73,7 +77,7 @@ def load_torch_file(file: Path) -> Any:
     try:
         # by the reader that torch.load uses: two readers of zip files may find other bytes
         reader: Any = torch._C.PyTorchFileReader(str(file))
-        scan_pickle(bytes(reader.get_record("data.pkl")), most_values=file.stat().st_size, known=known)
+        scan_pickle(bytes(reader.get_record("data.pkl")), most_values=file.stat().st_size, known=known, times=times)
     except UnsafePickleError as error:
         raise InputError(f"{file} is not loaded: {error}; expected tensors alone") from None
     except Exception as error:
@@ -113,7 +117,7 @@ def plain_tensors(state: Any, file: Path, *, halves: bool = False) -> dict[str, 
     """
     if not isinstance(state, dict):
         raise InputError(f"{file} holds a {type(state).__name__} of weights; expected a dict of tensors")
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     claimed = 0
     storages: dict[int, int] = {}
     for key, value in state.items():

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, file_lock, read_json, silent, sync_folder, write_atomic, writing
+from tessera.base import InputError, file_lock, open_regular, read_json, silent, sync_folder, write_atomic, writing
 
 from ._index import FORMAT, INDEX, PAGE, VERSION, Index, block_name, file_bytes, header
 from ._records import Layout, unpack
@@ -207,7 +207,7 @@ class Blocks:
         """
         for number, expected in enumerate(self.index.sha256):
             path = self.folder / block_name(number)
-            with path.open("rb") as file:
+            with open_regular(path, what="block") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != expected:
                 raise InputError(
@@ -218,7 +218,7 @@ class Blocks:
         path, held = self.folder / block_name(number), self.index.held(number)
         expected = file_bytes(self.index.layout, held)
         try:
-            with path.open("rb") as file:
+            with open_regular(path, what="block") as file:
                 size = file.seek(0, 2)
                 file.seek(0)
                 if size != expected:

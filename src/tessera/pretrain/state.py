@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tessera.base import InputError, TesseraError, write_atomic
+from tessera.models import load_torch_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = "tessera-pretrain-3"
+_LOG = 32
 _BROKEN = (
     pickle.UnpicklingError,
     AssertionError,
@@ -31,7 +32,6 @@ _BROKEN = (
     RuntimeError,
     TypeError,
     ValueError,
-    zipfile.BadZipFile,
 )
 """What zipfile, torch.load and the networks raise of a file that is damaged, or another's."""
 
@@ -196,14 +196,8 @@ class State:
 
 def _read(file: Path) -> Any:
     """The content of a state whose every byte is what was written; tensors stay in the file until they are copied."""
-    with zipfile.ZipFile(file) as archive:
-        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
-            raise ValueError("its parts are compressed")
-        # torch.load does not look at the checksums
-        broken = archive.testzip()
-    if broken is not None:
-        raise ValueError(f"{broken} has another checksum")
-    return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    # the log of a long run has millions of numbers
+    return load_torch_file(file, times=_LOG)
 
 
 def _reason(error: Exception) -> str:

@@ -6,14 +6,13 @@ import hashlib
 import io
 import json
 import math
-import zipfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, InputError, TesseraError, read_regular
+from tessera.base import Folder, TesseraError, parse_npz, raise_if_machine, read_regular
 from tessera.embeddings import STREAMS
 from tessera.encode import Block
 
@@ -73,9 +72,10 @@ class Spool:
             data = read_regular(self._path(start), what="block", limit=most, inside=self.folder)
             if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
                 return None
-            with np.load(io.BytesIO(data[_DIGEST:]), allow_pickle=False) as content:
-                parts = {name: content[name] for name in shapes}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, InputError, MemoryError):
+            content = parse_npz(data[_DIGEST:], "a kept block")
+            parts = {name: content[name] for name in shapes}
+        except (OSError, ValueError, KeyError, MemoryError) as error:
+            raise_if_machine(error, self._path(start))
             return None
         for name, (dtype, shape) in shapes.items():
             if parts[name].dtype != dtype or parts[name].shape != shape:
