@@ -4,10 +4,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tessera.base import InputError, TesseraError, new_folder, read_json, require, staging, write_atomic
+from tessera.base import (
+    InputError,
+    TesseraError,
+    extras,
+    install_line,
+    new_folder,
+    read_json,
+    require,
+    staging,
+    write_atomic,
+)
 
 
 def test_an_error_is_one_line() -> None:
@@ -16,9 +27,38 @@ def test_an_error_is_one_line() -> None:
 
 
 def test_a_missing_extra_is_named_with_the_command_that_brings_it() -> None:
-    with pytest.raises(InputError, match=r'drawing needs nothing_here.*"tessera-earth\[heads\]"'):
+    with pytest.raises(InputError) as refused:
         require("nothing_here.inner", extra="heads", purpose="drawing")
+    assert str(refused.value) == f"drawing needs nothing_here, which is not installed: {install_line('heads')}"
     assert require("json", extra="x", purpose="y").loads("1") == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ('{"url": "%s", "dir_info": {"editable": true}}', 'pip install -e "{folder}[geo]"'),
+        ('{"url": "%s", "dir_info": {}}', 'pip install "{folder}[geo]"'),
+        ('{"url": "file:///gone/tessera", "dir_info": {}}', None),
+        ('{"url": "https://example.org/t.whl", "archive_info": {}}', None),
+        ("[]", None),
+        ("{", None),
+        (None, None),
+    ],
+)
+def test_the_command_works_from_where_the_package_came(
+    told: str | None, line: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "the project"
+    folder.mkdir()
+    (folder / "pyproject.toml").touch()
+    text = told.replace("%s", folder.as_uri()) if told else None
+    monkeypatch.setattr(extras, "distribution", lambda _: SimpleNamespace(read_text=lambda _: text))
+    extras._came_from.cache_clear()
+    try:
+        by_name = 'pip install "tessera-earth[geo]", or in the folder of the project pip install ".[geo]"'
+        assert install_line("geo") == (by_name if line is None else line.format(folder=folder))
+    finally:
+        extras._came_from.cache_clear()
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_pretrain_writes_an_encoder(run: Run, config: Path, tmp_path: Path, monk
     checkpoint = read_checkpoint(tmp_path / "tiny.safetensors")
     assert checkpoint.sha256 in out
     assert "Simulating 48 pixel-years: done in" in err
-    assert "Training on 48 pixel-years, steps: done in" in err
+    assert "Training on 48 pixel-years: done in" in err
     assert load_encoder(tmp_path / "tiny.safetensors").identity.sha256 == checkpoint.sha256
     assert run("models", "convert", tmp_path / "tiny.safetensors", tmp_path / "tiny.pt")[0] == 0
     assert read_checkpoint(tmp_path / "tiny.pt").sha256 == checkpoint.sha256
@@ -70,7 +70,7 @@ def test_pretrain_writes_an_encoder(run: Run, config: Path, tmp_path: Path, monk
     monkeypatch.setattr(_show, "TELL_EVERY", 0.0)
     code, _, err = run("pretrain", config, "--steps", "2", "--out", tmp_path / "other.safetensors")
     assert code == 0
-    assert "Training on 48 pixel-years, steps: 1 of 2" in err
+    assert "Training on 48 pixel-years: 1 of 2" in err
 
 
 def test_distill_writes_a_student_with_prefixes(run: Run, config: Path, tmp_path: Path) -> None:

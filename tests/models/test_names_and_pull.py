@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -254,3 +255,15 @@ def test_the_command_obeys_the_environment(hub: Hub, tmp_path: Path) -> None:
     assert "statistics  those of mpc" in tessera("info", "v1.1-mpc").stdout
     lost = tessera("pull", "v2-large")
     assert (lost.returncode, len(lost.stderr.splitlines())) == (1, 1)
+
+
+def test_without_a_line_the_message_says_how_a_file_is_carried_over(hub: Hub) -> None:
+    published = PUBLISHED["v2-medium"]
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{held.getsockname()[1]}"
+        with pytest.raises(LoadError) as refused:
+            pull("v2-medium", endpoint=endpoint)
+    said = str(refused.value)
+    assert f"fetch {endpoint}/{published.repo}/resolve/main/{published.file} on another machine" in said
+    assert "copy it here under its own name, and give its path" in said

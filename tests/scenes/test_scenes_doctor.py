@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from opera_helpers import NOW, Cmr, granule, jwt, product, send
 from stac_helpers import earth_search, feature
 
-from tessera.base import InputError, Progress, silent
+from tessera.base import InputError, Progress, install_line, silent
 from tessera.geo import Window
 from tessera.net import Answer, LoadError, NetError, Web
 from tessera.scenes import SceneTable, doctor, search_scenes, simulate
@@ -428,12 +428,12 @@ def test_packages_and_extras() -> None:
     checks = {check.name: check for check in check_packages(REQUIRES, good | {"rasterio": "1.3.11"})}
     assert checks["extra geo"].state == "warn"
     assert checks["extra geo"].said == "not installed: rasterio 1.4 (there is 1.3.11)"
-    assert checks["extra geo"].advice == 'pip install "tessera-earth[geo]"'
+    assert checks["extra geo"].advice == install_line("geo")
     del good["ray"], good["numpy"]
     checks = {check.name: check for check in check_packages(REQUIRES, good)}
     assert checks["packages"].state == "fail"
     assert "numpy" in checks["packages"].said
-    assert (checks["extra scale"].state, checks["extra scale"].advice) == ("ok", 'pip install "tessera-earth[scale]"')
+    assert (checks["extra scale"].state, checks["extra scale"].advice) == ("ok", install_line("scale"))
     here = states(check_packages())
     assert here["packages"] in ("ok", "warn")
     assert check_python().ok

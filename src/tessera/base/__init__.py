@@ -5,7 +5,7 @@ from .arguments import check_fields, checked
 from .arrays import parse_npy, parse_npz
 from .documents import decode_text, parse_json, read_json, read_text
 from .errors import InputError, TesseraError
-from .extras import require
+from .extras import install_line, require
 from .files import (
     TakenError,
     file_lock,
@@ -50,6 +50,7 @@ __all__ = [
     "file_size",
     "font_note",
     "fonts_for",
+    "install_line",
     "is_input",
     "is_json",
     "is_parquet",

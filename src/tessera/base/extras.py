@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from .errors import InputError
+
+DISTRIBUTION = "tessera-earth"
 
 
 def require(module: str, *, extra: str, purpose: str) -> Any:
@@ -21,6 +29,25 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
             raise
-        raise InputError(
-            f'{purpose} needs {error.name}, which is not installed: pip install "tessera-earth[{extra}]"'
-        ) from None
+        raise InputError(f"{purpose} needs {error.name}, which is not installed: {install_line(extra)}") from None
+
+
+def install_line(extra: str = "") -> str:
+    """The command that brings an extra, as this package was installed: from its folder, or by its name."""
+    folder, editable = _came_from()
+    what = f"[{extra}]" if extra else ""
+    if folder is None:
+        return f'pip install "{DISTRIBUTION}{what}", or in the folder of the project pip install ".{what}"'
+    return f'pip install {"-e " if editable else ""}"{folder}{what}"'
+
+
+@cache
+def _came_from() -> tuple[Path | None, bool]:
+    """The folder that this package was installed from (PEP 610), None where it was not or that is gone."""
+    try:
+        said = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
+        parts = urlsplit(said["url"])
+        folder, editable = Path(url2pathname(parts.path)), bool(said["dir_info"].get("editable"))
+    except (PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None, False
+    return (folder, editable) if parts.scheme == "file" and (folder / "pyproject.toml").is_file() else (None, False)

@@ -363,6 +363,37 @@ def _search(
     return table
 
 
+class Outcomes:
+    """Lines of what became of cells: one each, and one of all cells without scenes that come one after another."""
+
+    def __init__(self) -> None:
+        self._empty: list[CellOutcome] = []
+
+    def lines(self, outcome: CellOutcome, done: int, total: int) -> list[str]:
+        """What there is to say after a cell.
+
+        Parameters
+        ----------
+        done, total : cells, this one included
+        """
+        said = []
+        if outcome.what == "empty":
+            self._empty.append(outcome)
+        if self._empty and (outcome.what != "empty" or done == total):
+            before = done if outcome.what == "empty" else done - 1
+            first, count = self._empty[0], len(self._empty)
+            name = (
+                f"{first.cell} empty" if count == 1 else f"{count} cells empty, {first.cell} to {self._empty[-1].cell}"
+            )
+            # of one cell that fails the last line says it
+            said += [f"{name}, {before} of {total} cells: {first.reason}"] * (total > 1)
+            self._empty = []
+        if outcome.what == "written" or (outcome.what == "refused" and total > 1):
+            reason = f": {outcome.reason}" if outcome.reason else ""
+            said.append(f"{outcome.cell} {outcome.what}, {done} of {total} cells{reason}")
+        return said
+
+
 @contextmanager
 def _bars() -> Iterator[tuple[Progress, Progress, Callable[[CellOutcome, int, int], None]]]:
     """Show pixels and cells that are done and the cell whose scenes are read; off a terminal, a line for each cell."""
@@ -375,12 +406,12 @@ def _bars() -> Iterator[tuple[Progress, Progress, Callable[[CellOutcome, int, in
     with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
         pixels, scenes = bars.add_task("Embedding", total=None), bars.add_task("Reading scenes", total=None)
 
+        told = Outcomes()
+
         def tell(outcome: CellOutcome, done: int, total: int) -> None:
             bars.update(pixels, description=f"Embedding, {done} of {total} cells")
-            # of one cell that fails the last line says it
-            if outcome.what == "written" or (outcome.what != "skipped" and total > 1):
-                reason = f": {outcome.reason}" if outcome.reason else ""
-                print(f"{outcome.cell} {outcome.what}, {done} of {total} cells{reason}", file=sys.stderr)
+            for line in told.lines(outcome, done, total):
+                print(line, file=sys.stderr, flush=True)
 
         def embedding(done: int, total: int) -> None:
             bars.update(pixels, completed=done, total=total)
@@ -388,4 +419,4 @@ def _bars() -> Iterator[tuple[Progress, Progress, Callable[[CellOutcome, int, in
         def reading(done: int, total: int) -> None:
             bars.update(scenes, completed=done, total=total)
 
-        yield now_and_then(embedding, "Embedding", "pixels"), now_and_then(reading, "Reading scenes", "days"), tell
+        yield now_and_then(embedding, "Embedding", "px"), now_and_then(reading, "Reading scenes", "days"), tell

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._show import TELL_EVERY, Pace
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 LEAST_SEEN = 0.01
 """Share of an area that may be without scenes before a line says so."""
 _CORNERS, _WIDE = 3, 180.0
-_EVERY = 30.0
-"""Seconds between two lines of progress where there is no terminal."""
 
 SourceOption = Annotated[
     str,
@@ -266,16 +266,22 @@ def tell_line(line: str) -> None:
 
 
 def now_and_then(progress: Progress, title: str, unit: str) -> Progress:
-    """The same progress; where standard error is no terminal, also a line every half a minute."""
+    """The same progress; where standard error is no terminal, also a line every half a minute.
+
+    Parameters
+    ----------
+    unit : of what is counted, such as "px" or "days"
+    """
     if sys.stderr.isatty():
         return progress
-    last = time.monotonic()
+    last, pace = time.monotonic(), Pace(unit)
 
     def count(done: int, total: int) -> None:
         nonlocal last
         progress(done, total)
-        if time.monotonic() - last >= _EVERY:
+        pace.count(done, total)
+        if time.monotonic() - last >= TELL_EVERY:
             last = time.monotonic()
-            print(f"{title}: {done} of {total} {unit}", file=sys.stderr, flush=True)
+            print(f"{title}: {pace.line()}", file=sys.stderr, flush=True)
 
     return count

@@ -25,7 +25,7 @@ OverwriteOption = Annotated[
 _CELL = 600
 """Letters of a cell of a table."""
 
-TELL_EVERY = 60.0
+TELL_EVERY = 30.0
 """Seconds between two lines of progress where there is no terminal."""
 _LONG = {"px": "pixels"}
 """Unit of a rate -> of a count."""
@@ -41,7 +41,7 @@ class Pace:
 
     def __init__(self, unit: str = "") -> None:
         self._unit, self._start = unit, time.monotonic()
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, int, int] | None = None
         self._last: tuple[float, int, int] | None = None
 
     @property
@@ -50,20 +50,19 @@ class Pace:
         return time.monotonic() - self._start
 
     def count(self, done: int, total: int) -> None:
-        """Take a count; what the first one has done was done before."""
-        now = time.monotonic()
-        if self._first is None:
-            # a first step that is not 0 took its time too
-            self._first = (now, done) if done == 0 or now - self._start < 1.0 else (self._start, 0)
-        self._last = now, done, total
+        """Take a count; what the first one has done was done before, and fewer than the last begin anew."""
+        now = time.monotonic(), done, total
+        if self._first is None or self._last is None or done < self._last[1]:
+            self._first = now
+        self._last = now
 
     @property
     def per_second(self) -> float:
         """Units a second, 0 where none is known yet."""
         if self._first is None or self._last is None:
             return 0.0
-        made = self._last[1] - self._first[1]
-        return made / max(1e-9, self._last[0] - self._first[0]) if made > 0 else 0.0
+        made, seconds = self._last[1] - self._first[1], self._last[0] - self._first[0]
+        return made / seconds if made > 0 and seconds > 0 else 0.0
 
     def rate(self) -> str:
         """Such as ", 0.3 px/s"; "" where there is none."""
@@ -78,15 +77,19 @@ class Pace:
         return f", {time_in_words((total - done) / self.per_second)} left" if done < total else ""
 
     def line(self) -> str:
-        """How much is done."""
+        """How much is done, such as "0.3 of 1.2 million pixels, 70 px/s, about 4 hours left"."""
         _, done, total = self._last or (0.0, 0, 0)
         unit = _LONG.get(self._unit, self._unit)
-        return f"{done:,} of {total:,}{f' {unit}' if unit else ''}{self.rate()}{self.left()}"
+        said = f"{done:,} of {total:,}{f' {unit}' if unit else ''}"
+        if self._unit == "px" and total >= 10**6:
+            size, name = (10**9, "billion") if total >= 10**9 else (10**6, "million")
+            said = f"{done / size:.2f} of {total / size:.2f} {name} {unit}"
+        return f"{said}{self.rate()}{self.left()}"
 
 
 @contextmanager
 def step(title: str, unit: str = "") -> Iterator[Progress]:
-    """Show a step's progress: a bar with time left on a terminal, a line a minute and one at its end elsewhere.
+    """Show a step's progress: a bar with time left on a terminal, elsewhere a line each half minute and one at its end.
 
     The end is told only where it went well.
 
@@ -151,7 +154,7 @@ def time_in_words(seconds: float) -> str:
     ):
         if seconds < most:
             count = seconds / size
-            shown = f"{count:.1f}" if 1.0 < count < 9.95 and size > 60.0 else f"{max(1, round(count)):,}"
+            shown = f"{count:.1f}" if 1.0 < count < 9.95 and size >= 60.0 else f"{max(1, round(count)):,}"
             shown = shown.removesuffix(".0")
             return f"about {shown} {name}{'s' * (shown != '1')}"
     raise AssertionError(seconds)

@@ -24,7 +24,6 @@ from ._scenes import (
     in_words,
     left_out_line,
     named_parts,
-    now_and_then,
     recipe_of,
     scenes_of,
     stated_period,
@@ -82,7 +81,7 @@ def build(
                     reader=reader,
                     max_lost=max_lost,
                     asked=asked_of(source),
-                    progress=now_and_then(progress, title, "days"),
+                    progress=progress,
                 )
         except NoScenesError as error:
             raise NoScenesError(f"{error}{hint_swapped(bbox, str(error))}") from None

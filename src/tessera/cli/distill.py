@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -34,10 +35,15 @@ def distill(
     room.check_run(settings.out)
     probe = probe_of(settings.probe)
     table = table_of(settings.data)
-    with (
-        shown(f"{teacher.name} teaching, pixel-years", "pixel-years") as teaching,
-        shown(f"Training on {len(table):,} pixel-years, steps", "steps") as progress,
-    ):
+    with ExitStack() as taught, shown(f"Training on {len(table):,} pixel-years", "steps") as progress:
+        teaching = taught.enter_context(shown(f"{teacher.name} teaching", "pixel-years"))
+
+        def teach(done: int, total: int) -> None:
+            teaching(done, total)
+            if done >= total:
+                # its end is told before the training's
+                taught.close()
+
         checkpoint = room.distil(
             table,
             settings.encoder.shape,
@@ -47,7 +53,7 @@ def distill(
             augment=settings.augment,
             machine=settings.machine,
             cache=settings.teacher.cache,
-            teaching=teaching,
+            teaching=teach,
             probe=probe,
             progress=from_where(beside(progress, probe)),
             **vars(settings.plan),

@@ -34,12 +34,14 @@ def doctor(
         found.append(check.to_json())
         if not as_json:
             _print_check(check)
-    failed = sum(check["state"] == "fail" for check in found)
+    failed = [check["name"] for check in found if check["state"] == "fail"]
     if as_json:
         print_json({"ok": not failed, "checks": found})
     else:
-        warned = sum(check["state"] == "warn" for check in found)
-        print(f"{len(found)} checks: {failed} failed, {warned} to look at")
+        warned = [check["name"] for check in found if check["state"] == "warn"]
+        named = ((failed, "failed"), (warned, "to look at"))
+        said = [f"{len(names)} {what} ({', '.join(names)})" for names, what in named if names]
+        print(f"{len(found)} checks: {', '.join(said) or 'all is well'}")
     raise typer.Exit(1 if failed else 0)
 
 

@@ -133,7 +133,7 @@ def pull(
     require("torch", extra="models", purpose="an encoder")
     from tessera import models
 
-    with step(f"Pulling {name}, MB") as progress:
+    with step(f"Pulling {name}", unit="MB") as progress:
         path = models.pull(name, source, lambda done, total: progress(done // _MEGA, -(-total // _MEGA)))
     print(f"{path}: {path.stat().st_size:,} bytes")
 

@@ -34,7 +34,7 @@ def pretrain(
     room.check_run(settings.out)
     probe = probe_of(settings.probe)
     table = table_of(settings.data)
-    with shown(f"Training on {len(table):,} pixel-years, steps", "steps") as progress:
+    with shown(f"Training on {len(table):,} pixel-years", "steps") as progress:
         checkpoint = room.pretrain(
             table,
             settings.encoder.shape,

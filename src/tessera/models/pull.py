@@ -64,15 +64,29 @@ def pull(name: str, source: str | None = None, progress: Progress = silent, *, e
     try:
         with _one_line(alias, published):
             file = _download(published.repo, published, progress, endpoint)
-    except LoadError:
+    except LoadError as error:
         if held is None:
-            raise
+            raise LoadError(f"{error}; {_carried_over(published, endpoint)}") from None
         return held
     wrong = _difference(file, published)
     if wrong is not None:
         _remove(file)
         raise CorruptError(f"{alias}: {published.file} of {published.repo} {wrong}; it is removed, not kept")
     return file
+
+
+def _carried_over(published: PublishedFile, endpoint: str | None) -> str:
+    """How a file comes to a machine without a line."""
+    from huggingface_hub import hf_hub_url
+
+    known = [f"{published.size:,} bytes"] if published.size is not None else []
+    known += [f"SHA-256 {published.sha256}..."] if published.sha256 else []
+    url = hf_hub_url(str(published.repo), published.file, endpoint=endpoint)
+    checked = f", check it ({', '.join(known)})" if known else ""
+    return (
+        f"without a line: fetch {url} on another machine{checked}, copy it here under its own name, and give its path "
+        "where a model's name is asked for"
+    )
 
 
 def _download(repo: str, published: PublishedFile, progress: Progress, endpoint: str | None) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tessera.base import InputError
+from tessera.base import InputError, install_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,9 +114,8 @@ def _check_extra(extra: str, wanted: list[tuple[str, str]], installed: Mapping[s
     what = f"extra {extra}" if extra else "packages"
     if not missing:
         return Check(what, "ok", ", ".join(there))
-    target = f"{_DISTRIBUTION}[{extra}]" if extra else _DISTRIBUTION
     state: State = "fail" if not extra else "warn" if extra in _ADVISED else "ok"
-    return Check(what, state, f"not installed: {', '.join(missing)}", f'pip install "{target}"')
+    return Check(what, state, f"not installed: {', '.join(missing)}", install_line(extra))
 
 
 def _version(name: str, installed: Mapping[str, str] | None) -> str | None:
@@ -205,7 +204,7 @@ def check_devices() -> Check:
     try:
         import torch
     except ModuleNotFoundError:
-        return Check("device", "warn", "torch is not installed", f'to embed: pip install "{_DISTRIBUTION}[models]"')
+        return Check("device", "warn", "torch is not installed", f"to embed: {install_line('models')}")
     except (ImportError, OSError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0][:160]
         return Check("device", "fail", f"torch cannot be loaded: {reason}", "install torch anew")
