@@ -82,6 +82,21 @@ def test_a_reference_inside_of_a_file_that_is_read_stays_text(tmp_path: Path, li
     assert "OGRVRTDataSource" in read_vector(tmp_path / "a.csv").column("word")[0]
 
 
+@pytest.mark.parametrize(
+    "prolog", ["<!-- a -->" + " " * 3000, "<!---->" * 400, "<?a?>" * 400, "<!DOCTYPE " + " " * 3000]
+)
+def test_what_stands_before_the_root_is_looked_at_once(tmp_path: Path, prolog: str) -> None:
+    (tmp_path / "a.kml").write_text(prolog + "x")
+    with pytest.raises(InputError, match="XML of the kind 'unknown'"):
+        read_vector(tmp_path / "a.kml")
+
+
+def test_an_encoding_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.kml").write_text('<?xml version="1.0" encoding="utf-99"?><kml/>')
+    with pytest.raises(InputError, match="is not XML: unknown encoding: utf-99"):
+        read_vector(tmp_path / "a.kml")
+
+
 @pytest.mark.parametrize("kind", ["SYSTEM", "entity"])
 def test_a_document_type_is_refused(tmp_path: Path, kind: str) -> None:
     (tmp_path / "other").write_text(SECRET)

@@ -53,6 +53,11 @@ def test_line_breaks_in_quotes_are_read_in_a_csv_of_any_size(tmp_path: Path) -> 
     assert found.column("note")[[0, -1]].tolist() == ['first line,\nsecond "0"', 'first line,\nsecond "59999"']
 
 
+def test_a_long_cell_of_many_lines_and_text_behind_a_quote_are_read(tmp_path: Path) -> None:
+    found = read_vector(csv(tmp_path, 'lon,lat,c\n5,50,"' + "x\n" * 100_000 + '"\n6,51,"a" b\n'))
+    assert found.column("c").tolist() == ["x\n" * 100_000, "a b"]
+
+
 @pytest.mark.parametrize(
     ("data", "columns", "note"),
     [
@@ -82,7 +87,9 @@ def test_forms_of_csv(tmp_path: Path, data: str | bytes, columns: dict[str, list
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ('lon,lat,c\n5,50,"open\n6,51,x\n7,52,y\n', "row 1 has a quote that never closes"),
+        ('lon,lat,c\n5,50,"open\n6,51,x\n7,52,y\n', "line 2 has a quote that never closes"),
+        ('lon,lat,c\n4,49,a\n5,50,"open\n6,51,x\n7,52,"y\n8,53,z\n', "line 3 has a quote that never closes, or closes"),
+        ('lon;lat;c\r\n5;50;"open\r\n6;51;"x"\r\n'.encode("utf-16"), "line 2 has a quote"),
         ("lon,lat,c\n5,50,é\n".encode("utf-16-le"), "not a vector file"),
         (b"lon,lat,c\n5,50,\x00\n", "not a vector file"),
         ("easting,northing\n1,2\n", "columns easting, northing; expected lon and lat"),

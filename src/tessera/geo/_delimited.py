@@ -69,7 +69,7 @@ def read_delimited(path: Path, source: str) -> VectorTable:
         table = read(text)
         if table.column_names != names:
             raise InputError(f"{source} is not a CSV table: its header cannot be read; expected distinct names")
-        _refuse_open_quote(path, table, source)
+        _refuse_open_quote(path, table, separator, encoding, source)
         columns: dict[str, NDArray[Any]] = {}
         for name in names:
             columns[name] = _numbers(table[name]) if name in positions else _texts(table[name])
@@ -95,22 +95,30 @@ def read_delimited(path: Path, source: str) -> VectorTable:
     return of_columns(columns, source, typed=False, absent=absent, notes=notes)
 
 
-def _refuse_open_quote(path: Path, table: Any, source: str) -> None:
-    """Raise InputError where a quote never closes, so that one cell holds the rest of the table."""
-    if not table.num_rows:
+def _refuse_open_quote(path: Path, table: Any, separator: str, encoding: str, source: str) -> None:
+    """Raise InputError where a quote closes nowhere, or first in a later row, so that one cell holds whole rows."""
+    import pyarrow.compute as pc
+
+    if not any(pc.any(pc.match_substring_regex(table[name], "[\r\n]")).as_py() for name in table.column_names):
         return
-    last = table.slice(table.num_rows - 1).to_pylist()[0]
-    if not any(value is not None and "\n" in value for value in last.values()):
-        return
-    quotes = 0
-    with open_regular(path, what="vector file") as file:
-        while data := file.read(_BLOCK):
-            quotes += data.count(b'"')
-    if quotes % 2:
-        raise InputError(
-            f"{source}, row {table.num_rows} has a quote that never closes, which holds all that follows; expected "
-            "quotes in pairs"
-        )
+    longest = csv.field_size_limit(_BLOCK)
+    try:
+        with open_regular(path, what="vector file") as file, io.TextIOWrapper(file, encoding, newline="") as text:
+            rows = csv.reader(text, delimiter=separator, strict=True)
+            while True:
+                line = rows.line_num + 1
+                try:
+                    if next(rows, None) is None:
+                        return
+                except csv.Error as error:
+                    # text behind a quote in one and the same line is a matter of taste
+                    if rows.line_num > line or "end of data" in str(error):
+                        raise InputError(
+                            f"{source}, line {line} has a quote that never closes, or closes within the text of a "
+                            "later line; expected quotes in pairs around a cell"
+                        ) from None
+    finally:
+        csv.field_size_limit(longest)
 
 
 def _numbers(column: Any) -> NDArray[Any]:

@@ -46,7 +46,9 @@ _TEXT_REFUSED = (
     ("GEOGCS[", "the CRS of a Shapefile; give its .shp"),
 )
 _DBF = frozenset(b"\x03\x30\x31\x43\x83\x8b\xcb\xf5\xfb")
-_ROOT = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\])?\s*>)*<([^\s/>]+)", re.DOTALL)
+_NAME = re.compile(r"<([^\s/>]+)")
+_PROLOG = (("<?", "?>"), ("<!--", "-->"))
+"""What may stand before the root of a document, and how it ends."""
 
 
 def kind_of(head: bytes, source: str, suffix: str = "") -> str:
@@ -89,8 +91,7 @@ def kind_of(head: bytes, source: str, suffix: str = "") -> str:
 
 
 def _xml(text: str, source: str) -> str:
-    root = _ROOT.match(text)
-    name = root.group(1) if root else "unknown"
+    name = _root(text)
     kind = name.rpartition(":")[2].lower()
     if kind in ("kml", "gpx"):
         return kind
@@ -98,6 +99,27 @@ def _xml(text: str, source: str) -> str:
         f"{source} is XML of the kind {shown(name, 40)}, which may refer to other files or to the network and is not "
         f"read; expected {READ}"
     )
+
+
+def _root(text: str) -> str:
+    """The name of the root element; each letter is looked at once, whatever stands before it."""
+    at = 0
+    while True:
+        at = len(text) - len(text[at:].lstrip())
+        known = next((pair for pair in _PROLOG if text.startswith(pair[0], at)), None)
+        if known is not None:
+            end, size = text.find(known[1], at + len(known[0])), len(known[1])
+        elif text[at : at + 9].upper() == "<!DOCTYPE":
+            end, size = text.find(">", at), 1
+            inner = text.find("[", at)
+            if 0 <= inner < end:
+                end = text.find(">", max(text.find("]", inner), inner))
+        else:
+            found = _NAME.match(text, at)
+            return found.group(1) if found else "unknown"
+        if end < 0:
+            return "unknown"
+        at = end + size
 
 
 def encoding_of(head: bytes) -> str | None:

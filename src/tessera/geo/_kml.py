@@ -71,7 +71,7 @@ class _Reader:
         parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, doctype
         try:
             parser.Parse(data, True)
-        except (expat.ExpatError, ValueError) as error:
+        except (expat.ExpatError, ValueError, LookupError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self.source} is not XML: {shown(error)[1:-1]}") from None
