@@ -159,6 +159,24 @@ def test_names_that_the_vectors_need_are_refused(store: Store, tmp_path: Path) -
         export_points(store, tmp_path / "gap.csv", 2024, tmp_path / "o.csv")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_no_points_are_a_table_without_rows(store: Store, tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "p.csv").write_text("lon,lat,c\n")
+    assert export_points(store, tmp_path / "p.csv", 2024, tmp_path / f"o.{suffix}") == 0
+    read = pyarrow.csv.read_csv if suffix == "csv" else pyarrow.parquet.read_table
+    found = read(tmp_path / f"o.{suffix}")
+    assert (found.num_rows, found.column_names[:4]) == (0, ["lon", "lat", "c", "e0"])
+
+
+def test_a_column_named_geometry_goes_through_to_csv(store: Store, tmp_path: Path) -> None:
+    lon, lat = lonlat_of(WINDOW, 5, 5)
+    (tmp_path / "p.csv").write_text(f"lon,lat,geometry\n{lon},{lat},POINT (1 2)\n")
+    export_points(store, tmp_path / "p.csv", 2024, tmp_path / "o.csv")
+    assert pyarrow.csv.read_csv(tmp_path / "o.csv")["geometry"].to_pylist() == ["POINT (1 2)"]
+    with pytest.raises(InputError, match="columns geometry"):
+        export_points(store, tmp_path / "p.csv", 2024, tmp_path / "o.parquet")
+
+
 def test_points_on_the_command_line(store: Store, tmp_path: Path, run: Run) -> None:
     points = scattered(40, 3)
     (tmp_path / "p.csv").write_text("name,lat,lon\n" + "".join(f"a,{lat!r},{lon!r}\n" for lon, lat in points))

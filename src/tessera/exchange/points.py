@@ -16,7 +16,16 @@ from tessera.store import PointStatus, parse_anywhere
 from .sizes import Estimate
 from .spool import spooled_bytes, spooling
 from .state import cells_at, state_of
-from .tables import VALUE_TEXT, is_several, own_columns, refuse_taken, vector_names, write_table, years_of
+from .tables import (
+    VALUE_TEXT,
+    geometry_name,
+    is_several,
+    own_columns,
+    refuse_taken,
+    vector_names,
+    write_table,
+    years_of,
+)
 from .targets import TABLE_SUFFIXES, check_table, parse_target
 
 if TYPE_CHECKING:
@@ -83,7 +92,9 @@ def _plan_points(
     columns = {"lon": lonlat[:, 0], "lat": lonlat[:, 1]}
     if isinstance(table, VectorTable):
         columns |= own_columns(table, lonlat)[0]
-    refuse_taken(columns, [*vector_names(kept), "status", "geometry", *["year"] * is_several(year)], "points")
+    refuse_taken(
+        columns, [*vector_names(kept), "status", *geometry_name(target), *["year"] * is_several(year)], "points"
+    )
     return _Points(target, lonlat, inside, years, kept, verify, columns)
 
 

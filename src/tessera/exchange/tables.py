@@ -61,6 +61,11 @@ def own_columns(table: VectorTable, lonlat: NDArray[np.float64]) -> tuple[dict[s
     return kept, notes
 
 
+def geometry_name(path: Path) -> list[str]:
+    """The column that GeoParquet holds geometries in; CSV has none."""
+    return [] if path.suffix.lower() == ".csv" else ["geometry"]
+
+
 def refuse_taken(columns: dict[str, Any], names: list[str], what: str) -> None:
     taken = sorted(columns.keys() & set(names))
     if taken:
@@ -115,8 +120,7 @@ def _geo(geometry: tuple[NDArray[np.object_], dict[str, Any]]) -> dict[str, Any]
 
     shapes, about = geometry
     column: dict[str, Any] = {"encoding": "WKB", **about}
-    bounds = shapely.total_bounds(shapes)
-    if np.isfinite(bounds).all():
+    if len(shapes) and np.isfinite(bounds := shapely.total_bounds(shapes)).all():
         column["bbox"] = [float(value) for value in bounds]
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
 
