@@ -126,7 +126,7 @@ def test_another_cube_is_not_taken_for_this_one(tmp_path: Path, run: Run, scenes
     (tmp_path / "file").write_text("not a cube")
     code, _, err = run("cube", "build", "--source", scenes, *AREA, *YEAR, "-o", tmp_path / "file")
     assert (code, len(err.splitlines())) == (2, 1)
-    assert err.startswith(f"tessera: {tmp_path / 'file'} exists and is no whole cube (")
+    assert err.startswith(f"tessera: cube {tmp_path / 'file'} is a file; expected a new path")
     assert (tmp_path / "file").read_text() == "not a cube"
 
 
@@ -136,8 +136,19 @@ def test_a_search_kept_in_a_table_is_a_source(tmp_path: Path, run: Run, provider
     code, said, err = run(*command)
     assert code == 0, err
     assert said == f"{table}: 6 Sentinel-2 and 4 Sentinel-1 scenes of 2021\n"
+    # the same search again is no error, another one is
+    before = table.read_bytes()
+    assert run(*command)[0] == 0
+    code, _, err = run(*command, "--year", 2020)
+    assert code == 2
+    assert table.read_bytes() == before
+    table.write_bytes(b"mine")
     code, _, err = run(*command)
-    assert (code, err) == (2, f"tessera: {table} exists; expected a new path for the table\n")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "exists and is no earlier table; expected a new path, or --overwrite" in err
+    assert table.read_bytes() == b"mine"
+    assert run(*command, "--overwrite")[0] == 0
+    assert table.read_bytes() == before
     provider.forget()
     code, _, err = run("cube", "build", "--source", table, *AREA, *YEAR, "-o", tmp_path / "a")
     assert code == 0, err

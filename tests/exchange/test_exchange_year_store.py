@@ -107,6 +107,31 @@ def test_stopped_ones_go_on_to_the_same_bytes(made: tuple[Store, Path], tmp_path
     assert digest_of(tmp_path / "whole.zarr") == digest_of(tmp_path / "cut.zarr")
 
 
+def test_one_that_was_stopped_behind_its_rename_is_there_for_the_next_run(
+    made: tuple[Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, path = made
+
+    def stop(part: Path, target: Path, what: str) -> None:
+        part.rename(target)
+        raise KeyboardInterrupt
+
+    target = tmp_path / f"{YEAR}.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr("tessera.exchange.year_store.place_folder", stop)
+        with pytest.raises(KeyboardInterrupt):
+            export_year_store(store, bbox_of(WINDOWS), YEAR, target)
+    assert len(list(tmp_path.iterdir())) == 2
+    first = export_year_store(store, bbox_of(WINDOWS), YEAR, target)
+    assert [child.name for child in tmp_path.iterdir()] == [f"{YEAR}.zarr"]
+    assert export_year_store(store, bbox_of(WINDOWS), YEAR, target) == first
+    assert first.pixels == sum(store.read_window(window, YEAR).valid.sum() for window in WINDOWS)
+    assert digest_of(target) == digest_of(path)
+    with pytest.raises(InputError, match="exists, of another store, state or area"):
+        export_year_store(store, bbox_of(WINDOWS[:1]), YEAR, target)
+    assert digest_of(target) == digest_of(path)
+
+
 def test_one_of_others_in_the_south(tmp_path: Path) -> None:
     """No word of ours in it, EPSG:327NN with its false northing, plain chunks: as others may have written it."""
     path = tmp_path / "2023.zarr"

@@ -26,6 +26,7 @@ from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_pa
 from .paths import file_size, open_regular, read_regular, within
 from .progress import Progress, silent
 from .quoting import printable, shown
+from .same import make_or_find, same_tree
 
 __all__ = [
     "UNPACKED_LIMIT",
@@ -58,6 +59,7 @@ __all__ = [
     "is_text",
     "is_tiff",
     "machine_failure",
+    "make_or_find",
     "new_folder",
     "open_parquet_bounded",
     "open_regular",
@@ -75,6 +77,7 @@ __all__ = [
     "read_text",
     "require",
     "row_groups",
+    "same_tree",
     "sha256_hex",
     "shown",
     "silent",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .errors import InputError, TesseraError
+from .outputs import check_folder
 from .parts import part_beside
 
 if TYPE_CHECKING:
@@ -80,9 +81,12 @@ def new_folder(target: Path, what: str) -> Iterator[Path]:
     ------
     TakenError
         `target` exists, or appeared while its folder was filled.
+    InputError
+        It can be no folder; see `check_folder`.
     """
     if target.exists():
         raise TakenError(f"{target} exists; expected a new path for {what}")
+    check_folder(target, what)
     with staging(target) as folder:
         part = folder / target.name
         part.mkdir()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from tessera.base import InputError
+from tessera.base import InputError, check_folder
 
 from ._pretrain import SLICE, cube_paths, need_training, simulated_slice
 from ._show import step
@@ -66,6 +66,8 @@ def blocks(
     )
     if out.exists() and not (out.name and out.with_name(f"{out.name}.part").exists()):
         raise InputError(f"{out} exists; expected a new path for the blocks")
+    if not out.exists() or not out.name:
+        check_folder(out, "blocks")
     parts, targets = _parts(data)
     with ExitStack() as shown:
         reading = shown.enter_context(step(_title(data)))

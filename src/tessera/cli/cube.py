@@ -44,9 +44,10 @@ def import_(
 
     Example: tessera cube import tile_a/ --year 2024 --crs EPSG:32631 --west 664000 --north 5612120 -o cube.zarr
     """
-    from tessera.base import InputError
-    from tessera.cubes import import_geotiff, is_dpixel, is_geotiff, write_cube
+    from tessera.base import InputError, check_folder, make_or_find
+    from tessera.cubes import import_geotiff, is_dpixel, is_geotiff, open_cube, write_cube
 
+    check_folder(out, "cube", inputs=(folder,))
     stacks = is_geotiff(folder)
     if not stacks and not is_dpixel(folder):
         raise InputError(_unknown_layout(folder))
@@ -58,16 +59,19 @@ def import_(
         raise InputError("--crs, --west and --north are for a d-pixel folder; GeoTIFFs say where they are")
     given = (year, period, first, last) != (None,) * 4
     time = _time_of(stated_period(year, period, first, last) if given else None)
-    if stacks:
-        with step("Reading GeoTIFF stacks") as progress:
-            cube = import_geotiff(
-                folder, out, **time, missing_scl=missing_scl, skip_partial=skip_partial, progress=progress
-            )
-    else:
-        placed = _placed_dpixel(folder, time, crs, west, north)
-        with step("Writing the cube") as progress:
-            cube = write_cube(placed, out, progress=progress)
-    print(f"{out}: {_one_line(cube)}")
+    options: dict[str, Any] = {"missing_scl": missing_scl, "skip_partial": skip_partial}
+    placed = None if stacks else _placed_dpixel(folder, time, crs, west, north)
+
+    def make(target: Path) -> None:
+        with step("Reading GeoTIFF stacks" if stacks else "Writing the cube") as progress:
+            if placed is None:
+                import_geotiff(folder, target, **time, **options, progress=progress)
+            else:
+                write_cube(placed, target, progress=progress)
+
+    there = make_or_find(out, "cube", open_cube, make)
+    cube = open_cube(out)
+    print(f"{out}: {'already there, ' * there}{_one_line(cube)}")
     if cube.grid is None:
         print(
             f"{out} has no place: tessera embed refuses it until it is imported with --crs, --west and --north",
@@ -101,18 +105,26 @@ def export(
 
     Example: tessera cube export cube.zarr --format geotiff -o stacks/
     """
-    from tessera.base import InputError
-    from tessera.cubes import export_dpixel, export_geotiff, open_cube
+    from tessera.base import InputError, check_folder, make_or_find
+    from tessera.cubes import export_dpixel, export_geotiff, is_dpixel, is_geotiff, open_cube
 
     if form not in ("dpixel", "geotiff"):
         raise InputError(f"--format {form}; expected dpixel or geotiff")
+    check_folder(out, "folder", inputs=(path,))
     cube = open_cube(path)
+
+    def make(target: Path) -> None:
+        if form == "geotiff":
+            with step("Writing GeoTIFF stacks") as progress:
+                export_geotiff(cube, target, progress=progress)
+        else:
+            export_dpixel(cube, target)
+
+    there = make_or_find(out, f"{form} folder", is_geotiff if form == "geotiff" else is_dpixel, make)
+    print(f"{out}: {'already there, ' * there}{_one_line(cube)}")
     if form == "geotiff":
-        with step("Writing GeoTIFF stacks") as progress:
-            print(f"{export_geotiff(cube, out, progress=progress)}: {_one_line(cube)}")
         print("scl has 4 where a pixel is clear and 0 elsewhere, since a cube keeps no scene classes")
         return
-    print(f"{export_dpixel(cube, out)}: {_one_line(cube)}")
     if cube.grid is not None:
         _, _, west, _, _, north = cube.grid.transform
         print(

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tessera.base import check_folder
+
 from ._scenes import (
     LEAST_SEEN,
     FromOption,
@@ -30,7 +32,7 @@ from ._scenes import (
     tell_line,
     uncovered_line,
 )
-from ._show import one_of, step
+from ._show import OverwriteOption, one_of, step
 
 BboxOption = Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")]
 AoiOption = Annotated[str | None, typer.Option(help="Vector file of polygons.")]
@@ -89,6 +91,8 @@ def build(
     def left_out(line: str) -> None:
         tell_line(f"{line}; that zone is left out")
 
+    for target in named_parts(out, [part.zone for part in parts]):
+        check_folder(target, "cube", inputs=(*source.split(","), aoi))
     places = zip(parts, named_parts(out, [part.zone for part in parts]), strict=True)
     for target, cube in where_scenes_are(places, of_zone, left_out):
         if cube is None:
@@ -144,24 +148,30 @@ def scenes(
     bbox: BboxOption = None,
     aoi: AoiOption = None,
     tile: TileOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Search once and keep what was found; cube build and embed take the table as their --source.
 
     Example: tessera cube scenes --source mpc --bbox 5.237,50.681,5.270,50.702 --year 2023 -o scenes.parquet
     """
-    from tessera.base import InputError
-    from tessera.scenes import search_scenes
+    from tessera.base import InputError, check_output
+    from tessera.scenes import read_scenes, search_scenes
 
     time = stated_period(year, period, first, last)
     _, value = one_of(bbox=bbox, aoi=aoi, tile=tile)
     if out.suffix != ".parquet":
         raise InputError(f"{out} does not end in .parquet; expected the name of a table of scenes")
-    if out.exists():
-        raise InputError(f"{out} exists; expected a new path for the table")
+    given = (source, aoi)
+    check_output(out, "table", inputs=given, ours=lambda path: bool(read_scenes(path).query), overwrite=overwrite)
     area = area_of(bbox, value)
     with step("Searching") as progress:
         table = search_scenes(area, time, source, progress=progress)
-    table.write(out)
+    if not overwrite and out.exists():
+        known = read_scenes(out)
+        if (known.sha256, dict(known.query)) != (table.sha256, dict(table.query)):
+            raise InputError(f"{out} exists, of another search; expected a new path for the table, or --overwrite")
+    else:
+        table.write(out)
     found = scenes_of(table, area, time)
     print(f"{out}: {in_words(found)} of {time}")
     tell_line(left_out_line(table.left_out))

@@ -94,7 +94,8 @@ def demo(
 
 def _claim(folder: Path, about: dict[str, Any]) -> None:
     """Mark a folder as this demo's, or recognise it."""
-    check_folder(folder, "folder")
+    if not folder.exists():
+        check_folder(folder, "folder")
     mark = folder / _MARK
     if mark.exists():
         found = read_json(mark, what="demo mark")

@@ -265,11 +265,12 @@ def _with_data(store: Store, cube: PixelCube, year: int) -> str:
 
 def _open(out: str, dims: int, encoder: Encoder, option: str) -> Store | None:
     """The store, None where nothing is; `option` says whose statistics the weights have."""
-    from tessera.base import InputError
+    from tessera.base import InputError, check_folder
     from tessera.store import NoStoreError, open_store
 
     local = "://" not in out
     if local and not Path(out).exists():
+        check_folder(out, "store")
         return None
     try:
         store = open_store(out)

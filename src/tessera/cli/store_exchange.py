@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tessera.base import InputError
+from tessera.base import InputError, check_folder
 
 from ._show import one_of, print_json, step, year_of
 
@@ -49,6 +49,8 @@ def import_(
     if kind == "year-store" and keep_water is not None:
         raise InputError("--keep-water and --mask-water go with tiles; a year store has no landmasks")
     local = Path(store) if "://" not in store else None
+    if local is not None:
+        check_folder(local, "store", inputs=(source,))
     estimate = estimate_import(source, year, kind == "tiles", local)
     if local is not None:
         estimate.check(local)

@@ -31,6 +31,7 @@ from tessera.base import (
     Folder,
     InputError,
     TesseraError,
+    check_folder,
     place_folder,
     raise_if_machine,
     read_json,
@@ -82,10 +83,15 @@ def open_spool(target: str | Path, about: dict[str, Any], shape: tuple[int, int]
         The disk is full or refuses; the system has no file locks (Windows).
     """
     target = Path(target)
+    # "" and "/" have no name that a work folder beside them could take
+    if not target.name:
+        check_folder(target, "cube")
     work = {"format": _FORMAT, "version": _VERSION, "about": _as_json(about), "shape": [int(side) for side in shape]}
     folder = _work_of(target)
     if target.exists() and not folder.is_dir():
         raise InputError(f"{target} exists; expected a new path for the cube")
+    if not target.exists():
+        check_folder(target, "cube")
     with held(folder):
         if target.exists():
             _sweep(folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, InputError, sha256_hex, silent
+from tessera.base import Folder, InputError, check_folder, sha256_hex, silent
 from tessera.embeddings import is_valid
 from tessera.geo import (
     EAST,
@@ -121,6 +121,7 @@ def export_tiles(
     tells = dataset_of(store.model)
     if dataset is not None and parse_dataset(dataset) != tells:
         raise InputError(f"{store.objects.root} holds {store.model.name}, {tells.name} as tiles; not {dataset}")
+    check_folder(out, "folder of tiles", inputs=(store.objects.root,))
     everything = tiles_of_area(area)
     tiles = _candidates(store, area, year)
     if not tiles:

@@ -10,14 +10,24 @@ from __future__ import annotations
 import json
 import math
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, InputError, TesseraError, place_folder, silent
+from tessera.base import (
+    Folder,
+    InputError,
+    TesseraError,
+    check_folder,
+    place_folder,
+    read_json,
+    sha256_hex,
+    silent,
+    write_atomic,
+)
 from tessera.embeddings import is_valid
 from tessera.geo import PIXEL_SIZE, Window, parse_area, zone_crs
 from tessera.store import parse_year
@@ -44,6 +54,8 @@ _CONVENTION = {
 }
 """As its schema wants it, word for word."""
 _FORMAT = 1
+_MARK = "tessera:export"
+"""Attribute of the root by which the same request knows its own store."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +113,7 @@ def export_year_store(
     Raises
     ------
     InputError
-        No such year or area, another name, a path that exists, or a disk that is too small.
+        No such year or area, another name, a path that holds something else, or a disk that is too small.
     TesseraError
         The store changed meanwhile.
     """
@@ -109,8 +121,7 @@ def export_year_store(
     target = Path(out)
     if target.name != f"{year}.zarr":
         raise InputError(f"output {target.name!r}; a year store of {year} has the name {year}.zarr")
-    if target.exists():
-        raise InputError(f"{target} exists; expected a new path for the year store")
+    check_folder(target, "year store", inputs=(store.objects.root,))
     if year not in store.years:
         raise InputError(f"{store.objects.root} has no year {year}; it has {list(store.years)}")
     windows = zone_windows(store, area)
@@ -120,6 +131,13 @@ def export_year_store(
     request = json.dumps(
         {"format": _FORMAT, "state": state, "windows": [[w.zone, *w.bounds] for w in windows]}, sort_keys=True
     )
+    digest = sha256_hex(request.encode())
+    if target.exists():
+        done = _finished(target, digest)
+        if done is None:
+            raise InputError(f"{target} exists, of another store, state or area; expected a new path")
+        _drop_work(target)
+        return YearStoreWritten(target, tuple(window.zone for window in windows), *done)
     work = target.with_name(f".{target.name}.part")
     kept = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
     estimate_year_store(store, area, year).check(target, kept)
@@ -133,11 +151,39 @@ def export_year_store(
             squares, pixels = _fill(store, part, work / "done", windows, year, progress)
             if state_of(store, cells, (year,)) != state:
                 raise TesseraError(f"{store.objects.root} was written to while it was read; run the same command again")
+            _mark(part, {"request": digest, "squares": squares, "pixels": pixels})
             place_folder(part, target, "the year store")
             door.remove_tree(work)
     except BlockingIOError:
         raise InputError(f"{target} is being written by another process") from None
     return YearStoreWritten(target, tuple(window.zone for window in windows), squares, pixels)
+
+
+def _finished(target: Path, request: str) -> tuple[int, int] | None:
+    """Squares and pixels of a year store that this very request made, None where it is another."""
+    try:
+        about = read_json(target / "zarr.json", what="year store")["attributes"][_MARK]
+        found = about["squares"], about["pixels"]
+        return found if about["request"] == request and all(type(number) is int for number in found) else None
+    except (InputError, OSError, KeyError, TypeError):
+        return None
+
+
+def _mark(part: Path, about: dict[str, Any]) -> None:
+    """Say in the root what was asked for, so that the same command run again knows its own store."""
+    path = part / "zarr.json"
+    root = read_json(path, what="year store")
+    root["attributes"][_MARK] = about
+    write_atomic(path, json.dumps(root, indent=2).encode())
+
+
+def _drop_work(target: Path) -> None:
+    """Remove the work folder of a run that was killed after its store had got its place."""
+    work, door = target.with_name(f".{target.name}.part"), Folder(target.parent)
+    if os.name != "posix" or not (work / "request.json").is_file() or (work / target.name).exists():
+        return
+    with suppress(BlockingIOError, InputError), door.lock(work / "lock", wait=False):
+        door.remove_tree(work)
 
 
 def _begin(work: Path, request: str, store: Store, windows: list[Window], year: int) -> Path:

@@ -28,7 +28,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, file_lock, open_regular, read_json, silent, sync_folder, write_atomic, writing
+from tessera.base import (
+    InputError,
+    check_folder,
+    file_lock,
+    open_regular,
+    read_json,
+    silent,
+    sync_folder,
+    write_atomic,
+    writing,
+)
 
 from ._index import FORMAT, INDEX, PAGE, VERSION, Index, block_name, file_bytes, header
 from ._records import Layout, unpack
@@ -92,6 +102,9 @@ def write_blocks(
         The disk is full or refuses.
     """
     target = Path(folder)
+    # "" and "/" have no name that a work folder beside them could take
+    if not target.name:
+        check_folder(target, "blocks")
     layout = Layout(s2, s1, targets)
     size = layout.dtype.itemsize
     held = max(1, (BLOCK_BYTES - PAGE) // size) if records is None else records
@@ -100,6 +113,8 @@ def write_blocks(
     work = target.with_name(f"{target.name}.part")
     if target.exists() and not work.exists():
         raise InputError(f"{target} exists; expected a new path for the blocks")
+    if not target.exists():
+        check_folder(target, "blocks")
     with _held(work):
         if target.exists():
             whole = False
