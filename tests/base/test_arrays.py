@@ -17,7 +17,8 @@ def _npy(array: Any, **claimed: Any) -> bytes:
     file = io.BytesIO()
     about = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
     np.lib.format.write_array_header_1_0(file, {**about, **claimed})
-    return file.getvalue() + array.tobytes()
+    data: bytes = array.tobytes()
+    return file.getvalue() + data
 
 
 def _npz(members: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:

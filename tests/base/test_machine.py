@@ -33,7 +33,11 @@ def test_memory_and_causes_and_words() -> None:
         OSError("Generic LocalFileSystem error: Unable to open file: Too many open files (os error 24)")
     )
     assert machine_failure(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried; not enough memory"))
+    assert machine_failure(RuntimeError("can't start new thread"))
     assert machine_failure(ValueError("bytes do not fit")) is None
+    told = InputError("the file is no table")
+    told.__context__, told.__suppress_context__ = OSError(errno.EMFILE, "told"), True
+    assert machine_failure(told) is None
     assert machine_failure(InputError("too many open files of the user's")) is None
     with pytest.raises(MachineError, match=r"^said before$"):
         raise_if_machine(MachineError("said before"), "anything")

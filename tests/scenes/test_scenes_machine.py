@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pytest
@@ -135,6 +135,52 @@ def test_a_build_with_too_few_files_stops_or_is_whole(scenes: Path, clean: Pixel
     cube = open_cube(target) if target.exists() else build_cube(WINDOW, YEAR, source=scenes, out=target)
     assert cube.sha256 == clean.sha256
     assert np.array_equal(cube.s2_doy, clean.s2_doy)
+
+
+@pytest.mark.parametrize("what", ["memory", "threads"])
+def test_a_thread_that_cannot_say_how_its_job_ended_is_not_waited_for(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def none_left(*_: Any) -> None:
+        raise MemoryError
+
+    if what == "memory":
+        monkeypatch.setattr("tessera.scenes._crew.Future.set_result", none_left)
+        monkeypatch.setattr("tessera.scenes._crew.Future.set_exception", none_left)
+        monkeypatch.setattr("tessera.scenes._build.ThreadPoolExecutor", _Straight)
+    else:
+        starts = [0]
+        start = threading.Thread.start
+
+        def limited(thread: threading.Thread) -> None:
+            starts[0] += 1
+            if starts[0] > 5:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", limited)
+    with pytest.raises(MachineError, match="memory") as told:
+        build_cube(WINDOW, YEAR, source=scenes, out=tmp_path / "c.zarr")
+    assert "\n" not in str(told.value)
+
+
+class _Straight:
+    """An executor that calls at once."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, call: Any, *args: Any) -> Any:
+        return call(*args)
+
+    def shutdown(self, **_: Any) -> None:
+        pass
 
 
 def test_a_machine_error_is_one_of_ours() -> None:

@@ -34,6 +34,7 @@ _TEXTS = (
     (re.compile(r"no space left on device", re.IGNORECASE), _NUMBERS[errno.ENOSPC]),
     (re.compile(r"cannot allocate memory|out of memory|not enough memory|bad_alloc", re.IGNORECASE), _NO_MEMORY),
     (re.compile(r"input/output error", re.IGNORECASE), _NUMBERS[errno.EIO]),
+    (re.compile(r"can't start new thread", re.IGNORECASE), "no further thread can be started (memory, or ulimit -u)"),
 )
 """What libraries say that lose the number of a system error, such as Rust's and GDAL."""
 _CAUSES = 8
@@ -62,7 +63,8 @@ def machine_failure(error: BaseException) -> str | None:
             for sign, said in _TEXTS:
                 if sign.search(text):
                     return said
-        found, seen = found.__cause__ or found.__context__, seen + 1
+        hidden = None if found.__suppress_context__ else found.__context__
+        found, seen = found.__cause__ or hidden, seen + 1
     return None
 
 
@@ -85,4 +87,4 @@ def raise_if_machine(error: BaseException, where: object) -> None:
     if said is not None:
         if isinstance(error, MachineError):
             raise error
-        raise MachineError(f"{where}: {said}; nothing is wrong with the file, run again when that is cured") from None
+        raise MachineError(f"{where}: {said}; this is no fault of the data, run again when it is cured") from None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, checked, silent
+from tessera.base import InputError, MachineError, TesseraError, checked, raise_if_machine, silent
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import Window, parse_area, parse_period
 from tessera.net import NetError
@@ -54,6 +54,8 @@ _MOST_DAYS = 5
 _GLANCE = 0.2
 """Seconds between two looks: of a day that waits for files, whether the build was given up; of the build, at its days,
 after each of which it tells its progress."""
+_SILENT_ROUNDS = 50
+"""Glances after which a day that was laid, and whose thread does not say so, is given up."""
 _PARTING = 1.0
 """Seconds that threads have for what they decode when a build is given up; one that waits for a server is left."""
 _ARENA_MAX, _MMAP_THRESHOLD = -8, -3
@@ -216,6 +218,8 @@ class _Lines:
                 # a server may keep a file's thread waiting for minutes
                 if self._given_up.is_set():
                     raise CancelledError
+                if not ready:
+                    self._crew.check()
                 while ready:
                     done = ready.pop()
                     place = waiting.pop(done)
@@ -321,12 +325,18 @@ class _Build:
         with _pools(at_once) as (days, lines, given_up):
             bands = _Lines(self._reader, lines, given_up)
 
-            def lay(stack: str, day: Day) -> dict[str, Any]:
-                images, record = lay_day(bands, stack, day, self.plan.recipe, self.plan.window.shape)
-                record |= {"given": images is not None, "plan": day.sha256(stack)}
-                keep(stack, day.day, images, record)
-                return record
+            ended: set[tuple[str, dt.date]] = set()
 
+            def lay(stack: str, day: Day) -> dict[str, Any]:
+                try:
+                    images, record = lay_day(bands, stack, day, self.plan.recipe, self.plan.window.shape)
+                    record |= {"given": images is not None, "plan": day.sha256(stack)}
+                    keep(stack, day.day, images, record)
+                    return record
+                finally:
+                    ended.add((stack, day.day))
+
+            silent_rounds = 0
             waiting: dict[Future[dict[str, Any]], tuple[str, dt.date]] = {}
             rest = iter(wanted)
             while True:
@@ -340,6 +350,9 @@ class _Build:
                 done, _ = wait(waiting, _GLANCE, FIRST_COMPLETED)
                 for job in done:
                     records[waiting.pop(job)] = job.result()
+                silent_rounds = silent_rounds + 1 if not done and ended & set(waiting.values()) else 0
+                if silent_rounds > _SILENT_ROUNDS:
+                    raise MachineError("a day was laid, but its thread ended for want of memory before it could say so")
                 self._refuse_losses(records)
                 self._progress(len(records), total)
 
@@ -427,9 +440,11 @@ def _pools(days: int) -> Iterator[tuple[ThreadPoolExecutor, Crew, threading.Even
         with ThreadPoolExecutor(days, thread_name_prefix="tessera-day") as laying:
             try:
                 yield laying, lines, given_up
-            except BaseException:
+            except BaseException as error:
                 given_up.set()
                 laying.shutdown(wait=False, cancel_futures=True)
+                if isinstance(error, (MemoryError, RuntimeError)):
+                    raise_if_machine(error, "reading scenes")
                 raise
     finally:
         lines.dismiss(_PARTING if given_up.is_set() else None)

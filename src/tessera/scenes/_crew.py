@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from tessera.base import MachineError, raise_if_machine
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,9 +23,24 @@ class Crew:
 
     def __init__(self, size: int, name: str) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._threads = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(size)]
-        for thread in self._threads:
-            thread.start()
+        self._broken = threading.Event()
+        self._threads: list[threading.Thread] = []
+        try:
+            for number in range(size):
+                thread = threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except (RuntimeError, MemoryError) as error:
+            self.dismiss(0.0)
+            raise_if_machine(error, name)
+            raise
+
+    def check(self) -> None:
+        """Raise MachineError where a thread could not even say how its job ended; who waits for that waits for ever."""
+        if self._broken.is_set():
+            raise MachineError(
+                "a thread that reads files ended for want of memory; run again with more, or a smaller area"
+            )
 
     def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
         """Have a call made as soon as a thread is free."""
@@ -40,6 +57,12 @@ class Crew:
             thread.join(None if end is None else max(0.0, end - time.monotonic()))
 
     def _work(self) -> None:
+        try:
+            self._take_jobs()
+        except BaseException:
+            self._broken.set()
+
+    def _take_jobs(self) -> None:
         while (taken := self._jobs.get()) is not None:
             job, call, args = taken
             if job.set_running_or_notify_cancel():
