@@ -21,6 +21,7 @@ from vector_files import PLACES, SECRET, change, frame, table, vrt, wfs, write_l
 
 from tessera.base import InputError
 from tessera.geo import parse_area, parse_points, read_vector
+from tessera.geo._crs import parse_crs, to_degrees
 from tessera.geo._wkb import MAX_DEPTH, from_wkb
 
 KML = (
@@ -173,7 +174,17 @@ def test_pipes_and_devices_are_told_at_once(tmp_path: Path, suffix: str) -> None
             ),
             "unpacks to more than its file holds",
         ),
-        (("ALTER TABLE a ADD COLUMN w TEXT GENERATED ALWAYS AS (hex(zeroblob(50000000)))",), "unpacks to more"),
+        (("ALTER TABLE a ADD COLUMN w TEXT GENERATED ALWAYS AS (hex(zeroblob(50000000)))",), "too big"),
+        (
+            ("DROP TABLE a", f"CREATE VIEW a AS SELECT {', '.join(f'zeroblob(20000000) c{k}' for k in range(60))}"),
+            "too big",
+        ),
+        (
+            tuple(
+                f"ALTER TABLE a ADD COLUMN w{k} TEXT GENERATED ALWAYS AS (hex(zeroblob(10000000)))" for k in range(60)
+            ),
+            "too big",
+        ),
         (("DROP TABLE gpkg_spatial_ref_sys",), "no such table"),
         (("UPDATE gpkg_geometry_columns SET srs_id = 0",), "has no CRS"),
         (("UPDATE a SET geom = x'00'",), "no GeoPackage geometry"),
@@ -270,6 +281,51 @@ def test_geometry_nested_a_million_deep_is_refused(tmp_path: Path, kind: int) ->
     parquet.write_table(written, tmp_path / "a.parquet")
     with pytest.raises(InputError, match="nested deeper"):
         read_vector(tmp_path / "a.parquet")
+
+
+def test_a_byte_order_that_hides_how_deep_geometry_is_nested_is_refused() -> None:
+    # the library reads a collection of order 2 in the order of the one around it
+    inner = struct.pack(">BII", 2, 7, 1)
+    for depth in (1, 100, 1_000_000):
+        blob = struct.pack(">BII", 0, 7, 1) + inner * depth + struct.pack(">BIdd", 0, 1, 5.0, 50.0)
+        if len(blob) > 9 * MAX_DEPTH:
+            with pytest.raises(InputError, match="byte order 2"):
+                from_wkb([blob], "a")
+        else:
+            from_wkb([blob], "a")
+
+
+def test_a_crs_that_names_a_file_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "shifts"
+    os.mkfifo(pipe)
+    base = 'GEOGCS["x",DATUM["d",SPHEROID["s",6378137,298.25]{}],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925]]'
+    mercator = (
+        f'PROJCS["x",{base.format("")},PROJECTION["Mercator_1SP"],PARAMETER["scale_factor",1],UNIT["metre",1],'
+        'EXTENSION["PROJ4","+proj=merc +a=6378137 +b=6378137 +nadgrids={} +wktext +no_defs"]]'
+    )
+    point = np.array([shapely.Point(100_000, 0)], dtype=object)
+    named = [
+        base.format(f',EXTENSION["PROJ4_GRIDS","{pipe}"]'),
+        mercator.format(pipe),
+        mercator.format(f"@null,{pipe}"),
+    ]
+    for wkt in named:
+        with pytest.raises(InputError, match="names a file"):
+            to_degrees(point, wkt, "a")
+    found = to_degrees(point, mercator.format("@null"), "a")
+    assert shapely.get_coordinates(found)[0, 0] == pytest.approx(100_000 / 6378137 * 180 / np.pi)
+    with pytest.raises(InputError, match="expected an authority's code, WKT or PROJJSON"):
+        parse_crs(f"+init={pipe}:1", "a")
+
+
+def test_an_archive_in_an_archive_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.json", "w") as archive:
+        archive.writestr("a.csv", "lon,lat\n5,50\n")
+    assert len(read_vector(tmp_path / "a.json")) == 1
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.write(tmp_path / "a.json", "a.json")
+    with pytest.raises(InputError, match="an archive in an archive"):
+        read_vector(tmp_path / "b.zip")
 
 
 def test_geometry_that_is_not_nested_is_read_whatever_its_size() -> None:

@@ -7,13 +7,14 @@ never observations.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError, checked, new_folder, raise_if_machine, read_json, shown, silent
-from tessera.geo import Grid
+from tessera.geo import Grid, parse_crs
 
 from ._stored import read_array
 from ._zarr import DAYS, FORMAT, STACKS, VERSION, start_cube
@@ -23,6 +24,7 @@ from .dpixel import is_dpixel, open_dpixel
 if TYPE_CHECKING:
     from tessera.base import Progress
 
+_EPSG = re.compile(r"EPSG:[0-9]+")
 _DOCUMENT_LIMIT = 16 * 1024**2
 _EMPTY_PIXELS = 16_384**2
 """Pixels of a cube without dates; a Sentinel-2 granule has 10,980 a side."""
@@ -119,7 +121,10 @@ def _open_zarr(folder: Path) -> PixelCube:
     provenance = about.get("provenance")
     try:
         height, width = arrays["s2"].shape[1:3]
-        grid = None if transform is None else Grid(str(about["crs"]), _transform(transform), height, width)
+        crs = str(about.get("crs"))
+        if transform is not None and not _EPSG.fullmatch(crs):
+            parse_crs(crs, "it")
+        grid = None if transform is None else Grid(crs, _transform(transform), height, width)
         return PixelCube(
             **{name: arrays[name] for name in STACKS},
             **days,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, shown
-from tessera.geo import Grid, Window
+from tessera.geo import Grid, Window, parse_crs
 
 from ._dates import stated_time
 from .cube import S1_BANDS, S2_BANDS, PixelCube
@@ -262,6 +262,7 @@ def _grid(crs: str | None, transform: Sequence[float] | None, side: tuple[int, .
     if len(numbers) != 6:
         raise InputError(f"transform has {len(numbers)} numbers; expected six: (10, 0, west, 0, -10, north)")
     a, b, c, d, e, f = numbers
+    parse_crs(crs, "the cube")
     grid = Grid(str(crs), (a, b, c, d, e, f), side[0], side[1])
     try:
         return Window.of_grid(grid).grid
@@ -289,13 +290,10 @@ def _crs_of(dataset: xarray.Dataset) -> str | None:
     said = about.get("crs_wkt") or about.get("spatial_ref")
     if not isinstance(said, str):
         return None
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
-
     try:
-        code = CRS.from_wkt(said).to_epsg()
-    except CRSError:
-        raise InputError(f"spatial_ref says the CRS {shown(said)}, which is none; give crs=") from None
+        code = parse_crs(said, "spatial_ref").to_epsg()
+    except InputError as error:
+        raise InputError(f"{error}; give crs=") from None
     return said if code is None else f"EPSG:{code}"
 
 

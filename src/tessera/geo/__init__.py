@@ -1,5 +1,6 @@
 """Where and when things are: the lattice and its cells, UTM zones, tile names, areas, periods, points, vector files."""
 
+from ._crs import parse_crs
 from ._table import listed, numbers_of
 from .area import Area, ZonePart, parse_area
 from .degrees import check_degrees, swap_hint, wrapped
@@ -35,6 +36,7 @@ __all__ = [
     "numbers_of",
     "parse_area",
     "parse_cell",
+    "parse_crs",
     "parse_period",
     "parse_points",
     "parse_tile",

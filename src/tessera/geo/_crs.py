@@ -1,7 +1,8 @@
-"""From the CRS that a file declares to degrees."""
+"""The CRS that a stranger's file declares, and the way from it to degrees."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,41 @@ from tessera.base import InputError, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pyproj import CRS
 
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9_]*:[A-Za-z0-9_.]+")
 _WKT = re.compile(r"\s*[A-Z][A-Z_0-9]*\s*\[", re.IGNORECASE)
+_FILES = re.compile(
+    r"PARAMETER_?FILE|PROJ4_GRIDS|(?:grids|model|file|init|catalog)\s*=(?!\s*@null(?:[\s\"\\]|$))|\"value\": *\"",
+    re.IGNORECASE,
+)
+"""Where WKT and PROJJSON name a file of shifts, which PROJ opens to transform; @null is none."""
+
+
+def parse_crs(crs: object, source: str) -> CRS:
+    """A CRS of a stranger's file as pyproj's.
+
+    Parameters
+    ----------
+    crs : "EPSG:3035" or the like, WKT, or PROJJSON as a mapping. A PROJ string is refused: to read it can open a file
+
+    Raises
+    ------
+    InputError
+        None, or one that cannot be read.
+    """
+    from pyproj import CRS
+    from pyproj.exceptions import ProjError
+
+    if crs is None:
+        raise InputError(f"{source} has no CRS; expected one, or degrees (EPSG:4326)")
+    is_text = isinstance(crs, str) and (_AUTHORITY.fullmatch(crs.strip()) or _WKT.match(crs))
+    if not is_text and not isinstance(crs, dict):
+        raise InputError(f"{source}: CRS {shown(crs)}; expected an authority's code, WKT or PROJJSON")
+    try:
+        return CRS.from_json_dict(crs) if isinstance(crs, dict) else CRS.from_user_input(str(crs).strip())
+    except (ProjError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{source}: CRS cannot be read ({shown(error, 160)[1:-1]})") from None
 
 
 def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDArray[np.object_]:
@@ -21,33 +54,26 @@ def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDA
 
     Parameters
     ----------
-    crs : "EPSG:3035" or the like, WKT, or PROJJSON as a mapping. A PROJ string is refused: it can name files
+    crs : as `parse_crs` takes it
 
     Raises
     ------
     InputError
-        None, or one that cannot be read.
+        What `parse_crs` refuses, a CRS without a way to degrees, or one whose way names a file.
     """
     import shapely
     from pyproj import CRS, Transformer
     from pyproj.exceptions import ProjError
 
-    if crs is None:
-        raise InputError(f"{source} has no CRS; expected one, or degrees (EPSG:4326)")
+    parsed = parse_crs(crs, source)
+    if _FILES.search(json.dumps(crs) if isinstance(crs, dict) else str(crs)):
+        raise InputError(f"{source}: its CRS names a file, which is not opened; expected a CRS without files")
     try:
-        if isinstance(crs, dict):
-            parsed = CRS.from_json_dict(crs)
-        elif isinstance(crs, str) and (_AUTHORITY.fullmatch(crs.strip()) or _WKT.match(crs)):
-            parsed = CRS.from_user_input(crs.strip())
-        else:
-            raise InputError(f"{source}: CRS {shown(crs)}; expected an authority's code, WKT or PROJJSON")
         # x is the longitude in every vector format, whatever order of axes the CRS itself declares
         if parsed.equals(CRS.from_epsg(4326), ignore_axis_order=True):
             return geometries
         transformer = Transformer.from_crs(parsed, "EPSG:4326", always_xy=True)
-    except (ProjError, TypeError, ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
+    except ProjError as error:
         raise InputError(f"{source}: CRS cannot be read ({shown(error, 160)[1:-1]})") from None
 
     def move(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _ENVELOPES = (0, 32, 48, 48, 64)
 _CELL = 256 * 1024 * 1024
 _LEAST = 64 * 1024 * 1024
+_COMPUTED = 64 * 1024
+"""Bytes that a computed cell may have, however many there are in a row."""
 _STEPS = 1_000_000
 _READS = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE))
 _OWN_KEYS = frozenset(("fid", "ogc_fid"))
@@ -81,7 +83,7 @@ def _only_reads(action: int, first: str | None, *_: str | None) -> int:
 
 
 def _layers(database: sqlite3.Connection, size: int, source: str, layer: str | None) -> list[tuple[str, VectorTable]]:
-    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+    tables = dict(database.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')").fetchall())
     if "gpkg_contents" not in tables:
         raise InputError(f"{source} is an SQLite database without gpkg_contents; expected a GeoPackage")
     kinds = database.execute("SELECT table_name, data_type FROM gpkg_contents").fetchall()
@@ -95,7 +97,8 @@ def _layers(database: sqlite3.Connection, size: int, source: str, layer: str | N
     chosen = [name for name in names or plain if layer in (None, name)]
     out = []
     for name in chosen:
-        columns = _table(database, name, budget, source)
+        columns = _table(database, name, budget, source, is_view=tables[name] == "view")
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _CELL)
         if names:
             out.append((name, _features(database, name, columns, *shaped[name], source)))
         elif position_names(list(columns)) is not None:
@@ -108,10 +111,17 @@ def _layers(database: sqlite3.Connection, size: int, source: str, layer: str | N
     return out
 
 
-def _table(database: sqlite3.Connection, name: str, budget: list[int], source: str) -> dict[str, list[Any]]:
+def _table(
+    database: sqlite3.Connection, name: str, budget: list[int], source: str, *, is_view: bool
+) -> dict[str, list[Any]]:
     """Columns by name, in the file's own types; what drivers number rows by is left out."""
     quoted = f'"{name.replace(chr(34), chr(34) * 2)}"'
-    truths = {row[1] for row in database.execute(f"PRAGMA table_info({quoted})") if str(row[2]).upper() == "BOOLEAN"}
+    about = database.execute(f"PRAGMA table_info({quoted})").fetchall()
+    truths = {row[1] for row in about if str(row[2]).upper() == "BOOLEAN"}
+    described = database.execute(f"SELECT * FROM {quoted} LIMIT 0").description  # noqa: S608
+    if is_view or len(described) != len(about):
+        # cells that are computed, each of which may be of any length
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(budget[0] // len(described), _COMPUTED))
     rows = database.execute(f"SELECT * FROM {quoted}")  # noqa: S608
     names = [str(column[0]) for column in rows.description]
     refuse_twice(names, source)

@@ -55,6 +55,9 @@ def _check_depth(blob: bytes, source: str) -> None:
                 left.pop()
                 continue
             left[-1] -= 1
+            # the library takes any other number for the byte order of what was read before
+            if blob[at] > 1:
+                raise InputError(f"{source} has the byte order {blob[at]}; expected 0 or 1, as in WKB")
             order = "<" if blob[at] else ">"
             (code,) = struct.unpack_from(f"{order}I", blob, at + 1)
             at += 5

@@ -80,8 +80,8 @@ def exists(path: str | Path) -> bool:
         return False
 
 
-def _layers(path: Path, source: str, layer: str | None) -> list[tuple[str, VectorTable]]:
-    """The layers of a file by name, or one of them."""
+def _layers(path: Path, source: str, layer: str | None, *, unpacked: bool = False) -> list[tuple[str, VectorTable]]:
+    """The layers of a file by name, or one of them; `unpacked` says that it comes out of an archive."""
     from ._gpkg import read_gpkg
     from ._ogr import read_ogr
 
@@ -108,7 +108,7 @@ def _layers(path: Path, source: str, layer: str | None) -> list[tuple[str, Vecto
     if kind in ("shp", "dbf", "fgb"):
         return read_ogr(path, kind, source, layer)
     if kind == "zip":
-        return _from_zip(path, source, layer)
+        return _from_zip(path, source, layer, unpacked=unpacked)
     return _chosen([(path.stem, _one(path, kind, source, most))], source, layer)
 
 
@@ -129,19 +129,22 @@ def _one(path: Path, kind: str, source: str, most: int) -> VectorTable:
     return (read_kml if kind == "kml" else read_gpx)(data, source)
 
 
-def _from_zip(path: Path, source: str, layer: str | None) -> list[tuple[str, VectorTable]]:
+def _from_zip(path: Path, source: str, layer: str | None, *, unpacked: bool) -> list[tuple[str, VectorTable]]:
     from ._ogr import read_ogr
     from ._zip import unzipped
 
     with unzipped(path, source) as (kind, datasets):
         if kind != "zip":
             return read_ogr(datasets[0][1], kind, source, layer)
+        if unpacked:
+            # one in another may unpack to any size, or to itself
+            raise InputError(f"{source} is an archive in an archive; unpack it first")
         if len(datasets) == 1:
             name, place = datasets[0]
-            return _renamed(_layers(place, f"{source}/{name}", layer), place, name)
+            return _renamed(_layers(place, f"{source}/{name}", layer, unpacked=True), place, name)
         found = []
         for name, place in datasets:
-            found += _renamed(_layers(place, f"{source}/{name}", None), place, name)
+            found += _renamed(_layers(place, f"{source}/{name}", None, unpacked=True), place, name)
     return _chosen(found, source, layer)
 
 
