@@ -186,3 +186,14 @@ class _Straight:
 def test_a_machine_error_is_one_of_ours() -> None:
     assert issubclass(MachineError, TesseraError)
     assert not issubclass(MachineError, NetError)
+
+
+def test_a_pipe_as_a_table_of_scenes_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tessera.cli._scenes import asked_of
+
+    os.mkfifo(tmp_path / "s.parquet")
+    with pytest.raises(TesseraError, match="a pipe"):
+        asked_of(str(tmp_path / "s.parquet"))
+    with pytest.raises(TesseraError, match="a pipe"):
+        build_cube(WINDOW, YEAR, source=str(tmp_path / "s.parquet"))
+    assert not capsys.readouterr().out

@@ -192,14 +192,15 @@ def asked_of(source: str) -> str:
     import hashlib
     import json
 
-    from tessera.base import InputError, sha256_hex
+    from tessera.base import InputError, open_regular, raise_if_machine, sha256_hex
     from tessera.scenes import parse_source
 
     if source.endswith(".parquet"):
         try:
-            with Path(source).open("rb") as file:
+            with open_regular(Path(source), what="table of scenes") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
+            raise_if_machine(error, source)
             raise InputError(f"table of scenes {source} cannot be read: {error.strerror}") from None
     asked = []
     for one in parse_source(source):
