@@ -151,6 +151,13 @@ def test_marks_of_pictures_and_texts(tmp_path: Path) -> None:
     assert not is_text("<!-- tessera map -->")(tmp_path / "plain.png")
 
 
+def test_a_file_whose_offsets_no_seek_takes_is_not_ours(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    path.write_bytes(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**64 - 1))
+    with pytest.raises(InputError, match="exists and is no earlier map"):
+        check_output(path, "map", ours=is_tiff("TESSERA_CLASSES"))
+
+
 @pytest.mark.parametrize("big", ["YES", "NO"])
 @pytest.mark.parametrize("order", ["LITTLE", "BIG"])
 def test_the_mark_of_a_geotiff(tmp_path: Path, big: str, order: str) -> None:

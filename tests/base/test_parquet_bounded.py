@@ -119,6 +119,12 @@ def test_a_bomb_is_one_line_and_is_not_unpacked(tmp_path: Path, name: str) -> No
     assert pa.total_allocated_bytes() - before < _MOST
 
 
+def test_a_column_of_more_packed_bytes_than_may_be_held_is_not_read(tmp_path: Path) -> None:
+    path = _written(tmp_path, pa.table({"n": np.random.default_rng(0).integers(0, 2**60, 50_000)}))
+    with pytest.raises(InputError, match=r"has 4[0-9]{2},[0-9]{3} bytes; at most 1,000 are read"):
+        read_parquet_bounded(path, what="table", most_rows=100_000, most_bytes=1000)
+
+
 def test_every_truncation_is_one_line(tmp_path: Path) -> None:
     data = _written(tmp_path, _plain()).read_bytes()
     part = tmp_path / "part.parquet"

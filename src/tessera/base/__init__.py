@@ -3,7 +3,7 @@
 from ._thrift import Chunk, Group, Page, page_headers, row_groups
 from .arguments import check_fields, checked
 from .arrays import parse_npy, parse_npz
-from .documents import decode_text, parse_json, read_json, read_text
+from .documents import decode_text, encoding_of, parse_json, read_json, read_text
 from .errors import InputError, TesseraError
 from .extras import install_line, require
 from .files import (
@@ -47,6 +47,7 @@ __all__ = [
     "checked",
     "decode_text",
     "draw_plainly",
+    "encoding_of",
     "file_lock",
     "file_size",
     "font_note",

@@ -28,6 +28,11 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _LIMIT = 64 * 1024 * 1024
 
 
+def encoding_of(data: bytes) -> str | None:
+    """Python's name of the encoding that a byte order mark tells, None without one."""
+    return next((name for mark, name in _MARKS if data.startswith(mark)), None)
+
+
 def decode_text(data: bytes, what: str) -> str:
     """Text of a document in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, as editors on Windows save it.
 
@@ -40,7 +45,7 @@ def decode_text(data: bytes, what: str) -> str:
     InputError
         It is in another encoding.
     """
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    encoding = encoding_of(data) or "utf-8"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

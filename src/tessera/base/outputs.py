@@ -214,5 +214,5 @@ def _check_link(target: Path, what: str, *, overwrite: bool) -> None:
 def _is_ours(ours: Callable[[Path], bool], target: Path) -> bool:
     try:
         return ours(target)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return False

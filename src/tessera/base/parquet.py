@@ -177,6 +177,9 @@ class ParquetTable:
         start, length = chunk.start, chunk.length
         if start < 4 or length < 1 or start + length > self._data_end:
             raise InputError(f"{name} lies at {start} to {start + length}; expected 4 to {self._data_end}")
+        if length > self._most:
+            # of a file with holes: it is read into memory
+            raise InputError(f"{name} has {length:,} bytes; at most {self._most:,} are read")
         self._file.seek(start)
         pages = page_headers(self._file.read(length), name)
         width = _WIDTHS.get(about.physical_type, max(_TEXT_WIDTH, int(about.length or 0)))

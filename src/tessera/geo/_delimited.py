@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, open_regular, shown
+from tessera.base import InputError, encoding_of, open_regular, shown
 
-from ._kinds import HEAD, encoding_of
+from ._kinds import HEAD
 from ._table import VectorTable, of_columns, position_names, refuse_twice
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 
-from tessera.base import InputError, shown
+from tessera.base import InputError, encoding_of, shown
 
 READ = (
     "GeoJSON, GeoPackage, Shapefile (also zipped), GeoParquet, FlatGeobuf, file geodatabase, KML, KMZ, GPX waypoints; "
@@ -14,13 +13,6 @@ READ = (
 """What is read, for a message."""
 HEAD = 4096
 """Bytes that tell a file's kind."""
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _BINARY = (
     (b"PAR1", "parquet"),
     (b"SQLite format 3\0", "sqlite"),
@@ -120,11 +112,6 @@ def _root(text: str) -> str:
         if end < 0:
             return "unknown"
         at = end + size
-
-
-def encoding_of(head: bytes) -> str | None:
-    """The encoding that a byte order mark names."""
-    return next((name for mark, name in _BOMS if head.startswith(mark)), None)
 
 
 def text_of(head: bytes) -> str | None:
