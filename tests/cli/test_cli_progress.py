@@ -44,6 +44,17 @@ def test_a_rate_below_one_is_no_zero() -> None:
     ]
 
 
+def test_numbers_just_below_the_next_unit_have_no_exponent() -> None:
+    assert [bytes_in_words(size) for size in (99_499_999, 99_500_000, 999_999)] == ["99 MB", "100 MB", "1,000 kB"]
+    assert [pixels_in_words(count) for count in (999_400_000, 999_600_000)] == [
+        "999 million pixels",
+        "1,000 million pixels",
+    ]
+    words = [bytes_in_words(10**power // 1000 * share) for power in range(4, 15) for share in range(985, 1010)]
+    words += [pixels_in_words(10**power // 1000 * share) for power in range(4, 13) for share in range(985, 1010)]
+    assert not [word for word in words if "e+" in word]
+
+
 def test_times_counts_and_bytes_in_words() -> None:
     assert [time_in_words(seconds) for seconds in (0, 42, 200, 4 * 3600, 3 * 86400, 100 * 86400, 1e9)] == [
         "about 1 second",

@@ -164,7 +164,7 @@ def pixels_in_words(count: int) -> str:
     """Such as 65,536 pixels, 1.2 million pixels, 3.4 billion pixels."""
     for size, name in ((10**9, "billion"), (10**6, "million")):
         if count >= size:
-            return f"{count / size:.3g} {name} pixels" if count < 1000 * size else f"{count / size:,.0f} {name} pixels"
+            return f"{count / size:.3g} {name} pixels" if count < 999.5 * size else f"{count / size:,.0f} {name} pixels"
     return f"{count:,} pixel{'s' * (count != 1)}"
 
 
@@ -172,7 +172,7 @@ def bytes_in_words(size: int) -> str:
     """Such as 512 bytes, 1.2 MB, 340 GB."""
     for least, name in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= least:
-            return f"{size / least:,.0f} {name}" if size >= 100 * least else f"{size / least:.2g} {name}"
+            return f"{size / least:,.0f} {name}" if size >= 99.5 * least else f"{size / least:.2g} {name}"
     return f"{size} bytes"
 
 
