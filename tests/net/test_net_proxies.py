@@ -115,6 +115,14 @@ def test_what_is_no_proxy_is_one_line(monkeypatch: pytest.MonkeyPatch, value: st
         assert "\x1b" not in str(error.value)
 
 
+def test_the_scheme_of_a_proxy_may_have_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, socks in (("SOCKS5://p:9", True), ("Socks5h://p:9", True), ("HTTP://p:9", False)):
+        monkeypatch.setenv("http_proxy", value)
+        found = proxy_for("http://a.test/x")
+        assert found is not None
+        assert found.is_socks is socks
+
+
 def test_a_socks_proxy_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     import builtins
 

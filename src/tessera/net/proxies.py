@@ -40,7 +40,7 @@ class Proxy:
     @property
     def is_socks(self) -> bool:
         """Whether it speaks SOCKS and not HTTP."""
-        return self.url.startswith("socks")
+        return urlsplit(self.url).scheme.startswith("socks")
 
 
 def proxy_for(url: str) -> Proxy | None:
