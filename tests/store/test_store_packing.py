@@ -14,7 +14,7 @@ from numcodecs import blosc, zstd
 from store_helpers import MODEL
 
 from tessera.net import CorruptError
-from tessera.store import Layout, pack
+from tessera.store import Layout, pack, zstd_length
 from tessera.store.layout import ArraySpec, ShardFormat
 from tessera.store.metadata import Header, documents
 from tessera.store.packing import unpack_blosc
@@ -99,6 +99,18 @@ def zipped(size: int) -> bytes:
     import gzip
 
     return gzip.compress(bytes(size), 1)
+
+
+def test_a_frame_of_zstd_that_says_another_length_is_refused() -> None:
+    for count in (1, 63, 65, 200, 70_000):
+        frame = bytes(zstd.Zstd(level=3).encode(np.arange(count, dtype=np.int32)))
+        assert zstd_length(frame) == 4 * count
+        # a shorter one would leave zeros behind its end
+        with pytest.raises(CorruptError, match=f"claims {4 * count} bytes; expected 256"):
+            unpack(frame, form("zstd"), "shard")
+    frame = bytes(zstd.Zstd(level=3).encode(np.arange(64, dtype=np.int32)))
+    assert np.array_equal(np.frombuffer(unpack(frame, form("zstd"), "shard"), "<i4"), np.arange(64))
+    assert zstd_length(b"") is zstd_length(frame[:4]) is zstd_length(b"other bytes") is None
 
 
 def test_flipped_bits_of_a_packed_chunk_are_one_line() -> None:

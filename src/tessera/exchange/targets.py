@@ -55,7 +55,7 @@ def check_region(
     inputs: Iterable[object] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Look at the files of a region's export before it is read. A Zarr group that is there is judged by `is_same`.
+    """Look at the files of a region's export before it is read. `export_region` judges a Zarr group that is there.
 
     Parameters
     ----------

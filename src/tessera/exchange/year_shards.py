@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
+from tessera.store import zstd_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,6 @@ _HEAD_BYTES = 18
 """The longest header of a Zstandard frame; Blosc's has 16."""
 _CRC_BYTES = 4
 _EMPTY = 2**64 - 1
-_ZSTD_MAGIC = 0xFD2FB528
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,4 @@ def _unpacked(head: bytes, body: int, packer: str | None) -> int | None:
         # version, format, flags, type size, then bytes unpacked, of a block and packed, 4 bytes each
         packed = int.from_bytes(head[12:16], "little")
         return int.from_bytes(head[4:8], "little") if len(head) >= 16 and packed == body else None
-    if len(head) < 6 or int.from_bytes(head[:4], "little") != _ZSTD_MAGIC:
-        return None
-    # RFC 8878, 3.1.1.1: descriptor, window unless a single segment, dictionary, content size
-    flag, single = head[4] >> 6, head[4] >> 5 & 1
-    start = 5 + (not single) + (0, 1, 2, 4)[head[4] & 3]
-    count = (single, 2, 4, 8)[flag]
-    if not count or len(head) < start + count:
-        return None
-    return int.from_bytes(head[start : start + count], "little") + 256 * (count == 2)
+    return zstd_length(head)

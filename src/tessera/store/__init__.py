@@ -5,7 +5,7 @@ from .datasets import DATASETS, Dataset, dataset_identity, parse_dataset
 from .layout import ArraySpec, Layout
 from .metadata import parse_year
 from .opening import NoStoreError
-from .packing import pack
+from .packing import pack, zstd_length
 from .points import PointSample, PointStatus, parse_anywhere
 from .prefetch import ahead
 from .region import Region, plan_region
@@ -45,4 +45,5 @@ __all__ = [
     "plan_region",
     "plan_zonal",
     "repair_store",
+    "zstd_length",
 ]

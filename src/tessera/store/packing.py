@@ -59,3 +59,15 @@ def unpack_blosc(data: bytes, length: int, name: str) -> bytes:
         return bytes(blosc.Blosc().decode(data))
     except (RuntimeError, ValueError) as error:
         raise CorruptError(f"{name} cannot be unpacked: {error}") from None
+
+
+def zstd_length(data: bytes) -> int | None:
+    """Bytes that the first frame of zstd says it unpacks to (RFC 8878, 3.1.1.1), None where it does not say."""
+    if len(data) < 5 or data[:4] != b"\x28\xb5\x2f\xfd":
+        return None
+    form = data[4]
+    single = form >> 5 & 1
+    start = 6 - single + (0, 1, 2, 4)[form & 3]
+    width = (single, 2, 4, 8)[form >> 6]
+    told = data[start : start + width]
+    return int.from_bytes(told, "little") + 256 * (width == 2) if width and len(told) == width else None

@@ -14,7 +14,7 @@ import numpy as np
 from tessera.net import CorruptError
 
 from .layout import CRC_BYTES
-from .packing import alone, pack_here, unpack_blosc
+from .packing import alone, pack_here, unpack_blosc, zstd_length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,6 +174,8 @@ def unpack_within(data: bytes, size: int, packer: str, name: str) -> bytes:
     try:
         out = bytearray(size)
         if packer == "zstd":
+            if zstd_length(data) not in (None, size):
+                raise CorruptError(f"{name} claims {zstd_length(data)} bytes; expected {size}")
             return bytes(zstd.Zstd().decode(data, out))
         inflate = zlib.decompressobj(wbits=31)
         return inflate.decompress(data, size + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -135,19 +136,8 @@ class ZarrSource:
         return np.transpose(values, order)
 
     def _ask(self, array: Any, key: tuple[Any, ...]) -> NDArray[Any]:
-        try:
-            with settled_reads():
-                return np.asarray(array[key])
-        except CorruptError as error:
-            raise CorruptError(f"{self.where}/{array.path}: {error}") from None
-        except TesseraError:
-            raise
-        except (RuntimeError, ValueError, MemoryError) as error:
-            raise_if_machine(error, f"{self.where}/{array.path}")
-            raise CorruptError(f"{self.where}/{array.path} cannot be unpacked: {_line(error)}") from None
-        except Exception as error:
-            raise_if_machine(error, f"{self.where}/{array.path}")
-            raise LoadError(f"{self.where}/{array.path} could not be read: {_line(error)}") from None
+        with _told(f"{self.where}/{array.path}"):
+            return np.asarray(array[key])
 
     def read_points(
         self,
@@ -185,19 +175,25 @@ class ZarrSource:
         if bands:
             index = {name: values[:, None] for name, values in index.items()}
         key = tuple(index.get(axis, np.arange(bands)[None]) for axis in axes_of(array))
-        try:
-            with settled_reads():
-                return np.asarray(array.vindex[tuple(np.broadcast_arrays(*key))])
-        except CorruptError as error:
-            raise CorruptError(f"{self.where}/{array.path}: {error}") from None
-        except TesseraError:
-            raise
-        except (RuntimeError, ValueError, MemoryError) as error:
-            raise_if_machine(error, f"{self.where}/{array.path}")
-            raise CorruptError(f"{self.where}/{array.path} cannot be unpacked: {_line(error)}") from None
-        except Exception as error:
-            raise_if_machine(error, f"{self.where}/{array.path}")
-            raise LoadError(f"{self.where}/{array.path} could not be read: {_line(error)}") from None
+        with _told(f"{self.where}/{array.path}"):
+            return np.asarray(array.vindex[tuple(np.broadcast_arrays(*key))])
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What zarr-python raises while it reads an array, as ours."""
+    try:
+        with settled_reads():
+            yield
+    except CorruptError as error:
+        raise CorruptError(f"{where}: {error}") from None
+    except TesseraError:
+        raise
+    except Exception as error:
+        raise_if_machine(error, where)
+        if isinstance(error, (RuntimeError, ValueError, MemoryError)):
+            raise CorruptError(f"{where} cannot be unpacked: {_line(error)}") from None
+        raise LoadError(f"{where} could not be read: {_line(error)}") from None
 
 
 def _line(error: BaseException) -> str:
