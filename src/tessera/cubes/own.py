@@ -12,6 +12,7 @@ from tessera.geo import Grid, Window, parse_crs
 
 from ._dates import stated_time
 from .cube import S1_BANDS, S2_BANDS, PixelCube
+from .geotiff import S2_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
     import xarray
     from numpy.typing import NDArray
 
-S2_NAMES = dict(
-    zip(
-        ("red", "blue", "green", "nir", "nir08", "rededge1", "rededge2", "rededge3", "swir16", "swir22"),
-        S2_BANDS,
-        strict=True,
-    )
-)
+S2_NAMES = dict(zip(S2_FOLDERS, S2_BANDS, strict=True))
 """What catalogues call the bands -> ESA's names."""
 _UNIT = 2.0
 """Reflectance of 0 to 1 is at most this bright; times 10000 a scene always has a brighter pixel."""
