@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from tessera.cubes import PixelCube
 from tessera.geo import Cell, Window
-from tessera.scale import forecast
+from tessera.scale import forecast, measure_pace
 from tessera.scenes import _files, simulate
 from tessera.scenes.simulator.provider import serve_scenes
 from tessera.store import open_store
@@ -210,3 +212,26 @@ def test_many_days_are_sampled_from_clear_to_clouded(scenes: Path) -> None:
     assert (first.windows[0].requests, first.windows[0].bytes) == (second.windows[0].requests, second.windows[0].bytes)
     assert first.sample.shape == (64, 64)
     assert np.asarray(first.sample.s1_asc).shape[0] == 8
+
+
+def test_processes_on_a_cpu_are_timed_by_the_work_of_all_of_them_on_all_cores() -> None:
+    threads: set[int] = set()
+    embedded: list[int] = []
+
+    class Encoder:
+        device = "cpu"
+
+        def blocks(self, part: PixelCube, _: Any, groups: list[list[tuple[int, int]]]) -> list[None]:
+            threads.add(threading.get_ident())
+            embedded.append(sum(stop - start for rows in groups for start, stop in rows) * part.shape[1])
+            return []
+
+    empty, days = np.zeros((0, 8, 4, 2), dtype=np.int16), np.zeros(0, dtype=np.int16)
+    optical = np.zeros((0, 8, 4, 10), dtype=np.uint16)
+    sample = PixelCube(optical, np.zeros((0, 8, 4), dtype=np.uint8), days, empty, days, empty, days)
+    made: Any = Encoder()
+    found = measure_pace(made, sample, cast("Any", None), ("cpu", "cpu", "cpu"), budget=0.0)
+    # torch keeps one crew of threads of a size: callers side by side would share it, and leave cores idle
+    assert threads == {threading.get_ident()}
+    assert embedded == [2 * 4, 3 * 2 * 4]
+    assert found.pixels == 3 * 2 * 4

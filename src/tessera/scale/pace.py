@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +54,8 @@ def measure_pace(
 ) -> Pace:
     """Embed rows of a sample, ever more of them until they take a moment.
 
-    Several processes on a CPU are measured as so many threads that share the cores as they would; several GPUs as the
-    first of them, times their number.
+    Several processes on a CPU are measured as one that has the cores of all: either way each core computes batches of
+    its own. Several GPUs are measured as the first of them, times their number.
 
     Parameters
     ----------
@@ -73,13 +71,13 @@ def measure_pace(
     cpu = encoder.device == "cpu"
     whole = sample if cpu else _taller(sample, 4)
     at_once = len(devices) if cpu else 1
-    _embed(encoder, whole.window(0, min(_WARM_ROWS, whole.shape[0])), options, 1, at_once)
+    _embed(encoder, whole.window(0, min(_WARM_ROWS, whole.shape[0])), options, 1)
     rows = min(whole.shape[0], _WARM_ROWS if cpu else whole.shape[0])
     wall = work = seconds = processor = 0.0
     pixels, times = 0, 1
     while True:
         began, used = time.monotonic(), time.process_time()
-        _embed(encoder, whole.window(0, rows), options, times, at_once)
+        _embed(encoder, whole.window(0, rows), options, times * at_once)
         took, spent = time.monotonic() - began, time.process_time() - used
         effort = spent / at_once if cpu else took
         wall += took
@@ -102,27 +100,10 @@ def measure_pace(
     return Pace(seconds / pixels / share, processor / pixels, hashing, pixels)
 
 
-def _embed(encoder: Encoder, part: PixelCube, options: Options, times: int, at_once: int) -> None:
-    """Embed all rows of a part so many times, in so many threads."""
-    groups = [[(0, part.shape[0])]] * times
-    if at_once == 1:
-        for _ in encoder.blocks(part, options, groups):
-            pass
-        return
-    import torch
-
-    threads = torch.get_num_threads()
-
-    def work(_: int) -> None:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // at_once))
-        for _block in encoder.blocks(part, options, groups):
-            pass
-
-    try:
-        with ThreadPoolExecutor(at_once) as pool:
-            list(pool.map(work, range(at_once)))
-    finally:
-        torch.set_num_threads(threads)
+def _embed(encoder: Encoder, part: PixelCube, options: Options, times: int) -> None:
+    """Embed all rows of a part so many times."""
+    for _ in encoder.blocks(part, options, [[(0, part.shape[0])]] * times):
+        pass
 
 
 def _taller(cube: PixelCube, times: int) -> PixelCube:
