@@ -441,9 +441,7 @@ def test_a_missing_extra_is_one_line(
 ) -> None:
     catalog.s2("a", MORNING)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(
-        InputError, match=r'reading scenes needs .*, which is not installed: pip install "tessera-earth'
-    ):
+    with pytest.raises(InputError, match=r"reading scenes needs .*, which is not installed: pip install "):
         build_cube(WINDOW, 2021, source=catalog.root, reader=reader)
 
 

@@ -199,12 +199,17 @@ def forecast_scenes(
     wanted: Wanted,
     devices: tuple[str, ...],
     out: str,
+    began: float,
     *,
     refresh: bool,
     replace: bool,
     keep_cubes: bool,
 ) -> Forecast:
     """What `embed_scenes` would take; scenes are searched, or taken from an earlier search, and nothing is kept.
+
+    Parameters
+    ----------
+    began : when the command did, of the monotonic clock
 
     Raises
     ------
@@ -219,11 +224,10 @@ def forecast_scenes(
     if store is not None and not replace:
         windows = [place.window for place in places_of(wanted.area, store.layout.shard)]
         refuse_other(store, windows, wanted.year, wanted.identity | asked)
-    # imports and weights, which a run loads too
-    begun, before = time.process_time(), time.monotonic()
     folder = None if store is None else _kept_scenes(store)
     table = _search(wanted, folder, refresh=refresh, keep=False, tell=tell_line)
-    begun += time.monotonic() - before
+    # imports, weights and the search, which a run has too
+    begun = time.monotonic() - began, time.process_time()
 
     def survey(windows: list[Window]) -> Survey:
         with step("Sizing scenes, a sample of their days") as progress:

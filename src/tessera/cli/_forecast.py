@@ -26,11 +26,17 @@ def forecast_of_cubes(
     options: Options,
     devices: tuple[str, ...],
     out: str,
+    began: float,
 ) -> Forecast:
-    """What embedding some cubes would take."""
+    """What embedding some cubes would take.
+
+    Parameters
+    ----------
+    began : when the command did, of the monotonic clock
+    """
     from tessera.scale import forecast_cubes
 
-    begun = time.process_time()
+    begun = time.monotonic() - began, time.process_time()
     with step("Timing the encoder"):
         return forecast_cubes(
             store,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,6 +99,7 @@ def embed(
 
     How long that will take: the same with --dry-run
     """
+    began = time.monotonic()
     if as_json and not dry_run:
         raise InputError("--json given without --dry-run; expected both")
     how = _How(out, model, dims, device, precision, workers, min_s2, min_s1, seed)
@@ -106,7 +108,7 @@ def embed(
     more |= {"--refresh": refresh, "--keep-cubes": keep_cubes, "--weights": weights}
     _check_inputs(cubes or [], [f"--{name}" for name in places], [name for name, value in more.items() if value])
     if cubes:
-        _embed_cubes(cubes, year, source, how, replace=replace, dry=as_json if dry_run else None)
+        _embed_cubes(cubes, year, source, how, replace=replace, dry=(as_json, began) if dry_run else None)
         return
 
     from ._embed import Wanted, check_refused, embed_scenes, forecast_scenes, period_and_year, weights_of
@@ -120,10 +122,8 @@ def embed(
     chosen = weights_of(weights, model, wanted.source_names)
     store, encoder, options, pool = how.begin(chosen, "--weights")
     if dry_run:
-        devices = how.devices
-        found = forecast_scenes(
-            store, encoder, options, wanted, devices, out, refresh=refresh, replace=replace, keep_cubes=keep_cubes
-        )
+        kept = {"refresh": refresh, "replace": replace, "keep_cubes": keep_cubes}
+        found = forecast_scenes(store, encoder, options, wanted, how.devices, out, began, **kept)
         show_forecast(found, out, as_json=as_json)
         return
     store, report = embed_scenes(
@@ -219,9 +219,9 @@ def _check_inputs(cubes: list[Path], places: list[str], more: list[str]) -> None
 
 
 def _embed_cubes(
-    cubes: list[Path], year: int | None, source: str | None, how: _How, *, replace: bool, dry: bool | None
+    cubes: list[Path], year: int | None, source: str | None, how: _How, *, replace: bool, dry: tuple[bool, float] | None
 ) -> None:
-    """Embed cubes, or where `dry` is not None forecast it, as JSON where it is True."""
+    """Embed cubes, or where `dry` is given forecast it: whether as JSON, and when the command began."""
     from tessera.base import InputError
     from tessera.cubes import open_cube
     from tessera.geo import Window
@@ -242,7 +242,9 @@ def _embed_cubes(
     if dry is not None:
         from ._forecast import forecast_of_cubes, show_forecast
 
-        show_forecast(forecast_of_cubes(found, encoder, opened, options, how.devices, how.out), how.out, as_json=dry)
+        as_json, began = dry
+        forecast = forecast_of_cubes(found, encoder, opened, options, how.devices, how.out, began)
+        show_forecast(forecast, how.out, as_json=as_json)
         return
     store = how.create(encoder, options) if found is None else found
     for path, cube, its_year in opened:

@@ -139,7 +139,7 @@ def forecast_area(
     keep_cubes: bool = False,
     devices: tuple[str, ...] = ("cpu",),
     local: bool = True,
-    begun: float = 0.0,
+    begun: tuple[float, float] = (0.0, 0.0),
 ) -> Forecast:
     """Estimate what `embed_area` would take, without writing anything but temporary files.
 
@@ -152,7 +152,7 @@ def forecast_area(
     survey : what the cubes of windows would take; `tessera.scenes.survey_scenes` bound to a table of scenes
     devices : a process each
     local : whether the store is on this machine
-    begun : seconds that were spent before, such as on a search, which a run would spend again
+    begun : seconds and processor seconds that were spent before, such as on a search, which a run would spend again
 
     Raises
     ------
@@ -198,8 +198,8 @@ def forecast_area(
         disk_peak=held + _peak([place for place, _ in there], written, options, local=local),
         reading_seconds=sum(work.reading for work in works),
         embedding_seconds=sum(work.embedding for work in works),
-        seconds=begun + _in_turn(works),
-        processor_seconds=begun + sum(work.reading_processor + work.embedding_processor for work in works),
+        seconds=begun[0] + _in_turn(works),
+        processor_seconds=begun[1] + sum(work.reading_processor + work.embedding_processor for work in works),
         pixels_per_second=1 / max(pace.seconds, 1e-9),
         device=encoder.device,
         precision=encoder.precision,
@@ -217,7 +217,7 @@ def forecast_cubes(
     sizes: Sequence[int],
     devices: tuple[str, ...] = ("cpu",),
     local: bool = True,
-    begun: float = 0.0,
+    begun: tuple[float, float] = (0.0, 0.0),
 ) -> Forecast:
     """Estimate what `embed_cube` would take for each of some cubes, without writing anything but temporary files.
 
@@ -283,8 +283,8 @@ def forecast_cubes(
         disk_peak=_peak([inside for _, _, inside in every], written, options, local=local),
         reading_seconds=0.0,
         embedding_seconds=embedding,
-        seconds=begun + embedding,
-        processor_seconds=begun + processor,
+        seconds=begun[0] + embedding,
+        processor_seconds=begun[1] + processor,
         pixels_per_second=pixels / max(1e-9, embedding),
         device=encoder.device,
         precision=encoder.precision,

@@ -124,5 +124,5 @@ def test_responses_lie_where_the_bands_are() -> None:
 
 def test_without_the_package_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prosail", None)
-    with pytest.raises(InputError, match=r"simulating series needs prosail.*tessera-earth\[train\]"):
+    with pytest.raises(InputError, match=r"simulating series needs prosail.*pip install .*\[train\]"):
         simulate_series(1, seed=1)
