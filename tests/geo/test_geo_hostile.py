@@ -318,6 +318,29 @@ def test_a_crs_that_names_a_file_is_refused(tmp_path: Path) -> None:
         parse_crs(f"+init={pipe}:1", "a")
 
 
+@pytest.mark.parametrize("kind", ["shp", "fgb", "gdb"])
+def test_a_crs_that_names_a_file_does_not_reach_another_library(tmp_path: Path, kind: str) -> None:
+    pipe = tmp_path / "shifts"
+    os.mkfifo(pipe)
+    wkt = (
+        f'GEOGCS["x",DATUM["d",SPHEROID["s",6378137,298.25],EXTENSION["PROJ4_GRIDS","{pipe}"]],'
+        'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925]]'
+    )
+    path = tmp_path / f"a.{kind}"
+    frame()[["code", "geometry"]].to_file(path, driver={"shp": None, "fgb": "FlatGeobuf", "gdb": "OpenFileGDB"}[kind])
+    assert len(read_vector(path)) == len(PLACES)
+    if kind == "shp":
+        path.with_suffix(".prj").write_text(wkt)
+    elif kind == "fgb":
+        data = path.read_bytes()
+        path.write_bytes(data[:60] + wkt.encode() + data[60:])
+    else:
+        table = path / "a00000004.gdbtable"
+        table.write_bytes(table.read_bytes() + wkt.encode("utf-16-le"))
+    with pytest.raises(InputError, match="names a file"):
+        read_vector(path)
+
+
 def test_an_archive_in_an_archive_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.json", "w") as archive:
         archive.writestr("a.csv", "lon,lat\n5,50\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -21,6 +21,28 @@ _FILES = re.compile(
     re.IGNORECASE,
 )
 """Where WKT and PROJJSON name a file of shifts, which PROJ opens to transform; @null is none."""
+_IN_DATA = re.compile(rb"PARAMETER_?FILE|PROJ4_GRIDS|(?:nad|geoid|\+)grids\s*=(?!\s*@null(?:[\s\"]|$))", re.IGNORECASE)
+_BLOCK, _OVERLAP = 16 * 1024**2, 256
+
+
+def refuse_crs_files(file: BinaryIO, most: int | None, source: str) -> None:
+    """Raise InputError where a file of another library holds a CRS that names a file: that library would open it.
+
+    Parameters
+    ----------
+    file : opened; WKT stands in it as it is or in UTF-16
+    most : bytes at its beginning that can hold a CRS, None: all
+    """
+    held, left = b"", most
+    while data := file.read(_BLOCK if left is None else min(left, _BLOCK)):
+        held = held[-_OVERLAP:] + data.replace(b"\0", b"")
+        if _IN_DATA.search(held):
+            raise InputError(_names_file(source))
+        left = None if left is None else left - len(data)
+
+
+def _names_file(source: str) -> str:
+    return f"{source}: its CRS names a file, which is not opened; expected a CRS without files"
 
 
 def parse_crs(crs: object, source: str) -> CRS:
@@ -67,7 +89,7 @@ def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDA
 
     parsed = parse_crs(crs, source)
     if _FILES.search(json.dumps(crs) if isinstance(crs, dict) else str(crs)):
-        raise InputError(f"{source}: its CRS names a file, which is not opened; expected a CRS without files")
+        raise InputError(_names_file(source))
     try:
         # x is the longitude in every vector format, whatever order of axes the CRS itself declares
         if parsed.equals(CRS.from_epsg(4326), ignore_axis_order=True):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tessera.base import InputError, open_regular, require, shown
 
 from ._arrow import MAX_ROWS, columns_of, with_geometry
+from ._crs import refuse_crs_files
 from ._table import VectorTable, listed, of_columns, position_names
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _DRIVERS = {
     "ods": ("ODS", ".ods"),
     "gdb": ("OpenFileGDB", ".gdb"),
 }
+_CRS_BYTES = {".prj": None, ".fgb": 11 * 1024**2, ".gdbtable": None}
+"""Files with a CRS -> bytes in which it stands; the header of a FlatGeobuf has at most 10 MB."""
 _SIDES = (".shx", ".dbf", ".prj", ".cpg")
 _HEADERS = {"xlsx": {"HEADERS": "FORCE"}, "ods": {"HEADERS": "FORCE"}}
 
@@ -120,7 +123,9 @@ def _link(path: Path, own: Path, kind: str) -> None:
                 f"{path} lacks its index {path.stem}.shx; a Shapefile is .shp, .shx, .dbf and .prj together"
             )
     for name, part in files.items():
-        with open_regular(part, what="vector file"):
+        with open_regular(part, what="vector file") as file:
+            if name.suffix in _CRS_BYTES:
+                refuse_crs_files(file, _CRS_BYTES[name.suffix], str(part))
             name.symlink_to(os.path.realpath(part))
 
 
