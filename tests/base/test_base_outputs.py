@@ -110,6 +110,25 @@ def test_nothing_is_written_into_a_zarr_group_that_is_read(tmp_path: Path) -> No
         check_folder(store, "store", inputs=(store,))
 
 
+@pytest.mark.parametrize(("mark", "inside"), [("bands.npy", "s.zarr"), ("a00000001.gdbtable", "a00000009.gdbtable")])
+def test_nothing_is_written_into_a_folder_that_is_one_thing(tmp_path: Path, mark: str, inside: str) -> None:
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / mark).touch()
+    with pytest.raises(InputError, match="lies in, the input"):
+        check_output(tmp_path / "given" / inside, "head", inputs=(tmp_path / "given",), overwrite=True)
+
+
+def test_no_file_of_a_shapefile_that_is_read_is_replaced(tmp_path: Path) -> None:
+    for suffix in (".shp", ".shx", ".dbf", ".prj", ".cpg", ".json"):
+        (tmp_path / f"plots{suffix}").write_text("x")
+    (tmp_path / "other.dbf").write_text("x")
+    for suffix in (".shx", ".dbf", ".prj", ".cpg"):
+        with pytest.raises(InputError, match="is, or lies in, the input"):
+            check_output(tmp_path / f"plots{suffix}", "head", inputs=(tmp_path / "plots.shp",), overwrite=True)
+    for name in ("plots.json", "other.dbf"):
+        check_output(tmp_path / name, "head", inputs=(tmp_path / "plots.shp",), overwrite=True)
+
+
 def test_only_an_earlier_output_of_the_same_kind_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     for text in ("mine", "{}", '{"format": "tessera-other"}', "[1]", "\x00\x01", '{"format": ' * 4000):

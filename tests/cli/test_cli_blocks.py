@@ -181,6 +181,7 @@ def test_mistakes_are_one_line(run: Run, folder: Path) -> None:
         (("0.zarr", "file.zarr"), "file.zarr is neither a cube store nor a d-pixel folder"),
         (("1.zarr",), "0 pixel-years for made, or none with the observations asked for; expected at least one"),
         (("0.zarr", "--out", "there"), "there exists; expected a new path for the blocks"),
+        (("[0].zarr", "--out", "0.zarr/b"), "blocks 0.zarr/b is, or lies in, the input 0.zarr; expected another path"),
         (("0.zarr", "--out", "."), ". exists; expected a new path for the blocks"),
     ):
         code, out, err = run("blocks", *(() if "--out" in options else ("--out", "made")), *options)

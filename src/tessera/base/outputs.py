@@ -20,6 +20,9 @@ from .quoting import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+_WHOLE = ("zarr.json", ".zgroup", "tessera.json", "bands.npy", "a00000001.gdbtable")
+"""What tells a folder that is one thing: a Zarr group, a store, a d-pixel cube, a file geodatabase."""
+_SHAPEFILE = frozenset((".shp", ".shx", ".dbf", ".prj", ".cpg"))
 _LONGEST = 255
 """Bytes of a name on the usual file systems."""
 
@@ -124,7 +127,10 @@ def check_folder(path: str | Path, what: str, *, inputs: Iterable[object] = ()) 
 
 
 def is_input(target: Path, given: object) -> bool:
-    """Whether a path is the file or folder `given`, by whatever name or link, or lies in a Zarr group `given`."""
+    """Whether a path is the file or folder `given`, by whatever name or link, or a part of it.
+
+    Parts are what lies in a folder that is one thing, such as a Zarr group, and the files of a Shapefile.
+    """
     if not isinstance(given, (str, os.PathLike)):
         return False
     text = os.fspath(given)
@@ -134,7 +140,10 @@ def is_input(target: Path, given: object) -> bool:
         if os.path.realpath(target) == os.path.realpath(text) or (target.exists() and target.samefile(text)):
             return True
         source = Path(str(text))
-        if not any((source / name).exists() for name in ("zarr.json", ".zgroup", "tessera.json")):
+        if source.suffix.lower() == ".shp" and target.suffix.lower() in _SHAPEFILE:
+            beside = source.with_name(f"{source.stem}{target.suffix}")
+            return target.stem == source.stem and os.path.realpath(target) == os.path.realpath(beside)
+        if not any((source / name).exists() for name in _WHOLE):
             return False
         return os.path.realpath(target).startswith(os.path.realpath(source) + os.sep)
     except (OSError, ValueError):

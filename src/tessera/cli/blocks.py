@@ -67,7 +67,7 @@ def blocks(
     if out.exists() and not (out.name and out.with_name(f"{out.name}.part").exists()):
         raise InputError(f"{out} exists; expected a new path for the blocks")
     if not out.exists() or not out.name:
-        check_folder(out, "blocks")
+        check_folder(out, "blocks", inputs=cube_paths(data.cubes))
     parts, targets = _parts(data)
     with ExitStack() as shown:
         reading = shown.enter_context(step(_title(data)))

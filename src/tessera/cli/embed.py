@@ -222,11 +222,13 @@ def _embed_cubes(
     cubes: list[Path], year: int | None, source: str | None, how: _How, *, replace: bool, dry: tuple[bool, float] | None
 ) -> None:
     """Embed cubes, or where `dry` is given forecast it: whether as JSON, and when the command began."""
-    from tessera.base import InputError
+    from tessera.base import InputError, check_folder
     from tessera.cubes import open_cube
     from tessera.geo import Window
     from tessera.scale import embed_cube
 
+    if "://" not in how.out:
+        check_folder(how.out, "store", inputs=(*cubes, how.model))
     opened = []
     for path in cubes:
         cube = open_cube(path)

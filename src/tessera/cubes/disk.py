@@ -85,6 +85,8 @@ def _open_zarr(folder: Path) -> PixelCube:
         if (folder / "zarr.json").exists():
             raise
         raise InputError(f"{folder} is neither a cube store nor a d-pixel folder") from error
+    except NotADirectoryError:
+        raise InputError(f"{folder} is neither a cube store nor a d-pixel folder") from None
     except OSError as error:
         raise_if_machine(error, folder)
         raise InputError(f"{folder} cannot be read: {error.strerror or error}") from None
