@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from tessera.base import (
     png_mark,
     require,
 )
+from tessera.base.parts import part_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,3 +193,22 @@ def test_the_mark_of_a_geotiff(tmp_path: Path, big: str, order: str) -> None:
     for size in (0, 3, 8, 15, 16, 40, len(content) // 2):
         path.write_bytes(content[:size])
         assert is_tiff("TESSERA_CLASSES")(path) is (b"TESSERA_CLASSES" in content[:size])
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="what became of a process is told by /proc")
+def test_what_a_killed_process_left_goes_though_nobody_has_asked_how_it_ended(tmp_path: Path) -> None:
+    with part_beside(tmp_path / "a.tif") as part:
+        name = part.name
+    ended = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.DEVNULL)
+    try:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        left = tmp_path / name.replace(f".{os.getpid()}-", f".{ended.pid}-")
+        left.touch()
+        with part_beside(tmp_path / "b.tif"):
+            assert not left.exists()
+    finally:
+        ended.wait()
+    running = tmp_path / name.replace(f".{os.getpid()}-", f".{os.getppid()}-")
+    running.touch()
+    with part_beside(tmp_path / "b.tif"):
+        assert running.exists()
