@@ -132,6 +132,20 @@ def test_lost_scenes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         draw_cube(make_cube(year=2023, **changed), tmp_path / "d.png")
 
 
+@pytest.mark.filterwarnings("error:Glyph")
+def test_letters_that_no_font_has_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib import font_manager
+
+    from tessera.base import letters
+
+    letters._fonts_for.cache_clear()
+    with monkeypatch.context() as without:
+        without.setattr(font_manager, "findSystemFonts", lambda *_, **__: [])
+        texts, _ = texts_of(make_cube(year=2023, source="\u5c0f\u9ea6 $x$"), tmp_path / "a.png", monkeypatch)
+    letters._fonts_for.cache_clear()
+    assert any("source: [CJK] $x$" in text for text in texts)
+
+
 @pytest.mark.parametrize(
     "cube",
     [

@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import io
 import math
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_picture, png_mark, require, write_atomic
+from tessera.base import InputError, check_picture, draw_plainly, png_mark, require, write_atomic
 
 from ._counts import clear_counts
 from ._dates import dates_of, period_of
@@ -300,8 +299,7 @@ def _plain(axes: Any) -> None:
 
 def _text(figure: Any, place: Sequence[float], text: str, *, size: float, **more: Any) -> None:
     label = figure.text(place[0], place[1], text, fontsize=size, color=_INK, va="top", ha="left", **more)
-    # a dollar sign in a name is no formula
-    label.set_parse_math(False)
+    draw_plainly(label)
 
 
 def _figure(width: float, height: float) -> Any:
@@ -316,10 +314,7 @@ def _figure(width: float, height: float) -> Any:
 def _save(figure: Any, path: str | Path) -> Path:
     path = Path(path)
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # a script that the font lacks is drawn as boxes
-        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        figure.savefig(buffer, format="png", dpi=_DPI, metadata=png_mark("cube"), bbox_inches="tight", pad_inches=0.15)
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata=png_mark("cube"), bbox_inches="tight", pad_inches=0.15)
     try:
         write_atomic(path, buffer.getvalue())
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_picture, png_mark, require, write_atomic
+from tessera.base import InputError, check_picture, draw_plainly, png_mark, require, write_atomic
 from tessera.net import CorruptError, NetError
 
 from .colours import update_colours
@@ -201,7 +201,7 @@ def _draw(path: Path, picture: NDArray[np.uint8], bounds: tuple[float, float, fl
     axes.yaxis.set_major_formatter(_degrees("N", "S"))
     axes.locator_params(nbins=5)
     axes.tick_params(labelsize=8, top=True, right=True)
-    axes.set_title(title, fontsize=10).set_parse_math(False)
+    draw_plainly(axes.set_title(title, fontsize=10))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.1, metadata=png_mark("preview"))
     try:
