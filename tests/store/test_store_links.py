@@ -231,3 +231,13 @@ def test_a_folder_is_one_door(tmp_path: Path) -> None:
     door.remove_tree("link")
     assert held(outside) == before
     assert [path.name for path in root.iterdir()] == ["own"]
+
+
+@pytest.mark.parametrize("place", ["tessera.json", "overviews/overviews.json"])
+def test_a_link_that_leads_to_itself_is_told(whole: Path, tmp_path: Path, place: str) -> None:
+    shutil.copytree(whole, tmp_path / "s")
+    path = tmp_path / "s" / place
+    path.unlink()
+    path.symlink_to(path.name)
+    with pytest.raises(TesseraError, match=r"symbolic links|no file"):
+        preview(open_store(tmp_path / "s"))

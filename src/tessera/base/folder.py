@@ -59,7 +59,7 @@ class Folder:
         for place in places:
             top = self.inner(place)
             if top.is_symlink():
-                top = top.resolve()
+                top = Path(os.path.realpath(top))
             for above, folders, _ in os.walk(top):
                 for name in folders:
                     if (Path(above) / name).is_symlink():

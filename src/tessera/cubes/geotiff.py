@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,7 @@ def _find(root: Path, wanted: Period | None) -> dict[str, dict[dt.date, dict[str
     """Stack -> date -> band -> file."""
     if not is_geotiff(root):
         raise InputError(f"{root} holds neither {_OPTICAL} nor {_RADAR}; expected GeoTIFF stacks")
-    inside = root.resolve()
+    inside = Path(os.path.realpath(root))
     found: dict[str, dict[dt.date, dict[str, Path]]] = {"s2": {}, "s1_asc": {}, "s1_desc": {}}
 
     def add(stack: str, day: str, band: str, path: Path) -> None:
@@ -140,7 +141,7 @@ def _find(root: Path, wanted: Period | None) -> dict[str, dict[dt.date, dict[str
             raise InputError(f"{path}: {day} is no date; expected the form YYYY-MM-DD") from None
         if wanted is not None and date not in wanted:
             return
-        if not path.resolve().is_relative_to(inside) or not path.is_file():
+        if not Path(os.path.realpath(path)).is_relative_to(inside) or not path.is_file():
             raise InputError(f"{path} is no file in {root}; expected no links that lead out")
         if found[stack].setdefault(date, {}).setdefault(band, path) != path:
             raise InputError(f"{path} is there as .tif and as .tiff; expected one of them")

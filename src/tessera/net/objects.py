@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from contextlib import contextmanager
@@ -150,7 +151,7 @@ class Objects:
             try:
                 within(self.folder, path)
                 if path.is_symlink():
-                    within(self.folder, path.resolve())
+                    within(self.folder, Path(os.path.realpath(path)))
             except InputError as error:
                 raise CorruptError(str(error)) from None
         try:
@@ -285,7 +286,7 @@ def open_objects(root: str | Path) -> Objects:
         folder = Path(text)
         if not folder.is_dir():
             raise InputError(f"store not found: {folder} is no folder")
-        return Objects(text.rstrip("/"), folder, LocalStore(folder.resolve()), host_of("local"))
+        return Objects(text.rstrip("/"), folder, LocalStore(os.path.realpath(folder)), host_of("local"))
     scheme = text.split("://", 1)[0].lower()
     if scheme not in ("http", "https", "s3", "gs", "az"):
         raise InputError(f"{text} has the scheme {scheme!r}; expected http, https, s3, gs, az or a path")
