@@ -224,7 +224,7 @@ def test_mistakes_are_one_line(tmp_path: Path, run: Run, provider: Provider) -> 
         (area, "none given; expected exactly one of --source, --scenes"),
         ([*area, "--source", "mpc", "--scenes", "a.parquet"], "--source, --scenes given"),
         ([*area, "--source", "mpc", "--tile", CELLS[0]], "--bbox, --tile given"),
-        ([*area[2:], "--bbox", "1,2,3", "--source", "mpc"], "expected four finite numbers"),
+        ([*area[2:], "--bbox", "1,2,3", "--source", "mpc"], "has 3 numbers; expected four"),
         ([*area, "--source", "mpc", "--set", "max_cloud"], "--set max_cloud"),
         ([*area, "--source", "mpc", "--dims", 17], "expected one of"),
         ([*area, "--source", "folder", "--model", "v1.1"], "expected --weights mpc or --weights aws"),

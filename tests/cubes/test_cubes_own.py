@@ -144,6 +144,7 @@ def test_a_dataset_in_any_order_of_dimensions_and_bands() -> None:
         ({"transform": None}, "only one of crs and transform given"),
         ({"transform": (10, 0, 1)}, "transform has 3 numbers; expected six"),
         ({"period": 2021}, "s2_dates lists 2020-11-14, which is not in the cube's year 2021"),
+        ({"period": "2021-03/2021-10"}, "which is not in the cube's period from 2021-03-01 to 2021-10-31"),
     ],
 )
 def test_what_does_not_fit_is_one_line(changes: dict[str, Any], message: str) -> None:

@@ -60,6 +60,20 @@ def test_every_export_refuses_a_wrong_area_at_once_and_says_where_data_lie(store
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_box_with_latitudes_first_is_told_so(store: Store) -> None:
+    west, south, east, north = bbox_of(WINDOW, 5, 5, 60, 60)
+    with pytest.raises(
+        InputError, match=r"\(west,south,east,north\); latitude seems to come first: exchanged it is "
+    ) as caught:
+        store.refuse_empty((south, west, north, east), YEAR)
+    told = [float(value) for value in str(caught.value).rpartition(" ")[2].split(",")]
+    assert told == pytest.approx([west, south, east, north], abs=1e-4)
+    # neither a wrong place, nor one that is none when exchanged, nor a lattice window
+    for area in (FAR, (100.0, 50.0, 100.1, 50.1), Window(40, WINDOW.west, WINDOW.north, 20, 20)):
+        with pytest.raises(InputError, match=r"its data lie in [^;]*$"):
+            store.refuse_empty(area, YEAR)
+
+
 class Watched:
     """A source that notes what is asked of it."""
 

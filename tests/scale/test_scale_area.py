@@ -524,5 +524,5 @@ def test_dying_at_any_time_ends_with_the_same_bytes(tmp_path: Path, whole: dict[
 
 
 def test_an_area_is_whatever_parse_area_reads(store: Store) -> None:
-    with pytest.raises(InputError, match="expected four numbers"):
+    with pytest.raises(InputError, match=r"bbox 'a,b'; expected four numbers, west,south"):
         embed_area(store, ENCODER, "a,b", YEAR, no_build, ENCODER.options(), identity=IDENTITY)

@@ -159,6 +159,15 @@ def test_the_table_and_its_sentence(run: Run, scenes: Path, tmp_path: Path) -> N
     assert "on this machine" in out
 
 
+@pytest.mark.parametrize(
+    ("rate", "said"), [(1063.2, "1,060"), (99_960.0, "100,000"), (847.6, "848"), (61.07, "61.1"), (0.52, "0.52")]
+)
+def test_a_pace_is_told_in_three_digits_and_no_power_of_ten(rate: float, said: str) -> None:
+    from tessera.cli._forecast import _pace
+
+    assert _pace(rate) == said
+
+
 def test_a_night_is_enough_or_not() -> None:
     from tessera.cli._forecast import sentence
     from tessera.scale import Forecast

@@ -172,6 +172,7 @@ def test_a_refusal_is_told_without_its_signature(server: Cmr) -> None:
     ("error", "said", "advice"),
     [
         (LoadError("busy"), "busy", "network"),
+        (LoadError("unknown; look at the network, or run tessera doctor"), "unknown", "the proxy that"),
         (InputError("no catalogue"), "no catalogue", "address"),
         (ValueError("two\nlines"), "ValueError: two", "report"),
         (RecursionError(), "RecursionError", "report"),
@@ -185,6 +186,7 @@ def test_whatever_a_source_raises_is_one_line(error: Exception, said: str, advic
     assert check.said.startswith(said)
     assert "\n" not in check.said
     assert advice in check.advice
+    assert "tessera doctor" not in check.said
 
 
 @pytest.mark.parametrize(("name", "state"), [("mine", "warn"), ("earth-search", "fail")])

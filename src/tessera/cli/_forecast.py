@@ -86,7 +86,7 @@ def show_forecast(forecast: Forecast, out: str, *, as_json: bool) -> None:
             *([("reading", time_in_words(forecast.reading_seconds))] if forecast.scenes else []),
             (
                 "embedding",
-                f"{time_in_words(forecast.embedding_seconds)} at {forecast.pixels_per_second:,.3g} pixels/s on "
+                f"{time_in_words(forecast.embedding_seconds)} at {_pace(forecast.pixels_per_second)} pixels/s on "
                 f"{forecast.device} in {forecast.precision}{several}",
             ),
         ]
@@ -95,6 +95,11 @@ def show_forecast(forecast: Forecast, out: str, *, as_json: bool) -> None:
     if forecast.disk_peak > free:
         lacking = bytes_in_words(forecast.disk_peak - free)
         print(f"The disk does not hold it: {lacking} are lacking.")
+
+
+def _pace(rate: float) -> str:
+    """Three digits of a rate, and no power of ten: 1,060, 61.1, 0.5."""
+    return f"{float(f'{rate:.3g}'):,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def sentence(forecast: Forecast) -> str:

@@ -96,12 +96,14 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
     """Mark a folder as this demo's, or recognise it."""
     if not folder.exists():
         check_folder(folder, "folder")
+    elif not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a folder, new or of an earlier demo")
     mark = folder / _MARK
     if mark.exists():
         found = read_json(mark, what="demo mark")
         if found != about:
             raise InputError(f"{folder} holds a demo of {found}; this one is {about}; choose another --dir")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is there already and holds no demo; choose another --dir")
     else:
         write_atomic(mark, json.dumps(about).encode())

@@ -235,7 +235,8 @@ def _embed_cubes(
         try:
             Window.of_grid(cube.grid)
         except InputError as error:
-            raise InputError(f"{path}: {error}; give it one with tessera cube import --crs --west --north") from None
+            how_to = "crs= and transform= of tessera.cubes.cube_of_arrays, or tessera cube import --crs --west --north"
+            raise InputError(f"{path}: {error}; make it anew with {how_to}") from None
         opened.append((path, cube, _year(cube, year, path)))
     found, encoder, options, pool = how.begin(source, "--source")
     if found is not None and not replace:

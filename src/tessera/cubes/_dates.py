@@ -126,7 +126,8 @@ def _dates_of_day(day: int, period: tuple[dt.date, dt.date]) -> Iterator[dt.date
 
 def _told(cube: PixelCube, period: tuple[dt.date, dt.date]) -> str:
     year = told_year(cube.provenance)
-    return f"the cube's year {year}" if year is not None else f"the cube's period from {period[0]} to {period[1]}"
+    whole = year is not None and period == (dt.date(year, 1, 1), dt.date(year, 12, 31))
+    return f"the cube's year {year}" if whole else f"the cube's period from {period[0]} to {period[1]}"
 
 
 def _parsed(value: object, what: str) -> dt.date:

@@ -71,6 +71,8 @@ def open_cube(path: str | Path) -> PixelCube:
     folder = Path(path)
     if not folder.exists():
         raise InputError(f"cube not found: {folder}")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected the folder of a cube, such as tessera cube build writes")
     if is_dpixel(folder):
         return open_dpixel(folder)
     if (folder / "tessera.json").exists():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, shown
 
 from .degrees import TURN, check_degrees
 from .lattice import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_cell
@@ -27,6 +27,7 @@ _TOLERANCE = 1e-6
 """Pixels; rounding of a projection must not add a row."""
 _NUMBERS = re.compile(r"[-+.\d]+(\s+[-+.\d]+)+")
 _WIDEST = 180.0
+_FORM = "west,south,east,north in degrees with decimal points, such as 5.1,50.6,5.2,50.7"
 """Degrees over the date line that a bbox may span: more is two longitudes in the wrong order."""
 
 
@@ -161,15 +162,21 @@ def _named(text: str) -> Area | None:
     return None
 
 
+def _said(values: Any) -> str:
+    return shown(",".join(map(str, values)) if isinstance(values, (list, tuple)) else values)
+
+
 def _bbox(values: Any) -> Area:
     import shapely
 
     try:
         numbers = [float(value) for value in values]
     except (TypeError, ValueError):
-        raise InputError(f"bbox {values!r}; expected four numbers: west, south, east, north in degrees") from None
-    if len(numbers) != 4 or not all(math.isfinite(value) for value in numbers):
-        raise InputError(f"bbox {values!r}; expected four finite numbers: west, south, east, north in degrees")
+        raise InputError(f"bbox {_said(values)}; expected four numbers, {_FORM}") from None
+    if len(numbers) != 4:
+        raise InputError(f"bbox {_said(values)} has {len(numbers)} numbers; expected four, {_FORM}")
+    if not all(math.isfinite(value) for value in numbers):
+        raise InputError(f"bbox {_said(values)}; expected four finite numbers, {_FORM}")
     west, south, east, north = numbers
     name = f"bbox {west:g},{south:g},{east:g},{north:g}"
     if max(abs(west), abs(east)) > 360 or max(abs(south), abs(north)) > 90:

@@ -426,7 +426,8 @@ def _within(ends: float, work: Callable[[], Result]) -> Result:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    # the advice of the check is fuller, and this is the doctor
+    return " ".join(str(error).split()).removesuffix("; look at the network, or run tessera doctor")
 
 
 def _advice(error: BaseException) -> str:

@@ -54,7 +54,7 @@ def refuse_empty(store: Store, area: object, years: Sequence[int]) -> None:
                 raise InputError(_nothing(store, area, years, "")) from None
         return
     if held and not any(held):
-        raise InputError(_nothing(store, area, years, whereabouts(store, years)))
+        raise InputError(_nothing(store, area, years, f"{whereabouts(store, years)}{_swapped(store, area, years)}"))
 
 
 def whereabouts(store: Store, years: Sequence[int]) -> str:
@@ -98,6 +98,20 @@ def _nothing(store: Store, area: object, years: Sequence[int], where: str) -> st
     place = ",".join(f"{value:g}" for value in box or [])
     said = where or "tessera store coverage says where it has data"
     return f"{store.objects.root} holds nothing of {time} in {place}; {said}"
+
+
+def _swapped(store: Store, area: object, years: Sequence[int]) -> str:
+    """What to add of an area whose box meets a listed cell when latitude and longitude change places; else ""."""
+    if isinstance(area, Window):
+        return ""
+    west, south, east, north = _bounds(area)
+    other = ",".join(f"{round(value, 5):g}" for value in (south, west, north, east))
+    try:
+        windows = list(_windows(other))
+    except InputError:
+        return ""
+    held = any(_held(store, year, windows) for year in years)
+    return f"; latitude seems to come first: exchanged it is {other}" if held else ""
 
 
 def _bounds(area: object) -> tuple[float, float, float, float]:

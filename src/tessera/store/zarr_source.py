@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .datasets import Dataset
 
 _ZONE = re.compile(r"(?:utm)?(\d\d)([NS]?)")
+_CUBE = "tessera-cube"
 _AXES = {"northing": "y", "easting": "x"}
 _ANONYMOUS = {"tessera-embeddings": "us-west-2"}
 """Public buckets of repositories and their regions, as geotessera 0.11.0 opens them."""
@@ -247,6 +248,8 @@ def _open_groups(root: zarr.Group, dataset: Dataset | None, where: str) -> tuple
         dims = int(shape["band"])
         prefixes |= {int(key[12:]) for key in group.array_keys() if re.fullmatch(r"embeddings_d\d{1,3}", key)}
         unmasked |= bool(match[2]) or group.attrs.get("geotessera:mask_source") == "source_nodata"
+    if not zones and str(root.attrs.get("format")) == _CUBE:
+        raise InputError(f"{where} is a cube of observations; expected a store of embeddings (tessera embed makes one)")
     if not zones or not 1 <= dims <= MOST_DIMS:
         raise InputError(f"{where} has no groups of zones with embeddings; expected utm31, or 31N and 31S")
     attributes = dict(root.attrs)
