@@ -26,13 +26,14 @@ import xarray
 
 import tessera
 from tessera.cubes import S2_BANDS, PixelCube
-from tessera.geo import Window
+from tessera.geo import Window, parse_period
 from tessera.heads import NO_DATA, confusion, draw_panels, false_colour, fit_linear, mean_interval, scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 YEAR = 2021
+PERIOD = parse_period("2020-11/2021-10")
 PER_CLASS = (5, 10, 20, 50)
 LEAST = 75
 COLOURS = {
@@ -66,7 +67,7 @@ def read_cube(data: xarray.Dataset) -> PixelCube:
         s1_desc=s1[:0],
         s1_desc_doy=days[:0],
         grid=Window(31, round(left / 10), round(top / 10), width, height).grid,
-        provenance={"year": YEAR, "source": "WorldCereal monthly composites, belgium_2021"},
+        provenance={"period": PERIOD.told(), "source": "WorldCereal monthly composites, belgium_2021"},
     )
 
 

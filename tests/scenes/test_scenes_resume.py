@@ -78,10 +78,10 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(
             build_cube(WINDOW, YEAR, source=f"stac:{fresh.url}", out=tmp_path / "cube")
         assert not (tmp_path / "cube.part").exists()
     assert [run["again"] for run in told] == [[]] * len(told)
-    # it was stopped with a part of the days done
-    assert any(0 < run["finished"] < 10 for run in told)
     assert {run["ended"] for run in told[:-1]} == {-signal.SIGKILL}
     if what != "timed":
+        # it was stopped with a part of the days done; by the clock it may be before the first or after the last
+        assert any(0 < run["finished"] < 10 for run in told)
         assert len(told) > 4
 
 

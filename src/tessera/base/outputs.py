@@ -121,7 +121,7 @@ def check_folder(path: str | Path, what: str, *, inputs: Iterable[object] = ()) 
         raise InputError(f"{what} {_text(target)} is a link that leads nowhere; expected a new path")
     if not target.is_dir():
         raise InputError(f"{what} {_text(target)} is {kind_of(target.stat().st_mode) or 'a file'}; expected a new path")
-    if not os.access(target, os.W_OK | os.X_OK):
+    if not _may_write(target):
         raise InputError(f"{what} {_text(target)} is a folder that you may not write to; expected another path")
     return target
 
@@ -148,6 +148,11 @@ def is_input(target: Path, given: object) -> bool:
         return os.path.realpath(target).startswith(os.path.realpath(source) + os.sep)
     except (OSError, ValueError):
         return False
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether files can be made in a folder, by the rights that opening one would have."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _text(path: Path) -> str:
@@ -195,7 +200,7 @@ def _check_parents(target: Path, what: str) -> None:
             raise InputError(f"{what} {_text(target)} cannot be written: {_text(parent)} is a link that leads nowhere")
         if not parent.is_dir():
             raise InputError(f"{what} {_text(target)} cannot be written: {_text(parent)} is no folder")
-        if not os.access(parent, os.W_OK | os.X_OK):
+        if not _may_write(parent):
             raise InputError(f"{what} {_text(target)} cannot be written: you may not write to the folder {parent}")
         return
 
