@@ -119,6 +119,8 @@ def test_the_way_by_hand_gives_what_the_demo_gave(demo: Path, tmp_path: Path, ru
     code, out, _ = run("map", tmp_path / "s", "--head", tmp_path / "h.json", "--bbox", bbox, "-o", tmp_path / "m.tif")
     assert code == 0
     assert (tmp_path / "m.tif").exists()
+    files = out.splitlines()[-1].removeprefix("saved: ").split(", ")
+    assert sorted(files) == sorted(str(path) for path in tmp_path.glob("m.*"))
     assert (tmp_path / "m.png").exists()
     code, out, _ = run("get", tmp_path / "s", "--bbox", bbox, "-o", tmp_path / "r.npy")
     assert code == 0

@@ -198,7 +198,9 @@ def test_labels_where_no_feature_has_data_are_told() -> None:
     with pytest.raises(InputError, match=r"none of 120 labels of labels has data in every feature set; .*--year"):
         make_plan(labelled, ~everything(labelled), some)
     few = np.arange(len(labelled)) < 3
-    with pytest.raises(InputError, match="among the 3 of 120 labels that have data; expected at least two"):
+    with pytest.raises(
+        InputError, match=r"\(4 labels in 2 groups at least\) among the 3 of 120 labels that have data; expect"
+    ):
         make_plan(labelled, few, some)
     for side in (np.inf, np.nan, 0.0):
         with pytest.raises(InputError, match="finite above 0"):

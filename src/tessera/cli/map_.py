@@ -40,4 +40,4 @@ def map_(
     if note:
         print(f"note: {target.with_suffix('.png').name} lacks letters: {note}")
     beside = [target.with_suffix(end) for end in (".png", ".qml", ".classes.csv")]
-    print(f"saved: {', '.join(map(str, [target, *beside]))}")
+    print(f"saved: {', '.join(map(str, [target, *beside, f'{target}.aux.xml']))}")

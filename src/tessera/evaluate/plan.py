@@ -172,9 +172,11 @@ def _target(
             enough, in_one = many and spread, in_one or bool(many and not spread)
         (classes if enough else left_out).append(name)
     if len(classes) < 2:
+        given = split == "given" and labelled.test is not None
+        least = "2 to learn from and 1 to test" if given else "4 labels in 2 groups"
         lost = "" if usable.all() else f" among the {int(usable.sum())} of {len(usable)} labels that have data"
         raise InputError(
-            f"{labelled.source} has {len(classes)} classes with enough labels and groups{lost}; "
+            f"{labelled.source} has {len(classes)} classes with enough labels and groups ({least} at least){lost}; "
             f"expected at least two{advice if in_one else ''}"
         )
     place = {name: index for index, name in enumerate(classes)}
