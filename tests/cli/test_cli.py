@@ -116,6 +116,10 @@ def test_the_way_by_hand_gives_what_the_demo_gave(demo: Path, tmp_path: Path, ru
     code, out, _ = run("fit", tmp_path / "s", demo / "labels.geojson", "--column", "class", "-o", tmp_path / "h.json")
     assert code == 0
     assert "macro-F1" in out
+    wide = run(
+        "map", tmp_path / "s", "--head", tmp_path / "h.json", "--bbox", "5.2,50.65,5.27,50.7", "-o", tmp_path / "w.tif"
+    )
+    assert "of the map's rectangle has no class" in wide[1]
     code, out, _ = run("map", tmp_path / "s", "--head", tmp_path / "h.json", "--bbox", bbox, "-o", tmp_path / "m.tif")
     assert code == 0
     assert (tmp_path / "m.tif").exists()
@@ -242,7 +246,7 @@ def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, 
         (["store", "info", tmp_path], "no store"),
         (["cube", "info", store], "is a store of embeddings"),
         (["store", "info", demo / "cube.zarr"], "is a cube of observations; expected a store of embeddings"),
-        (["embed", demo / "cube.zarr", "-o", demo / "cube.zarr"], "is a cube of observations; expected a store"),
+        (["embed", demo / "cube.zarr", "-o", demo / "cube.zarr"], "lies in, the input"),
         (["embed", labels, "-o", tmp_path / "s"], "is a file; expected the folder of a cube"),
         (["get", store, "--bbox", "658200,5617100,658900,5618000", "-o", tmp_path / "r.npy"], "metres perhaps"),
         (["fit", store, tmp_path / "ids.geojson", "--column", "id", "-o", tmp_path / "h.json"], "names classes"),

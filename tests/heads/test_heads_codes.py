@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tessera.base import InputError
-from tessera.heads import NO_DATA, Head, area_table, fit, load_head, map_values, read_map_classes
+from tessera.heads import NO_DATA, Head, area_table, empty_share, fit, load_head, map_values, read_map_classes
 from tessera.heads.codes import class_labels, code_note, left_to_right, one_line
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def test_codes_agree_in_map_prediction_report_table_style_names_and_colours(stor
     assert {value: text for value, text in enumerate(texts) if text} == {0: "-9", 10: "10", 20: "20", 200: "200"}
     assert "note: on a map -9 is 0: only whole numbers" in head.report()
     assert [row[:2] for row in area_table(read_map_classes(path))][:2] == [("value", "class"), ("0", "-9")]
+    with rasterio.open(path) as raster:
+        assert empty_share(path) == pytest.approx((raster.read(1) == NO_DATA).mean())
 
 
 def test_a_saved_head_maps_as_before_it_was_saved(store: FakeStore, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def map_(
     Example: tessera map store.zarr --head crops.json --bbox 5.237,50.681,5.270,50.702 -o map.tif
     """
     from tessera.base import font_note, fonts_for
-    from tessera.heads import area_table, check_map, load_head, read_map_classes
+    from tessera.heads import area_table, check_map, empty_share, load_head, read_map_classes
     from tessera.store import open_store
 
     _, area = one_of(bbox=bbox, aoi=aoi)
@@ -36,6 +36,9 @@ def map_(
     with step("Mapping") as progress:
         target = loaded.map(open_store(store), area, year, out=out, overwrite=overwrite, progress=progress)
     print_table(area_table(read_map_classes(target)))
+    empty = empty_share(target)
+    if empty > 0.5:
+        print(f"note: {empty:.0%} of the map's rectangle has no class: outside the area, or no embedding in the store")
     note = font_note(fonts_for("".join([loaded.column, *loaded.classes]))[1])
     if note:
         print(f"note: {target.with_suffix('.png').name} lacks letters: {note}")

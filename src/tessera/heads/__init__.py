@@ -10,7 +10,7 @@ from .linear import LinearModel, fit_linear
 from .metrics import Scores, confusion, mean_interval, scores
 from .picture import draw_map, draw_panels, false_colour
 from .raster import check_map
-from .sidecars import MapClass, area_table, read_map_classes
+from .sidecars import MapClass, area_table, empty_share, read_map_classes
 from .splits import join_groups, make_folds, spatial_groups
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "confusion",
     "draw_map",
     "draw_panels",
+    "empty_share",
     "false_colour",
     "fit",
     "fit_linear",
