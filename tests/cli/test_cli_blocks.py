@@ -178,7 +178,10 @@ def test_mistakes_are_one_line(run: Run, folder: Path) -> None:
     for options, expected in (
         ((), "no cubes and no --simulate; expected at least one of them"),
         (("nowhere/*.zarr",), "no cube at nowhere/*.zarr; expected a path, or a pattern that fits some"),
-        (("0.zarr", "file.zarr"), "file.zarr is neither a cube store nor a d-pixel folder"),
+        (
+            ("0.zarr", "file.zarr"),
+            "file.zarr is a file; expected the folder of a cube, such as tessera cube build writes",
+        ),
         (("1.zarr",), "0 pixel-years for made, or none with the observations asked for; expected at least one"),
         (("0.zarr", "--out", "there"), "there exists; expected a new path for the blocks"),
         (("[0].zarr", "--out", "0.zarr/b"), "blocks 0.zarr/b is, or lies in, the input 0.zarr; expected another path"),
