@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from xml.parsers import expat
 
 import numpy as np
 
 from tessera.base import InputError, shown
 
 from ._table import VectorTable, as_column
+from ._xml import walk_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class _Reader:
         def start(name: str, attributes: dict[str, str]) -> None:
             if len(self.open) >= _MAX_DEPTH:
                 raise InputError(f"{self.source} is nested deeper than {_MAX_DEPTH} elements; expected plain features")
-            node = _Node(name.rpartition(":")[2], attributes)
+            node = _Node(name, attributes)
             self.open.append(node)
             if node.name == "Folder":
                 self.folders.append(None)
@@ -62,19 +62,7 @@ class _Reader:
             if node.name == "Folder":
                 self.folders.pop()
 
-        def doctype(*_: object) -> None:
-            raise InputError(f"{self.source} declares a document type, which may refer to other files; it is not read")
-
-        parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler, parser.EndElementHandler = start, end
-        parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, doctype
-        try:
-            parser.Parse(data, True)
-        except (expat.ExpatError, ValueError, LookupError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{self.source} is not XML: {shown(error)[1:-1]}") from None
+        walk_xml(data, start, end, text, source=self.source, fault="is not XML")
 
     def table(self) -> VectorTable:
         names = list(dict.fromkeys(name for row in self.rows for name in row))

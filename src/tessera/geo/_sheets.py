@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.parsers import expat
 
-from tessera.base import InputError, shown
+from tessera.base import InputError
+
+from ._xml import walk_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,22 +51,10 @@ def _parse(
     text: Callable[[str], None],
     source: Path | str,
 ) -> None:
-    def doctype(*_: object) -> None:
-        raise InputError(f"{source} declares a document type, which may refer to other files; it is not read")
+    def plain(name: str, given: dict[str, str]) -> None:
+        start(name, {key.rpartition(":")[2]: value for key, value in given.items()})
 
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = lambda name, given: start(
-        name.rpartition(":")[2], {key.rpartition(":")[2]: value for key, value in given.items()}
-    )
-    parser.EndElementHandler = lambda name: end(name.rpartition(":")[2])
-    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, doctype
-    try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{source} cannot be read as a spreadsheet: {shown(error)[1:-1]}") from None
+    walk_xml(data, plain, end, text, source=source, fault="cannot be read as a spreadsheet")
 
 
 def _shared(data: bytes, texts: list[int], source: Path | str) -> None:
