@@ -20,16 +20,16 @@ def _formats(path: Path) -> dict[str, int]:
         if not isinstance(node, ast.Assign):
             continue
         for target in node.targets:
-            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            targets = target.elts if isinstance(target, ast.Tuple) else [target]
             values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
-            for name, value in zip(names, values, strict=False):
+            for name, value in zip(targets, values, strict=False):
                 if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
                     found[name.id.strip("_")] = value.value
-    name = found.get("FORMAT")
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    own = found.get("FORMAT")
+    if not isinstance(own, str) or not NAME.fullmatch(own):
         return {}
-    last = name.rsplit("-", 1)[1]
-    return {name: int(last) if last.isdecimal() else int(str(found["VERSION"]))}
+    last = own.rsplit("-", 1)[1]
+    return {own: int(last) if last.isdecimal() else int(str(found["VERSION"]))}
 
 
 def test_the_table_of_formats_is_that_of_the_source() -> None:
