@@ -28,14 +28,15 @@ import tessera
 import worth_data
 import worth_features
 from tessera.base import InputError, write_atomic
-from tessera.evaluate import encode_series, evaluate
+from tessera.evaluation import encode_series, evaluate
 from tessera.models import Shape
-from tessera.pretrain import Augment, Lesson, Objective, Order, PixelSeries, distil, month_means, pretrain, year_curves
-from tessera.scenes import KIND_NAMES
+from tessera.pretrain import Augment, Lesson, Objective, Order, distil, month_means, pretrain, year_curves
+from tessera.simulator import KIND_NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tessera.cubes import PixelSeries
     from tessera.models import Checkpoint
 
 

@@ -26,8 +26,9 @@ import xarray
 
 import tessera
 from tessera.cubes import S2_BANDS, PixelCube
+from tessera.figures import draw_panels, false_colour
 from tessera.geo import Window, parse_period
-from tessera.heads import NO_DATA, confusion, draw_panels, false_colour, fit_linear, mean_interval, scores
+from tessera.heads import NO_DATA, confusion, fit_linear, mean_interval, scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

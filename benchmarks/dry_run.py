@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.geo import Cell, Window
-from tessera.scenes import simulate
+from tessera.simulator import simulate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ class Provider:
 @contextlib.contextmanager
 def served(scenes: Path, latency: float) -> Iterator[tuple[str, Provider]]:
     """The scenes at an address."""
-    from tessera.scenes.simulator.provider import serve_scenes
+    from tessera.testing import serve_scenes
 
     with serve_scenes(scenes, style="stac", latency=latency / 1000) as provider:
         yield provider.source, Provider(provider)

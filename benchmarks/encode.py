@@ -24,10 +24,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tessera.cubes import PixelCube
 from tessera.embeddings import ModelIdentity
-from tessera.encode import Encoder, plan_blocks, sample_indices
-from tessera.encode.device import has_bf16
-from tessera.encode.job import Job, Options, make_job
-from tessera.encode.observations import observe
+from tessera.encode import Encoder, Options, plan_blocks, sample_indices
+from tessera.encode._device import has_bf16
+from tessera.encode._observations import observe
+from tessera.encode.job import Job, make_job
 from tessera.models import FAMILIES, Shape
 
 if TYPE_CHECKING:

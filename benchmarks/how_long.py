@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from encode import CASES, cube_of, encoder_of
-from tessera.cli._show import rate_in_words, time_in_words
+from tessera.cli.terminal.show import rate_in_words, time_in_words
 from tessera.encode import load_encoder
 from tessera.scale import measure_pace
 

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from tessera.cubes import PixelSeries
 from tessera.models import Shape
-from tessera.pretrain import Machine, Objective, PixelSeries, pretrain
+from tessera.pretrain import Machine, Objective, pretrain
 
 SHAPES = {
     "nano": Shape(36, 2, 4, 384, 128),

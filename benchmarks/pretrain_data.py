@@ -23,17 +23,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from tessera.cubes import PixelSeries
 from tessera.models import STUDENT_SPEC
-from tessera.pretrain import PixelSeries
-from tessera.pretrain.augment import Augment
-from tessera.pretrain.batches import Batches
-from tessera.pretrain.blocks import open_blocks, write_blocks
-from tessera.pretrain.views import draw_views
+from tessera.pretrain import Augment, Batches, draw_views, open_blocks, write_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tessera.pretrain.blocks import Blocks
+    from tessera.pretrain import Blocks
 
 DRAWS, BATCH, ROUNDS = 40, 2048, 5
 """Of the published run: draws a modality, pixel-years a GPU and step."""

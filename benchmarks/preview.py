@@ -29,7 +29,7 @@ from tessera.cubes import S2_BANDS, PixelCube
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Cell, Grid
 from tessera.preview import draw_preview, update_preview
-from tessera.scenes.rules import is_clear
+from tessera.scenes import is_clear
 
 if TYPE_CHECKING:
     from tessera.store import Store

@@ -101,7 +101,7 @@ def _pieces(count: int) -> Iterator[tuple[dict[str, NDArray[np.uint16]], NDArray
     """Digital numbers, classes and baseline of simulated dates that are at least a tenth clear."""
     import rasterio
 
-    from tessera.scenes import simulate
+    from tessera.simulator import simulate
 
     found = 0
     for seed in range(9):

@@ -21,7 +21,7 @@ import numpy as np
 
 from tessera.base import require
 from tessera.cubes import S2_BANDS
-from tessera.scenes import SimulatedSeries, simulate_series
+from tessera.simulator import SimulatedSeries, simulate_series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

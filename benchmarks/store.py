@@ -27,7 +27,8 @@ import numpy as np
 
 from store_data import CHUNK, CORNER, PIXEL, YEARS, bbox, lonlat, write
 from store_server import Counts, certificates, counting
-from tessera.store import Layout, Store, open_store
+from tessera.shards import Layout
+from tessera.store import Store, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
 

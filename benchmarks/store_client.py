@@ -23,7 +23,7 @@ class Ours:
     def prepare(self) -> None:
         """Import what a first use imports."""
         import tessera
-        import tessera.store.reader
+        import tessera.shards.reader
 
         self.tessera = tessera
 

@@ -8,12 +8,14 @@ import numpy as np
 
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Window, to_lonlat
-from tessera.store import Layout, Store, create_store
+from tessera.store import Store, create_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from tessera.shards import Layout
 
 MODEL = ModelIdentity("random", "0" * 64, 128, (16, 128))
 CORNER = Window(31, 15 * 1024 + 4096 * 11, 912 * 1024 - 4096 * 90, 1, 1)

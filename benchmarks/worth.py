@@ -29,7 +29,7 @@ import worth_data
 import worth_features
 from tessera.base import InputError, sha256_hex, write_atomic
 from tessera.cubes import digest_of
-from tessera.evaluate import Evaluation, encode_series, evaluate
+from tessera.evaluation import Evaluation, encode_series, evaluate
 from worth_data import Held, read_sets
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import numpy as np
 
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
-from tessera.evaluate import Labelled, make_series, scaled_db
+from tessera.cubes import series_of_arrays as make_series
+from tessera.evaluation import Labelled, scaled_db
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tessera.evaluate.curves import draw_sets, write_png
+from tessera.evaluation._curves import draw_sets, write_png
 
 DOCS = Path(__file__).parent.parent / "docs"
 _CELL = re.compile(r"([\d.]+) \(([\d.]+) to ([\d.]+)\)")

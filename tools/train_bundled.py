@@ -18,22 +18,12 @@ import numpy as np
 import torch
 
 from tessera.base import InputError, write_atomic
-from tessera.cubes import S2_BANDS
+from tessera.cubes import S2_BANDS, PixelSeries, concatenate, series_of_arrays, series_of_cube
+from tessera.encode import embed_series
 from tessera.geo import Window
 from tessera.models import Shape, Student
-from tessera.pretrain import (
-    Augment,
-    Objective,
-    PixelSeries,
-    concatenate,
-    embed_series,
-    month_means,
-    pretrain,
-    series_of_arrays,
-    series_of_cube,
-    year_curves,
-)
-from tessera.scenes import simulate_cube, simulate_series
+from tessera.pretrain import Augment, Objective, month_means, pretrain, year_curves
+from tessera.simulator import simulate_cube, simulate_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,28 +8,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
+from tessera._version import __version__
 
 if TYPE_CHECKING:
-    from .base import InputError, TesseraError
-    from .cubes import PixelCube, export_dpixel, open_cube, write_cube
-    from .embeddings import Embeddings, ModelIdentity
-    from .encode import Encoder, load_encoder
-    from .evaluate import Evaluation, evaluate
-    from .geo import Window, parse_area
-    from .heads import Head, fit, load_head
-    from .scenes import Recipe, build_cube, build_cubes, simulate
-    from .store import Store, create_store, open_store
+    from tessera.base import InputError, TesseraError
+    from tessera.cubes import PixelCube, export_dpixel, open_cube, write_cube
+    from tessera.embeddings import Embeddings, ModelIdentity
+    from tessera.encode import Encoder, load_encoder
+    from tessera.evaluation import Evaluation, evaluate
+    from tessera.geo import Window, parse_area
+    from tessera.heads import Head, fit, load_head
+    from tessera.scenes import Recipe, build_cube, build_cubes
+    from tessera.simulator import simulate
+    from tessera.store import Store, create_store, open_store
 
 _HOMES = {
     "base": ("InputError", "TesseraError"),
     "cubes": ("PixelCube", "export_dpixel", "open_cube", "write_cube"),
     "embeddings": ("Embeddings", "ModelIdentity"),
     "encode": ("Encoder", "load_encoder"),
-    "evaluate": ("Evaluation", "evaluate"),
+    "evaluation": ("Evaluation", "evaluate"),
     "geo": ("Window", "parse_area"),
     "heads": ("Head", "fit", "load_head"),
-    "scenes": ("Recipe", "build_cube", "build_cubes", "simulate"),
+    "scenes": ("Recipe", "build_cube", "build_cubes"),
+    "simulator": ("simulate",),
     "store": ("Store", "create_store", "open_store"),
 }
 _HOME = {name: room for room, names in _HOMES.items() for name in names}

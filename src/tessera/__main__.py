@@ -1,5 +1,5 @@
 """`python -m tessera`."""
 
-from .cli import main
+from tessera.cli import main
 
 main()

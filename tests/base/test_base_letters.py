@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tessera.base import draw_plainly, font_note, fonts_for
-from tessera.base import letters as room
+from tessera.figures import draw_plainly, font_note, fonts_for
+from tessera.figures import letters as room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from tessera.base import (
     png_mark,
     require,
 )
-from tessera.base.parts import part_beside
+from tessera.base._parts import part_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable

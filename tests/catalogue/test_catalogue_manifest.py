@@ -22,7 +22,8 @@ from tessera.base import InputError, sha256_hex
 from tessera.catalogue import read_manifest, write_manifest
 from tessera.catalogue._outline import outlines
 from tessera.geo import Cell, Window, to_lonlat
-from tessera.store import Layout, Store, create_store, open_store
+from tessera.shards import Layout
+from tessera.store import Store, create_store, open_store
 
 module = sys.modules["tessera.catalogue.manifest"]
 PARTS = st.lists(

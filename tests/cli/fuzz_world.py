@@ -17,9 +17,9 @@ from tessera.cubes import export_dpixel, write_cube
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Cell, Window, to_lonlat
 from tessera.heads import fit
-from tessera.scenes import simulate
-from tessera.scenes.simulator import simulate_cube
-from tessera.store import Layout, create_store
+from tessera.shards import Layout
+from tessera.simulator import simulate, simulate_cube
+from tessera.store import create_store
 
 YEAR = 2023
 WINDOW = Window(31, Cell(31, 500, 4300, 128).window.west + 10, Cell(31, 500, 4300, 128).window.north + 20, 24, 20)

@@ -281,7 +281,7 @@ def test_mistakes_are_one_line_and_exit_2(demo: Path, tmp_path: Path, run: Run, 
 
 def test_an_area_over_a_zone_border_gives_a_cube_a_zone_and_continues(tmp_path: Path, run: Run) -> None:
     from tessera.geo import Window, parse_area
-    from tessera.scenes import simulate
+    from tessera.simulator import simulate
 
     bbox = "5.9985,50.5000,6.0015,50.5010"
     left = parse_area(bbox).parts()[0].window

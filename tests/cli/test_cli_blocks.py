@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tessera.cli._pretrain
-import tessera.cli.blocks
-from tessera.cubes import PixelCube, write_cube
-from tessera.pretrain import Blocks, Data, PixelSeries, open_blocks
+import tessera.cli.training._options
+import tessera.cli.training.blocks
+from tessera.cubes import PixelCube, PixelSeries, write_cube
+from tessera.pretrain import Blocks, Data, open_blocks
 
 Run = Callable[..., tuple[int, str, str]]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -61,7 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pytest.importorskip("prosail")
     for seed, clear in enumerate((0.8, 0.1, 0.8)):
         write_cube(cube_of(seed, clear), tmp_path / f"{seed}.zarr")
-    for module in (tessera.cli._pretrain, tessera.cli.blocks):
+    for module in (tessera.cli.training._options, tessera.cli.training.blocks):
         monkeypatch.setattr(module, "SLICE", 20)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -92,7 +92,7 @@ def test_blocks_hold_what_the_configuration_would_and_train(run: Run, folder: Pa
         r"Reading cubes and simulating 45 pixel-years: done in .* s\nWriting blocks: done in .* s\n", err
     )
     data = Data(cubes=("?.zarr",), every=2, simulate=45, simulate_seed=3, year_curves=True, month_means=True)
-    table = tessera.cli._pretrain.table_of(data)
+    table = tessera.cli.training._options.table_of(data)
     assert isinstance(table, PixelSeries)
     assert len(made) == len(table) > 45
     assert rows(made) == rows(table)
@@ -125,7 +125,7 @@ def test_stopped_it_goes_on_with_the_same_bytes_and_reads_no_part_twice(
     assert run(*asked, "whole")[0] == 0
     opened: list[str] = []
     simulated: list[int] = []
-    read, make = tessera.cli.blocks._of_cube, tessera.cli._pretrain.simulated_slice
+    read, make = tessera.cli.training.blocks._of_cube, tessera.cli.training._options.simulated_slice
 
     def reading(path: str, *options: int) -> PixelSeries:
         opened.append(path)
@@ -138,8 +138,8 @@ def test_stopped_it_goes_on_with_the_same_bytes_and_reads_no_part_twice(
                 raise KeyboardInterrupt
         return make(count, seed, start)
 
-    monkeypatch.setattr(tessera.cli.blocks, "_of_cube", reading)
-    monkeypatch.setattr(tessera.cli.blocks, "simulated_slice", stopping)
+    monkeypatch.setattr(tessera.cli.training.blocks, "_of_cube", reading)
+    monkeypatch.setattr(tessera.cli.training.blocks, "simulated_slice", stopping)
     code, _, err = run(*asked, "made")
     assert code == 130
     assert err.endswith("tessera: interrupted; what is finished is kept, run the same command again to go on\n")

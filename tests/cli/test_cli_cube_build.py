@@ -14,9 +14,10 @@ import pytest
 
 from tessera.cubes import open_cube
 from tessera.geo import Window
-from tessera.scenes import Recipe, build_cube, read_scenes, search_scenes, simulate
-from tessera.scenes.simulator.provider import At, Faults, serve_scenes
+from tessera.scenes import Recipe, build_cube, read_scenes, search_scenes
+from tessera.simulator import simulate
 from tessera.store import open_store
+from tessera.testing import At, Faults, serve_scenes
 
 Run = Callable[..., tuple[int, str, str]]
 

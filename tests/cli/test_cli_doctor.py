@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import tessera.scenes
 from tessera.cli.doctor import doctor
-from tessera.scenes.doctor import Check
+from tessera.scenes import Check
 
 GOOD = Check("disk", "ok", "/data: 64.4 GB free", figures={"free_bytes": 64.4e9})
 WARN = Check("opera credentials", "warn", "a token until 2026-01-02", "make a new one")

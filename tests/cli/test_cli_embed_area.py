@@ -17,10 +17,7 @@ from tessera.base import InputError, TesseraError
 from tessera.cubes import PixelCube, open_cube, write_cube
 from tessera.geo import Cell, Window, parse_period, to_lonlat
 from tessera.net import LoadError
-from tessera.scenes import NoScenesError
-from tessera.scenes.recipe import Recipe
-from tessera.scenes.scene import Asset, Scene
-from tessera.scenes.table import SceneTable, read_scenes
+from tessera.scenes import Asset, NoScenesError, Recipe, Scene, SceneTable, read_scenes
 from tessera.store import open_store
 
 Run = Callable[..., tuple[int, str, str]]
@@ -332,7 +329,7 @@ def test_the_weights_of_v1_1_follow_the_source_of_the_scenes() -> None:
 
 
 def test_simulated_scenes_to_a_store(tmp_path: Path, run: Run) -> None:
-    tessera.scenes.simulate(tmp_path / "scenes", AREA, 2021, s2_dates=3, s1_dates=2)
+    tessera.simulate(tmp_path / "scenes", AREA, 2021, s2_dates=3, s1_dates=2)
     command = ["embed", "--bbox", BBOX, "--year", 2021, "--source", tmp_path / "scenes", "-o", tmp_path / "s", *PLAIN]
     code, out, err = run(*command)
     assert code == 0, err
@@ -438,7 +435,7 @@ def test_store_info_says_what_years_were_made_from(tmp_path: Path, run: Run, pro
 
 def test_two_catalogues_of_one_id_are_two(tmp_path: Path, run: Run) -> None:
     for name, dates in (("a", 2), ("b", 3)):
-        tessera.scenes.simulate(tmp_path / name / "scenes", AREA, 2021, s2_dates=dates, s1_dates=1)
+        tessera.simulate(tmp_path / name / "scenes", AREA, 2021, s2_dates=dates, s1_dates=1)
     store = tmp_path / "s"
     year = ("--year", 2021)
     assert run(*embedded(store, *year, "--source", tmp_path / "a" / "scenes"))[0] == 0

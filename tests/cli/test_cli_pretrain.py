@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tessera.cli import _show
+from tessera.cli.terminal import show as _show
 from tessera.encode import load_encoder
 from tessera.models import open_checkpoint, read_checkpoint
 

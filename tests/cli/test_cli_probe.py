@@ -16,7 +16,7 @@ from evaluate_made import rows_of, write_table
 
 import tessera
 from tessera.base import InputError
-from tessera.cli._probe import probe_of, tell_best
+from tessera.cli.training._probe import probe_of, tell_best
 from tessera.models import open_checkpoint
 from tessera.pretrain import ProbeSource, parse_config
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tessera.cli import _show
 from tessera.cli._embed import Outcomes
-from tessera.cli._show import (
+from tessera.cli.terminal import show as _show
+from tessera.cli.terminal.show import (
     Pace,
     bytes_in_words,
     pixels_in_words,

@@ -86,7 +86,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """No network, no waiting, nothing that runs for minutes; the address of a server that nobody reaches."""
     from tessera import models, pretrain, scenes, serve
     from tessera.cli import demo
-    from tessera.net import host
+    from tessera.net import _host as host
 
     def stopped(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
@@ -100,7 +100,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setattr(scenes, "simulate", stopped)
     monkeypatch.setattr(pretrain, "run", stopped, raising=False)
     monkeypatch.setattr(host, "DELAYS", ())
-    monkeypatch.setattr("tessera.net.host.time", _Clock)
+    monkeypatch.setattr("tessera.net._host.time", _Clock)
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

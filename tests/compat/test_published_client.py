@@ -23,7 +23,8 @@ from pyproj import Transformer
 
 from tessera.geo import Window
 from tessera.serve import make_server
-from tessera.store import Layout, Store, create_store
+from tessera.shards import Layout
+from tessera.store import Store, create_store
 
 NORTH = Window(31, 64_200, 550_600, 150, 130)
 """Over four cells of 128, with a part of each."""

@@ -12,7 +12,8 @@ from pyproj import Transformer
 from tessera.embeddings import Embeddings, ModelIdentity, is_valid
 from tessera.exchange import export_tiles, tile_window
 from tessera.geo import Tile, Window, parse_tile, to_lonlat
-from tessera.store import Layout, Store, create_store, dataset_identity, open_store, parse_dataset
+from tessera.shards import Layout
+from tessera.store import Store, create_store, dataset_identity, open_store, parse_dataset
 
 YEAR = 2024
 TILES = [parse_tile(name) for name in ("grid_5.85_83.85", "grid_5.95_83.85", "grid_33.05_-79.85")]

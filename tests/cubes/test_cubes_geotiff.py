@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tessera.base import InputError, TesseraError
-from tessera.cubes import PixelCube, export_geotiff, import_geotiff, is_geotiff, open_cube
-from tessera.cubes.geotiff import S2_FOLDERS, SCL_KEPT, _pass
+from tessera.cubes import SCL_KEPT, PixelCube, export_geotiff, import_geotiff, is_geotiff, open_cube
+from tessera.cubes.geotiff import S2_FOLDERS, _pass
 from tessera.geo import Grid, Window
 
 rasterio = pytest.importorskip("rasterio")
@@ -367,7 +367,7 @@ def test_an_export_is_whole_or_not_there(tmp_path: Path) -> None:
 
 
 def test_a_file_that_does_not_read_back_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tessera.cubes._raster.np.array_equal", lambda one, other: False)
+    monkeypatch.setattr("tessera.rasters.bands.np.array_equal", lambda one, other: False)
     with pytest.raises(TesseraError, match=r"2024-01-03_mosaic\.tiff does not read back as it was written"):
         export_geotiff(make_cube(), tmp_path / "s")
     assert list(tmp_path.iterdir()) == []

@@ -136,7 +136,7 @@ def test_lost_scenes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_letters_that_no_font_has_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib import font_manager
 
-    from tessera.base import letters
+    from tessera.figures import letters
 
     letters._fonts_for.cache_clear()
     with monkeypatch.context() as without:

@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 from spool_tiny import ABOUT, DATES, GRID, NOTHING, PROVENANCE, SHAPE, build, files_of, images_of, in_memory
 
 from tessera.base import InputError, TesseraError
-from tessera.cubes import CubeSpool, open_cube, open_spool, write_cube
-from tessera.cubes.spool import sweep_spool
+from tessera.cubes import CubeSpool, open_cube, open_spool, sweep_spool, write_cube
 
 KEYS = [(stack, day) for stack, days in DATES.items() for day in days]
 DAY = DATES["s2"][0]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tessera.cubes import PixelCube
 from tessera.embeddings import ModelIdentity
 from tessera.encode import Encoder, Options
+from tessera.encode._observations import Ragged
+from tessera.encode._run import Runner
 from tessera.encode.job import Job, make_job
-from tessera.encode.observations import Ragged
-from tessera.encode.run import Runner
 from tessera.geo import Window
 from tessera.models import FAMILIES, InputSpec, Shape, TwoBackbones
 

@@ -104,7 +104,7 @@ def test_the_same_pixel_has_the_same_codes_whatever_the_block(name: str, monkeyp
     cube, encoder = ragged_cube(placed=True), tiny_encoder(name)
     whole = encoder.encode(cube)
     monkeypatch.setattr("tessera.encode.blocks._BLOCK_PIXELS", 25)
-    monkeypatch.setattr("tessera.encode.run._BUDGET", 64)
+    monkeypatch.setattr("tessera.encode._run._BUDGET", 64)
     assert len(plan_blocks(cube)) < sum(map(len, plan_blocks(cube))) == 5
     same(encoder.encode(cube), whole)
     monkeypatch.setattr("tessera.encode.blocks._READ_BYTES", 1)
@@ -221,7 +221,7 @@ def test_repeats_are_averaged_before_they_are_quantised(draw: Draw) -> None:
 @pytest.mark.parametrize("name", ["v1.0", "v2-student"])
 def test_progress_reaches_the_end_and_never_goes_back(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tessera.encode.blocks._BLOCK_PIXELS", 25)
-    monkeypatch.setattr("tessera.encode.run._BUDGET", 64)
+    monkeypatch.setattr("tessera.encode._run._BUDGET", 64)
     seen: list[tuple[int, int]] = []
     tiny_encoder(name).encode(ragged_cube(), draw=Draw(0, 2), progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (99, 99)

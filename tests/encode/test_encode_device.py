@@ -28,8 +28,8 @@ from torch import nn
 from tessera.base import InputError
 from tessera.cubes import PixelCube
 from tessera.encode import Encoder, find_devices, load_encoder
-from tessera.encode.device import PackedLinear, has_bf16, parse_device, parse_precision, prepare
-from tessera.encode.run import Runner
+from tessera.encode._device import PackedLinear, has_bf16, parse_device, parse_precision, prepare
+from tessera.encode._run import Runner
 from tessera.models import FAMILIES, STUDENT_SPEC, Shape
 from tessera.scale import devices_for
 

@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tessera.embeddings import quantise
-from tessera.encode import run as run_module
-from tessera.encode.engine import Tower, cuts, quantise_on
-from tessera.encode.fixed import FixedTower, shapes
-from tessera.encode.run import Runner
+from tessera.encode import _run as run_module
+from tessera.encode._engine import Tower, cuts, quantise_on
+from tessera.encode._fixed import FixedTower, shapes
+from tessera.encode._run import Runner
 from tessera.models.blocks import JointLayer, Pool, SplitLayer
 
 CLOSE: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-5}

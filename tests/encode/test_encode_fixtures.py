@@ -106,7 +106,7 @@ def meets_tile(tile: Embeddings, z: Any) -> None:
 
 def test_what_the_engine_standardises_is_what_was_published(shared: Path, checkpoints: Path) -> None:
     """The device's own arithmetic on raw integers: read off through an embedding that passes the bands on."""
-    from tessera.encode.engine import Tower
+    from tessera.encode._engine import Tower
 
     encoder, inputs = encoder_of(checkpoints, "v1_1"), expected_of(shared, "v1_1_tile_a_mpc_inputs")
     job = job_of(tile_of(shared), encoder.spec, reference_fill=True)

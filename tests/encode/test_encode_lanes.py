@@ -10,8 +10,8 @@ import pytest
 import torch
 from encode_tiny import ragged_cube, tiny_encoder
 
-from tessera.encode import run as run_module
-from tessera.encode.lanes import side_by_side
+from tessera.encode import _run as run_module
+from tessera.encode._lanes import side_by_side
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tessera.cubes import PixelCube
-from tessera.encode.observations import Ragged, observe, pack_counts, pack_rule
+from tessera.encode._observations import Ragged, observe, pack_counts, pack_rule
 
 NAMES = ("v1.1", "v2-student")
 SMALL, LONG, BARE = (21, 7, 9), (300, 150, 140), (0, 0, 4)

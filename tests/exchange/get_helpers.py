@@ -9,7 +9,8 @@ import numpy as np
 
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Cell, Window, to_lonlat
-from tessera.store import Layout, Store, create_store
+from tessera.shards import Layout
+from tessera.store import Store, create_store
 
 MODEL = ModelIdentity("test", "ab" * 32, 8, (2, 8))
 LAYOUT = Layout(8, (2,), shard=128, chunk=32)

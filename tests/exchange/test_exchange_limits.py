@@ -23,8 +23,8 @@ from tile_helpers import BESIDE, NORTH_TILE, YEAR, embeddings_over, filled_store
 
 from tessera.base import InputError
 from tessera.exchange import estimate_year_store, export_tiles, export_year_store, import_year_store
-from tessera.exchange.sidecar import about_model
-from tessera.exchange.year_shards import ShardForm, check_shard, parse_form
+from tessera.exchange._sidecar import about_model
+from tessera.exchange._year_shards import ShardForm, check_shard, parse_form
 from tessera.geo import Window, to_lonlat
 from tessera.store import open_store
 

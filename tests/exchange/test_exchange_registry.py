@@ -16,7 +16,7 @@ from tile_helpers import BESIDE, NORTH_TILE, YEAR, filled_store, new_store
 
 from tessera.base import InputError, sha256_hex
 from tessera.exchange import export_tiles, import_tiles
-from tessera.exchange.registry import KINDS, FileFacts, TileRow, key_of, read_registries, write_registries
+from tessera.exchange._registry import KINDS, FileFacts, TileRow, key_of, read_registries, write_registries
 from tessera.exchange.tiles import TileFiles
 from tessera.geo import Tile
 from tessera.store import Dataset

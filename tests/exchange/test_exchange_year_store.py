@@ -149,7 +149,8 @@ def test_one_of_others_in_the_south(tmp_path: Path) -> None:
         import_year_store(path, tmp_path / "b.zarr")
     with pytest.raises(InputError, match=r"is of version 'v1\.1'; tessera:v1\.0-vultr"):
         import_year_store(path, tmp_path / "b.zarr", dataset="v1.0-vultr")
-    from tessera.store import Layout, dataset_identity, parse_dataset
+    from tessera.shards import Layout
+    from tessera.store import dataset_identity, parse_dataset
 
     model = dataset_identity(parse_dataset("v1.1-cambridge"), 128)
     store = create_store(tmp_path / "b.zarr", 128, model, zones=(36,), layout=Layout(128, shard=128, chunk=32))

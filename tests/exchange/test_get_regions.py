@@ -16,10 +16,10 @@ import xarray
 from get_helpers import WINDOW, bbox_of, embeddings_of, small_store
 
 from tessera.base import InputError, TesseraError
-from tessera.exchange import cog as cog_module
+from tessera.exchange import _geotiff as geotiff_module
 from tessera.exchange import estimate_region, export_region
-from tessera.exchange import geotiff as geotiff_module
 from tessera.exchange import regions as regions_module
+from tessera.rasters import cog as cog_module
 from tessera.store import Store, plan_region
 
 Run = Callable[..., tuple[int, str, str]]

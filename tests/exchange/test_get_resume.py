@@ -20,9 +20,9 @@ from tessera.base import InputError, TesseraError
 from tessera.exchange import export_points, export_region, export_zonal
 from tessera.exchange import points as points_module
 from tessera.exchange import regions as regions_module
-from tessera.exchange.spool import Spool, spooling
+from tessera.exchange._spool import Spool, spooling
 from tessera.store import Store, open_store
-from tessera.store import zonal as zonal_module
+from tessera.store.queries import zonal as zonal_module
 
 BBOX = bbox_of(WINDOW, 10, 12, 300, 280)
 

@@ -15,9 +15,9 @@ import shapely
 from get_helpers import WINDOW, bbox_of, lonlat_of, small_store
 
 from tessera.base import InputError
+from tessera.exchange import _tables as tables_module
 from tessera.exchange import estimate_points, export_points, export_zonal
 from tessera.exchange import points as points_module
-from tessera.exchange import tables as tables_module
 from tessera.geo import read_vector
 from tessera.store import Store
 

@@ -11,7 +11,8 @@ import numpy as np
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.exchange import tile_window
 from tessera.geo import Tile, Window, parse_tile
-from tessera.store import Layout, Store, create_store
+from tessera.shards import Layout
+from tessera.store import Store, create_store
 
 MODEL = ModelIdentity("test", "ab" * 32, 8, (2, 8))
 LAYOUT = Layout(8, (2,), shard=128, chunk=32)

@@ -20,9 +20,9 @@ from pyarrow import parquet
 from vector_files import PLACES, SECRET, change, frame, table, vrt, wfs, write_layers, zipped
 
 from tessera.base import InputError
-from tessera.geo import parse_area, parse_points, read_vector
-from tessera.geo._crs import parse_crs, to_degrees
+from tessera.geo import parse_area, parse_crs, parse_points, read_vector
 from tessera.geo._wkb import MAX_DEPTH, from_wkb
+from tessera.geo.crs import to_degrees
 
 KML = (
     '<?xml version="1.0"?>{}<kml xmlns="http://www.opengis.net/kml/2.2"><Document><NetworkLink><Link><href>{}</href>'

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
-from tessera.heads import NO_DATA, LinearModel, choose_colours, fit, fit_linear, read_labels
+from tessera.figures import choose_colours
+from tessera.heads import NO_DATA, LinearModel, fit, fit_linear, read_labels
 
 NAMES = ("forest", "town", "water")
 TRUTH = make_truth()

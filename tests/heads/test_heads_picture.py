@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from tessera.base import InputError
-from tessera.heads import choose_colours, draw_map, draw_panels, false_colour
+from tessera.figures import choose_colours, draw_map, draw_panels, false_colour
 
 if TYPE_CHECKING:
     from pathlib import Path

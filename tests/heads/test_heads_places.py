@@ -13,10 +13,10 @@ from heads_fakes import draw_labels, make_store, make_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tessera.evaluate.scoring import score_classes
+from tessera.evaluation.scoring import score_classes
 from tessera.heads import confusion, fit, load_head, scores
-from tessera.heads.places import TOTALS, place_scores
-from tessera.heads.report import format_report, parse_metrics
+from tessera.heads._places import TOTALS, place_scores
+from tessera.heads._report import format_report, parse_metrics
 
 NAMES = ("forest", "town", "water")
 TRUTH = make_truth()

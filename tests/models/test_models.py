@@ -13,18 +13,20 @@ import torch
 from models_tiny import SPEC, TINY, published, tiny
 
 from tessera.base import InputError
-from tessera.encode import load_encoder
-from tessera.encode.sampling import RULES
+from tessera.encode import RULES, load_encoder
 from tessera.models import (
     STUDENT_SPEC,
     InputSpec,
+    Quantiser,
+    Sampling,
+    Statistics,
     bundled_path,
     identity_of,
     open_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
-from tessera.models.spec import SAMPLING_RULES, Quantiser, Sampling, Statistics
+from tessera.models.spec import SAMPLING_RULES
 
 
 def test_both_containers_hold_the_same_model(tmp_path: Path) -> None:

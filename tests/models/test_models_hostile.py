@@ -16,9 +16,7 @@ import torch
 from models_tiny import tiny_of
 
 from tessera.base import InputError
-from tessera.models import read_checkpoint, write_checkpoint
-from tessera.models.containers import write_published
-from tessera.models.torch_file import load_torch_file
+from tessera.models import load_torch_file, read_checkpoint, write_checkpoint, write_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable

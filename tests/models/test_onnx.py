@@ -12,7 +12,7 @@ from torch import Tensor
 from tessera.base import InputError, TesseraError
 from tessera.models import InputSpec, export_onnx, read_checkpoint
 from tessera.models import onnx as export
-from tessera.models.onnx_graph import Graph
+from tessera.models._onnx_graph import Graph
 
 onnx: Any = pytest.importorskip("onnx")
 onnxruntime: Any = pytest.importorskip("onnxruntime")

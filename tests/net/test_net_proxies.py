@@ -11,7 +11,7 @@ from web_helpers import DATA, ONCE, Handler, Site, ranged
 
 from tessera.base import InputError
 from tessera.net import CredentialError, LoadError, open_objects
-from tessera.net.proxies import client_options, proxy_for
+from tessera.net._proxies import client_options, proxy_for
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tessera.net import LoadError, PermanentError, Web, open_objects
-from tessera.net.host import BROKEN, UNREACHED, Host, host_of
-from tessera.net.waiting import AFTER, AGAIN, Waiting
+from tessera.net._host import BROKEN, UNREACHED, Host, host_of
+from tessera.net._waiting import AFTER, AGAIN, Waiting
 
 Ask = Callable[[str], Any]
 ASKS: dict[str, Ask] = {

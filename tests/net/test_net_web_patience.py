@@ -18,7 +18,7 @@ from web_helpers import ONCE, Handler, Site
 
 import tessera.net.web
 from tessera.net import LoadError, NetError, Web
-from tessera.net.host import PATIENCE, Host, host_of
+from tessera.net._host import PATIENCE, Host, host_of
 from tessera.net.web import _number, _retry_after
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tessera.net import Web
-from tessera.net.host import host_of
+from tessera.net._host import host_of
 
 DATA = bytes(range(256)) * 4
 ONCE = Web(delays=())

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from tessera.cubes import PixelSeries, series_of_arrays
 from tessera.models import Shape
-from tessera.pretrain import PixelSeries, pretrain, series_of_arrays
+from tessera.pretrain import pretrain
 
 if TYPE_CHECKING:
     from tessera.models import Checkpoint

@@ -18,11 +18,9 @@ from hypothesis import strategies as st
 from test_pretrain_blocks import make_series
 
 from tessera.base import InputError, TesseraError
+from tessera.cubes import PixelSeries
 from tessera.models import STUDENT_SPEC
-from tessera.pretrain import PixelSeries, View
-from tessera.pretrain.augment import Augment
-from tessera.pretrain.batches import Batch, Batches
-from tessera.pretrain.blocks import write_blocks
+from tessera.pretrain import Augment, Batch, Batches, View, write_blocks
 
 SERIES = make_series(50, targets=1, least=1)
 

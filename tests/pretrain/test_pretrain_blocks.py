@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tessera.base import InputError, TesseraError
-from tessera.pretrain import PixelSeries, concatenate
-from tessera.pretrain.blocks import open_blocks, write_blocks
+from tessera.cubes import PixelSeries, concatenate
+from tessera.pretrain import open_blocks, write_blocks
 
 ROOM: dict[str, Any] = {"s2": 12, "s1": 10, "records": 16}
 
@@ -338,7 +338,7 @@ def test_a_full_disk_is_one_line_and_can_go_on(tmp_path: Path, monkeypatch: pyte
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         sync(handle)
 
-    monkeypatch.setattr("tessera.pretrain._shuffle.os.fsync", full)
+    monkeypatch.setattr("tessera.pretrain.data._shuffle.os.fsync", full)
     with pytest.raises(TesseraError, match=r"^cannot write .*b.part: No space left on device; .*run the same again$"):
         write_blocks([series], tmp_path / "b", seed=1, **ROOM)
     monkeypatch.undo()

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pretrain_tiny import TINY, make_series
 
 from tessera.base import InputError
-from tessera.cubes import cube_of
-from tessera.encode import encoder_of, load_encoder, sample_indices
+from tessera.cubes import PixelSeries, concatenate, cube_of, series_of_arrays
+from tessera.encode import embed_series, encoder_of, load_encoder, sample_indices
 from tessera.models import (
     FAMILIES,
     STUDENT_SPEC,
@@ -26,19 +26,7 @@ from tessera.models import (
     read_checkpoint,
     write_published,
 )
-from tessera.pretrain import (
-    Augment,
-    Lesson,
-    PixelSeries,
-    Pupil,
-    Said,
-    concatenate,
-    distil,
-    embed_series,
-    rounded,
-    series_of_arrays,
-    teach,
-)
+from tessera.pretrain import Augment, Lesson, Pupil, Said, distil, rounded, teach
 from tessera.pretrain import teacher_cache as cache_module
 
 pytestmark = pytest.mark.usefixtures("one_thread")

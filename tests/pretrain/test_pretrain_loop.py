@@ -16,10 +16,10 @@ import torch
 from pretrain_tiny import TINY, make_series, train
 
 from tessera.base import InputError, Progress, TesseraError
-from tessera.cubes import cube_of
-from tessera.encode import load_encoder
+from tessera.cubes import cube_of, series_of_arrays, series_of_cube
+from tessera.encode import embed_series, load_encoder
 from tessera.models import STUDENT_SPEC, Checkpoint, Student, read_checkpoint, write_checkpoint
-from tessera.pretrain import Machine, Objective, embed_series, rankme, series_of_arrays, series_of_cube
+from tessera.pretrain import Machine, Objective, rankme
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

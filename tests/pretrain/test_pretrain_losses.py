@@ -18,6 +18,7 @@ from tessera.models import STUDENT_SPEC, Quantiser
 from tessera.pretrain import (
     Objective,
     Projector,
+    Ranks,
     Truths,
     Twins,
     barlow_twins,
@@ -30,11 +31,10 @@ from tessera.pretrain import (
     vicreg,
     whiten,
 )
+from tessera.pretrain._watch import collapsed
 from tessera.pretrain.losses import squared_norm
 from tessera.pretrain.objective import RECALLED
 from tessera.pretrain.projector import BatchNorm
-from tessera.pretrain.ranks import Ranks
-from tessera.pretrain.watch import collapsed
 
 
 def batch(seed: int, rows: int = 9, width: int = 5) -> np.ndarray:

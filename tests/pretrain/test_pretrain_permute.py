@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.pretrain._random import bits, dealt, key_of, keys_of, normal, uniform
-from tessera.pretrain.permute import Order, permute
+from tessera.pretrain import Order, permute
+from tessera.pretrain.data.random import bits, dealt, key_of, keys_of, normal, uniform
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**62), st.integers(0, 5))

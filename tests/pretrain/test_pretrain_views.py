@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tessera.base import InputError
+from tessera.cubes import PixelSeries, series_of_arrays
 from tessera.models import STUDENT_SPEC, Shape, Student
-from tessera.pretrain import PixelSeries, series_of_arrays
-from tessera.pretrain._random import key_of, keys_of
-from tessera.pretrain._stream import Stream
-from tessera.pretrain.augment import HAZE, Augment, clear, in_window, monthly, observation_keys, thinned, without
-from tessera.pretrain.views import View, draw_views
+from tessera.pretrain import Augment, View, draw_views
+from tessera.pretrain.data.augment import HAZE, clear, in_window, monthly, observation_keys, thinned, without
+from tessera.pretrain.data.random import key_of, keys_of
+from tessera.pretrain.data.stream import Stream
 
 
 def make_series(counts: list[tuple[int, int, int]], seed: int = 0) -> PixelSeries:

@@ -21,8 +21,8 @@ from pretrain_tiny import train
 from tessera.base import InputError, TesseraError
 from tessera.models import read_checkpoint
 from tessera.pretrain import Batch, Batches, Machine, Objective, View, plan
+from tessera.pretrain import _state as state_module
 from tessera.pretrain import loop as loop_module
-from tessera.pretrain import state as state_module
 from tessera.pretrain.devices import losing_others
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.pretrain import PixelSeries, View, month_means, recall, series_of_arrays, year_curves
+from tessera.cubes import PixelSeries, series_of_arrays
+from tessera.pretrain import View, month_means, recall, year_curves
 
 COUNTS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=6)
 

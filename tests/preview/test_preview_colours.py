@@ -14,10 +14,10 @@ from preview_helpers import CELL, YEAR, embeddings, field, files_of, new_store, 
 from tessera.base import InputError
 from tessera.geo import Window, from_lonlat
 from tessera.preview import draw_preview, update_preview
-from tessera.preview.colours import Colours, fit_colours
-from tessera.preview.globe import SIDE, Scale, halve
+from tessera.preview._colours import Colours, fit_colours
+from tessera.preview._globe import SIDE, Scale, halve
+from tessera.preview._pyramid import read_chunk
 from tessera.preview.picture import _cut, _own_pixels
-from tessera.preview.pyramid import read_chunk
 from tessera.store import Store, open_store
 
 BASE = CELL.window

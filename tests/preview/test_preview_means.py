@@ -19,10 +19,11 @@ from tessera.embeddings import is_valid
 from tessera.geo import Cell, Window, from_lonlat
 from tessera.net import CorruptError
 from tessera.preview import read_overview, update_preview
-from tessera.preview.document import Overviews
-from tessera.preview.levels import FINE, LEVELS, codes_of, rgb_of, scales_of
-from tessera.preview.shard import decode_index, encode
-from tessera.store import Layout, Store, open_store
+from tessera.preview._document import Overviews
+from tessera.preview._levels import FINE, LEVELS, codes_of, rgb_of, scales_of
+from tessera.preview._shard import decode_index, encode
+from tessera.shards import Layout
+from tessera.store import Store, open_store
 
 BASE = CELL.window
 PARTIAL = Window(31, BASE.west + 70, BASE.north + 40, 300, 290)

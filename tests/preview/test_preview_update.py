@@ -14,7 +14,7 @@ from preview_helpers import CELL, MODEL, YEAR, embeddings, files_of, new_store, 
 from tessera.base import InputError, file_lock
 from tessera.geo import Cell, Window
 from tessera.preview import read_overview, update_preview
-from tessera.preview.means import Means, cell_means
+from tessera.preview._means import Means, cell_means
 from tessera.store import Store, open_store
 
 BASE = CELL.window
@@ -47,7 +47,7 @@ def test_an_update_reads_the_changed_cell_only_and_ends_with_the_bytes_of_a_fres
         read.append(cell)
         return cell_means(held, cell, year)
 
-    monkeypatch.setattr("tessera.preview.build.cell_means", watched)
+    monkeypatch.setattr("tessera.preview._build.cell_means", watched)
     report = update_preview(store)
     assert [cell.window for cell in read] == [neighbour]
     assert (report.cells_made, report.cells_kept, report.shards_painted) == (1, 2, 1)

@@ -26,7 +26,8 @@ from tessera.encode import Encoder
 from tessera.encode import blocks as blocks_module
 from tessera.geo import Cell, Window
 from tessera.models import FAMILIES, STUDENT_SPEC, Checkpoint, Shape, write_checkpoint
-from tessera.store import Layout, Store, create_store
+from tessera.shards import Layout
+from tessera.store import Store, create_store
 
 SHAPE = Shape(2, 1, 2, 8, 16)
 SPEC = replace(STUDENT_SPEC, dims=16, prefix_dims=(8, 16))

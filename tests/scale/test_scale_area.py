@@ -22,11 +22,12 @@ from area_tiny import CELLS, IDENTITY, STEPS, WINDOW, Builder, observed, take
 from scale_tiny import BLOCK_PIXELS, YEAR, files_of, leftovers, make_encoder, make_model, make_store
 
 from tessera.base import InputError, TesseraError, file_lock
+from tessera.check import repair_store
 from tessera.cubes import open_cube, write_cube
 from tessera.geo import Window, parse_area, to_lonlat
 from tessera.net import CorruptError, LoadError
 from tessera.scale import CellOutcome, EmptyCellError, RefusedCellError, Workers, embed_area, embed_cube, places_of
-from tessera.store import Store, repair_store
+from tessera.store import Store
 
 ENCODER = make_encoder()
 
@@ -302,7 +303,7 @@ def test_an_interrupt_does_not_wait_for_what_does_not_stop(
 
     build = Builder(before=before)
     with monkeypatch.context() as patch:
-        patch.setattr("tessera.scale._cubes._PARTING", 0.0)
+        patch.setattr("tessera.scale.cubes._PARTING", 0.0)
         patch.setattr("tessera.scale.area.embed_cube", interrupt)
         with pytest.raises(KeyboardInterrupt):
             take(store, build)
@@ -426,8 +427,8 @@ def test_a_cell_that_another_process_is_at_is_waited_for(
         waiting.set()
         return threading.Event.wait(event, seconds)
 
-    monkeypatch.setattr("tessera.scale._cubes._LOOK_AGAIN", 0.01)
-    monkeypatch.setattr("tessera.scale._cubes._wait", look)
+    monkeypatch.setattr("tessera.scale.cubes._LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("tessera.scale.cubes._wait", look)
     build = Builder()
     done: list[Any] = []
     here = threading.Thread(target=lambda: done.append(take(other, build)))

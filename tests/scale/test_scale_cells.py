@@ -21,7 +21,7 @@ from tessera.cubes import write_cube
 from tessera.encode import Block
 from tessera.geo import Window
 from tessera.scale import embed_cube
-from tessera.scale.spool import Spool, spool
+from tessera.scale._spool import Spool, spool
 
 CUBE, ENCODER = make_cube(), make_encoder()
 LATER = replace(CUBE, provenance={"year": YEAR + 1})

@@ -15,9 +15,10 @@ import pytest
 from tessera.cubes import PixelCube
 from tessera.geo import Cell, Window
 from tessera.scale import forecast, measure_pace
-from tessera.scenes import _files, simulate
-from tessera.scenes.simulator.provider import serve_scenes
+from tessera.scenes import _files
+from tessera.simulator import simulate
 from tessera.store import open_store
+from tessera.testing import serve_scenes
 
 Run = Callable[..., tuple[int, str, str]]
 _CORNER = Cell(31, 64, 548).window
@@ -209,7 +210,8 @@ def test_cells_are_read_while_others_are_embedded() -> None:
 
 
 def test_many_days_are_sampled_from_clear_to_clouded(scenes: Path) -> None:
-    from tessera.scenes import parse_period, search_scenes, survey_scenes
+    from tessera.geo import parse_period
+    from tessera.scenes import search_scenes, survey_scenes
 
     period = parse_period(2023)
     table = search_scenes(INNER, period, str(scenes))

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tessera.scenes.opera import CONCEPT, HOSTS
+from tessera.scenes.sources.opera import CONCEPT, HOSTS
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC).timestamp()
 DATA = "http://esipfed.org/ns/fedsearch/1.1/data#"

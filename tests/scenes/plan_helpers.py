@@ -7,7 +7,7 @@ from typing import Any
 
 from tessera.cubes import S1_BANDS, S2_BANDS
 from tessera.geo import Window
-from tessera.scenes.scene import Asset, Scene
+from tessera.scenes import Asset, Scene
 
 WINDOW = Window(31, 64 * 1024, 548 * 1024, 6, 4)
 FOOTPRINT = ((5.0, 50.0), (6.0, 50.0), (6.0, 51.0), (5.0, 51.0))

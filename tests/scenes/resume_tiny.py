@@ -108,7 +108,8 @@ def _program() -> None:
     import urllib3  # noqa: F401
     import zarr.codecs  # noqa: F401
 
-    from tessera.scenes import _crop, _warp, stac_api  # noqa: F401
+    from tessera.rasters import crop as _crop  # noqa: F401
+    from tessera.scenes.sources import stac_api  # noqa: F401
 
     path, source, what, *numbers = sys.argv[1:]
     target, (first, step) = Path(path), [*map(int, numbers), 0, 0][:2]

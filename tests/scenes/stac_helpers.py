@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tessera.net import Answer
-from tessera.scenes.source import Query
+from tessera.scenes import Query
 
 PC_BASE = "https://planetarycomputer.microsoft.com/api/stac/v1/collections/sentinel-2-l2a/items/x"
 COGS = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs"

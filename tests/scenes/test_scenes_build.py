@@ -14,8 +14,7 @@ from scenes_helpers import WINDOW, Catalog, assert_same, digest, ring, write_tif
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
 from tessera.geo import Window, from_lonlat
-from tessera.scenes import LossError, build_cube, build_cubes
-from tessera.scenes.rules import scale_s1
+from tessera.scenes import LossError, build_cube, build_cubes, scale_s1
 
 HEIGHT, WIDTH = WINDOW.shape
 MORNING = "2021-06-01T10:40:00Z"

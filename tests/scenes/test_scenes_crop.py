@@ -20,9 +20,8 @@ from tiff_helpers import NORTH, WEST, ZONE, CountedFile, by_gdal, entry_at, imag
 
 from tessera.geo import Window
 from tessera.net import CorruptError, LoadError, NetError, PermanentError
-from tessera.scenes import _tiff
-from tessera.scenes._crop import GAP, RANGE_LIMIT, fetch_crop, join
-from tessera.scenes._warp import Target
+from tessera.rasters import Target, _tiff, fetch_crop
+from tessera.rasters.crop import GAP, RANGE_LIMIT, join
 
 TILED: dict[str, Any] = {"tiled": True, "blockxsize": 128, "blockysize": 128}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -24,7 +24,7 @@ from stac_helpers import earth_search, feature
 from tessera.base import InputError, Progress, install_line, silent
 from tessera.geo import Window
 from tessera.net import Answer, LoadError, NetError, Web
-from tessera.scenes import SceneTable, doctor, search_scenes, simulate
+from tessera.scenes import Address, Asset, Query, Scene, SceneTable, diagnose, doctor, search_scenes
 from tessera.scenes._doctor_machine import (
     Check,
     check_cache,
@@ -34,11 +34,10 @@ from tessera.scenes._doctor_machine import (
     check_packages,
     check_python,
 )
-from tessera.scenes.doctor import PROBE, check_clock, check_source, diagnose
-from tessera.scenes.opera import Opera
-from tessera.scenes.scene import Asset, Scene
-from tessera.scenes.simulator.provider import serve_scenes
-from tessera.scenes.source import Address, Query
+from tessera.scenes.doctor import PROBE, check_clock, check_source
+from tessera.scenes.sources.opera import Opera
+from tessera.simulator import simulate
+from tessera.testing import serve_scenes
 
 TIFF = b"II*\0" + bytes(60_000)
 REQUIRES = [

@@ -15,10 +15,9 @@ from rasterio.vrt import WarpedVRT
 from scenes_helpers import EARTH_SEARCH, Catalog
 
 from tessera.base import InputError
-from tessera.cubes import S2_BANDS
+from tessera.cubes import S2_BANDS, SCL_KEPT
 from tessera.geo import Window
-from tessera.scenes import build_cube
-from tessera.scenes.rules import SCL_KEPT, remove_offset
+from tessera.scenes import build_cube, remove_offset
 
 WINDOW = Window(29, 22_000, 275_000, 90, 70)
 """Within the tile, off its 100 m grid."""

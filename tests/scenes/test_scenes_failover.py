@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 from scenes_helpers import assert_same, digest
 
-import tessera.net.host
+import tessera.net._host
 from tessera.cubes import PixelCube
 from tessera.geo import Window
 from tessera.net import LoadError, Web
-from tessera.scenes import LossError, build_cube, simulate
-from tessera.scenes.earth_search import EarthSearch
-from tessera.scenes.mpc import PlanetaryComputer
-from tessera.scenes.opera import Opera
-from tessera.scenes.simulator.provider import At, Faults, layouts, serve_scenes
-from tessera.scenes.stac_api import StacApi
+from tessera.scenes import LossError, build_cube
+from tessera.scenes.sources._earth_search import EarthSearch
+from tessera.scenes.sources._mpc import PlanetaryComputer
+from tessera.scenes.sources.opera import Opera
+from tessera.scenes.sources.stac_api import StacApi
+from tessera.simulator import simulate
+from tessera.testing import At, Faults, serve_scenes
+from tessera.testing.provider import _layouts as layouts
 
 WINDOW = Window(31, 64 * 1024 + 3, 548 * 1024 - 5, 30, 21)
 YEAR = 2021
@@ -54,11 +56,11 @@ def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting is as ever, only shorter."""
     from tessera.scenes import _files
 
-    monkeypatch.setattr(tessera.net.host, "PATIENCE", 5.0)
+    monkeypatch.setattr(tessera.net._host, "PATIENCE", 5.0)
     hasty = partial(Web, delays=(0.01,) * 4)
     monkeypatch.setattr(_files, "Web", hasty)
-    for module in ("mpc", "opera", "stac_api"):
-        monkeypatch.setattr(f"tessera.scenes.{module}.Web", hasty)
+    for module in ("_mpc", "opera", "stac_api"):
+        monkeypatch.setattr(f"tessera.scenes.sources.{module}.Web", hasty)
 
 
 def place_of(href: str) -> tuple[str, str]:

@@ -12,27 +12,19 @@ import pytest
 from plan_helpers import s2
 from scenes_helpers import assert_same, digest
 
-import tessera.net.host
+import tessera.net._host
 from tessera.base import InputError
 from tessera.cubes import PixelCube, open_cube
 from tessera.geo import Window
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, Web
-from tessera.scenes import (
-    Address,
-    Asset,
-    LossError,
-    Recipe,
-    Source,
-    build_cube,
-    search_scenes,
-    simulate,
-)
+from tessera.scenes import Address, Asset, LossError, Recipe, Source, build_cube, search_scenes
 from tessera.scenes._files import Traffic
 from tessera.scenes._odc import OdcReader
-from tessera.scenes.earth_search import EarthSearch
-from tessera.scenes.mpc import PlanetaryComputer
-from tessera.scenes.simulator.provider import At, Faults, serve_scenes
-from tessera.scenes.stac_api import StacApi
+from tessera.scenes.sources._earth_search import EarthSearch
+from tessera.scenes.sources._mpc import PlanetaryComputer
+from tessera.scenes.sources.stac_api import StacApi
+from tessera.simulator import simulate
+from tessera.testing import At, Faults, serve_scenes
 
 WINDOW = Window(31, 64 * 1024 + 3, 548 * 1024 - 5, 40, 30)
 YEAR = 2021
@@ -58,11 +50,11 @@ def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting is as ever, only shorter."""
     from tessera.scenes import _files
 
-    monkeypatch.setattr(tessera.net.host, "PATIENCE", 5.0)
+    monkeypatch.setattr(tessera.net._host, "PATIENCE", 5.0)
     hasty = partial(Web, delays=(0.01,) * 8)
     monkeypatch.setattr(_files, "Web", hasty)
-    for module in ("earth_search", "mpc", "stac_api"):
-        name = f"tessera.scenes.{module}"
+    for module in ("_earth_search", "_mpc", "stac_api"):
+        name = f"tessera.scenes.sources.{module}"
         monkeypatch.setattr(f"{name}.Web", hasty, raising=False)
 
 

@@ -14,10 +14,9 @@ from stac_helpers import BANDS, COGS, NAMES, ORIGINALS, RING, earth_search, plan
 
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
-from tessera.scenes._items import named, scene_of
-from tessera.scenes.scene import Scene
-from tessera.scenes.stac_api import _address_of
-from tessera.scenes.table import SceneTable, read_scenes
+from tessera.scenes import Scene, SceneTable, read_scenes
+from tessera.scenes.sources.items import named, scene_of
+from tessera.scenes.sources.stac_api import _address_of
 
 
 def read(item: Any) -> Scene | None:

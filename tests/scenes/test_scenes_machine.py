@@ -16,8 +16,9 @@ from tessera.base import MachineError, TesseraError, open_regular
 from tessera.cubes import open_cube
 from tessera.geo import Window
 from tessera.net import MissingError, NetError, PermanentError
-from tessera.scenes import _files, build_cube, simulate
+from tessera.scenes import _files, build_cube
 from tessera.scenes._files import LocalFile
+from tessera.simulator import simulate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,9 +146,9 @@ def test_a_thread_that_cannot_say_how_its_job_ended_is_not_waited_for(
         raise MemoryError
 
     if what == "memory":
-        monkeypatch.setattr("tessera.scenes._crew.Future.set_result", none_left)
-        monkeypatch.setattr("tessera.scenes._crew.Future.set_exception", none_left)
-        monkeypatch.setattr("tessera.scenes._build.ThreadPoolExecutor", _Straight)
+        monkeypatch.setattr("tessera.base.crew.Future.set_result", none_left)
+        monkeypatch.setattr("tessera.base.crew.Future.set_exception", none_left)
+        monkeypatch.setattr("tessera.scenes.build.ThreadPoolExecutor", _Straight)
     else:
         starts = [0]
         start = threading.Thread.start

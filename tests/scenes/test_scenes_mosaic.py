@@ -15,12 +15,10 @@ from plan_helpers import FOOTPRINT, WINDOW, s1, s2
 
 from tessera.cubes import S2_BANDS
 from tessera.net import CorruptError, CredentialError, LoadError, MissingError, NetError
-from tessera.scenes._ground import hold_ground, nearest_copy
+from tessera.scenes import Asset, Recipe, Scene, scale_s1
 from tessera.scenes._mosaic import UnreadableError, lay_day
-from tessera.scenes._plan import Day
-from tessera.scenes.recipe import Recipe
-from tessera.scenes.rules import scale_s1
-from tessera.scenes.scene import Asset, Scene
+from tessera.scenes.plan import Day
+from tessera.scenes.records.same_place import hold_ground, nearest_copy
 
 SHAPE = WINDOW.shape
 DAY = dt.date(2021, 6, 1)

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from stac_helpers import API, FakeWeb, listed, planetary, query
 
 from tessera.net import CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
-from tessera.scenes.mpc import KEY, PlanetaryComputer, azure_place
-from tessera.scenes.source import Address
+from tessera.scenes import Address
+from tessera.scenes.sources._mpc import KEY, PlanetaryComputer, azure_place
 
 TOKENS = "https://tokens.example/api/sas/v1/token"
 HREF = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/31/U/B04.tif"
@@ -208,14 +208,14 @@ def test_a_gateway_that_is_down_for_a_moment_costs_no_scene(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a search 502 says that it was too large; of a token it says nothing of the kind."""
-    import tessera.scenes.mpc
-    import tessera.scenes.stac_api
+    import tessera.scenes.sources._mpc
+    import tessera.scenes.sources.stac_api
     from tessera.geo import Window
     from tessera.net import Web
-    from tessera.scenes import simulate
-    from tessera.scenes.simulator.provider import At, Faults, serve_scenes
+    from tessera.simulator import simulate
+    from tessera.testing import At, Faults, serve_scenes
 
-    for module in (tessera.scenes.mpc, tessera.scenes.stac_api):
+    for module in (tessera.scenes.sources._mpc, tessera.scenes.sources.stac_api):
         monkeypatch.setattr(module, "Web", partial(Web, delays=(0.01,) * 3))
     simulate(tmp_path / "scenes", Window(31, 64 * 1024, 548 * 1024, 16, 12), 2021, s2_dates=1, s1_dates=1)
     down: dict[str, Any] = {kind: At("/token", times=2)}

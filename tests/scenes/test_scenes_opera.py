@@ -14,13 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opera_helpers import NOW, Cmr, granule, jwt, product, send
 
-import tessera.scenes.opera
+import tessera.scenes.sources.opera
 from tessera.base import InputError
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, PermanentError, Web
-from tessera.scenes._tally import Tally
-from tessera.scenes.opera import HOSTS, Opera, _months, expiry
-from tessera.scenes.scene import Scene
-from tessera.scenes.source import Address, Query, Source
+from tessera.scenes import Address, Query, Scene, Source
+from tessera.scenes.sources._tally import Tally
+from tessera.scenes.sources.opera import HOSTS, Opera, _months, expiry
 
 BOX = (-122.6, 37.2, -121.8, 37.9)
 
@@ -268,7 +267,7 @@ def test_a_catalogue_without_an_end_is_left(cmr: Cmr, opera: Opera) -> None:
 def test_new_products_without_end_are_refused_in_bounded_memory(
     cmr: Cmr, opera: Opera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tessera.scenes.opera, "Tally", partial(Tally, items=100))
+    monkeypatch.setattr(tessera.scenes.sources.opera, "Tally", partial(Tally, items=100))
 
     def page(handler: Any) -> bool:
         entries = [granule(product(f"T035-{len(cmr.asked):06d}-IW{n}"), bands=()) for n in (1, 2, 3)]

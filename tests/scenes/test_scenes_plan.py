@@ -12,12 +12,9 @@ from hypothesis import strategies as st
 from plan_helpers import WINDOW, s1, s2
 
 from tessera.base import InputError
-from tessera.geo import Window
-from tessera.scenes import Period, parse_period
-from tessera.scenes._plan import Plan, plan_reads
-from tessera.scenes.recipe import Recipe
-from tessera.scenes.scene import Scene
-from tessera.scenes.table import SceneTable
+from tessera.geo import Period, Window, parse_period
+from tessera.scenes import Recipe, Scene, SceneTable
+from tessera.scenes.plan import Plan, plan_reads
 
 TAKE = "GS2A_20210601T105031_031012_N0{}.00"
 

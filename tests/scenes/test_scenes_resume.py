@@ -21,8 +21,10 @@ from scenes_helpers import Catalog, assert_same, digest
 from tessera.base import InputError
 from tessera.cubes import open_cube
 from tessera.geo import Window
-from tessera.scenes import Recipe, build_cube, simulate
-from tessera.scenes.simulator.provider import At, Faults, layouts, serve_scenes
+from tessera.scenes import Recipe, build_cube
+from tessera.simulator import simulate
+from tessera.testing import At, Faults, serve_scenes
+from tessera.testing.provider import _layouts as layouts
 
 SEARCHES = 28
 """Of a stac API: two collections, thirteen months and a day at both ends."""

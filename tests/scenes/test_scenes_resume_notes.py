@@ -14,7 +14,8 @@ from scenes_helpers import WINDOW, Catalog, assert_same, digest
 from tessera.base import InputError, TesseraError
 from tessera.cubes import open_cube
 from tessera.net import LoadError
-from tessera.scenes import NoScenesError, Scene, _build, build_cube
+from tessera.scenes import NoScenesError, Scene, build_cube
+from tessera.scenes import build as _build
 from tessera.scenes._mosaic import lay_day
 
 YEAR = 2021

@@ -12,23 +12,19 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.geo import parse_year
-from tessera.scenes.rules import (
+from tessera.scenes import Asset, Scene, has_offset, is_clear, remove_offset, scale_s1
+from tessera.scenes.records.rules import (
     OFFSET_DATE,
     bucket_of,
     copy_rank,
     covers_enough,
-    has_offset,
-    is_clear,
     item_order,
     keeps_offset,
-    remove_offset,
     remove_offset_by_date,
-    scale_s1,
     solar_date,
     take_first_valid,
     utc_date,
 )
-from tessera.scenes.scene import Asset, Scene
 
 MOMENTS = st.datetimes(min_value=datetime(2015, 1, 2), max_value=datetime(2040, 12, 30), timezones=st.just(UTC))
 

@@ -13,7 +13,8 @@ from scenes_helpers import assert_same, digest
 from tessera.base import InputError
 from tessera.cubes import PixelCube
 from tessera.geo import Window
-from tessera.scenes import CLASSES, COLOURS, Simulation, build_cube, simulate, simulate_cube
+from tessera.scenes import build_cube
+from tessera.simulator import CLASSES, COLOURS, Simulation, simulate, simulate_cube
 
 WINDOW = Window(31, 64 * 1024 + 3, 548 * 1024 - 5, 61, 58)
 """Off the 20 m grid on purpose, with odd sides."""

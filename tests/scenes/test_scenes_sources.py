@@ -14,13 +14,13 @@ from opera_helpers import NOW, Cmr, jwt, send
 from tessera.base import InputError
 from tessera.geo import parse_area
 from tessera.net import CorruptError, CredentialError, MissingError
-from tessera.scenes import SceneTable, build_cube, build_cubes
-from tessera.scenes.earth_search import EarthSearch
-from tessera.scenes.mpc import PlanetaryComputer
-from tessera.scenes.opera import Opera
-from tessera.scenes.sources import NAMES, check_credentials, parse_source, sources_of
-from tessera.scenes.stac_api import StacApi
-from tessera.scenes.static import StaticCatalogue
+from tessera.scenes import SceneTable, build_cube, build_cubes, check_credentials, parse_source
+from tessera.scenes.sources._earth_search import EarthSearch
+from tessera.scenes.sources._mpc import PlanetaryComputer
+from tessera.scenes.sources._static import StaticCatalogue
+from tessera.scenes.sources.opera import Opera
+from tessera.scenes.sources.registry import NAMES, sources_of
+from tessera.scenes.sources.stac_api import StacApi
 
 KINDS = {"mpc": PlanetaryComputer, "earth-search": EarthSearch, "opera": Opera}
 

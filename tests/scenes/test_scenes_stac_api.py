@@ -22,12 +22,10 @@ from urllib3 import HTTPResponse
 import tessera.net.web
 from tessera.base import InputError
 from tessera.net import CorruptError, LoadError, MissingError, NetError, OversizeError, PermanentError
-from tessera.scenes import SceneTable
-from tessera.scenes._tally import Tally, weight
-from tessera.scenes.earth_search import EarthSearch
-from tessera.scenes.scene import Scene
-from tessera.scenes.source import Query, Source
-from tessera.scenes.stac_api import StacApi, _months, _Taken
+from tessera.scenes import Query, Scene, SceneTable, Source
+from tessera.scenes.sources._earth_search import EarthSearch
+from tessera.scenes.sources._tally import Tally, weight
+from tessera.scenes.sources.stac_api import StacApi, _months, _Taken
 
 S2 = ("sentinel-2-l2a",)
 
@@ -292,7 +290,7 @@ def test_what_was_added_meanwhile_moves_pages_on() -> None:
 def test_new_items_without_end_are_refused_in_bounded_memory(
     change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tessera.scenes.stac_api, "Tally", partial(Tally, items=1000, held=10**6))
+    monkeypatch.setattr(tessera.scenes.sources.stac_api, "Tally", partial(Tally, items=1000, held=10**6))
     source, web = api(endless(lambda turn: [on("2021-06-09", 5 * turn + n) | change for n in range(5)]))
     with pytest.raises(PermanentError, match=r"more than 1000 items or 1000000 bytes.*smaller area") as caught:
         list(source.search(query()))
@@ -302,7 +300,7 @@ def test_new_items_without_end_are_refused_in_bounded_memory(
 
 def test_what_is_asked_for_anew_in_parts_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that is too large comes after many that were kept."""
-    monkeypatch.setattr(tessera.scenes.stac_api, "Tally", partial(Tally, items=45))
+    monkeypatch.setattr(tessera.scenes.sources.stac_api, "Tally", partial(Tally, items=45))
     items = [on(f"2021-06-{day:02d}") for day in range(1, 31)]
     whole = bounded(items, 100)
 
@@ -515,8 +513,8 @@ def test_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same against a server: small pages, a gateway that passes on little, one line broken."""
     from tessera.geo import Window
     from tessera.net import Web
-    from tessera.scenes import simulate
-    from tessera.scenes.simulator.provider import At, Faults, serve_scenes
+    from tessera.simulator import simulate
+    from tessera.testing import At, Faults, serve_scenes
 
     simulate(tmp_path / "scenes", Window(31, 64 * 1024, 548 * 1024, 16, 12), 2021, s2_dates=6, s1_dates=3)
     wanted = Query((-180.0, -90.0, 180.0, 90.0), dt.date(2021, 1, 1), dt.date(2021, 12, 31))

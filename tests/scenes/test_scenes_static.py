@@ -17,10 +17,10 @@ from stac_helpers import earth_search, planetary
 from tessera.base import InputError
 from tessera.geo import Window
 from tessera.net import CorruptError, MissingError, NetError
-from tessera.scenes import simulate
-from tessera.scenes.source import Query
-from tessera.scenes.static import StaticCatalogue, _Folder, _Site, check_root, public_address
+from tessera.scenes import Query
+from tessera.scenes.sources._static import StaticCatalogue, _Folder, _Site, check_root, public_address
 from tessera.serve import make_server
+from tessera.simulator import simulate
 
 EVERYTHING = Query((-180.0, -90.0, 180.0, 90.0), dt.date(2015, 1, 1), dt.date(2030, 1, 1))
 

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError, TesseraError
 from tessera.geo import Window
-from tessera.scenes import _table_file
-from tessera.scenes.scene import Asset, Scene
-from tessera.scenes.table import BANDS, SceneTable, read_scenes
+from tessera.scenes import Asset, Scene, SceneTable, read_scenes
+from tessera.scenes.records import _table_file
+from tessera.scenes.records.table import BANDS
 
 QUERY = {"box": [5.0, 50.0, 6.0, 51.0], "first": "2020-12-31", "last": "2022-01-01", "sources": ["mpc"]}
 RING = ((5.0, 50.0), (6.0, 50.0), (6.0, 51.0), (5.0, 51.0), (5.0, 50.0))
@@ -185,7 +185,7 @@ def test_geopandas_reads_it_with_outlines_cut_at_the_date_line(tmp_path: Path) -
     turn=st.sampled_from([0.0, -180.0]),
 )
 def test_an_outline_holds_every_corner(corners: list[tuple[float, float]], turn: float) -> None:
-    from tessera.scenes._table_file import _outline
+    from tessera.scenes.records._table_file import _outline
 
     wrapped = tuple(((x + turn + 180) % 360 - 180, y) for x, y in corners)
     outline = _outline(wrapped)

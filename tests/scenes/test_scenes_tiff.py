@@ -13,9 +13,9 @@ from rasterio.io import MemoryFile
 from tiff_helpers import CountedFile, entry_at, image, tiff, with_entry, without_entry
 
 from tessera.net import CorruptError, NetError, PermanentError
-from tessera.scenes import _tiff
-from tessera.scenes._tiff import Pieces, parse_tiff, read_lists
-from tessera.scenes._tiff_geo import parse_place
+from tessera.rasters import _tiff
+from tessera.rasters._place import parse_place
+from tessera.rasters._tiff import Pieces, parse_tiff, read_lists
 
 DEFLATED: dict[str, Any] = {"tiled": True, "blockxsize": 32, "blockysize": 16, "compress": "deflate"}
 KINDS: dict[str, dict[str, Any]] = {

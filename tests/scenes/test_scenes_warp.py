@@ -14,10 +14,10 @@ from tiff_helpers import NORTH, WEST, WINDOW, ZONE, CountedFile, by_gdal, image,
 
 from tessera.geo import Window
 from tessera.net import PermanentError
-from tessera.scenes import _warp
-from tessera.scenes._crop import fetch_crop
-from tessera.scenes._tiff_geo import Place
-from tessera.scenes._warp import Target, box_for
+from tessera.rasters import Target, fetch_crop
+from tessera.rasters import warp as _warp
+from tessera.rasters._place import Place
+from tessera.rasters.warp import box_for
 
 TILED: dict[str, Any] = {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"}
 SOUTH = -300 * 1024

@@ -14,7 +14,7 @@ from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from tessera.geo import Window
-from tessera.scenes._warp import Target
+from tessera.rasters import Target
 
 ZONE = 31
 WEST, NORTH = 64 * 1024, 548 * 1024

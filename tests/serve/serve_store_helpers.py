@@ -8,7 +8,8 @@ import numpy as np
 
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Cell, Window
-from tessera.store import Layout, Store, create_store
+from tessera.shards import Layout
+from tessera.store import Store, create_store
 
 MODEL = ModelIdentity("test", "cd" * 32, 8, (2, 8))
 WINDOW = Cell(31, 500, 4300, 128).window

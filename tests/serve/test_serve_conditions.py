@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.serve.conditions import Version, http_date, parse_date, precondition, same_version
+from tessera.serve._conditions import Version, http_date, parse_date, precondition, same_version
 
 NOW = 784111777
 VERSION = Version('"a-b-c"', NOW)

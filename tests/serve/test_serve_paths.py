@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from serve_helpers import ask, connect, read_reply, serving
 
 from tessera.serve import Server
-from tessera.serve.paths import open_inside, parse_path
-from tessera.serve.request import Refused
+from tessera.serve._paths import open_inside, parse_path
+from tessera.serve._request import Refused
 
 SECRET = b"outside"
 

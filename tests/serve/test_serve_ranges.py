@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tessera.serve.ranges import MOST_RANGES, Span, Unsatisfiable, multipart, parse_ranges, resolve
+from tessera.serve._ranges import MOST_RANGES, Span, Unsatisfiable, multipart, parse_ranges, resolve
 
 DATA = bytes(range(100))
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from store_helpers import BASE, CELL, LAYOUT, MODEL
 
 from tessera.base import sha256_hex
+from tessera.check import Report
 from tessera.embeddings import Embeddings, quantise
 from tessera.geo import Cell, Window
-from tessera.store import ArraySpec, Report
-from tessera.store.layout import SCALES
-from tessera.store.merge import Pixels, draw_up
-from tessera.store.metadata import Header
+from tessera.shards import SCALES, ArraySpec, Header
+from tessera.store.commits.merge import Pixels, draw_up
 
 CODES = LAYOUT.codes
 PREFIX = LAYOUT.prefix_arrays[0]

@@ -33,11 +33,11 @@ from store_damage import (
 from store_helpers import ACROSS, BASE, CELL, LAYOUT, MODEL, centre_of, new_store, random_embeddings, serving
 
 from tessera.base import InputError, file_lock
+from tessera.check import check_store
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Window
-from tessera.store import Layout, Store, check_store, create_store, open_store
-from tessera.store.commit import cell_lock_path
-from tessera.store.layout import COUNTS
+from tessera.shards import COUNTS, Layout
+from tessera.store import Store, cell_lock_path, create_store, open_store
 
 WHERE = f"2024 {CELL.name}: "
 
@@ -143,7 +143,7 @@ def test_scales_that_are_none_are_counted_and_named(tmp_path: Path) -> None:
 
 
 def test_a_prefix_that_is_not_the_first_codes_is_found(store: Store) -> None:
-    from tessera.store.shard import encode_shard
+    from tessera.shards import encode_shard
 
     root = Path(store.objects.root)
     held = store.read_window(BASE, 2024)
@@ -158,7 +158,7 @@ def test_a_prefix_that_is_not_the_first_codes_is_found(store: Store) -> None:
 
 
 def test_codes_must_be_there_where_scales_are_valid(store: Store) -> None:
-    from tessera.store.shard import encode_shard
+    from tessera.shards import encode_shard
 
     root = Path(store.objects.root)
     held = store.read_window(BASE, 2024)

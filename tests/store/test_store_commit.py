@@ -19,8 +19,8 @@ from store_helpers import CELL, LAYOUT, MODEL, new_store, random_embeddings
 from tessera.base import InputError, TesseraError, sha256_hex, write_atomic
 from tessera.embeddings import Embeddings
 from tessera.geo import Window
-from tessera.store import Store, open_store
-from tessera.store.commit import read_commit, recover_all
+from tessera.store import Store, open_store, read_commit
+from tessera.store.commits.commit import recover_all
 
 WINDOW = CELL.window
 
@@ -324,7 +324,7 @@ def test_writing_the_same_again_touches_no_file_and_heals_damage(tmp_path: Path)
 
 def test_a_staged_object_that_was_changed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = new_store(tmp_path / "s")
-    import tessera.store.commit as commit
+    import tessera.store.commits.commit as commit
 
     def dying(*args: Any) -> None:
         raise Killed

@@ -15,8 +15,9 @@ from store_helpers import BASE, CELL, centre_of, new_store, random_embeddings
 
 from tessera.base import TesseraError
 from tessera.catalogue import coverage, read_manifest, write_manifest, write_stac
+from tessera.check import check_store, repair_store
 from tessera.preview import read_overview, update_preview
-from tessera.store import check_store, open_store, repair_store
+from tessera.store import open_store
 
 YEAR = 2024
 NAME = CELL.name

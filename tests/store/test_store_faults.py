@@ -104,7 +104,7 @@ def test_a_cell_with_a_pending_commit_is_not_held(tmp_path: Path, monkeypatch: p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tessera.store.commit._roll_forward", die)
+        patch.setattr("tessera.store.commits.commit._roll_forward", die)
         with pytest.raises(KeyboardInterrupt):
             store.write(random_embeddings(BASE, 5, cube_sha256="b"), 2024)
     assert not store.holds(BASE, 2024, {"cube_sha256": "a"})
@@ -200,8 +200,8 @@ def test_a_write_between_two_reads_never_mixes_versions(
 
 
 def test_years_have_an_end_and_a_lost_root_is_written_again(tmp_path: Path) -> None:
-    from tessera.store.metadata import MOST_YEARS, Header
-    from tessera.store.writer import ensure_year
+    from tessera.shards import MOST_YEARS, Header
+    from tessera.store.commits._writer import ensure_year
 
     store = new_store(tmp_path / "s")
     store.write(random_embeddings(BASE), 2024)
@@ -246,7 +246,7 @@ def _folder(path: Path) -> Path:
 def test_any_index_is_safe_to_read(body: bytes, size: int) -> None:
     import google_crc32c
 
-    from tessera.store.shard import decode_index
+    from tessera.shards.codec import decode_index
 
     data = body + int(google_crc32c.value(body)).to_bytes(4, "little")
     try:
@@ -268,7 +268,7 @@ def test_any_index_is_safe_to_read(body: bytes, size: int) -> None:
     )
 )
 def test_any_document_is_safe_to_read(value: Any) -> None:
-    from tessera.store.metadata import Header
+    from tessera.shards import Header
 
     good = json.loads(Header(MODEL, LAYOUT, (2024,), (31,)).encode())
     for document in (

@@ -19,10 +19,9 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, Tran
 from tessera.base import InputError, TesseraError
 from tessera.geo import Window, to_lonlat
 from tessera.net import open_objects
-from tessera.store import open_store
-from tessera.store.datasets import DATASETS, dataset_identity, parse_dataset
-from tessera.store.foreign import open_foreign, parse_format, parse_root
-from tessera.store.layout import SCALES, ArraySpec
+from tessera.shards import SCALES, ArraySpec
+from tessera.store import DATASETS, dataset_identity, open_store, parse_dataset
+from tessera.store.others.foreign import open_foreign, parse_format, parse_root
 
 pytestmark = pytest.mark.filterwarnings("ignore:Consolidated metadata")
 WEST, NORTH, HEIGHT, WIDTH = 64_003, 64, 256, 192
@@ -238,7 +237,7 @@ def test_another_type_or_number_of_bands_is_refused(
 def test_names_are_read_over_http_without_credentials() -> None:
     from obstore.store import HTTPStore
 
-    from tessera.store.datasets import MIRROR
+    from tessera.store.others.datasets import MIRROR
 
     assert isinstance(open_objects(MIRROR)._store, HTTPStore)
 

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from store_helpers import BASE, CELL, LAYOUT, MODEL, new_store, random_embeddings
 
 from tessera.base import TesseraError
+from tessera.check import check_store
 from tessera.geo import parse_cell, parse_tile
 from tessera.net import CorruptError
-from tessera.store import Layout, Store, check_store, open_store
-from tessera.store.commit import Commit
-from tessera.store.layout import ShardFormat
-from tessera.store.metadata import Header
-from tessera.store.shard import decode_chunk, decode_index, encode_shard
+from tessera.shards import Header, Layout, ShardFormat, encode_shard
+from tessera.shards.codec import decode_chunk, decode_index
+from tessera.store import Commit, Store, open_store
 
 FORM = LAYOUT.format(LAYOUT.codes)
 HEADER = Header(MODEL, LAYOUT, (2024,), (31,))

@@ -13,7 +13,8 @@ from store_helpers import ACROSS, BASE, CELL, MODEL, centre_of, equal, random_em
 
 from tessera.geo import Cell, Window
 from tessera.net import CorruptError
-from tessera.store import Layout, create_store, open_store
+from tessera.shards import Layout
+from tessera.store import create_store, open_store
 
 PUBLISHED = Layout(8, (2,), shard=128, chunk=32, geometry="published")
 

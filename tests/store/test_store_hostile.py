@@ -21,9 +21,11 @@ from store_damage import CODES, SCALES, append, change_record, object_path, reco
 from store_helpers import BASE, CELL, LAYOUT, centre_of, new_store, random_embeddings, serving
 
 from tessera.base import InputError, TesseraError
+from tessera.check import check_store, repair_store
 from tessera.net import CorruptError
-from tessera.store import Layout, Store, check_store, open_store, repair_store
-from tessera.store.commit import Commit, read_commit, recover_all, recover_cell
+from tessera.shards import Layout
+from tessera.store import Commit, Store, open_store, read_commit, recover_cell
+from tessera.store.commits.commit import recover_all
 
 FORM = LAYOUT.format(CODES)
 POINT = [centre_of(BASE, 50, 60)]

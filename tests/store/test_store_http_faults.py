@@ -106,7 +106,7 @@ def faulty(folder: Path, fault: Callable[[FaultHandler], bool]) -> Iterator[str]
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience of 0.1 s instead of 8."""
-    monkeypatch.setattr("tessera.net.host.DELAYS", (0.01, 0.02, 0.03, 0.04))
+    monkeypatch.setattr("tessera.net._host.DELAYS", (0.01, 0.02, 0.03, 0.04))
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_another_range_than_the_one_asked_for_is_no_value(folder: Path, shift: i
 @pytest.fixture(autouse=True)
 def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many attempts as ever, sooner; how long they take is the test of `net`."""
-    monkeypatch.setattr("tessera.net.host.DELAYS", (0.02,) * 5)
+    monkeypatch.setattr("tessera.net._host.DELAYS", (0.02,) * 5)
 
 
 def test_a_server_that_is_gone_is_told(folder: Path, closed_port: int) -> None:
@@ -277,7 +277,7 @@ def test_a_page_instead_of_a_document_is_told(folder: Path) -> None:
 
 
 def test_all_wait_when_one_is_told_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tessera.net.host.DELAYS", (0.3,))
+    monkeypatch.setattr("tessera.net._host.DELAYS", (0.3,))
     times: list[float] = []
 
     def once(handler: FaultHandler) -> bool:

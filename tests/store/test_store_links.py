@@ -12,8 +12,9 @@ from store_helpers import BASE, CELL, new_store, random_embeddings
 
 from tessera.base import Folder, InputError, TesseraError
 from tessera.catalogue import coverage, write_manifest, write_stac
+from tessera.check import check_store, repair_store
 from tessera.preview import update_preview
-from tessera.store import Store, check_store, open_store, repair_store
+from tessera.store import Store, open_store
 
 YEAR = 2024
 

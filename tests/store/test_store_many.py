@@ -15,9 +15,10 @@ import pytest
 from store_helpers import BASE, CELL, LAYOUT, MODEL, new_store, random_embeddings
 
 from tessera.base import Folder, TakenError, file_lock, new_folder
-from tessera.store import check_store, open_store
-from tessera.store.metadata import Header
-from tessera.store.writer import write_new
+from tessera.check import check_store
+from tessera.shards import Header
+from tessera.store import open_store
+from tessera.store.commits._writer import write_new
 
 WRITER = """
 import sys

@@ -14,11 +14,18 @@ from numcodecs import blosc, zstd
 from store_helpers import MODEL
 
 from tessera.net import CorruptError
-from tessera.store import Layout, pack, zstd_length
-from tessera.store.layout import ArraySpec, ShardFormat
-from tessera.store.metadata import Header, documents
-from tessera.store.packing import unpack_blosc
-from tessera.store.shard import encode_shard, unpack
+from tessera.shards import (
+    ArraySpec,
+    Header,
+    Layout,
+    ShardFormat,
+    encode_shard,
+    pack,
+    store_documents,
+    unpack,
+    unpack_blosc,
+    zstd_length,
+)
 
 
 def header() -> Header:
@@ -26,11 +33,11 @@ def header() -> Header:
 
 
 def test_a_store_s_documents_have_the_same_bytes_in_every_thread() -> None:
-    from tessera.store import metadata
+    from tessera.shards import documents as metadata
 
     def made(_: int) -> dict[str, bytes]:
         metadata._coordinate_chunks.cache_clear()
-        return dict(documents(header()))
+        return dict(store_documents(header()))
 
     threads = blosc.set_nthreads(8)
     try:

@@ -15,10 +15,9 @@ from store_helpers import ACROSS, MODEL, Counting, centre_of, new_store, random_
 from tessera.base import InputError
 from tessera.embeddings import is_valid
 from tessera.geo import Window, ZonePart, from_lonlat, parse_area, to_lonlat, zones_of
-from tessera.store import Store
-from tessera.store.points import PointStatus
-from tessera.store.spans import edges_of
-from tessera.store.zonal import parse_polygons, squares
+from tessera.store import PointStatus, Store
+from tessera.store.queries._spans import edges_of
+from tessera.store.queries.zonal import parse_polygons, squares
 
 NORTHERN = Window(31, ACROSS.west, ACROSS.north, 150, 130)
 SOUTHERN = Window(31, ACROSS.west, -200_000, 90, 80)

@@ -29,13 +29,13 @@ RIGHT = replace(BASE, west=BASE.west + 64, width=64)
 START = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
-import tessera.net.objects, tessera.store.remote_commit
+import tessera.net.objects, tessera.store.commits._remote_commit
 from store_helpers import BASE
 from test_store_commit import version
 from test_store_race import LEFT, RIGHT
 from tessera.store import open_store
 tessera.net.objects._CLIENT.setdefault("allow_http", True)
-tessera.store.remote_commit.PATIENCE = 0.0
+tessera.store.commits._remote_commit.PATIENCE = 0.0
 """
 RACER = (
     START
@@ -54,8 +54,8 @@ NURSERY = (
     + """
 import obstore.exceptions, obstore.store
 from store_helpers import LAYOUT, MODEL
-from tessera.store.metadata import Header, documents
-list(documents(Header(MODEL, LAYOUT, (), (31,))))
+from tessera.shards.documents import Header, store_documents
+list(store_documents(Header(MODEL, LAYOUT, (), (31,))))
 print("ready", flush=True)
 for line in sys.stdin:
     child = os.fork()
@@ -76,7 +76,7 @@ for line in sys.stdin:
 @pytest.fixture(params=["folder", "s3"])
 def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An empty store's path or URL."""
-    monkeypatch.setattr("tessera.store.remote_commit.PATIENCE", 0.0)
+    monkeypatch.setattr("tessera.store.commits._remote_commit.PATIENCE", 0.0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with ExitStack() as stack:
         where = str(tmp_path / "s")

@@ -19,8 +19,8 @@ from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.exchange import export_points, export_region
 from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, from_lonlat
 from tessera.net import NetError
-from tessera.store import Layout, Store, create_store, open_store
-from tessera.store.reader import ShardedSource
+from tessera.shards import Layout, ShardedSource
+from tessera.store import Store, create_store, open_store
 
 windows = st.builds(
     lambda x, y, w, h: Window(31, BASE.west + x, BASE.north + y, w, h),

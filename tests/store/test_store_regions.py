@@ -21,8 +21,8 @@ from store_helpers import ACROSS, Counting, centre_of, new_store, random_embeddi
 from tessera.base import InputError
 from tessera.geo import Window, from_lonlat, parse_area, to_lonlat
 from tessera.store import Store
-from tessera.store import lazy as lazy_module
-from tessera.store import region as region_module
+from tessera.store.queries import lazy as lazy_module
+from tessera.store.queries import region as region_module
 
 AREA = (2.302, 37.81, 2.312, 37.818)
 

@@ -24,12 +24,12 @@ from tessera.base import InputError, sha256_hex
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Window
 from tessera.net import CorruptError, LoadError, ObjectsWriter, open_writer, writer_of
-from tessera.net.host import Host
-from tessera.store import Layout, Store, create_store, open_store
-from tessera.store.metadata import MOST_YEARS, Header
-from tessera.store.remote_commit import CellCommits, Place
-from tessera.store.remote_ground import RemoteGround
-from tessera.store.remote_years import _years_of, create_remote
+from tessera.net._host import Host
+from tessera.shards import MOST_YEARS, Header, Layout
+from tessera.store import Store, create_store, open_store
+from tessera.store.commits._remote import RemoteGround
+from tessera.store.commits._remote_commit import CellCommits, Place
+from tessera.store.commits._remote_years import _years_of, create_remote
 
 URL = "s3://bucket/some/where"
 ROOT = URL.removeprefix("s3://")
@@ -41,8 +41,8 @@ Result = TypeVar("Result")
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bucket]:
-    monkeypatch.setattr("tessera.net.host.DELAYS", (0.0,) * 5)
-    monkeypatch.setattr("tessera.store.remote_commit.PATIENCE", 0.0)
+    monkeypatch.setattr("tessera.net._host.DELAYS", (0.0,) * 5)
+    monkeypatch.setattr("tessera.store.commits._remote_commit.PATIENCE", 0.0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with serving_s3() as (bucket, environment):
         for name, value in environment.items():
@@ -432,7 +432,7 @@ def test_garbage_of_dead_writers_goes_after_a_day_and_pending_cells_are_finished
     assert shown_number() == 3
     # a writer that was away for too long begins again rather than rely on what it staged
     clock = iter([0.0, 30_000.0])
-    monkeypatch.setattr("tessera.store.remote_commit.time.time", lambda: next(clock, 30_000.0))
+    monkeypatch.setattr("tessera.store.commits._remote_commit.time.time", lambda: next(clock, 30_000.0))
     write(ground()[0], 4)
     assert shown_number() == 4
 

@@ -16,12 +16,11 @@ from store_helpers import ACROSS, BASE, CELL, LAYOUT, equal, new_store, random_e
 from test_store_commit import Killed, number_of, version
 
 from tessera.base import file_lock, write_atomic
+from tessera.check import check_store, repair_store
 from tessera.net import CorruptError
-from tessera.store import Store, check_store, open_store, repair_store
-from tessera.store.commit import cell_lock_path, is_pending
-from tessera.store.layout import COUNTS
-from tessera.store.metadata import Header
-from tessera.store.writer import ensure_year
+from tessera.shards import COUNTS, Header
+from tessera.store import Store, cell_lock_path, is_pending, open_store
+from tessera.store.commits._writer import ensure_year
 
 BROKEN = ((2024, CELL.name),)
 STAGED = Path(".tessera") / "staging" / "2024" / CELL.name
@@ -152,7 +151,7 @@ def pending(store: Store, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         def dying(*args: Any) -> None:
             raise Killed
 
-        patch.setattr("tessera.store.commit._roll_forward", dying)
+        patch.setattr("tessera.store.commits.commit._roll_forward", dying)
         with pytest.raises(Killed):
             store.write(version(number), 2024)
 

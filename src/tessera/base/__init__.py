@@ -1,8 +1,9 @@
 """What every room stands on: errors of one line, files that are whole or absent, optional extras, progress."""
 
-from ._thrift import Chunk, Group, Page, page_headers, row_groups
+from .ahead import ahead
 from .arguments import check_fields, checked
 from .arrays import parse_npy, parse_npz
+from .crew import Crew
 from .documents import decode_text, encoding_of, parse_json, read_json, read_text
 from .errors import InputError, TesseraError
 from .extras import install_line, require
@@ -18,7 +19,6 @@ from .files import (
     writing,
 )
 from .folder import Folder
-from .letters import draw_plainly, font_note, fonts_for
 from .machine import MachineError, machine_failure, raise_if_machine
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, check_picture, is_input
@@ -27,10 +27,12 @@ from .paths import file_size, open_regular, read_regular, within
 from .progress import Progress, silent
 from .quoting import printable, shown
 from .same import make_or_find, same_tree
+from .thrift import Chunk, Group, Page, page_headers, row_groups
 
 __all__ = [
     "UNPACKED_LIMIT",
     "Chunk",
+    "Crew",
     "Folder",
     "Group",
     "InputError",
@@ -40,18 +42,16 @@ __all__ = [
     "Progress",
     "TakenError",
     "TesseraError",
+    "ahead",
     "check_fields",
     "check_folder",
     "check_output",
     "check_picture",
     "checked",
     "decode_text",
-    "draw_plainly",
     "encoding_of",
     "file_lock",
     "file_size",
-    "font_note",
-    "fonts_for",
     "install_line",
     "is_input",
     "is_json",

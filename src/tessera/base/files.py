@@ -9,9 +9,9 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ._parts import part_beside
 from .errors import InputError, TesseraError
 from .outputs import check_folder
-from .parts import part_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

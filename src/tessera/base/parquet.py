@@ -6,18 +6,18 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ._thrift import page_headers, row_groups
 from .errors import InputError
 from .machine import raise_if_machine
 from .paths import open_regular
 from .quoting import shown
+from .thrift import page_headers, row_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
-    from ._thrift import Chunk, Page
+    from .thrift import Chunk, Page
 
 _FILE_LIMIT = 4 * 1024**3
 _FOOTER_LIMIT = 16 * 1024**2

@@ -10,7 +10,7 @@ import numpy as np
 from tessera.base import InputError, silent
 from tessera.embeddings import is_valid
 from tessera.geo import PIXEL_SIZE, Window
-from tessera.store import parse_year
+from tessera.shards import parse_year
 
 from ._runs import Runs, runs_of
 from ._schema import PIXEL_COLUMNS

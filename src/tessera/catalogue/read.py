@@ -14,7 +14,7 @@ import numpy as np
 from tessera.base import InputError, row_groups, shown
 from tessera.geo import EAST, NORTH, SOUTH, WEST, parse_area
 from tessera.net import CorruptError, MissingError, OversizeError, parquet_pages
-from tessera.store import parse_year
+from tessera.shards import parse_year
 
 from ._records import is_key
 from ._schema import FORMAT, MANIFEST, MULTIHASH, REPEATED, VERSION, array_names, schema

@@ -22,16 +22,16 @@ from ._scenes import (
     tell_line,
     uncovered_line,
 )
-from ._show import step
+from .terminal import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tessera.base import Progress
     from tessera.encode import Encoder, Options
-    from tessera.geo import Area, Window
+    from tessera.geo import Area, Period, Window
     from tessera.scale import AreaReport, Build, CellOutcome, Forecast, Workers
-    from tessera.scenes import Period, Recipe, SceneTable, Survey
+    from tessera.scenes import Recipe, SceneTable, Survey
     from tessera.store import Store
 
 _WEIGHTS = {"mpc": "mpc", "earth-search": "aws", "opera": "aws"}

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._show import bytes_in_words, pixels_in_words, print_json, print_table, step, time_in_words
+from .terminal import bytes_in_words, pixels_in_words, print_json, print_table, step, time_in_words
 
 if TYPE_CHECKING:
     from tessera.cubes import PixelCube

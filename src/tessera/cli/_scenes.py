@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._show import TELL_EVERY, Pace
+from .terminal import TELL_EVERY, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tessera.base import Progress
-    from tessera.geo import Area
-    from tessera.scenes import Period, Scene, SceneTable
+    from tessera.geo import Area, Period
+    from tessera.scenes import Scene, SceneTable
 
 LEAST_SEEN = 0.01
 """Share of an area that may be without scenes before a line says so."""
@@ -56,7 +56,7 @@ def period_of(year: int | None, first: str | None, last: str | None) -> Period:
         Neither or both of --year and --from --to were given, or only one day.
     """
     from tessera.base import InputError
-    from tessera.scenes import parse_period
+    from tessera.geo import parse_period
 
     if (first is None) != (last is None):
         raise InputError("only one of --from and --to given; expected both")
@@ -74,7 +74,7 @@ def stated_period(year: int | None, period: str | None, first: str | None, last:
         As `period_of`, or --period beside another.
     """
     from tessera.base import InputError
-    from tessera.scenes import parse_period
+    from tessera.geo import parse_period
 
     if period is None:
         return period_of(year, first, last)

@@ -8,8 +8,10 @@ import typer
 
 from tessera._version import __version__
 
-from . import blocks, cube, demo, distill, doctor, embed, evaluate, fit, get, map_, models, pretrain, serve, store
-from ._numbers import keep_in_range
+from . import cube, demo, doctor, embed, evaluate, fit, get, map_, models, serve
+from .store import app as store_app
+from .terminal import keep_in_range
+from .training import blocks, distill, pretrain
 
 app = typer.Typer(
     name="tessera",
@@ -46,7 +48,7 @@ app.command("demo")(demo.demo)
 app.add_typer(cube.app, name="cube")
 app.command("embed")(embed.embed)
 app.add_typer(models.app, name="models")
-app.add_typer(store.app, name="store")
+app.add_typer(store_app, name="store")
 app.command("get")(get.get)
 app.command("fit")(fit.fit)
 app.command("map")(map_.map_)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._cube_build import build, scenes
 from ._scenes import FromOption, PeriodOption, ToOption, stated_period
-from ._show import OverwriteOption, print_json, print_table, step
-from .cube_build import build, scenes
+from .terminal import OverwriteOption, print_json, print_table, step
 
 if TYPE_CHECKING:
     from tessera.geo import Period

@@ -12,7 +12,7 @@ import typer
 from tessera.base import InputError, check_folder, read_json, require, write_atomic
 
 from ._made_from import update_manifest
-from ._show import step
+from .terminal import step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +53,8 @@ def demo(
     from tessera.geo import Cell, Window
     from tessera.heads import fit
     from tessera.scale import embed_cube
-    from tessera.scenes import CLASSES, COLOURS, build_cube, simulate
+    from tessera.scenes import build_cube
+    from tessera.simulator import CLASSES, COLOURS, simulate
     from tessera.store import create_store, open_store
 
     corner = Cell(31, 64, 548).window
@@ -155,7 +156,8 @@ def _compare(
     labelled: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> dict[str, Any]:
     """Score the map where nothing was labelled, and draw false colour, map and truth side by side."""
-    from tessera.heads import NO_DATA, confusion, draw_panels, false_colour, scores
+    from tessera.figures import draw_panels, false_colour
+    from tessera.heads import NO_DATA, confusion, scores
 
     values = store.read_region(window, _YEAR).values
     index = head.predict(values)

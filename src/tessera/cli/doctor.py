@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._show import print_json
+from .terminal import print_json
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

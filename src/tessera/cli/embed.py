@@ -13,7 +13,7 @@ from tessera.base import InputError
 
 from ._made_from import refuse_other, told_of, update_manifest
 from ._scenes import FromOption, MaxLostOption, PublishedOption, ReaderOption, SetOption, ToOption, area_of, recipe_of
-from ._show import one_of, step
+from .terminal import one_of, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -295,7 +295,7 @@ def _open(out: str, dims: int, encoder: Encoder, option: str) -> Store | None:
 def _year(cube: PixelCube, given: int | None, path: Path) -> int:
     from tessera.base import InputError
     from tessera.geo import check_year_of, told_period
-    from tessera.store import parse_year
+    from tessera.shards import parse_year
 
     year = cube.year if given is None else given
     if year is None:

@@ -9,7 +9,7 @@ import typer
 
 from tessera.base import InputError, check_folder, check_picture
 
-from ._show import OverwriteOption, print_table, step
+from .terminal import OverwriteOption, print_table, step
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
 
     Example: tessera evaluate plots.parquet --encoder mine.safetensors --labels 5/class,20/class,100% -o worth
     """
-    from tessera.evaluate import (
+    from tessera.evaluation import (
         CLASS_METRICS,
         NUMBER_METRICS,
         check_evaluation,
@@ -61,7 +61,7 @@ def evaluate(
         read_pixel_years,
         read_places,
     )
-    from tessera.evaluate import evaluate as run
+    from tessera.evaluation import evaluate as run
 
     parse_heads(heads)
     if out is not None:

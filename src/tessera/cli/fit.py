@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._show import OverwriteOption, print_json, step
+from .terminal import OverwriteOption, print_json, step
 
 
 def fit(

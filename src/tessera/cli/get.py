@@ -9,7 +9,7 @@ import typer
 
 from tessera.base import InputError
 
-from ._show import OverwriteOption, one_of, print_json, step
+from .terminal import OverwriteOption, one_of, print_json, step
 
 _WHERE = "tessera store info says where data is"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._show import OverwriteOption, one_of, print_table, step
+from .terminal import OverwriteOption, one_of, print_table, step
 
 
 def map_(
@@ -26,7 +26,7 @@ def map_(
 
     Example: tessera map store.zarr --head crops.json --bbox 5.237,50.681,5.270,50.702 -o map.tif
     """
-    from tessera.base import font_note, fonts_for
+    from tessera.figures import font_note, fonts_for
     from tessera.heads import area_table, check_map, empty_share, load_head, read_map_classes
     from tessera.store import open_store
 

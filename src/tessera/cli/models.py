@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._show import print_json, print_table, step
+from .terminal import print_json, print_table, step
 
 if TYPE_CHECKING:
     from tessera.models import Checkpoint

@@ -1,15 +1,27 @@
 """A year of observations: of a grid, in memory, on disk and as files of the reference pipeline; of single pixels."""
 
-from ._counts import clear_counts
-from ._dates import dates_of, period_of
 from .arrays import check_array, digest_of, offsets_of
+from .counts import clear_counts
 from .cube import S1_BANDS, S2_BANDS, PixelCube, parse_bands
+from .dates import dates_of, period_of
 from .disk import open_cube, write_cube
 from .dpixel import export_dpixel, is_dpixel, open_dpixel
 from .geotiff import SCL_KEPT, export_geotiff, import_geotiff, is_geotiff
 from .own import cube_of_arrays, cube_of_xarray
 from .picture import draw_cube
-from .series import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
+from .series import (
+    MINIMUM,
+    PixelSeries,
+    concatenate,
+    series_of_arrays,
+    series_of_cube,
+)
+from .series import (
+    PixelSeries as Series,
+)
+from .series import (
+    series_of_arrays as make_series,
+)
 from .series_cube import cube_of
 from .spool import CubeSpool, open_spool, sweep_spool
 
@@ -21,6 +33,7 @@ __all__ = [
     "CubeSpool",
     "PixelCube",
     "PixelSeries",
+    "Series",
     "check_array",
     "clear_counts",
     "concatenate",
@@ -35,6 +48,7 @@ __all__ = [
     "import_geotiff",
     "is_dpixel",
     "is_geotiff",
+    "make_series",
     "offsets_of",
     "open_cube",
     "open_dpixel",

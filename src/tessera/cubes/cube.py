@@ -13,7 +13,7 @@ import numpy as np
 from tessera.base import InputError
 from tessera.geo import told_year
 
-from ._dates import check_dates
+from .dates import check_dates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,8 +9,8 @@ import numpy as np
 
 from tessera.base import InputError, checked, new_folder
 
-from ._dates import stated_time
 from .cube import S1_BANDS, S2_BANDS, PixelCube
+from .dates import stated_time
 
 if TYPE_CHECKING:
     import datetime as dt

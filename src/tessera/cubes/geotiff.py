@@ -19,10 +19,10 @@ import numpy as np
 
 from tessera.base import InputError, new_folder, require, silent
 from tessera.geo import Window, parse_period
+from tessera.rasters import EXTRA, GridFiles, gdal, write_band
 
-from ._dates import dates_of, stated_time
-from ._raster import EXTRA, GridFiles, gdal, write_band
 from .cube import S1_BANDS, S2_BANDS, PixelCube
+from .dates import dates_of, stated_time
 from .spool import open_spool
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 from tessera.base import InputError, shown
 from tessera.geo import Grid, Window, parse_crs
 
-from ._dates import stated_time
 from .cube import S1_BANDS, S2_BANDS, PixelCube
+from .dates import stated_time
 from .geotiff import S2_FOLDERS
 
 if TYPE_CHECKING:

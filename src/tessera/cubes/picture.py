@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_picture, draw_plainly, png_mark, require, write_atomic
+from tessera.base import InputError, check_picture, png_mark, require, write_atomic
+from tessera.figures import draw_plainly
 
-from ._counts import clear_counts
-from ._dates import dates_of, period_of
+from .counts import clear_counts
+from .dates import dates_of, period_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

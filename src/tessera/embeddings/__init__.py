@@ -3,4 +3,12 @@
 from .codes import dequantise, is_valid, parse_scales, quantise
 from .embeddings import STREAMS, Embeddings, ModelIdentity
 
-__all__ = ["STREAMS", "Embeddings", "ModelIdentity", "dequantise", "is_valid", "parse_scales", "quantise"]
+__all__ = [
+    "STREAMS",
+    "Embeddings",
+    "ModelIdentity",
+    "dequantise",
+    "is_valid",
+    "parse_scales",
+    "quantise",
+]

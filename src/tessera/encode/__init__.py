@@ -5,6 +5,7 @@ from .draws import Draw
 from .encoder import Encoder, encoder_of, find_devices, load_encoder
 from .job import Options
 from .sampling import RULES, sample_indices
+from .series import embed_series, embed_with
 
 __all__ = [
     "RULES",
@@ -12,6 +13,8 @@ __all__ = [
     "Draw",
     "Encoder",
     "Options",
+    "embed_series",
+    "embed_with",
     "encoder_of",
     "find_devices",
     "load_encoder",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ._observations import observe
 from .draws import numpy_draws, pool_of
 from .job import Job, lit, make_job
-from .observations import observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from tessera.cubes import PixelCube
 
+    from ._run import Runner
     from .job import Options
-    from .run import Runner
 
 _T = TypeVar("_T")
 Rows = list[tuple[int, int]]

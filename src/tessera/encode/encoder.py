@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.models import Checkpoint, InputSpec, TwoBackbones
 
+    from ._run import Runner
     from .blocks import Block, Rows
-    from .run import Runner
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +61,7 @@ class Encoder:
 
     @cached_property
     def _runner(self) -> Runner:
-        from .run import Runner
+        from ._run import Runner
 
         return Runner(self.network, self.spec, self.device, self.precision)
 
@@ -257,7 +257,7 @@ def find_devices(device: str | None = None) -> tuple[str, ...]:
         An unknown name, or a GPU that is not there.
     """
     require("torch", extra="models", purpose="an encoder")
-    from .device import parse_device
+    from ._device import parse_device
 
     first = parse_device(device)
     if first.type == "cpu" or ":" in str(first):
@@ -296,7 +296,7 @@ def load_encoder(
     require("safetensors", extra="models", purpose="an encoder")
     from tessera.models import open_checkpoint
 
-    from .device import parse_device, parse_precision
+    from ._device import parse_device, parse_precision
 
     where = parse_device(device)
     how = parse_precision(precision, where)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._observations import Ragged, Stream, observe, pack_counts, pack_rule
 from .draws import Draw, counts_of, draw_counts, pixel_keys, pool_of
-from .observations import Ragged, Stream, observe, pack_counts, pack_rule
 from .sampling import RULES
 
 if TYPE_CHECKING:

@@ -13,10 +13,9 @@ from tessera.base import TesseraError, silent, staging
 from tessera.geo import VectorTable, read_vector, zones_of
 from tessera.store import PointStatus, parse_anywhere
 
-from .sizes import Estimate
-from .spool import spooled_bytes, spooling
-from .state import cells_at, state_of
-from .tables import (
+from ._spool import spooled_bytes, spooling
+from ._state import cells_at, state_of
+from ._tables import (
     VALUE_TEXT,
     geometry_name,
     is_several,
@@ -26,6 +25,7 @@ from .tables import (
     write_table,
     years_of,
 )
+from .sizes import Estimate
 from .targets import TABLE_SUFFIXES, check_table, parse_target
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.store import Store
 
-    from .spool import Arrays, Spool
+    from ._spool import Arrays, Spool
 
 BATCH = 16_384
 """Points of one part."""

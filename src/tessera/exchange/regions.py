@@ -13,12 +13,12 @@ from tessera.embeddings import dequantise, is_valid
 from tessera.geo import Window
 from tessera.store import plan_region
 
-from .arrays import valid_of, write_npy, write_zarr
-from .geotiff import overview_bytes, write_geotiffs
+from ._arrays import valid_of, write_npy, write_zarr
+from ._geotiff import overview_bytes, write_geotiffs
+from ._spool import UNIT_BYTES, Spool, drop_spool, request_digest, spooled_bytes, spooling
+from ._state import cells_of, state_of
+from ._tables import years_of
 from .sizes import Estimate, region_bytes
-from .spool import UNIT_BYTES, Spool, drop_spool, request_digest, spooled_bytes, spooling
-from .state import cells_of, state_of
-from .tables import years_of
 from .targets import REGION_SUFFIXES, check_region, parse_target, targets_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tessera.geo import Cell
     from tessera.store import Region, Store
 
-    from .spool import Arrays
+    from ._spool import Arrays
 
 
 class Strips:

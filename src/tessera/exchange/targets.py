@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tessera.base import InputError, check_folder, check_output, is_parquet, is_tiff, open_regular
 
-from .spool import was_placed
+from ._spool import was_placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

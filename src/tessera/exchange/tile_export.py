@@ -26,12 +26,13 @@ from tessera.geo import (
     to_lonlat,
     zones_of,
 )
-from tessera.store import parse_dataset, parse_year
+from tessera.shards import parse_year
+from tessera.store import parse_dataset
 
-from .registry import KINDS, FileFacts, TileRow, write_registries
-from .sidecar import SIDECAR, dataset_of, read_sidecar, sidecar_bytes
+from ._registry import KINDS, FileFacts, TileRow, write_registries
+from ._sidecar import SIDECAR, dataset_of, read_sidecar, sidecar_bytes
+from ._state import cells_of, state_of
 from .sizes import Estimate, window_bytes
-from .state import cells_of, state_of
 from .tiles import EMBEDDINGS, LANDMASKS, TileFiles, landmask_bytes, npy_bytes, tile_window
 
 if TYPE_CHECKING:

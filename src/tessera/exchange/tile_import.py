@@ -11,10 +11,11 @@ import numpy as np
 from tessera.base import InputError, TakenError, raise_if_machine, sha256_hex, silent
 from tessera.embeddings import STREAMS, Embeddings, is_valid
 from tessera.geo import Window
-from tessera.store import NoStoreError, Store, create_store, open_store, parse_year
+from tessera.shards import parse_year
+from tessera.store import NoStoreError, Store, create_store, open_store
 
-from .registry import FileFacts, dataset_columns, read_registries
-from .sidecar import DIMS, identity_of, model_of, parse_pair, read_sidecar
+from ._registry import FileFacts, dataset_columns, read_registries
+from ._sidecar import DIMS, identity_of, model_of, parse_pair, read_sidecar
 from .sizes import Estimate
 from .tiles import (
     LANDMASK_BYTES,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tessera.embeddings import ModelIdentity
     from tessera.store import Dataset
 
-    from .registry import Registry
+    from ._registry import Registry
     from .tiles import TileFiles
 
 _SOURCE = "tile"

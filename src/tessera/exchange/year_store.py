@@ -30,11 +30,11 @@ from tessera.base import (
 )
 from tessera.embeddings import is_valid
 from tessera.geo import PIXEL_SIZE, Window, parse_area, zone_crs
-from tessera.store import parse_year
+from tessera.shards import parse_year
 
-from .sidecar import about_model, dataset_of, version_path
+from ._sidecar import about_model, dataset_of, version_path
+from ._state import cells_of, state_of
 from .sizes import Estimate, window_bytes
-from .state import cells_of, state_of
 
 if TYPE_CHECKING:
     from tessera.base import Progress

@@ -15,12 +15,12 @@ import numpy as np
 from tessera.base import InputError, open_regular, raise_if_machine, read_json, silent
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_zone, zone_crs
 from tessera.net import settled_reads
-from tessera.store import parse_year
+from tessera.shards import parse_year
 
-from .sidecar import identity_of, model_of, parse_model, parse_pair, version_path
+from ._sidecar import identity_of, model_of, parse_model, parse_pair, version_path
+from ._year_shards import check_shard, parse_form
 from .tile_import import YEAR_STORE, ImportReport, check_model, clean_scales, embeddings_of, open_target
 from .tiles import FALSE_NORTHING, MOST_DIMS
-from .year_shards import check_shard, parse_form
 from .year_store import STEP
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tessera.embeddings import ModelIdentity
     from tessera.store import Dataset, Store
 
-    from .year_shards import ShardForm
+    from ._year_shards import ShardForm
 
 _MOST_SHARD = 4096
 _DOCUMENT_LIMIT = 4 * 1024**2

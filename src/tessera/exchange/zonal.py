@@ -13,10 +13,10 @@ from tessera.base import TesseraError, silent, staging
 from tessera.geo import VectorTable, read_vector
 from tessera.store import SquareSums, plan_zonal
 
+from ._spool import spooled_bytes, spooling
+from ._state import cells_of, state_of
+from ._tables import VALUE_TEXT, is_several, refuse_taken, vector_names, write_table, years_of
 from .sizes import Estimate, window_bytes
-from .spool import spooled_bytes, spooling
-from .state import cells_of, state_of
-from .tables import VALUE_TEXT, is_several, refuse_taken, vector_names, write_table, years_of
 from .targets import TABLE_SUFFIXES, check_table, parse_target
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tessera.geo import Window
     from tessera.store import Store, Zonal, ZonalPlan
 
-    from .spool import Arrays
+    from ._spool import Arrays
 
 
 @dataclass(frozen=True)

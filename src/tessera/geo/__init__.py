@@ -1,13 +1,14 @@
 """Where and when things are: the lattice and its cells, UTM zones, tile names, areas, periods, points, vector files."""
 
-from ._crs import parse_crs
-from ._table import listed, numbers_of
 from .area import Area, ZonePart, parse_area
+from .crs import parse_crs
 from .degrees import check_degrees, swap_hint, wrapped
 from .grid import Grid
 from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, parse_cell
+from .mgrs import square_at
 from .period import Period, check_year_of, parse_period, parse_year, told_period, told_year
 from .points import lonlat_of, parse_points, points_in_zones
+from .table import listed, numbers_of
 from .tiles import Tile, parse_tile, tiles_of
 from .vector import VectorTable, read_vector
 from .zones import from_lonlat, parse_zone, to_lonlat, zone_crs, zones_of
@@ -44,6 +45,7 @@ __all__ = [
     "parse_zone",
     "points_in_zones",
     "read_vector",
+    "square_at",
     "swap_hint",
     "tiles_of",
     "to_lonlat",

@@ -9,9 +9,9 @@ import numpy as np
 
 from tessera.base import InputError, open_parquet_bounded, shown
 
-from ._crs import to_degrees
-from ._table import VectorTable, listed, of_columns, position_names, refuse_twice
 from ._wkb import from_wkb
+from .crs import to_degrees
+from .table import VectorTable, listed, of_columns, position_names, refuse_twice
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import numpy as np
 from tessera.base import InputError, encoding_of, open_regular, shown
 
 from ._kinds import HEAD
-from ._table import VectorTable, of_columns, position_names, refuse_twice
+from .table import VectorTable, of_columns, position_names, refuse_twice
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import numpy as np
 
 from tessera.base import InputError, decode_text, parse_json, shown
 
-from ._table import VectorTable, as_column, refuse_broken_text
 from ._wkb import depth_checked
+from .table import VectorTable, as_column, refuse_broken_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

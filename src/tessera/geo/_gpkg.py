@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from tessera.base import InputError, open_regular, shown
 
-from ._crs import to_degrees
-from ._table import VectorTable, as_column, listed, of_columns, position_names, refuse_broken_text, refuse_twice
 from ._wkb import from_wkb
+from .crs import to_degrees
+from .table import VectorTable, as_column, listed, of_columns, position_names, refuse_broken_text, refuse_twice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from tessera.base import InputError, open_regular, shown
 
 from ._kinds import READ
 from ._sheets import check_sheets
-from ._table import listed
+from .table import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

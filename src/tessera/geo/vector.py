@@ -14,10 +14,10 @@ import numpy as np
 
 from tessera.base import InputError, open_regular, shown
 
-from ._crs import to_degrees
 from ._geojson import from_geojson, load_json
 from ._kinds import HEAD, kind_of
-from ._table import VectorTable, as_column, joined, listed, of_columns, refuse_twice
+from .crs import to_degrees
+from .table import VectorTable, as_column, joined, listed, of_columns, refuse_twice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,16 +1,14 @@
 """Heads: from labels to maps. Labels, splits, the linear head, its metrics, maps and pictures."""
 
-from ._source import sample_labels
 from .codes import NO_DATA, map_values
-from .colours import choose_colours
 from .fitting import fit
 from .head import Head, check_head, load_head
 from .labels import Labels, alike_notes, class_text, read_labels
 from .linear import LinearModel, fit_linear
 from .metrics import Scores, confusion, mean_interval, scores
-from .picture import draw_map, draw_panels, false_colour
 from .raster import check_map
 from .sidecars import MapClass, area_table, empty_share, read_map_classes
+from .source import sample_labels
 from .splits import join_groups, make_folds, spatial_groups
 
 __all__ = [
@@ -24,13 +22,9 @@ __all__ = [
     "area_table",
     "check_head",
     "check_map",
-    "choose_colours",
     "class_text",
     "confusion",
-    "draw_map",
-    "draw_panels",
     "empty_share",
-    "false_colour",
     "fit",
     "fit_linear",
     "join_groups",

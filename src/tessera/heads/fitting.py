@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError, checked, shown
+from tessera.figures import choose_colours
 
-from ._source import parse_year, sample_labels
-from .colours import choose_colours
+from ._report import cross_validate
 from .head import Head
 from .labels import Labels, class_text, read_labels, sort_classes
 from .linear import fit_linear
-from .report import cross_validate
+from .source import parse_year, sample_labels
 from .splits import spatial_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._source import EmbeddingSource
+    from .source import EmbeddingSource
 
 HEADS = ("linear",)
 SPLITS = ("spatial", "random")

@@ -11,11 +11,11 @@ import numpy as np
 
 from tessera.base import InputError, check_output, checked, is_json, read_json, shown, silent, write_atomic
 from tessera.embeddings import ModelIdentity
+from tessera.figures import parse_colour
 
+from ._report import format_report, parse_metrics
 from .codes import NO_DATA, map_values
-from .colours import parse_colour
 from .linear import LinearModel
-from .report import format_report, parse_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
 
-    from ._source import EmbeddingSource
+    from .source import EmbeddingSource
 
 FORMAT = "tessera-head"
 VERSION = 1

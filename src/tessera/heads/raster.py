@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, check_output, is_png, is_tiff, require, staging, sync_folder
+from tessera.figures import MAX_SIDE, draw_map, to_rgb
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
 
-from ._source import refuse_empty
 from .codes import NO_DATA, class_labels, kept_codes, left_to_right, one_line
-from .colours import to_rgb
-from .picture import MAX_SIDE, draw_map
 from .sidecars import (
     check_sidecars,
     class_tags,
@@ -29,6 +27,7 @@ from .sidecars import (
     table_csv,
     table_path,
 )
+from .source import refuse_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
 
-    from ._source import EmbeddingSource
     from .head import Head
     from .sidecars import MapClass
+    from .source import EmbeddingSource
 
 _BLOCK = 256
 """Side of a tile and least side of an overview, pixels."""

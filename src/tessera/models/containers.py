@@ -23,13 +23,13 @@ import torch
 
 from tessera.base import InputError
 
+from ._whole_file import whole_file
 from .checkpoint import TRAINING_FAMILY, TRAINING_PREFIX, Checkpoint
 from .families import FAMILIES
 from .shape import Shape
 from .spec import short
 from .specs import STUDENT_SPEC
 from .torch_file import plain_tensors
-from .whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,10 +10,10 @@ import torch
 
 from tessera.base import InputError
 
+from ._teacher import Teacher
+from ._v1 import V1
 from .specs import STUDENT_SPEC, TEACHER_SPEC, V1_0_EARLY_SPEC, V1_0_SPEC, V1_1_SPECS
 from .student import Student
-from .teacher import Teacher
-from .v1 import V1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

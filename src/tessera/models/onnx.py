@@ -13,8 +13,8 @@ import torch
 
 from tessera.base import InputError, TesseraError, require, write_atomic
 
+from ._onnx_graph import Graph, encoder
 from .blocks import S1_CHANNELS, S2_CHANNELS
-from .onnx_graph import Graph, encoder
 
 if TYPE_CHECKING:
     from .blocks import TwoBackbones

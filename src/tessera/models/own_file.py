@@ -11,11 +11,11 @@ import torch
 
 from tessera.base import InputError, raise_if_machine
 
+from ._whole_file import whole_file
 from .checkpoint import TRAINING_FAMILY, TRAINING_PREFIX, Checkpoint, source_of
 from .families import family_of
 from .shape import Shape
 from .spec import InputSpec
-from .whole_file import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor

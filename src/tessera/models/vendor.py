@@ -12,8 +12,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ._source import Sources
 from .families import family_of
-from .source import Sources
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint

@@ -1,6 +1,5 @@
 """Bytes from a folder or a URL, and one taxonomy of what can go wrong on the way."""
 
-from ._settled import settled_reads
 from .cache import DiskCache, default_cache, disk_cache
 from .errors import (
     ChangedError,
@@ -16,6 +15,7 @@ from .errors import (
 from .objects import Objects, Piece, is_strong, open_objects
 from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
 from .pages import Page, parquet_pages
+from .settled import settled_reads
 from .web import Answer, Verdict, Web
 
 __all__ = [

@@ -24,7 +24,7 @@ from tessera.base import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .proxies import Proxy
+    from ._proxies import Proxy
 
 
 @dataclass

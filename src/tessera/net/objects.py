@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError, raise_if_machine, within
 
+from ._host import Host, host_of, retries
+from ._proxies import client_options
 from .errors import (
     ChangedError,
     CorruptError,
@@ -22,8 +24,6 @@ from .errors import (
     OversizeError,
     PermanentError,
 )
-from .host import Host, host_of, retries
-from .proxies import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

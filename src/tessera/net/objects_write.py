@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError, raise_if_machine
 
+from ._host import Host, host_of
 from .errors import CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
-from .host import Host, host_of
 from .objects import Objects
 
 if TYPE_CHECKING:

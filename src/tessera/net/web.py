@@ -20,15 +20,15 @@ from urllib.parse import urljoin, urlsplit
 
 from tessera.base import InputError, raise_if_machine, require
 
+from ._host import host_of
+from ._proxies import proxy_for
 from .errors import CorruptError, CredentialError, LoadError, MissingError, NetError, OversizeError, PermanentError
-from .host import host_of
-from .proxies import proxy_for
 
 if TYPE_CHECKING:
     import urllib3
 
     from ._lines import Clock
-    from .proxies import Proxy
+    from ._proxies import Proxy
 
 PATIENT_DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds before each further attempt: a provider of scenes throttles for minutes, not seconds."""

@@ -1,10 +1,6 @@
 """Pixel-years without labels to an encoder: views, losses, a loop that resumes to the bit, distillation."""
 
-from tessera.cubes import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
-
-from .augment import Augment
 from .batches import Batch, Batches
-from .blocks import Blocks, open_blocks, write_blocks
 from .config import (
     Data,
     DistilConfig,
@@ -15,9 +11,9 @@ from .config import (
     parse_config,
     with_changes,
 )
+from .data import ORDERS, Augment, Blocks, month_means, open_blocks, write_blocks, year_curves
 from .devices import Machine
 from .distil import PREFIXES, Lesson, Pupil, Said, distil
-from .embed import embed_series
 from .loop import check_run
 from .losses import barlow_twins, correlation, mix_term, rankme, regression, vicreg, whiten
 from .objective import Objective, Truths, Twins
@@ -29,11 +25,9 @@ from .quantise import rounded
 from .ranks import Ranks
 from .teacher_cache import Taught, teach
 from .views import DRAWS, View, draw_views, recall
-from .year import ORDERS, month_means, year_curves
 
 __all__ = [
     "DRAWS",
-    "MINIMUM",
     "ORDERS",
     "PREFIXES",
     "Augment",
@@ -47,7 +41,6 @@ __all__ = [
     "Network",
     "Objective",
     "Order",
-    "PixelSeries",
     "Plan",
     "PretrainConfig",
     "ProbeSource",
@@ -62,11 +55,9 @@ __all__ = [
     "View",
     "barlow_twins",
     "check_run",
-    "concatenate",
     "correlation",
     "distil",
     "draw_views",
-    "embed_series",
     "learning_rate",
     "mix_term",
     "month_means",
@@ -78,8 +69,6 @@ __all__ = [
     "recall",
     "regression",
     "rounded",
-    "series_of_arrays",
-    "series_of_cube",
     "teach",
     "vicreg",
     "whiten",

@@ -9,8 +9,8 @@ import numpy as np
 
 from tessera.base import InputError
 
-from ._random import bits, key_of, uniform
 from ._workers import produce
+from .data import bits, key_of, uniform
 from .permute import Order
 from .views import DRAWS, PLAIN, View, draw_views
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tessera.models import InputSpec
 
-    from .augment import Augment
+    from .data import Augment
     from .views import Table
 
 SEED = 3407

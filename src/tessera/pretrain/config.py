@@ -14,7 +14,7 @@ from tessera.base import InputError, read_text
 from tessera.cubes import MINIMUM
 from tessera.models import Shape
 
-from .augment import Augment
+from .data import Augment
 from .devices import Machine
 from .distil import Lesson
 from .objective import Objective
@@ -125,9 +125,9 @@ class ProbeSource:
 
     Attributes
     ----------
-    labels : Parquet table of labelled pixel-years, as `tessera.evaluate.read_pixel_years` reads it
+    labels : Parquet table of labelled pixel-years, as `tessera.evaluation.read_pixel_years` reads it
     kind : "classification" or "regression", where the column of labels does not tell
-    head : name of the head, see `tessera.evaluate.HEADS`
+    head : name of the head, see `tessera.evaluation.HEADS`
     amount : labels that the head learns from, such as 31, "10/class" or "10%"; the last two for classes and for numbers
         where left out
     draws : random subsets of so many labels

@@ -21,7 +21,7 @@ from torch.nn import functional
 from tessera.base import InputError, silent
 from tessera.models import FAMILIES
 
-from .augment import Augment
+from .data import Augment
 from .devices import Machine, gpus_of
 from .loop import Run, check_run
 from .plan import STUDENT, Plan, batches_of, plain, spec_of

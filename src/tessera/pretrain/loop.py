@@ -23,12 +23,12 @@ from torch import nn
 from tessera.base import InputError, TesseraError, check_output, file_lock, read_json, write_atomic
 from tessera.models import Checkpoint, write_checkpoint
 
+from ._state import State, before
+from ._watch import Watch, collapsed
 from .devices import losing_others
 from .losses import rankme
 from .plan import LEARNING_RATE, learning_rate
 from .ranks import Ranks
-from .state import State, before
-from .watch import Watch, collapsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,7 +12,7 @@ import numpy as np
 
 from tessera.base import InputError
 
-from ._random import key_of, keys_of
+from .data import key_of, keys_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from .views import DRAWS
 if TYPE_CHECKING:
     from tessera.models import InputSpec, Shape
 
-    from .augment import Augment
+    from .data import Augment
     from .views import Table
 
 LEARNING_RATE = 2e-3

@@ -12,7 +12,7 @@ import torch
 from tessera.base import InputError, silent
 from tessera.models import FAMILIES
 
-from .augment import Augment
+from .data import Augment
 from .devices import Machine, gpus_of
 from .loop import Run, check_run
 from .objective import Objective, Truths, Twins

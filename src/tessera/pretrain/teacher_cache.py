@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, TesseraError, file_lock, read_json, silent, write_atomic
-from tessera.encode import encoder_of
-
-from .embed import embed_with
+from tessera.encode import embed_with, encoder_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

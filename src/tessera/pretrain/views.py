@@ -9,9 +9,7 @@ import numpy as np
 
 from tessera.base import InputError
 
-from ._random import key_of, keys_of
-from ._stream import Scaler, Stream, draw_into
-from .augment import Augment
+from .data import Augment, Scaler, Stream, draw_into, key_of, keys_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

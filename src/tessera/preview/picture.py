@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_picture, draw_plainly, png_mark, require, write_atomic
+from tessera.base import InputError, check_picture, png_mark, require, write_atomic
+from tessera.figures import draw_plainly
 from tessera.net import CorruptError, NetError
 
-from .colours import update_colours
-from .document import read_overviews
-from .globe import LAST, SIDE, Scale, halve
-from .pyramid import read_chunk, read_pyramid
+from ._colours import update_colours
+from ._document import read_overviews
+from ._globe import LAST, SIDE, Scale, halve
+from ._pyramid import read_chunk, read_pyramid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tessera.store import Store
 
-    from .colours import Colours
+    from ._colours import Colours
 
 LONG_SIDE = 1600
 """Most pixels of the pyramid along a side of the picture."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from tessera.base import Folder, InputError, silent
 
-from .build import parse_store, parse_years, update_overviews
-from .colours import parse_method, update_colours
-from .document import declare
-from .falsecolour import update_full_rgb, update_rgb
-from .globe import FOLDER as GLOBE
-from .journal import Journal
-from .levels import FOLDER
-from .pyramid import update_pyramid
+from ._build import parse_store, parse_years, update_overviews
+from ._colours import parse_method, update_colours
+from ._document import declare
+from ._falsecolour import update_full_rgb, update_rgb
+from ._globe import FOLDER as GLOBE
+from ._journal import Journal
+from ._levels import FOLDER
+from ._pyramid import update_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.store import Store
 
-    from .build import Made
+    from ._build import Made
 
 
 class Step(Protocol):

@@ -23,10 +23,10 @@ from tessera.geo import (
     zones_of,
 )
 
-from .arrays import read_box
-from .build import is_current
-from .document import read_overviews
-from .levels import Box, layers_of, parse_level
+from ._arrays import read_box
+from ._build import is_current
+from ._document import read_overviews
+from ._levels import Box, layers_of, parse_level
 
 if TYPE_CHECKING:
     import xarray
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tessera.store import Store
 
-    from .levels import Level
+    from ._levels import Level
 
 _BLOCK = 256
 """Side of what is read of another zone at a time, overview pixels."""

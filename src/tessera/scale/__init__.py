@@ -1,8 +1,8 @@
 """Many pixels and long hours: cells embedded block by block, on several devices, continued after any stop."""
 
-from ._cubes import Build, EmptyCellError, RefusedCellError
 from .area import AreaReport, CellOutcome, embed_area, places_of
 from .cells import embed_cube
+from .cubes import Build, EmptyCellError, RefusedCellError
 from .forecast import Forecast, forecast_area, forecast_cubes
 from .pace import Pace, measure_pace
 from .workers import Workers, devices_for

@@ -12,11 +12,11 @@ import numpy as np
 from tessera.base import Folder, InputError, silent
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube
 from tessera.geo import Window, parse_area
-from tessera.store import parse_year
+from tessera.shards import parse_year
 
-from ._cubes import CellCubes, Place, RefusedCellError
+from ._spool import discard
 from .cells import embed_cube, work_of
-from .spool import discard
+from .cubes import CellCubes, Place, RefusedCellError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tessera.encode import Encoder, Options
     from tessera.store import Store
 
-    from ._cubes import Build, Made
+    from .cubes import Build, Made
     from .workers import Workers
 
 

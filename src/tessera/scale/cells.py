@@ -9,7 +9,7 @@ from tessera.base import silent
 from tessera.encode import plan_blocks
 from tessera.geo import Window, check_year_of
 
-from .spool import Spool, spool
+from ._spool import Spool, spool
 from .workers import WorkerPool
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import numpy as np
 from tessera.base import InputError
 from tessera.encode import plan_blocks
 from tessera.geo import Window
-from tessera.store import parse_year
+from tessera.shards import parse_year
 
+from ._spool import finished_rows
 from .area import known_of, places_of
 from .cells import work_of
 from .pace import measure_pace, measure_writing
-from .spool import finished_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from tessera.cubes import PixelCube
     from tessera.encode import Encoder, Options
-    from tessera.store import Layout, Store
+    from tessera.shards import Layout
+    from tessera.store import Store
 
-    from ._cubes import Place
+    from .cubes import Place
     from .pace import Pace
 
 _CRC = 4

@@ -15,12 +15,12 @@ from tessera.encode import Block
 from tessera.geo import Cell, Window
 from tessera.store import create_store
 
-from .spool import Spool
+from ._spool import Spool
 
 if TYPE_CHECKING:
     from tessera.encode import Encoder, Options
     from tessera.geo import Grid
-    from tessera.store import Layout
+    from tessera.shards import Layout
 
 _WARM_ROWS = 2
 _PARTS = 3

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tessera.encode import Options
 
-    from .spool import Spool
+    from ._spool import Spool
 
 _MOST_WORKERS = 64
 _Rows = list[tuple[int, int]]

@@ -1,36 +1,25 @@
 """From scenes to a pixel's year: sources, rules, readers, mosaics; and a simulator that writes scenes."""
 
-from tessera.geo import Period, parse_period
-
-from ._build import LossError, build_cube, build_cubes
-from ._plan import NoScenesError, where_scenes_are
-from ._search import search_scenes, source_names
-from ._survey import Survey, WindowSurvey, survey_scenes
+from .build import LossError, build_cube, build_cubes
 from .doctor import Check, diagnose
+from .plan import NoScenesError, where_scenes_are
 from .recipe import Recipe
-from .scene import Asset, Scene
-from .simulator import CLASSES, COLOURS, Simulation, simulate, simulate_cube
-from .simulator.series import KIND_NAMES, SimulatedSeries, simulate_series
-from .source import Address, Query, Source
-from .sources import check_credentials, parse_source
-from .table import SceneTable, read_scenes
+from .records import OFFSET, Asset, Scene, SceneTable, has_offset, is_clear, read_scenes, remove_offset, scale_s1
+from .search import search_scenes, source_names
+from .sources import Address, Query, Source, check_credentials, parse_source
+from .survey import Survey, WindowSurvey, survey_scenes
 
 __all__ = [
-    "CLASSES",
-    "COLOURS",
-    "KIND_NAMES",
+    "OFFSET",
     "Address",
     "Asset",
     "Check",
     "LossError",
     "NoScenesError",
-    "Period",
     "Query",
     "Recipe",
     "Scene",
     "SceneTable",
-    "SimulatedSeries",
-    "Simulation",
     "Source",
     "Survey",
     "WindowSurvey",
@@ -38,13 +27,13 @@ __all__ = [
     "build_cubes",
     "check_credentials",
     "diagnose",
-    "parse_period",
+    "has_offset",
+    "is_clear",
     "parse_source",
     "read_scenes",
+    "remove_offset",
+    "scale_s1",
     "search_scenes",
-    "simulate",
-    "simulate_cube",
-    "simulate_series",
     "source_names",
     "survey_scenes",
     "where_scenes_are",

@@ -11,7 +11,7 @@ from tessera.base import InputError, open_regular, raise_if_machine
 from tessera.net import CorruptError, CredentialError, MissingError, PermanentError, Web
 
 if TYPE_CHECKING:
-    from .source import Source
+    from .sources import Source
 
 _RENEWALS = 2
 """New credentials that are asked for before a refusal is believed."""

@@ -10,18 +10,26 @@ import numpy as np
 from tessera.cubes import S1_BANDS, S2_BANDS
 from tessera.net import CredentialError, LoadError, NetError
 
-from ._assets import SCL
-from ._ground import hold_ground, nearest_copy
-from .rules import covers_enough, is_clear, remove_offset, remove_offset_by_date, scale_s1, take_first_valid
+from .records import (
+    SCL,
+    covers_enough,
+    hold_ground,
+    is_clear,
+    nearest_copy,
+    remove_offset,
+    remove_offset_by_date,
+    scale_s1,
+    take_first_valid,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from ._plan import Copies, Day
+    from .plan import Copies, Day
     from .recipe import Recipe
-    from .scene import Scene
+    from .records import Scene
 
 _MOST_SCENES = 255
 """Scenes that one day's mosaic can tell apart."""

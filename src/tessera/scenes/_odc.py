@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from ._files import Traffic
     from .recipe import Recipe
-    from .scene import Scene
-    from .source import Source
+    from .records import Scene
+    from .sources import Source
 
 _DRIVERS = {b"II*\0": "GTiff", b"MM\0*": "GTiff", b"II+\0": "GTiff", b"MM\0+": "GTiff", b"\0\0\0\x0c": "JP2OpenJPEG"}
 """First bytes -> driver: other formats that GDAL opens may refer to further files or to the network."""

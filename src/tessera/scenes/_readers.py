@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tessera.base import InputError, require
 from tessera.net import PermanentError
 
-from ._assets import SCL
 from ._files import open_file
+from .records import SCL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ._files import Traffic
     from .recipe import Recipe
-    from .scene import Scene
-    from .source import Source
+    from .records import Scene
+    from .sources import Source
 
 PACKED_BYTES = 64 * 1024**2
 """Bytes of blocks that are held as they came; a 10 m band of a cell has 2 to 8 MB."""
@@ -85,7 +85,7 @@ class RangeReader:
     """Reads the blocks of a file that the window touches, and no others."""
 
     def __init__(self, window: Window, sources: Mapping[str, Source], recipe: Recipe, traffic: Traffic) -> None:
-        from ._warp import Target
+        from tessera.rasters import Target
 
         self._target = Target.of(window)
         self._sources, self._recipe, self._traffic = sources, recipe, traffic
@@ -95,7 +95,7 @@ class RangeReader:
 
     def read(self, scene: Scene, band: str) -> NDArray[Any]:
         """See `Reader`."""
-        from ._crop import fetch_crop
+        from tessera.rasters import fetch_crop
 
         file = open_file(self._sources[scene.source], href_of(scene, band), self._traffic)
         resampling = resampling_of(scene, band, self._recipe)

@@ -15,28 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tessera.base import InputError, TesseraError, silent
 from tessera.net import CorruptError, CredentialError, LoadError, MissingError, NetError, Web
 
-from ._doctor_machine import (
-    Check,
-    check_cache,
-    check_devices,
-    check_disk,
-    check_memory,
-    check_packages,
-    check_python,
-)
+from ._doctor_machine import Check, check_cache, check_devices, check_disk, check_memory, check_packages, check_python
 from ._files import LocalFile
-from ._items import printable, scene_of
-from .scene import S1_COLLECTIONS, S2_COLLECTIONS
-from .source import Query
-from .stac_api import StacApi
+from .records import S1_COLLECTIONS, S2_COLLECTIONS
+from .sources import Query, StacApi, printable, scene_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tessera.net import Answer
 
-    from .scene import Scene
-    from .source import Source
+    from .records import Scene
+    from .sources import Source
 
 __all__ = ["PROBE", "SECONDS", "SOURCES", "Check", "check_clock", "check_source", "diagnose"]
 
@@ -160,8 +150,8 @@ def _open(name: str) -> list[Source]:
 
 def _check_table(path: Path, seconds: float, now: Callable[[], float]) -> Iterator[Check]:
     """What a table of scenes holds, and whether its sources give a file of it."""
+    from .records import read_scenes
     from .sources import sources_of
-    from .table import read_scenes
 
     name = f"table {path.name}"
     try:
@@ -218,7 +208,7 @@ def _check_open(source: Source, seconds: float, now: Callable[[], float]) -> Ite
 def _api(source: Any) -> str | None:
     """The address that a source asks, where it tells one."""
     if source.name == "opera":
-        from .opera import CONCEPT
+        from .sources import CONCEPT
 
         return f"{source.cmr}/granules.json?collection_concept_id={CONCEPT}&page_size=0"
     told = next((value for key in ("api", "url") if isinstance(value := getattr(source, key, None), str)), "")
@@ -232,7 +222,7 @@ def _check_credentials(source: Any, now: Callable[[], float]) -> Check | None:
         return Check("mpc credentials", "ok", f"no {_KEY}; none is needed, one allows more requests")
     if source.name != "opera":
         return None
-    from .opera import expiry
+    from .sources import expiry
 
     try:
         token = source.token()

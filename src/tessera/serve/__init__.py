@@ -3,4 +3,10 @@
 from .connection import Limits, Served
 from .server import Server, make_server, serve
 
-__all__ = ["Limits", "Served", "Server", "make_server", "serve"]
+__all__ = [
+    "Limits",
+    "Served",
+    "Server",
+    "make_server",
+    "serve",
+]

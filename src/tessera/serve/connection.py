@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from .answer import Answer, refusal
-from .conditions import http_date
-from .request import Refused, Request, parse_request, split_head
-from .wire import SLICE, Cut, Wire
+from ._answer import Answer, refusal
+from ._conditions import http_date
+from ._request import Refused, Request, parse_request, split_head
+from ._wire import SLICE, Cut, Wire
 
 if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Callable
 
-    from .answer import Site
-    from .paths import Opened
-    from .ranges import Span
+    from ._answer import Site
+    from ._paths import Opened
+    from ._ranges import Span
 
 _TAIL = 64 * 1024
 """Last bytes of a span, which leave only after a look at the file; a shorter body is one write with its head."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from tessera.base import InputError, TesseraError
 
-from .answer import Site, loopback_hosts
+from ._answer import Site, loopback_hosts
 from .connection import Connection, Limits, Served
 
 if TYPE_CHECKING:

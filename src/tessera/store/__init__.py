@@ -1,49 +1,62 @@
 """Years of embeddings at a path or URL: layout, writer, reader."""
 
-from .check import check_store
-from .datasets import DATASETS, Dataset, dataset_identity, parse_dataset
-from .layout import ArraySpec, Layout
-from .metadata import parse_year
+from .commits import (
+    BOOKKEEPING,
+    MARK_BYTES,
+    Commit,
+    cell_lock_path,
+    commit_path,
+    is_pending,
+    pack_bitmap,
+    read_commit,
+    read_intent,
+    recover_cell,
+    sha256_of,
+)
 from .opening import NoStoreError
-from .packing import pack, zstd_length
-from .points import PointSample, PointStatus, parse_anywhere
-from .prefetch import ahead
-from .region import Region, plan_region
-from .repair import repair_store
-from .report import Problem, Repair, Report, Tally
+from .others import DATASETS, Dataset, dataset_identity, parse_dataset
+from .queries import (
+    PointSample,
+    PointStatus,
+    Region,
+    SquareSums,
+    Zonal,
+    ZonalPlan,
+    crs_facts,
+    parse_anywhere,
+    plan_region,
+    plan_zonal,
+)
 from .store import Store, create_store, open_store
-from .target import crs_facts
-from .zonal import SquareSums, Zonal, ZonalPlan, plan_zonal
 
 __all__ = [
+    "BOOKKEEPING",
     "DATASETS",
-    "ArraySpec",
+    "MARK_BYTES",
+    "Commit",
     "Dataset",
-    "Layout",
     "NoStoreError",
     "PointSample",
     "PointStatus",
-    "Problem",
     "Region",
-    "Repair",
-    "Report",
     "SquareSums",
     "Store",
-    "Tally",
     "Zonal",
     "ZonalPlan",
-    "ahead",
-    "check_store",
+    "cell_lock_path",
+    "commit_path",
     "create_store",
     "crs_facts",
     "dataset_identity",
+    "is_pending",
     "open_store",
-    "pack",
+    "pack_bitmap",
     "parse_anywhere",
     "parse_dataset",
-    "parse_year",
     "plan_region",
     "plan_zonal",
-    "repair_store",
-    "zstd_length",
+    "read_commit",
+    "read_intent",
+    "recover_cell",
+    "sha256_of",
 ]

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 from tessera.base import InputError, raise_if_machine
 from tessera.net import DiskCache, MissingError, default_cache, disk_cache, open_objects
+from tessera.shards import DOCUMENT, DOCUMENT_LIMIT, Header, lattice_source
 
-from .datasets import PREFIX, Dataset, dataset_url, parse_dataset
-from .foreign import UnknownLayoutError, open_foreign
-from .metadata import DOCUMENT, DOCUMENT_LIMIT, Header
-from .reader import lattice_source
+from .others import PREFIX, Dataset, UnknownLayoutError, dataset_url, open_foreign, parse_dataset
 
 if TYPE_CHECKING:
     from tessera.net import Objects
-
-    from .source import Source
+    from tessera.shards import Source
 
 _ICECHUNK = ".icechunk"
 
@@ -71,7 +68,7 @@ def _open_others(objects: Objects, dataset: Dataset | None, cache: DiskCache | N
     except UnknownLayoutError:
         import zarr
 
-        from .zarr_source import open_zarr_source
+        from .others import open_zarr_source
 
         try:
             root = zarr.open_group(objects.zarr_store(), mode="r", zarr_format=3)
@@ -83,7 +80,7 @@ def _open_others(objects: Objects, dataset: Dataset | None, cache: DiskCache | N
 
 
 def _open_icechunk(location: str, dataset: Dataset | None) -> tuple[Objects, Header, Source]:
-    from .zarr_source import open_icechunk, open_zarr_source
+    from .others import open_icechunk, open_zarr_source
 
     root = open_icechunk(location)
     header, source = open_zarr_source(root, dataset, location)

@@ -12,19 +12,25 @@ import numpy as np
 from tessera.base import InputError, checked, shown, silent
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Window, check_year_of, parse_points
+from tessera.shards import COUNTS, SCALES, ArraySpec, Header, Layout, ShardedSource, parse_year
 
-from .ground import create_on_ground, ground_of, is_writable
-from .layout import COUNTS, SCALES, ArraySpec, Layout
-from .merge import input_of
-from .metadata import Header, parse_year
+from .commits import create_on_ground, ground_of, input_of, is_writable
 from .opening import open_parts
-from .points import PointSample, PointStatus, parse_anywhere, sample
-from .query import parse_query
-from .reader import ShardedSource
-from .region import plan_region
-from .target import parse_target
-from .whereabouts import lonlat_box, refuse_empty, whereabouts
-from .zonal import Zonal, plan_zonal, zonal
+from .queries import (
+    PointSample,
+    PointStatus,
+    Zonal,
+    lonlat_box,
+    parse_anywhere,
+    parse_query,
+    parse_target,
+    plan_region,
+    plan_zonal,
+    refuse_empty,
+    sample,
+    whereabouts,
+    zonal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -36,10 +42,9 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.geo import Cell
     from tessera.net import Objects
+    from tessera.shards import Source
 
-    from .commit import Commit
-    from .ground import Ground
-    from .source import Source
+    from .commits import Commit, Ground
 
 _TOLD = ("period", "source", "recipe", "reader")
 """Entries of provenance that say what embeddings were made from."""
@@ -379,7 +384,7 @@ class Store:
         CorruptError
             A shard is damaged.
         """
-        from .lazy import lazy_array, read_array
+        from .queries import lazy_array, read_array
 
         region = plan_region(self, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
         return read_array(region) if chunks is None else lazy_array(region, chunks)
@@ -401,7 +406,7 @@ class Store:
 
         While the caller has a strip the next is read, by a thread that ends when the iterator is closed.
         """
-        from .lazy import iter_arrays
+        from .queries import iter_arrays
 
         region = plan_region(self, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
         return iter_arrays(region, rows)

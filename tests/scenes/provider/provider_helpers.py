@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tessera.geo import Window
-from tessera.scenes import simulate
+from tessera.simulator import simulate
 
 WINDOW = Window(31, 64 * 1024, 548 * 1024, 64, 64)
 BOX = (4.0, 49.0, 7.0, 52.0)

@@ -13,9 +13,9 @@ from provider_helpers import WINDOW, scenes
 
 from tessera.base import InputError
 from tessera.scenes import build_cube
-from tessera.scenes.simulator.provider import serve_scenes
+from tessera.testing import serve_scenes
 
-PROGRAM = [sys.executable, "-m", "tessera.scenes.simulator.provider"]
+PROGRAM = [sys.executable, "-m", "tessera.testing.provider"]
 
 
 def test_the_first_line_tells_the_source_that_reads_it() -> None:

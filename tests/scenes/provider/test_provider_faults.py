@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from provider_helpers import ask, line, pages, scenes, span
 
 from tessera.base import InputError
-from tessera.scenes.simulator.provider import At, Faults, Provider, serve_scenes
-from tessera.scenes.simulator.provider._http import Asked
-from tessera.scenes.simulator.provider.faults import Switches
+from tessera.testing import At, Faults, Provider, serve_scenes
+from tessera.testing.provider._http import Asked
+from tessera.testing.provider.faults import Switches
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from provider_helpers import ask, line, scenes, span
 
 from tessera.base import InputError
-from tessera.scenes.simulator.provider import Faults, Provider, serve_scenes
-from tessera.scenes.simulator.provider.blobs import parse_range
+from tessera.testing import Faults, Provider, serve_scenes
+from tessera.testing.provider._blobs import parse_range
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_a_folder_without_a_catalogue_and_an_unknown_style_are_refused(folder: P
 
 
 def test_as_a_process_of_its_own(folder: Path) -> None:
-    command = [sys.executable, "-m", "tessera.scenes.simulator.provider", str(folder), "--page", "3"]
+    command = [sys.executable, "-m", "tessera.testing.provider", str(folder), "--page", "3"]
     command += ["--style", "earth-search"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

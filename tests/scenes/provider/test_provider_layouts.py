@@ -17,12 +17,13 @@ from shapely.geometry import Polygon, shape
 
 from tessera.base import InputError
 from tessera.geo import Window, from_lonlat
-from tessera.scenes import search_scenes, simulate
-from tessera.scenes.rules import remove_offset
-from tessera.scenes.simulator.provider import layouts, serve_scenes
-from tessera.scenes.simulator.provider._items import Held, read_items
-from tessera.scenes.simulator.provider._rewrite import move_numbers, read_pixels, write_pixels
-from tessera.scenes.simulator.provider.styles import mgrs_square, mgrs_tile, show
+from tessera.scenes import remove_offset, search_scenes
+from tessera.simulator import simulate
+from tessera.testing import serve_scenes
+from tessera.testing.provider import _layouts as layouts
+from tessera.testing.provider._items import Held, read_items
+from tessera.testing.provider._rewrite import move_numbers, read_pixels, write_pixels
+from tessera.testing.provider._styles import mgrs_square, mgrs_tile, show
 
 OVER = Window(1, 16 * 1024 + 1739, -190 * 1024, 64, 64)
 """In Fiji; the date line crosses it."""

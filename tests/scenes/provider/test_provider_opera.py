@@ -11,8 +11,8 @@ import pytest
 import rasterio
 from provider_helpers import BOX, Reply, ask, scenes
 
-from tessera.scenes.simulator.provider import EARTHDATA_TOKEN, At, Faults, Provider, serve_scenes
-from tessera.scenes.simulator.provider.layouts import opera_granules
+from tessera.testing import EARTHDATA_TOKEN, At, Faults, Provider, serve_scenes
+from tessera.testing.provider._layouts import opera_granules
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_helpers import BOX, ask, pages, scenes
 
-from tessera.scenes.simulator.provider import serve_scenes
-from tessera.scenes.simulator.provider.stac_api import BadRequestError, _interval, _passes
-from tessera.scenes.simulator.provider.styles import EARTH_SEARCH_KEYS
+from tessera.testing import serve_scenes
+from tessera.testing.provider._stac_api import BadRequestError, _interval, _passes
+from tessera.testing.provider._styles import EARTH_SEARCH_KEYS
 
 STYLES = ("stac", "mpc", "earth-search")
 RING = [[BOX[0], BOX[1]], [BOX[2], BOX[1]], [BOX[2], BOX[3]], [BOX[0], BOX[3]], [BOX[0], BOX[1]]]

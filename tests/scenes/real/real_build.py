@@ -10,8 +10,8 @@ from real_layouts import Shelf
 from tessera.cubes import PixelCube
 from tessera.geo import Window
 from tessera.scenes import Recipe, build_cube
-from tessera.scenes.simulator.provider import serve_scenes
-from tessera.scenes.stac_api import StacApi
+from tessera.scenes.sources.stac_api import StacApi
+from tessera.testing import serve_scenes
 
 COLLECTIONS = ("sentinel-2-l2a", "sentinel-1-rtc", "opera-rtc-s1")
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.scenes.simulator.series._calendar import _keep, civil_day
-from tessera.scenes.simulator.series._climate import extraterrestrial
-from tessera.scenes.simulator.series._draws import Draws, speckle
+from tessera.simulator.series._calendar import _keep, civil_day
+from tessera.simulator.series._climate import extraterrestrial
+from tessera.simulator.series._draws import Draws, speckle
 
 
 def test_numbers_are_uniform_and_of_their_name_seed_and_pixel() -> None:

@@ -9,12 +9,12 @@ import pytest
 
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
-from tessera.scenes.simulator.series import simulate_series
-from tessera.scenes.simulator.series._bands import CENTRES, GRID, responses
+from tessera.simulator import simulate_series
+from tessera.simulator.series._bands import CENTRES, GRID, responses
 
 prosail = pytest.importorskip("prosail", reason="the extra `train` is not installed")
 
-from tessera.scenes.simulator.series import _optics as optics  # noqa: E402
+from tessera.simulator.series import _optics as optics  # noqa: E402
 
 ROWS = 60
 

@@ -11,8 +11,8 @@ import pytest
 
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
-from tessera.scenes.simulator.series import KIND_NAMES, SimulatedSeries, simulate_series
-from tessera.scenes.simulator.series._draws import Draws
+from tessera.simulator import KIND_NAMES, SimulatedSeries, simulate_series
+from tessera.simulator.series._draws import Draws
 
 pytest.importorskip("prosail", reason="the extra `train` is not installed")
 

@@ -1,0 +1,104 @@
+"""tessera store check and repair: what is broken, cell by cell, and away with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..terminal import one_of, print_json, print_table, step
+
+if TYPE_CHECKING:
+    from tessera.check import Repair, Report
+
+
+def check(
+    store: Annotated[str, typer.Argument(help="Path.")],
+    year: Annotated[int | None, typer.Option(help="Year; all where left out.")] = None,
+    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
+    aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Verify a store: documents, commit records, SHA-256 and checksums, scales, prefixes, seams between cells.
+
+    Nothing is changed. Exits 0 when it is sound, 1 when something is broken; warnings are not broken.
+
+    Example: tessera store check store.zarr --year 2024
+    """
+    from tessera.check import check_store
+    from tessera.store import open_store
+
+    area = None if bbox is None and aoi is None else one_of(bbox=bbox, aoi=aoi)[1]
+    opened = open_store(store)
+    with step("Checking", "cells") as progress:
+        report = check_store(opened, year, area, progress=progress)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_report(report)
+    raise typer.Exit(0 if report.sound else 1)
+
+
+def _print_report(report: Report) -> None:
+    pixels = report.pixels
+    bad = f", {pixels.bad:,} with a scale that is none" if pixels.bad else ""
+    errors = sum(problem.severity == "error" for problem in report.problems)
+    broken = len(report.broken)
+    print_table(
+        [
+            ("store", report.store),
+            ("years", " ".join(map(str, report.years)) or "none yet"),
+            *([("area", report.area)] if report.area else []),
+            ("cells", f"{report.cells:,}, {broken:,} of them broken" if broken else f"{report.cells:,}"),
+            (
+                "pixels",
+                f"{pixels.valid:,} valid, {pixels.no_data:,} without data, {pixels.not_written:,} not written{bad}",
+            ),
+            ("read", f"{pixels.bytes / 1e6:,.1f} MB, {pixels.bytes / 1e6 / max(report.seconds, 1e-9):,.0f} MB/s"),
+            ("seams", f"{report.seams:,} between cells compared"),
+            ("verdict", "sound" if report.sound else f"broken, {errors:,} error{'s' * (errors != 1)}"),
+        ]
+    )
+    for problem in report.problems:
+        print(problem.line)
+
+
+def repair(
+    store: Annotated[str, typer.Argument(help="Path.")],
+    year: Annotated[int | None, typer.Option(help="Year; all where left out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Drop the broken cells of a store, so that they can be embedded again; finish what killed writers began.
+
+    A dropped cell reads as never written: run the command that embedded it again. Damaged metadata documents are
+    written again. Exits 0 when nothing broken is left, 1 otherwise.
+
+    Example: tessera store repair store.zarr --dry-run
+    """
+    from tessera.check import check_store, repair_store
+    from tessera.store import open_store
+
+    opened = open_store(store)
+    with step("Checking", "cells") as progress:
+        report = check_store(opened, year, progress=progress)
+    with step("Repairing", "cells") as progress:
+        done = repair_store(opened, report, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(done.to_json())
+    else:
+        _print_repair(done)
+    raise typer.Exit(1 if done.left else 0)
+
+
+def _print_repair(done: Repair) -> None:
+    would = "would be " if done.dry_run else ""
+    for what, cells in (("dropped", done.dropped), ("finished", done.finished), ("swept up after", done.swept)):
+        for year, cell in cells:
+            print(f"{year} {cell}: {would}{what}")
+    for key in done.restored:
+        print(f"{key}: {would}written again")
+    for line in done.left:
+        print(f"left alone: {line}")
+    if not (done.dropped or done.finished or done.swept or done.restored or done.left):
+        print(f"{done.store}: nothing to repair")

@@ -1,0 +1,52 @@
+"""tessera pretrain: pixel-years without labels to an encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tessera.base import InputError
+
+from ._options import from_where, need_training, shown, table_of, tell
+from ._probe import beside, probe_of, tell_best
+
+
+def pretrain(
+    config: Annotated[Path, typer.Argument(help="TOML file of the run; configs/ has some, with comments.")],
+    out: Annotated[str | None, typer.Option("--out", "-o", help="File to write, in place of the configured.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, in place of the configured.")] = None,
+) -> None:
+    """Train an encoder from pixel-years without labels; run again after any stop, it goes on where it stopped.
+
+    On several GPUs: torchrun --nproc-per-node 8 --no-python tessera pretrain configs/pretrain-8gpu.toml
+
+    Example: tessera pretrain configs/laptop.toml
+    """
+    need_training()
+    from tessera import pretrain as room
+
+    settings = room.parse_config(config)
+    if not isinstance(settings, room.PretrainConfig):
+        raise InputError(f"{config} has a section [teacher]; expected none, or tessera distill {config}")
+    settings = room.with_changes(settings, out=out, steps=steps)
+    room.check_run(settings.out)
+    probe = probe_of(settings.probe)
+    table = table_of(settings.data)
+    with shown(f"Training on {len(table):,} pixel-years", "steps") as progress:
+        checkpoint = room.pretrain(
+            table,
+            settings.encoder.shape,
+            out=settings.out,
+            family=settings.encoder.family,
+            objective=settings.objective,
+            augment=settings.augment,
+            machine=settings.machine,
+            probe=probe,
+            progress=from_where(beside(progress, probe)),
+            **vars(settings.plan),
+        )
+    tell(checkpoint, settings.out)
+    if probe is not None:
+        tell_best(settings.out)

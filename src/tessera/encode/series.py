@@ -1,0 +1,47 @@
+"""Vectors of pixel-years as the encoder's weights make them: what a teacher says, and a probe looks at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.cubes import cube_of
+
+from .encoder import encoder_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tessera.cubes import PixelSeries
+    from tessera.models import Checkpoint
+
+    from .encoder import Encoder
+
+PIXELS = 4096
+"""Pixel-years embedded at a time: with at most 366 days of two modalities they stay below 100 MB."""
+
+
+def embed_series(checkpoint: Checkpoint, series: PixelSeries, *, device: str = "cpu") -> NDArray[np.float32]:
+    """Embed pixel-years as `Encoder.encode` would, before vectors become codes.
+
+    Parameters
+    ----------
+    checkpoint : weights of any family, and what they demand; v1.0 draws its observations with seed 0
+    series : N pixel-years
+    device : where the network computes
+
+    Returns
+    -------
+    (N, dims) float32; NaN for a pixel-year without any observation
+    """
+    return embed_with(encoder_of(checkpoint, device), series)
+
+
+def embed_with(encoder: Encoder, series: PixelSeries) -> NDArray[np.float32]:
+    """As `embed_series`, by an encoder that is ready: (N, dims) float32."""
+    out = np.empty((len(series), encoder.dims), dtype=np.float32)
+    for first in range(0, len(series), PIXELS):
+        last = min(first + PIXELS, len(series))
+        out[first:last] = encoder.vectors(cube_of(series, first, last))[0]
+    return out

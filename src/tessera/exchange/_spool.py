@@ -1,0 +1,182 @@
+"""Finished parts of a long export, kept beside its target until it is whole, so that a run that was stopped goes on.
+
+A part is one file that appears whole or not at all. Parts belong to one request: to another store, another state of its
+cells, another area or other options they are of no use, and go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import Folder, InputError, TesseraError, ahead, parse_npz, raise_if_machine, read_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tessera.base import Progress
+
+    Arrays = dict[str, NDArray[Any]]
+
+UNIT_BYTES = 64 * 1024**2
+"""Float32 values of one part of a region; what a stop costs at most."""
+_LIMIT = 4 * 1024**3
+"""Bytes of a part."""
+_PLACED = "placed.json"
+_FORMAT = 1
+"""Raised when parts of older versions can no longer be used."""
+
+
+class Spool:
+    """Parts of one request.
+
+    Parameters
+    ----------
+    folder : where they lie
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.finished = False
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
+    def has(self, name: str) -> bool:
+        """Whether a part is there."""
+        try:
+            return Folder(self.folder).size(self._path(name)) is not None
+        except InputError:
+            return False
+
+    def put(self, name: str, arrays: Arrays) -> None:
+        """Keep a part."""
+        data = io.BytesIO()
+        np.savez(data, **arrays)  # type: ignore[arg-type]
+        Folder(self.folder).write(self._path(name), data.getbuffer())
+
+    def placing(self, files: Iterable[Path]) -> None:
+        """Note finished files that are about to be moved to their place, so that the next run knows them again."""
+        Folder(self.folder).write(_PLACED, json.dumps({file.name: _about(file) for file in files}).encode())
+
+    def get(self, name: str) -> Arrays:
+        """A part, its checksums checked.
+
+        Raises
+        ------
+        TesseraError
+            It is damaged; it is removed, so that the next run makes it anew.
+        """
+        path = self._path(name)
+        try:
+            return parse_npz(read_regular(path, what="part", limit=_LIMIT, inside=self.folder), str(path))
+        except (OSError, ValueError, MemoryError) as error:
+            # what this machine cannot read now is not taken for damage, which is removed
+            raise_if_machine(error, path)
+            path.unlink(missing_ok=True)
+            raise TesseraError(f"{path} is damaged ({error}); run the same command again to make it anew") from None
+
+    def fill(self, parts: Iterable[tuple[str, Callable[[], Arrays]]], total: int, progress: Progress) -> None:
+        """Make the parts that are not there, one being read while another is kept.
+
+        Parameters
+        ----------
+        parts : name and maker of each, in order
+        progress : called with parts there and `total`
+        """
+        progress(0, total)
+
+        def missing() -> Iterator[Callable[[], tuple[str, Arrays | None]]]:
+            for name, make in parts:
+                yield partial(_made, name, None if self.has(name) else make)
+
+        for done, (name, arrays) in enumerate(ahead(missing()), 1):
+            if arrays is not None:
+                self.put(name, arrays)
+            progress(done, total)
+
+
+def _made(name: str, make: Callable[[], Arrays] | None) -> tuple[str, Arrays | None]:
+    return name, None if make is None else make()
+
+
+def _folder(target: Path) -> Path:
+    return target.with_name(f".{target.name}.spool")
+
+
+def request_digest(request: dict[str, Any]) -> str:
+    """SHA-256 of a request, as `spooling` takes it."""
+    text = json.dumps({"format": _FORMAT, **request}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def was_placed(target: Path, path: Path) -> bool:
+    """Whether a file is what a run for `target` put in its place just before it was killed."""
+    try:
+        listed = Folder(target.parent).json(_folder(target) / _PLACED, what="list of placed files", limit=1 << 20)
+    except (InputError, OSError):
+        return False
+    return listed.get(path.name) == _about(path)
+
+
+def drop_spool(target: Path) -> None:
+    """Remove what a run for `target` left that was killed after it had put its output in place."""
+    folder = _folder(target)
+    if (folder / _PLACED).is_file():
+        Folder(target.parent).remove_tree(folder)
+
+
+def _about(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def spooled_bytes(target: Path) -> int:
+    """Bytes of the parts that lie beside a target."""
+    return sum(path.stat().st_size for path in _folder(target).glob("*.npz"))
+
+
+@contextmanager
+def spooling(target: Path, request: dict[str, Any]) -> Iterator[Spool]:
+    """The spool of a request, beside its target; it stays when the work is stopped and goes when it is `finished`.
+
+    Parameters
+    ----------
+    request : plain values that say all that the parts depend on
+
+    Raises
+    ------
+    InputError
+        Another process is writing this target.
+    """
+    folder = _folder(target)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    door = Folder(folder.parent)
+    door.inner(folder)
+    lock = door.lock(folder / "lock", wait=False) if os.name == "posix" else nullcontext()
+    try:
+        with lock:
+            digest = request_digest(request).encode()
+            mark = folder / "request"
+            if not door.holds(mark, digest):
+                for path in folder.glob("*.npz"):
+                    door.remove(path)
+                door.write(mark, digest)
+            spool = Spool(folder)
+            try:
+                yield spool
+            finally:
+                if spool.finished or not any(folder.glob("*.npz")):
+                    door.remove_tree(folder)
+    except BlockingIOError:
+        raise InputError(f"{target} is being written by another process") from None

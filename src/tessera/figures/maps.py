@@ -1,0 +1,287 @@
+"""Pictures: a map with its legend, panels side by side, and false colours of embeddings."""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, check_output, is_png, png_mark, require, write_atomic
+
+from .colours import parse_colour, to_rgb
+from .letters import draw_plainly, font_note
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Legend = Sequence[tuple[str, str]]
+
+_BLANK = 255
+"""No data, both as a class index and as the grey value (white) that it gets."""
+_DPI = 160
+_LONG_SIDE = 7.0
+"""Longer side of a map, inches: 1,120 dots."""
+MAX_SIDE = 1400
+"""Pixels of the longer side worth handing to `draw_map`."""
+_NOTE_WIDTH = 100
+"""Letters of a line of a note."""
+_SAMPLE = 50_000
+"""Pixels that a PCA looks at."""
+_STRETCH = (2.0, 98.0)
+"""Percentiles stretched to 0 and 255, as image viewers do."""
+
+
+def false_colour(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Three principal components as red, green and blue.
+
+    Each component is stretched between its 2nd and 98th percentile. Its sign is such that its largest loading is
+    positive, so that the same values always get the same colours.
+
+    Parameters
+    ----------
+    values : (H, W, D) float32; a pixel with a value that is not finite has no data
+
+    Returns
+    -------
+    (H, W, 3) uint8, white where there is no data
+
+    Raises
+    ------
+    InputError
+        Another number of axes.
+    """
+    if values.ndim != 3:
+        raise InputError(f"values of shape {values.shape}; expected (H, W, D)")
+    good = np.isfinite(values).all(axis=2)
+    out = np.full((*good.shape, 3), _BLANK, dtype=np.uint8)
+    if not good.any():
+        return out
+    pixels = values[good]
+    sample = pixels[:: math.ceil(len(pixels) / _SAMPLE)].astype(np.float64)
+    mean = sample.mean(axis=0)
+    _, vectors = np.linalg.eigh(np.atleast_2d((sample - mean).T @ (sample - mean)))
+    axes = vectors[:, ::-1][:, :3]
+    axes = axes * np.where(np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0) < 0, -1.0, 1.0)
+    low, high = np.percentile((sample - mean) @ axes, _STRETCH, axis=0)
+    flat = high - low <= 1e-12
+    scaled = ((pixels - mean.astype(np.float32)) @ axes.astype(np.float32) - low) / np.where(flat, 1.0, high - low)
+    shades = np.where(flat, 128.0, np.clip(scaled, 0, 1) * 255)
+    colours = np.full((len(pixels), 3), 128, dtype=np.uint8)
+    colours[:, : axes.shape[1]] = np.rint(shades).astype(np.uint8)
+    out[good] = colours
+    return out
+
+
+def draw_map(
+    path: str | Path,
+    classes: NDArray[np.uint8],
+    legend: Legend,
+    *,
+    title: str,
+    bounds: tuple[float, float, float, float],
+    crs: str,
+    heading: str = "",
+    overwrite: bool = False,
+) -> Path:
+    """Draw a class map with coordinates, a scale bar and a legend to a PNG, whole or not at all.
+
+    Letters that no installed font has are named in brackets, and a line below the map says which font to install.
+
+    Parameters
+    ----------
+    path : where to
+    classes : (H, W) uint8, an index into `legend`; 255 = no data, white
+    legend : a text and "#rrggbb" for each class
+    title : one line above the map
+    bounds : (left, bottom, right, top), metres of the CRS
+    crs : its name, for the axes
+    heading : one line above the legend
+    overwrite : whether a file in its place that is no earlier map is replaced too
+
+    Raises
+    ------
+    InputError
+        An index without a legend, or a path that cannot be written.
+    """
+    check_output(path, "picture", ours=is_png("map"), overwrite=overwrite)
+    height, width = bounds[3] - bounds[1], bounds[2] - bounds[0]
+    scale = _LONG_SIDE / max(height, width)
+    # a sliver of land still needs room for ticks
+    figure = _figure(max(width * scale, 2.5), max(height * scale, 1.6))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    extent = [bounds[0] / 1000, bounds[2] / 1000, bounds[1] / 1000, bounds[3] / 1000]
+    axes.imshow(_paint(classes, legend), extent=extent, interpolation="nearest", aspect="equal")
+    lost = draw_plainly(axes.set_title(title, fontsize=13, pad=10, loc="left"))
+    axes.set_xlabel(f"easting, km ({crs})", fontsize=10)
+    axes.set_ylabel("northing, km", fontsize=10)
+    axes.ticklabel_format(style="plain", useOffset=False)
+    axes.locator_params(axis="x", nbins=max(2, min(6, round(width * scale / 1.1))))
+    axes.locator_params(axis="y", nbins=max(2, min(6, round(height * scale / 0.8))))
+    axes.tick_params(labelsize=9)
+    _scale_bar(axes, extent)
+    handles = _handles(legend, blank=bool((classes == _BLANK).any()))
+    rows = max(8, int(max(height * scale, 1.6) / 0.24))
+    box = axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.0),
+        borderaxespad=0.0,
+        fontsize=10,
+        frameon=False,
+        ncols=math.ceil(len(handles) / rows),
+        title=heading or None,
+        title_fontsize=9,
+        alignment="left",
+    )
+    lost += "".join(draw_plainly(text) for text in box.get_texts())
+    _add_note(axes, font_note(lost), below=46)
+    return _save(figure, path, "map")
+
+
+def draw_panels(
+    path: str | Path,
+    panels: Sequence[tuple[str, NDArray[np.uint8]]],
+    legend: Legend = (),
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Draw images side by side, at most four a row, with one legend below, to a PNG, whole or not at all.
+
+    Parameters
+    ----------
+    path : where to
+    panels : a title and an image each: (H, W, 3) uint8 colours, or (H, W) uint8 indices into `legend`, 255 = no data
+    legend : a text and "#rrggbb" for each class of the class maps
+    overwrite : whether a file in its place that is no earlier picture of panels is replaced too
+
+    Raises
+    ------
+    InputError
+        No panel, an image of another form, an index without a legend, or a path that cannot be written.
+    """
+    check_output(path, "picture", ours=is_png("panels"), overwrite=overwrite)
+    if not panels:
+        raise InputError("no panel to draw; expected at least one")
+    images = []
+    blank = False
+    for title, image in panels:
+        if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+            raise InputError(f"panel {title!r} is {image.dtype} {image.shape}; expected uint8 (H, W) or (H, W, 3)")
+        images.append(image if image.ndim == 3 else _paint(image, legend))
+        blank = blank or (image.ndim == 2 and bool((image == _BLANK).any()))
+    columns = min(len(panels), 4)
+    rows = math.ceil(len(panels) / columns)
+    side = 3.6
+    tall = side * min(2.5, max(0.3, max(image.shape[0] / image.shape[1] for image in images)))
+    figure = _figure(columns * (side + 0.25), rows * (tall + 0.45))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.93, wspace=0.06, hspace=0.14)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    lost = ""
+    for axes, (title, _), image in zip(grid.flat, panels, images, strict=False):
+        axes.imshow(image, interpolation="nearest")
+        lost += draw_plainly(axes.set_title(title, fontsize=12, pad=6))
+    if legend:
+        box = figure.legend(
+            handles=_handles(legend, blank=blank),
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0),
+            ncols=min(len(legend) + blank, max(2, 2 * columns)),
+            fontsize=11,
+            frameon=False,
+        )
+        lost += "".join(draw_plainly(text) for text in box.get_texts())
+    _add_note(grid[0, 0], font_note(lost), below=None)
+    return _save(figure, path, "panels")
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure of its own, without pyplot: no global state and no screen."""
+    figure = require("matplotlib.figure", extra="heads", purpose="a picture").Figure((width, height), dpi=_DPI)
+    require("matplotlib.backends.backend_agg", extra="heads", purpose="a picture").FigureCanvasAgg(figure)
+    return figure
+
+
+def _add_note(axes: Any, note: str, *, below: float | None) -> None:
+    """A small line so many points below the axes, or above the whole figure."""
+    if not note:
+        return
+    words = textwrap.fill(note, _NOTE_WIDTH, break_on_hyphens=False)
+    if below is None:
+        axes.figure.text(0.01, 1.02, words, fontsize=8, va="bottom", ha="left")
+        return
+    place = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (0, -below), "textcoords": "offset points"}
+    axes.annotate(words, **place, fontsize=8, va="top", ha="left", annotation_clip=False)
+
+
+def _paint(classes: NDArray[np.uint8], legend: Legend) -> NDArray[np.uint8]:
+    if classes.dtype != np.uint8 or classes.ndim != 2:
+        raise InputError(f"class map {classes.dtype} {classes.shape}; expected uint8 (H, W)")
+    shown = classes[classes != _BLANK]
+    if shown.size and int(shown.max()) >= len(legend):
+        raise InputError(f"class index {int(shown.max())} with a legend of {len(legend)} classes")
+    table = np.full((256, 3), _BLANK, dtype=np.uint8)
+    for index, (_, colour) in enumerate(legend):
+        table[index] = to_rgb(parse_colour(colour))
+    return table[classes]
+
+
+def _handles(legend: Legend, *, blank: bool) -> list[Any]:
+    patches = require("matplotlib.patches", extra="heads", purpose="a picture")
+    entries = [*legend, *([("no data", "#ffffff")] if blank else [])]
+    # a leading underscore would hide an entry
+    return [
+        patches.Patch(facecolor=colour, edgecolor="#666666", linewidth=0.6, label=f"\u200b{text}")
+        if text.startswith("_")
+        else patches.Patch(facecolor=colour, edgecolor="#666666", linewidth=0.6, label=text)
+        for text, colour in entries
+    ]
+
+
+def _scale_bar(axes: Any, extent: list[float]) -> None:
+    effects = require("matplotlib.patheffects", extra="heads", purpose="a picture")
+    left, right, bottom, top = extent
+    third = (right - left) / 3
+    power = 10.0 ** math.floor(math.log10(third))
+    length = next(factor * power for factor in (5, 2, 1) if factor * power <= third * (1 + 1e-9))
+    x, y = left + 0.04 * (right - left), bottom + 0.04 * (top - bottom)
+    halo = effects.withStroke(linewidth=4, foreground="white")
+    axes.plot(
+        [x, x + length],
+        [y, y],
+        color="black",
+        linewidth=3,
+        solid_capstyle="butt",
+        path_effects=[effects.withStroke(linewidth=6, foreground="white")],
+    )
+    words = f"{length:g} km" if length >= 1 else f"{length * 1000:g} m"
+    axes.annotate(
+        words,
+        (x + length / 2, y),
+        xytext=(0, 5),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=10,
+        path_effects=[halo],
+    )
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+
+
+def _save(figure: Any, path: str | Path, kind: str) -> Path:
+    path = Path(path)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15, metadata=png_mark(kind))
+    try:
+        write_atomic(path, buffer.getvalue())
+    except OSError as error:
+        raise InputError(f"cannot write the picture {path}: {error.strerror or error}") from None
+    return path

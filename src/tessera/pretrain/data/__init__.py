@@ -1,0 +1,24 @@
+"""Training data: blocks of pixel-years on disk, their shuffled order, augmentation."""
+
+from .augment import Augment
+from .blocks import Blocks, open_blocks, write_blocks
+from .random import bits, key_of, keys_of, uniform
+from .stream import Scaler, Stream, draw_into
+from .year import ORDERS, month_means, year_curves
+
+__all__ = [
+    "ORDERS",
+    "Augment",
+    "Blocks",
+    "Scaler",
+    "Stream",
+    "bits",
+    "draw_into",
+    "key_of",
+    "keys_of",
+    "month_means",
+    "open_blocks",
+    "uniform",
+    "write_blocks",
+    "year_curves",
+]

@@ -1,0 +1,253 @@
+"""Which scenes to read: those on the window in the period, put together by photograph and day, first choice first."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from tessera.base import InputError
+from tessera.geo import to_lonlat
+
+from .records import copy_rank, item_order, solar_date, utc_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tessera.geo import Period, Window
+
+    from .recipe import Recipe
+    from .records import Scene
+
+Copies = tuple["Scene", ...]
+"""The products of one photograph, best first: copies of the same ground, of which one is laid, or pieces, of
+which all are."""
+_ORBITS = ("ascending", "descending")
+Place = TypeVar("Place")
+Made = TypeVar("Made")
+
+
+class NoScenesError(InputError):
+    """No scene lies on the area in that time."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """The photographs of one day, and for Sentinel-1 of one orbit, first choice first.
+
+    Attributes
+    ----------
+    choices : one list of photographs, or several of which a later one is taken where an earlier one cannot be read
+        whole: the same passes as other sources hold them
+    """
+
+    day: dt.date
+    choices: tuple[tuple[Copies, ...], ...]
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """Every scene that may be read."""
+        return tuple(scene for photographs in self.choices for copies in photographs for scene in copies)
+
+    def told(self, stack: str) -> bytes:
+        """All that the day's images in a stack depend on, to the last copy: a line a photograph."""
+        return b"".join(
+            json.dumps(
+                [stack, self.day.isoformat(), choice, *(_told(scene) for scene in copies)], sort_keys=True
+            ).encode()
+            + b"\n"
+            for choice, photographs in enumerate(self.choices)
+            for copies in photographs
+        )
+
+    def sha256(self, stack: str) -> str:
+        """Digest of that."""
+        return hashlib.sha256(self.told(stack)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to read onto a window, in order of time."""
+
+    window: Window
+    period: Period
+    recipe: Recipe
+    optical: tuple[Day, ...]
+    ascending: tuple[Day, ...]
+    descending: tuple[Day, ...]
+
+    def days(self) -> Iterable[tuple[str, Day]]:
+        """Every stack's name in a cube with each of its days."""
+        for stack, days in (("s2", self.optical), ("s1_asc", self.ascending), ("s1_desc", self.descending)):
+            for day in days:
+                yield stack, day
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what is planned, to the last copy: two plans of one digest give the same cube."""
+        total = hashlib.sha256()
+        for stack, day in self.days():
+            total.update(day.told(stack))
+        return total.hexdigest()
+
+
+def where_scenes_are(
+    places: Iterable[Place], make: Callable[[Place], Made], tell: Callable[[str], None]
+) -> Iterator[Made]:
+    """What is made of each place; one without scenes is told and left out, as sea beside land.
+
+    Parameters
+    ----------
+    tell : called with the line of such a place, once another one has given something
+
+    Raises
+    ------
+    NoScenesError
+        None of them has any: that of the first.
+    """
+    empty: list[NoScenesError] = []
+    found = False
+    for place in places:
+        try:
+            made = make(place)
+        except NoScenesError as error:
+            if found:
+                tell(str(error))
+            else:
+                empty.append(error)
+            continue
+        if not found:
+            found = True
+            for before in empty:
+                tell(str(before))
+        yield made
+    if empty and not found:
+        raise empty[0]
+
+
+def _told(scene: Scene) -> list[object]:
+    return [*scene.key, scene.moment.isoformat(), {band: asdict(asset) for band, asset in scene.assets.items()}]
+
+
+def plan_reads(scenes: Sequence[Scene], window: Window, period: Period, recipe: Recipe, sources: Sequence[str]) -> Plan:
+    """Choose the scenes that lie on a window in a period, and put them together.
+
+    Parameters
+    ----------
+    sources : names, the preferred one first
+
+    Raises
+    ------
+    InputError
+        There is none; the line says what the scenes cover.
+    """
+    left, bottom, right, top = window.bounds
+    centre, _ = to_lonlat((left + right) / 2, (bottom + top) / 2, window.zone)
+    longitude = float(centre)
+    day_of: Callable[[dt.datetime], dt.date] = (
+        (lambda moment: solar_date(moment, longitude)) if recipe.day == "solar" else utc_date
+    )
+    near = [(day_of(scene.moment), scene) for scene in scenes if _touches(scene, window, longitude)]
+    dated = [(day, scene) for day, scene in near if day in period]
+    if not dated:
+        raise NoScenesError(_nothing(scenes, window, period, [day for day, _ in near], sources))
+    preference = {name: place for place, name in enumerate(sources)}
+
+    def days(orbit: str) -> tuple[Day, ...]:
+        wanted = [(day, scene) for day, scene in dated if scene.orbit == orbit and scene.optical == (not orbit)]
+        wanted.sort(key=lambda pair: (pair[0], pair[1].key))
+        grouped = groupby(wanted, key=lambda pair: pair[0])
+        made = [(day, [scene for _, scene in pairs]) for day, pairs in grouped]
+        put = _optical if not orbit else _radar
+        return tuple(Day(day, put(found, recipe, preference)) for day, found in made if _any_left(found, recipe))
+
+    orbits = [days(orbit) if orbit in recipe.orbits else () for orbit in _ORBITS]
+    return Plan(window, period, recipe, days(""), *orbits)
+
+
+def _any_left(scenes: Sequence[Scene], recipe: Recipe) -> bool:
+    return any(_clear_enough(scene, recipe) for scene in scenes)
+
+
+def _clear_enough(scene: Scene, recipe: Recipe) -> bool:
+    return scene.cloud_cover is None or scene.cloud_cover <= recipe.max_cloud
+
+
+def _optical(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> tuple[tuple[Copies, ...], ...]:
+    """One list of photographs, the clearest or the first of the catalogue first."""
+    scenes = [scene for scene in scenes if _clear_enough(scene, recipe)]
+    photographs = _photographs(scenes, recipe, preference)
+    if recipe.order == "clearest":
+        photographs.sort(key=lambda copies: item_order(dt.date.min, copies[0].cloud_cover, copies[0].id))
+    else:
+        photographs.sort(key=lambda copies: (preference.get(copies[0].source, 0), copies[0].position, copies[0].id))
+    return (tuple(photographs),)
+
+
+def _radar(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> tuple[tuple[Copies, ...], ...]:
+    """A list of photographs for each source: what one calls a scene is a burst to another, so they are not mixed."""
+    choices = []
+    for _, found in groupby(
+        sorted(scenes, key=lambda scene: preference.get(scene.source, 0)),
+        key=lambda scene: preference.get(scene.source, 0),
+    ):
+        photographs = _photographs(list(found), recipe, preference)
+        photographs.sort(key=lambda copies: (copies[0].moment, copies[0].id))
+        if recipe.order == "catalogue":
+            photographs.sort(key=lambda copies: copies[0].position)
+        choices.append(tuple(photographs))
+    return tuple(choices)
+
+
+def _photographs(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> list[Copies]:
+    if not recipe.duplicates:
+        return [(scene,) for scene in scenes]
+    together: dict[tuple[str, ...], list[Scene]] = {}
+    for scene in scenes:
+        together.setdefault(scene.photograph, []).append(scene)
+    return [
+        tuple(sorted(copies, key=lambda scene: (preference.get(scene.source, 0), copy_rank(scene), scene.key)))
+        for copies in together.values()
+    ]
+
+
+def _touches(scene: Scene, window: Window, longitude: float) -> bool:
+    """Whether the boxes around footprint and window meet; longitudes count from the window, over the date line."""
+    left, bottom, right, top = window.bounds
+    x = np.linspace(left, right, 5)
+    y = np.linspace(bottom, top, 5)
+    edge_x = np.concatenate([x, x, np.full(5, left), np.full(5, right)])
+    edge_y = np.concatenate([np.full(5, bottom), np.full(5, top), y, y])
+    lon, lat = to_lonlat(edge_x, edge_y, window.zone)
+    here = (lon - longitude + 180.0) % 360.0
+    there = (np.array([corner[0] for corner in scene.footprint]) - longitude + 180.0) % 360.0
+    latitudes = [corner[1] for corner in scene.footprint]
+    return bool(
+        there.min() <= here.max()
+        and there.max() >= here.min()
+        and min(latitudes) <= lat.max()
+        and max(latitudes) >= lat.min()
+    )
+
+
+def _nothing(
+    scenes: Sequence[Scene], window: Window, period: Period, days: Sequence[dt.date], sources: Sequence[str]
+) -> str:
+    left, bottom, right, top = window.bounds
+    lon, lat = to_lonlat([left, right], [bottom, top], window.zone)
+    wanted = f"no Sentinel-1 or Sentinel-2 item on {lon[0]:.3f},{lat[0]:.3f},{lon[1]:.3f},{lat[1]:.3f} in {period}"
+    name = ", ".join(sources)
+    if days:
+        return f"{wanted}; catalogue {name} covers the area from {min(days)} to {max(days)}"
+    if not scenes:
+        return f"{wanted}; catalogue {name} has no item of sentinel-2-l2a or sentinel-1-rtc there"
+    lons = [corner[0] for scene in scenes for corner in scene.footprint]
+    lats = [corner[1] for scene in scenes for corner in scene.footprint]
+    box = f"{min(lons):.3f},{min(lats):.3f},{max(lons):.3f},{max(lats):.3f}"
+    moments = [scene.moment.date() for scene in scenes]
+    return f"{wanted}; catalogue {name} covers {box} from {min(moments)} to {max(moments)}"

@@ -1,0 +1,119 @@
+"""The names of sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tessera.base import InputError
+from tessera.net import LoadError, NetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..records import SceneTable
+    from .source import Source
+
+NAMES = ("mpc", "earth-search", "opera")
+"""Providers that are known by name."""
+
+
+def parse_source(value: Any) -> tuple[Source, ...]:
+    """Open sources; no provider is asked yet.
+
+    Parameters
+    ----------
+    value : "mpc", "earth-search", "opera", "stac:" and the root of a STAC API, folder or address of a static catalogue,
+        several of these with commas, the preferred one first; an object of the protocol `Source`; or a list
+
+    Returns
+    -------
+    Sources, the preferred one first.
+
+    Raises
+    ------
+    InputError
+        There is no such source, or one is there twice.
+    NetError
+        A static catalogue cannot be read; its first document has its name.
+    """
+    if isinstance(value, (list, tuple)):
+        sources = tuple(source for one in value for source in parse_source(one))
+    elif isinstance(value, str):
+        # a path may have a comma in its name
+        texts = [value] if _exists(value) else [part.strip() for part in value.split(",") if part.strip()]
+        sources = tuple(_open(text) for text in texts)
+    elif isinstance(value, Path):
+        sources = (_open(str(value)),)
+    elif all(hasattr(value, name) for name in ("name", "search", "address", "renew", "verdict")):
+        sources = (value,)
+    else:
+        raise InputError(f"source {value!r}; expected {', '.join(NAMES)}, a catalogue's folder or address, or a Source")
+    names = [source.name for source in sources]
+    if not names:
+        raise InputError(
+            f"source {value!r} names none; expected {', '.join(NAMES)}, or a catalogue's folder or address"
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"source {twice} is there twice; expected each once")
+    return sources
+
+
+def sources_of(table: SceneTable) -> tuple[Source, ...]:
+    """Open the sources that a table of scenes was found at, whose files are still read there.
+
+    Raises
+    ------
+    InputError, NetError
+        See `parse_source`.
+    """
+    told = table.query["sources"]
+    return parse_source([one if isinstance(one, str) else str(one.get("asked", one["name"])) for one in told])
+
+
+def check_credentials(sources: Iterable[Source]) -> None:
+    """That credentials which only their owner can make are there, before anything is searched or read.
+
+    Raises
+    ------
+    CredentialError
+        OPERA's token is missing, none, or has expired; the line names the variable and where to get one.
+    """
+    from .opera import Opera
+
+    for source in sources:
+        if isinstance(source, Opera):
+            source.token()
+
+
+def _exists(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).exists()
+    except (OSError, ValueError):
+        return False  # too long for a name, or not allowed in one
+
+
+def _open(text: str) -> Source:
+    from ._earth_search import EarthSearch
+    from ._mpc import PlanetaryComputer
+    from ._static import StaticCatalogue
+    from .opera import Opera
+    from .stac_api import StacApi
+
+    known: dict[str, Any] = {"mpc": PlanetaryComputer, "earth-search": EarthSearch, "opera": Opera}
+    if text in known and not Path(text, "catalog.json").exists():
+        source: Source = known[text]()
+        return source
+    if text.startswith("stac:"):
+        return StacApi(text.removeprefix("stac:"))
+    if "://" not in text and not _exists(text) and "/" not in text and "\\" not in text:
+        raise InputError(f"catalogue not found: {text}; expected {', '.join(NAMES)}, stac:URL, or a catalogue's folder")
+    try:
+        return StaticCatalogue(text)
+    except LoadError:
+        raise
+    except NetError as error:
+        # an API has no catalog.json below its root
+        said = f"{error}; expected a static catalogue (a STAC API's root is written stac:{text})"
+        raise type(error)(said) from None

@@ -1,0 +1,369 @@
+"""Any STAC API: searched by month and collection, in smaller parts where an answer is too large.
+
+pystac-client is not used: its session tries again by itself, follows links to any server and takes answers of any size.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from tessera.base import Crew, InputError, silent
+from tessera.net import CorruptError, LoadError, MissingError, OversizeError, PermanentError, Web
+
+from ..records import S2_COLLECTIONS, Scene
+from ._static import check_root, public_address
+from ._tally import LEFT_OUT, Tally, weight
+from .items import named, printable, scene_of
+from .source import Address
+
+if TYPE_CHECKING:
+    from tessera.base import Progress
+    from tessera.net import NetError
+
+    from .source import Query
+
+_LIMIT = 16 * 1024**2
+"""Bytes of a page, which take some ten times as much once read. 250 items are 7 MB; more is asked for in parts."""
+_MOST_PAGES = 10_000
+_IDLE = 10
+"""Pages in a row without a new item that are borne: what is added meanwhile moves small pages on."""
+_STEP = 65_536
+"""Letters of what is asked for a next page, which the page before tells."""
+_AT_ONCE = 4
+"""Searches under way at one time."""
+_SMALLER = 4
+"""A page that is too large is asked for again with so many times fewer items."""
+_TOO_LARGE = (413, 502, 504)
+"""Earth Search answers 502 to what its gateway does not pass on (about 6 MB), each time that it is asked."""
+_REASONS = 20
+"""Reasons to leave items out that are told, the most frequent ones; a table of scenes takes a hundred in all."""
+_TRACKED = 10_000
+"""Reasons that are counted while a search goes on, since strangers write them."""
+_REASON = 120
+"""Letters of a reason."""
+_NAME = 400
+"""Letters of an id that are looked at; what has more than 300 is no scene."""
+_OTHERS = "other reasons"
+
+Box = tuple[float, float, float, float]
+_Span = tuple[dt.date, dt.date]
+
+
+class _LeftOut(NamedTuple):
+    """An item that is no scene: its collection and id, and why."""
+
+    key: tuple[str, str]
+    reason: str
+
+
+class StacApi:
+    """A STAC API with item search.
+
+    Parameters
+    ----------
+    url : its root, where its landing page is
+    name : in provenance; its host where None
+    collections : to search
+    page : items a page
+    headers : sent with every search
+    web : who asks
+
+    Attributes
+    ----------
+    api : the root
+    asked : how `parse_source` is told it
+    left_out : reason -> how many items the last search left out for it
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str | None = None,
+        *,
+        collections: tuple[str, ...] = (*S2_COLLECTIONS, "sentinel-1-rtc"),
+        page: int = 100,
+        headers: dict[str, str] | None = None,
+        web: Web | None = None,
+    ) -> None:
+        check_root(url, "a STAC API's root")
+        self.api = url.rstrip("/")
+        self.name = name or urlsplit(url).netloc
+        self.asked = name or f"stac:{self.api}"
+        self.left_out: dict[str, int] = {}
+        self._collections, self._page, self._headers = collections, page, dict(headers or {})
+        self._web = web if web is not None else Web(self.search_verdict)
+        self._patient = web if web is not None else Web(self._patient_verdict)
+        self._bad: set[tuple[str, str]] = set()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.api!r})"
+
+    # search
+
+    def search(self, query: Query, progress: Progress = silent) -> Iterator[Scene]:
+        """See `Source`. Items that lack something are left out and counted.
+
+        Raises
+        ------
+        CorruptError
+            The answer is no list of items, or its pages go in circles.
+        NetError
+            It cannot be asked.
+        """
+        self.left_out, self._bad = {}, set()
+        slices = [
+            (collection, span, box)
+            for collection in self._collections
+            for span in _months(query.first, query.last)
+            for box in query.boxes()
+        ]
+        progress(0, len(slices))
+        known: set[tuple[str, str]] = set()
+        tally = Tally(f"{self.api}/search")
+        crew = Crew(_AT_ONCE, "tessera-search")
+        answers = [crew.submit(self._slice, *one, tally) for one in slices]
+        try:
+            for done, answer in enumerate(answers, 1):
+                for item in answer.result():
+                    if isinstance(item, _LeftOut):
+                        self._leave_out(item)
+                    elif item.key[1:] not in known:
+                        known.add(item.key[1:])
+                        yield replace(item, position=len(known) - 1)
+                progress(done, len(slices))
+        finally:
+            tally.stop()
+            for answer in answers:
+                answer.cancel()
+            crew.dismiss(0)
+            self.left_out = _most_frequent(self.left_out)
+
+    def _scene(self, item: dict[str, Any]) -> Scene | _LeftOut | None:
+        own = _link(item, "self")
+        base = f"{self.api}/search" if own is None else str(own["href"])
+        try:
+            return scene_of(item, self.name, lambda what, href: _address_of(what, href, base), 0)
+        except InputError as error:
+            # without its name, so that the same reasons count together;
+            # these lines are kept in files: without what may be a signature
+            said = re.sub(r"\?[^\s'\"]+", "?", str(error).partition(named(item))[2].strip(" ,:"))
+            reason = printable(said[:_REASON]) or "not a STAC item"
+            return _LeftOut((str(item.get("collection"))[:_NAME], str(item.get("id", ""))[:_NAME]), reason)
+
+    def _leave_out(self, item: _LeftOut) -> None:
+        """Count one bad item of thousands."""
+        key, reason = item
+        if key in self._bad:
+            return  # of two boxes, or of two pages
+        if key[1] and len(self._bad) < _TRACKED:
+            self._bad.add(key)
+        if reason not in self.left_out and len(self.left_out) >= _TRACKED:
+            reason = _OTHERS
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+
+    def _slice(self, collection: str, span: _Span, box: Box, tally: Tally) -> list[Scene | _LeftOut]:
+        """Every item of a collection in a time; half by half, then in smaller pages, where that is too much."""
+        page, web = self._page, self._web
+        first, last = span
+        while True:
+            taken = _Taken(tally)
+            try:
+                self._pages(collection, span, box, page, web, taken)
+            except OversizeError as error:
+                taken.drop()
+                if first < last:
+                    middle = first + (last - first) // 2
+                    after = middle + dt.timedelta(days=1)
+                    return [
+                        *self._slice(collection, (first, middle), box, tally),
+                        *self._slice(collection, (after, last), box, tally),
+                    ]
+                if page == 1 and web is self._patient:
+                    raise LoadError(f"{error}, for a single item of {first}") from None
+                if page == 1:
+                    # not the item's size, then: the server may be down for a moment
+                    web = self._patient
+                page = max(1, page // _SMALLER)
+            else:
+                return taken.items
+
+    def _pages(self, collection: str, span: _Span, box: Box, page: int, web: Web, taken: _Taken) -> None:
+        first, last = span
+        asked: dict[str, Any] = {
+            "collections": [collection],
+            "bbox": list(box),
+            "datetime": f"{first}T00:00:00Z/{last + dt.timedelta(days=1)}T00:00:00Z",
+            "limit": page,
+        }
+        url, body = f"{self.api}/search", dict(asked)
+        method = "POST"
+        came = idle = 0
+        seen: set[bytes] = set()
+        for _ in range(_MOST_PAGES):
+            step = self._step(method, url, body)
+            if step in seen:
+                raise CorruptError(f"{self.api}/search: its pages go in circles after {came} items")
+            seen.add(step)
+            try:
+                if method == "POST":
+                    answer = web.post(url, body, limit=_LIMIT, headers=self._headers)
+                else:
+                    answer = web.get(url, limit=_LIMIT, headers=self._headers)
+            except (MissingError, PermanentError) as error:
+                if came:
+                    raise
+                raise type(error)(f"expected the root of a STAC API, got {self.api} ({error})") from None
+            found = answer.json(f"{self.api}/search")
+            del answer
+            features = found.get("features") if isinstance(found, dict) else None
+            if not isinstance(features, list) or not all(isinstance(item, dict) for item in features):
+                raise CorruptError(f"{self.api}/search answers no list of items; expected a GeoJSON FeatureCollection")
+            came += len(features)
+            new = sum(taken.add(item, self._scene) for item in features)
+            idle = 0 if new else idle + 1
+            link = _link(found, "next")
+            if link is None:
+                self._check_all(found, came)
+                return
+            if idle >= _IDLE:
+                raise CorruptError(f"{self.api}/search: {idle} pages after {came} items bring no new one, and no end")
+            method = str(link.get("method") or "GET").upper()
+            url = self._next(link)
+            more = link.get("body")
+            body = ({**asked} if link.get("merge") else {}) | (more if isinstance(more, dict) else {})
+        raise CorruptError(f"{self.api}/search has more than {_MOST_PAGES} pages")
+
+    def _step(self, method: str, url: str, body: dict[str, Any]) -> bytes:
+        """What tells one question from another."""
+        try:
+            step = f"{method} {url} {json.dumps(body, sort_keys=True)}"
+        except RecursionError:
+            step = " " * (_STEP + 1)
+        if len(step) > _STEP:
+            raise CorruptError(f"{self.api}/search: to ask for its next page takes more than {_STEP} letters")
+        return hashlib.sha256(step.encode("utf-8", "surrogatepass")).digest()
+
+    def _next(self, link: dict[str, Any]) -> str:
+        try:
+            url = urljoin(f"{self.api}/", str(link["href"]))
+            parts = urlsplit(url)
+        except ValueError:
+            raise CorruptError(f"{self.api}/search: the address of its next page is none") from None
+        if parts[:2] != urlsplit(self.api)[:2]:
+            where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+            raise CorruptError(f"{self.api}/search: its next page is at another server, {where}")
+        return url
+
+    def _check_all(self, found: dict[str, Any], count: int) -> None:
+        """A count that the provider tells must have come."""
+        context = found.get("context")
+        told = found.get("numberMatched", context.get("matched") if isinstance(context, dict) else None)
+        if isinstance(told, int) and told > count:
+            raise LoadError(f"{self.api}/search gave {count} of {told} items, and no next page")
+
+    def search_verdict(self, status: int, body: bytes) -> type[NetError] | None:  # noqa: ARG002
+        """What a refusal of a search means."""
+        return OversizeError if status in _TOO_LARGE else None
+
+    def _patient_verdict(self, status: int, body: bytes) -> type[NetError] | None:
+        """The same of a search for one item, where a gateway's error is only that."""
+        return None if status in _TOO_LARGE else self.search_verdict(status, body)
+
+    # files
+
+    def address(self, href: str) -> Address:
+        """See `Source`; nothing is signed."""
+        return Address(href)
+
+    def renew(self, href: str, refused: Address) -> bool:  # noqa: ARG002
+        """See `Source`; there are no credentials."""
+        return False
+
+    def verdict(self, status: int, body: bytes) -> type[NetError] | None:
+        """See `Source`; a bucket that may not be listed refuses what is not there."""
+        return MissingError if status == 403 and b"AccessDenied" in body else None
+
+
+class _Taken:
+    """What the pages of one slice gave, narrowed to what is read of it."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.items: list[Scene | _LeftOut] = []
+        self._tally = tally
+        self._names: set[str] = set()
+        self._scenes: set[str] = set()
+        self._count = self._held = 0
+
+    def add(self, item: dict[str, Any], read: Callable[[dict[str, Any]], Scene | _LeftOut | None]) -> bool:
+        """Keep an item unless it is there; whether its id is a new one."""
+        name = item.get("id")
+        short = name[:_NAME] if isinstance(name, str) else ""
+        if short in self._scenes:
+            return False
+        scene = read(item)
+        held = LEFT_OUT + len(short) + (weight(scene) if isinstance(scene, Scene) else 0)
+        self._count, self._held = self._count + 1, self._held + held
+        self._tally.take(1, held)
+        if scene is not None:
+            self.items.append(scene)
+        if isinstance(scene, Scene):
+            self._scenes.add(short)
+        new = bool(short) and short not in self._names
+        self._names.add(short)
+        return new
+
+    def drop(self) -> None:
+        """Another question is asked in place of this one."""
+        self._tally.take(-self._count, -self._held)
+
+
+def _link(document: dict[str, Any], rel: str) -> dict[str, Any] | None:
+    """The first link of a kind that leads somewhere."""
+    links = document.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") == rel and isinstance(link.get("href"), str):
+            return link
+    return None
+
+
+def _address_of(what: str, href: object, base: str) -> str:
+    if not isinstance(href, str) or not href or any(ord(letter) < 33 for letter in href):
+        raise InputError(f"{what} has no href that is an address")
+    if href.startswith("s3://"):
+        return public_address(href, what)
+    try:
+        address = urljoin(base, href)
+        scheme = urlsplit(address).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in ("http", "https"):
+        raise InputError(f"{what} points to an address of scheme {scheme[:20]!r}; expected http, https or s3")
+    return address
+
+
+def _most_frequent(counts: dict[str, int]) -> dict[str, int]:
+    """The reasons of most items, the same ones in whatever order they came, and how many items had another."""
+    others = counts.get(_OTHERS, 0)
+    ordered = sorted(((-count, reason) for reason, count in counts.items() if reason != _OTHERS))
+    kept = {reason: -count for count, reason in ordered[:_REASONS]}
+    others -= sum(count for count, _ in ordered[_REASONS:])
+    return kept | ({_OTHERS: others} if others else {})
+
+
+def _months(first: dt.date, last: dt.date) -> Iterator[_Span]:
+    """Calendar months of a time, its first and last cut."""
+    while first <= last:
+        after = (first.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+        yield first, min(last, after - dt.timedelta(days=1))
+        first = after
+
+
+Place = Callable[[str], tuple[str, str] | None]
+"""An address -> account and container that sign for it, None where it is not signed."""

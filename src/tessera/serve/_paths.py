@@ -1,0 +1,140 @@
+"""From a request's path to an open file inside the served folder, and never to any other."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
+
+from ._request import Refused
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NEVER = re.compile(rb"[\x00-\x1f\x7f\\]")
+"""Control characters and the backslash, which some systems take for a slash."""
+_LINK_SIGNS = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
+"""What systems say when they are told to open no link and meet one."""
+_BUSY_SIGNS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open file or folder, with what it was at that moment.
+
+    Attributes
+    ----------
+    handle : file descriptor
+    is_folder : else a regular file
+    inode, mtime_ns, size : its version; size in bytes
+    """
+
+    handle: int
+    is_folder: bool
+    inode: int
+    mtime_ns: int
+    size: int
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nobody wrote into the file since it was opened; one that was replaced by another is unchanged."""
+        now = os.fstat(self.handle)
+        return (now.st_mtime_ns, now.st_size) == (self.mtime_ns, self.size)
+
+    def close(self) -> None:
+        """Close the handle, once."""
+        os.close(self.handle)
+
+
+def parse_path(target: str) -> tuple[str, ...]:
+    """The names of a target's path below the folder, decoded once; its query is left out.
+
+    Raises
+    ------
+    Refused
+        400: a broken escape, a control character, a backslash; 404: a hidden name, `.` and `..` among them.
+    """
+    path = target.partition("?")[0]
+    if _BROKEN_ESCAPE.search(path):
+        raise Refused(HTTPStatus.BAD_REQUEST, "a % in the path without two hexadecimal digits")
+    raw = unquote_to_bytes(path)
+    if _NEVER.search(raw):
+        raise Refused(HTTPStatus.BAD_REQUEST, "a control character or backslash in the path")
+    names = tuple(os.fsdecode(name) for name in raw.split(b"/") if name)
+    _check_shown(names)
+    return names
+
+
+def open_inside(root: str, names: tuple[str, ...]) -> Opened:
+    """Open the file or folder `names` below `root`, a real path.
+
+    Every step is opened relative to the one before and never through a symbolic link, so nothing can be swapped under
+    it; where links are met, the path is resolved once, compared with the root, and walked in the same way.
+
+    Raises
+    ------
+    Refused
+        404: nothing there, hidden, outside, or neither file nor folder; 403: no permission; 503: too many open files.
+    """
+    try:
+        try:
+            handle = _walk(root, names)
+        except OSError as error:
+            if error.errno not in _LINK_SIGNS:
+                raise
+            handle = _walk(root, _resolved(root, names))
+        return _opened(handle)
+    except OSError as error:
+        if error.errno in _BUSY_SIGNS:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many files are open, try again") from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise Refused(HTTPStatus.FORBIDDEN, "the file may not be read") from None
+        if error.errno in (errno.EIO, errno.ESTALE):
+            raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the disk failed") from None
+        raise _missing() from None
+
+
+def _walk(root: str, names: tuple[str, ...]) -> int:
+    folder = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+    handle = os.open(root, folder)
+    for number, name in enumerate(names, 1):
+        # not waiting: a pipe without a writer would hold the thread
+        how = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY if number == len(names) else folder
+        try:
+            inner = os.open(name, how | os.O_NOFOLLOW, dir_fd=handle)
+        finally:
+            os.close(handle)
+        handle = inner
+    return handle
+
+
+def _resolved(root: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    real = os.path.realpath(os.path.join(root, *names), strict=True)  # noqa: PTH118 - names are checked
+    inside = root.rstrip("/") + "/"
+    if real != root and not real.startswith(inside):
+        raise _missing()
+    found = tuple(name for name in real[len(inside) :].split("/") if name)
+    _check_shown(found)
+    return found
+
+
+def _opened(handle: int) -> Opened:
+    try:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
+            raise _missing()
+    except BaseException:
+        os.close(handle)
+        raise
+    return Opened(handle, stat.S_ISDIR(about.st_mode), about.st_ino, about.st_mtime_ns, about.st_size)
+
+
+def _check_shown(names: tuple[str, ...]) -> None:
+    if any(name.startswith(".") for name in names):
+        raise _missing()
+
+
+def _missing() -> Refused:
+    return Refused(HTTPStatus.NOT_FOUND, "no such file")

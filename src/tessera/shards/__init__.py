@@ -1,0 +1,61 @@
+"""Layout, documents, codec and reader of sharded arrays."""
+
+from .codec import chunk_bitmap, encode_shard, unpack, unpack_within
+from .documents import DOCUMENT, DOCUMENT_LIMIT, MOST_YEARS, Header, parse_year, store_documents, year_documents
+from .extent import Extent, Place
+from .layout import (
+    CHUNK,
+    COUNTS,
+    CRC_BYTES,
+    MOST_CHUNK_BYTES,
+    MOST_DIMS,
+    PUBLISHED_SHARD,
+    SCALES,
+    ArraySpec,
+    Compressor,
+    Layout,
+    ShardFormat,
+    zone_name,
+)
+from .packing import pack, unpack_blosc, zstd_length
+from .reader import ShardedSource, drop_bad_scales, lattice_source, read_window
+from .shard import Reading, open_shard
+from .source import Source
+
+__all__ = [
+    "CHUNK",
+    "COUNTS",
+    "CRC_BYTES",
+    "DOCUMENT",
+    "DOCUMENT_LIMIT",
+    "MOST_CHUNK_BYTES",
+    "MOST_DIMS",
+    "MOST_YEARS",
+    "PUBLISHED_SHARD",
+    "SCALES",
+    "ArraySpec",
+    "Compressor",
+    "Extent",
+    "Header",
+    "Layout",
+    "Place",
+    "Reading",
+    "ShardFormat",
+    "ShardedSource",
+    "Source",
+    "chunk_bitmap",
+    "drop_bad_scales",
+    "encode_shard",
+    "lattice_source",
+    "open_shard",
+    "pack",
+    "parse_year",
+    "read_window",
+    "store_documents",
+    "unpack",
+    "unpack_blosc",
+    "unpack_within",
+    "year_documents",
+    "zone_name",
+    "zstd_length",
+]

@@ -1,0 +1,324 @@
+"""The documents of a store: tessera.json for our readers, Zarr v3 metadata for everyone's.
+
+The attributes follow the `geoemb:` convention of the published stores.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera._version import __version__
+from tessera.base import InputError, parse_json
+from tessera.embeddings import STREAMS, ModelIdentity
+from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
+
+from .layout import COLS, COUNTS, ROWS, SCALES, ArraySpec, Layout, zone_name
+from .packing import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+FORMAT = "tessera-store"
+VERSION = 1
+DOCUMENT = "tessera.json"
+DOCUMENT_LIMIT = 4096
+"""Bytes of tessera.json: one small request opens a store."""
+_GEOEMB = {
+    "uuid": "61c12cc5-0e28-4056-999a-480cf3fb7e4c",
+    "name": "geoemb:",
+    "description": "Geospatial embeddings",
+}
+_NO_DATA = {"geotessera:mask_source": "source_nodata"}
+"""A scale of NaN is no data, not water; the published client looks for it in the zone, others at the root."""
+MOST_YEARS = 64
+"""Years a chunk of the time axis holds: it never needs a second one."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What tessera.json says.
+
+    Attributes
+    ----------
+    model : whose embeddings it holds
+    layout : its geometry
+    years : in order of arrival, the time axis
+    zones : UTM zones that have arrays
+    nan_is_water : whether a scale of NaN says water rather than no data; only in stores of others
+    """
+
+    model: ModelIdentity
+    layout: Layout
+    years: tuple[int, ...]
+    zones: tuple[int, ...]
+    nan_is_water: bool = False
+
+    def encode(self) -> bytes:
+        """The bytes of tessera.json."""
+        value = {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": self.model.to_json(),
+            "layout": self.layout.to_json(),
+            "years": list(self.years),
+            "zones": "all" if self.zones == tuple(range(1, 61)) else list(self.zones),
+            "arrays": {
+                spec.name: {"axis": spec.axis, "bands": spec.bands, "dtype": spec.dtype} for spec in self.layout.arrays
+            },
+        }
+        data = json.dumps(value, indent=1).encode()
+        if len(data) > DOCUMENT_LIMIT:
+            raise InputError(f"{DOCUMENT} would have {len(data)} bytes; at most {DOCUMENT_LIMIT} are allowed")
+        return data
+
+    @classmethod
+    def decode(cls, data: bytes, where: str) -> Header:
+        """Read tessera.json.
+
+        Raises
+        ------
+        InputError
+            No JSON, another format or version, or a value that does not fit.
+        """
+        try:
+            value = parse_json(data, where, pairs=_once)
+            given = value.get("format"), value.get("version")
+            if given != (FORMAT, VERSION):
+                raise InputError(f"{where} has format {given[0]!r} {given[1]!r}; expected {FORMAT!r} {VERSION}")
+            years = tuple(parse_year(year) for year in value["years"])
+            zones = value["zones"]
+            header = cls(
+                ModelIdentity.from_json(value["model"]),
+                Layout.from_json(value["layout"]),
+                years,
+                tuple(range(1, 61)) if zones == "all" else tuple(parse_zone(zone) for zone in zones),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{where} is no {DOCUMENT}: {error!r}") from None
+        if len(set(years)) != len(years) or len(years) > MOST_YEARS:
+            raise InputError(f"{where} lists the years {years}; expected each once and at most {MOST_YEARS}")
+        if len(set(header.zones)) != len(header.zones):
+            raise InputError(f"{where} lists the zones {header.zones}; expected each once")
+        if header.model.dims != header.layout.dims:
+            raise InputError(f"{where}: a model of {header.model.dims} dims in a store of {header.layout.dims}")
+        return header
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys come once: readers differ in which of two they take."""
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise InputError(f"it has the key {key!r} twice; expected once")
+    return dict(pairs)
+
+
+def parse_year(year: object) -> int:
+    """Check a year, 1972 to 2200.
+
+    Raises
+    ------
+    InputError
+        It is no whole number in that range.
+    """
+    if isinstance(year, (int, np.integer)) and not isinstance(year, bool) and 1972 <= int(year) <= 2200:
+        return int(year)
+    raise InputError(f"year {year!r}; expected a whole number from 1972 to 2200")
+
+
+def store_documents(header: Header) -> Iterator[tuple[str, bytes]]:
+    """Key and bytes of every metadata document and coordinate chunk; the root's consolidated zarr.json comes last."""
+    for zone in header.zones:
+        for name, chunk in _coordinate_chunks(header.layout).items():
+            yield f"{zone_name(zone)}/{name}/c/0", chunk
+    yield from year_documents(header)
+
+
+def year_documents(header: Header) -> Iterator[tuple[str, bytes]]:
+    """What a new year changes, in the order in which it must appear: time, arrays, tessera.json, root."""
+    years = pack(_years_chunk(header.years), 9, "bit")
+    for zone in header.zones:
+        yield f"{zone_name(zone)}/time/c/0", years
+    consolidated: dict[str, Any] = {}
+    for zone in header.zones:
+        nodes = _zone_nodes(header, zone)
+        consolidated.update(nodes)
+        for path, node in nodes.items():
+            yield f"{path}/zarr.json", _dump(node)
+    yield DOCUMENT, header.encode()
+    yield "zarr.json", _dump(_root(header, consolidated))
+
+
+def _dump(node: dict[str, Any]) -> bytes:
+    return json.dumps(node, separators=(",", ":")).encode()
+
+
+def _group(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def _root(header: Header, consolidated: dict[str, Any]) -> dict[str, Any]:
+    layout, model = header.layout, header.model
+    attributes: dict[str, Any] = {
+        "zarr_conventions": [_GEOEMB],
+        "geoemb:type": "pixel",
+        "geoemb:dimensions": layout.dims,
+        "geoemb:model": f"urn:tessera:model:{model.name}:{model.sha256}",
+        "geoemb:source_data": ["sentinel-2-l2a", "sentinel-1-rtc"],
+        "geoemb:data_type": "int8",
+        "geoemb:gsd": float(PIXEL_SIZE),
+        "geoemb:spatial_layout": "utm_zones",
+        "geoemb:build_version": __version__,
+        "geoemb:landmask": False,
+        "geoemb:quantization": {
+            "method": "per_pixel_scale",
+            "original_dtype": "float32",
+            "quantized_dtype": "int8",
+            "scale": {"type": "array", "array_name": SCALES.name, "nodata": "+inf"},
+        },
+        **_NO_DATA,
+        "tessera:inner_order": "C",
+        "tessera:years": list(header.years),
+    }
+    if layout.prefixes:
+        attributes["geoemb:depths"] = [
+            {"dimensions": spec.bands, "array": spec.name} for spec in (*layout.prefix_arrays, layout.codes)
+        ]
+    node = _group(attributes)
+    node["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": consolidated}
+    return node
+
+
+def _zone_nodes(header: Header, zone: int) -> dict[str, Any]:
+    layout, years = header.layout, len(header.years)
+    group = zone_name(zone)
+    west, south, east, north = (float(edge * PIXEL_SIZE) for edge in (WEST, SOUTH, EAST, NORTH))
+    size = float(PIXEL_SIZE)
+    nodes: dict[str, Any] = {
+        group: _group(
+            {
+                "proj:code": zone_crs(zone),
+                "spatial:dimensions": ["y", "x"],
+                "spatial:transform": [size, 0.0, west, 0.0, -size, north],
+                "spatial:transform_type": "affine",
+                "spatial:bbox": [west, south, east, north],
+                "spatial:shape": [ROWS, COLS],
+                "spatial:registration": "pixel",
+                **_NO_DATA,
+            }
+        )
+    }
+    for spec in layout.arrays:
+        nodes[f"{group}/{spec.name}"] = _sharded(spec, layout, years)
+    nodes[f"{group}/time"] = _plain("time", years, MOST_YEARS, "int32")
+    for name, values in _coordinates(layout).items():
+        nodes[f"{group}/{name}"] = _plain(name, len(values), len(values), str(values.dtype))
+    return nodes
+
+
+def _sharded(spec: ArraySpec, layout: Layout, years: int) -> dict[str, Any]:
+    bands = () if spec.axis is None else (spec.bands,)
+    itemsize = np.dtype(spec.dtype).itemsize
+    form = layout.format(spec)
+    codecs: list[dict[str, Any]] = [
+        {"name": "bytes", **({"configuration": {"endian": "little"}} if itemsize > 1 else {})}
+    ]
+    if form.pixel_major and spec.axis is not None:
+        codecs.insert(0, {"name": "transpose", "configuration": {"order": [0, 2, 3, 1]}})
+    if form.compressor is not None:
+        codecs.append(_blosc_codec(itemsize, 3, "bitshuffle" if itemsize == 1 else "shuffle"))
+    if form.chunk_crc:
+        codecs.append({"name": "crc32c"})
+    node = _array(
+        shape=layout.shape(spec, years),
+        chunks=(1, *bands, layout.shard, layout.shard),
+        dtype=spec.dtype,
+        fill="Infinity" if np.isinf(spec.fill) else int(spec.fill),
+        dims=spec.dims,
+        codecs=[
+            {
+                "name": "sharding_indexed",
+                "configuration": {
+                    "chunk_shape": [1, *bands, layout.chunk, layout.chunk],
+                    "codecs": codecs,
+                    "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+                    "index_location": "end" if form.index_at_end else "start",
+                },
+            }
+        ],
+    )
+    if spec == COUNTS:
+        node["attributes"] = {"streams": list(STREAMS)}
+    return node
+
+
+def _plain(name: str, length: int, chunk: int, dtype: str) -> dict[str, Any]:
+    size = np.dtype(dtype).itemsize
+    return _array(
+        shape=(length,),
+        chunks=(chunk,),
+        dtype=dtype,
+        fill=0 if dtype.startswith("int") else 0.0,
+        dims=(name,),
+        codecs=[
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            _blosc_codec(size, 9, "bitshuffle"),
+        ],
+    )
+
+
+def _blosc_codec(typesize: int, level: int, shuffle: str) -> dict[str, Any]:
+    configuration = {"typesize": typesize, "cname": "zstd", "clevel": level, "shuffle": shuffle, "blocksize": 0}
+    return {"name": "blosc", "configuration": configuration}
+
+
+def _array(
+    *,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: str,
+    fill: object,
+    dims: tuple[str, ...],
+    codecs: list[Any],
+) -> dict[str, Any]:
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(shape),
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunks)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": fill,
+        "codecs": codecs,
+        "attributes": {},
+        "dimension_names": list(dims),
+        "storage_transformers": [],
+    }
+
+
+@cache
+def _coordinates(layout: Layout) -> dict[str, NDArray[Any]]:
+    x = (np.arange(WEST, EAST) + 0.5) * PIXEL_SIZE
+    y = (np.arange(NORTH - 1, SOUTH - 1, -1) + 0.5) * PIXEL_SIZE
+    bands = {str(spec.axis): np.arange(spec.bands, dtype=np.int32) for spec in (layout.codes, *layout.prefix_arrays)}
+    return {"x": x, "y": y, **bands}
+
+
+@cache
+def _coordinate_chunks(layout: Layout) -> dict[str, bytes]:
+    return {name: pack(values, 9, "bit") for name, values in _coordinates(layout).items()}
+
+
+def _years_chunk(years: tuple[int, ...]) -> NDArray[np.int32]:
+    chunk = np.zeros(MOST_YEARS, dtype=np.int32)
+    chunk[: len(years)] = years
+    return chunk

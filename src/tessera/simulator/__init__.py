@@ -1,0 +1,15 @@
+"""Simulated landscapes and pixel-years, made from physics: training data and test scenes with known truth."""
+
+from .landscape import CLASSES, COLOURS, Simulation, simulate, simulate_cube
+from .series import KIND_NAMES, SimulatedSeries, simulate_series
+
+__all__ = [
+    "CLASSES",
+    "COLOURS",
+    "KIND_NAMES",
+    "SimulatedSeries",
+    "Simulation",
+    "simulate",
+    "simulate_cube",
+    "simulate_series",
+]

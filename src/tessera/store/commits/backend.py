@@ -1,0 +1,130 @@
+"""Where a store is written: in a folder or in an object store, by one writer a cell, each commit whole or not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tessera.base import InputError
+from tessera.net import SCHEMES, open_writer
+
+from ._local import LocalGround
+from ._remote import RemoteGround
+from ._remote_years import create_remote
+from ._writer import write_new
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tessera.embeddings import Embeddings
+    from tessera.geo import Cell, Window
+    from tessera.net import Objects
+    from tessera.shards import Header, Layout
+
+    from .commit import Commit
+
+
+class Ground(Protocol):
+    """What a store can be written on."""
+
+    def read_header(self) -> Header:
+        """The header as it is now.
+
+        Raises
+        ------
+        InputError
+            There is no store.
+        """
+        ...
+
+    def ensure_year(self, year: int) -> Header:
+        """Append a year to the time axis of every zone, unless it is there; safe to kill and to run again."""
+        ...
+
+    def recover_all(self, header: Header) -> int:
+        """Finish what dead writers left of any cell, and sweep up after them; how many commits were finished."""
+        ...
+
+    def write_cell(self, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:
+        """Merge embeddings into a cell and commit it; nothing changes where it holds them already.
+
+        New valid pixels win; a pixel without data never overwrites one that has some.
+
+        Parameters
+        ----------
+        part : the embeddings of `window`
+        window : a rectangle inside the cell
+
+        Raises
+        ------
+        CorruptError
+            What the cell holds already cannot be read.
+        TesseraError
+            The disk is full or refuses; or, of `tessera.net`, the line or the server failed.
+        """
+        ...
+
+    def read_commit(self, cell: Cell, year: int) -> Commit | None:
+        """The record of a cell, None where it was never committed.
+
+        Raises
+        ------
+        InputError
+            The record cannot be read.
+        """
+        ...
+
+    def is_whole(self, header: Header, cell: Cell, record: Commit) -> bool:
+        """Whether the objects of a record are there, of its lengths, and nobody is at work on them; none is read."""
+        ...
+
+    def cells(self, year: int, layout: Layout) -> Iterator[Cell]:
+        """The cells of a year that have a record, in order of their names."""
+        ...
+
+    def scratch(self) -> Path:
+        """A folder on this machine for work that is not in the store yet."""
+        ...
+
+
+def is_writable(objects: Objects) -> bool:
+    """Whether there is a ground under a store: a folder, or the URL of an object store."""
+    return objects.folder is not None or objects.root.partition("://")[0].lower() in SCHEMES
+
+
+def ground_of(objects: Objects, *, single_writer: bool = False) -> Ground:
+    """The ground under a store that is open for reading.
+
+    Parameters
+    ----------
+    single_writer : see `tessera.net.open_writer`
+
+    Raises
+    ------
+    InputError
+        It can only be read.
+    """
+    if objects.folder is not None:
+        return LocalGround(objects.folder)
+    if not is_writable(objects):
+        raise InputError(
+            f"{objects.root} is read by URL; expected a local path or an {', '.join(SCHEMES)} URL for this"
+        )
+    return RemoteGround(open_writer(objects.root, single_writer=single_writer))
+
+
+def create_on_ground(path: str | Path, header: Header, *, single_writer: bool = False) -> None:
+    """Create an empty store in a folder that does not exist yet, or under a URL where nothing is.
+
+    Raises
+    ------
+    InputError
+        Something is there, or the URL can only be read.
+    """
+    text = str(path)
+    if "://" in text:
+        create_remote(open_writer(text, single_writer=single_writer), header)
+    else:
+        from pathlib import Path
+
+        write_new(Path(text), header)

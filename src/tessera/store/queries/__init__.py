@@ -1,0 +1,33 @@
+"""Reading pixels: points, regions, zonal statistics, lazy arrays."""
+
+from .lazy import iter_arrays, lazy_array, read_array, register_accessor
+from .points import PointSample, PointStatus, parse_anywhere, sample
+from .query import parse_query
+from .region import Region, plan_region
+from .target import crs_facts, parse_target
+from .whereabouts import lonlat_box, refuse_empty, whereabouts
+from .zonal import SquareSums, Zonal, ZonalPlan, plan_zonal, zonal
+
+__all__ = [
+    "PointSample",
+    "PointStatus",
+    "Region",
+    "SquareSums",
+    "Zonal",
+    "ZonalPlan",
+    "crs_facts",
+    "iter_arrays",
+    "lazy_array",
+    "lonlat_box",
+    "parse_anywhere",
+    "parse_query",
+    "parse_target",
+    "plan_region",
+    "plan_zonal",
+    "read_array",
+    "refuse_empty",
+    "register_accessor",
+    "sample",
+    "whereabouts",
+    "zonal",
+]

@@ -1,0 +1,175 @@
+"""Where a store has data, and whether an area has any: told before anything of it is read or written."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError
+from tessera.geo import EAST, NORTH, SOUTH, WEST, Window, from_lonlat, parse_area
+from tessera.net import NetError
+from tessera.shards import SCALES, ShardedSource, open_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ..store import Store
+
+_MARGIN = 64
+"""Pixels around an area that count as in it: the reach of a kernel, and of edges that bend between samples."""
+_SIDES = 3.2
+"""Degrees of longitude from a zone's middle within which it may have an area's pixels."""
+_SAMPLES = 9
+_MOST_ASKED = 64
+"""Shards that are looked for in a store that does not list its cells."""
+
+
+def refuse_empty(store: Store, area: object, years: Sequence[int]) -> None:
+    """Refuse an area in which a store has nothing of any of some years, and say where its data lie.
+
+    A store that lists its cells is asked for these. Of others up to 64 shards are looked for; where an area has more,
+    or the line fails, nothing is refused.
+
+    Parameters
+    ----------
+    area : whatever `tessera.geo.parse_area` reads, or a lattice Window
+
+    Raises
+    ------
+    InputError
+        Nothing was written there.
+    """
+    windows = list(_windows(area))
+    try:
+        held = [_held(store, year, windows) for year in years]
+    except InputError:
+        with suppress(NetError):
+            held = [_found(store, year, windows) for year in years]
+            if held and not any(held):
+                raise InputError(_nothing(store, area, years, "")) from None
+        return
+    if held and not any(held):
+        raise InputError(_nothing(store, area, years, f"{whereabouts(store, years)}{_swapped(store, area, years)}"))
+
+
+def whereabouts(store: Store, years: Sequence[int]) -> str:
+    """Where a store's data of some years lie, as a clause of a message; "" where it cannot tell."""
+    try:
+        cells = [cell.window for year in years for cell in store.cells(year)]
+    except InputError:
+        return ""
+    if not cells:
+        return "it holds no cell of that time"
+    zones = {window.zone for window in cells}
+    whole = [_around([window for window in cells if window.zone == zone]) for zone in sorted(zones)]
+    box = lonlat_box(whole)
+    return f"its data lie in {','.join(f'{value:g}' for value in box or [])} (west,south,east,north)"
+
+
+def lonlat_box(windows: Iterable[Window]) -> list[float] | None:
+    """West, south, east, north in degrees of windows, west > east over the date line; None of none."""
+    boxes = np.array([window.lonlat_bounds for window in windows]).reshape(-1, 4)
+    if not len(boxes):
+        return None
+    west, south, east, north = boxes.T
+    # the widest gap around the globe is what the box leaves out
+    order = np.argsort(west)
+    reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
+    gaps = np.append(west[order][1:], west[order][0] + 360) - reach
+    after = int(np.argmax(gaps))
+    edges = west[order][(after + 1) % len(order)], south.min(), (reach[after] + 180) % 360 - 180, north.max()
+    return [round(float(value), 5) for value in edges]
+
+
+def _around(windows: list[Window]) -> Window:
+    west, north = min(window.west for window in windows), max(window.north for window in windows)
+    east, south = max(window.east for window in windows), min(window.south for window in windows)
+    return Window(windows[0].zone, west, north, east - west, north - south)
+
+
+def _nothing(store: Store, area: object, years: Sequence[int], where: str) -> str:
+    time = " ".join(map(str, years))
+    box = lonlat_box([area]) if isinstance(area, Window) else [round(float(v), 5) for v in _bounds(area)]
+    place = ",".join(f"{value:g}" for value in box or [])
+    said = where or "tessera store coverage says where it has data"
+    return f"{store.objects.root} holds nothing of {time} in {place}; {said}"
+
+
+def _swapped(store: Store, area: object, years: Sequence[int]) -> str:
+    """What to add of an area whose box meets a listed cell when latitude and longitude change places; else ""."""
+    if isinstance(area, Window):
+        return ""
+    west, south, east, north = _bounds(area)
+    other = ",".join(f"{round(value, 5):g}" for value in (south, west, north, east))
+    try:
+        windows = list(_windows(other))
+    except InputError:
+        return ""
+    held = any(_held(store, year, windows) for year in years)
+    return f"; latitude seems to come first: exchanged it is {other}" if held else ""
+
+
+def _bounds(area: object) -> tuple[float, float, float, float]:
+    west, south, east, north = parse_area(area).geometry.bounds
+    return float(west), float(south), float(east), float(north)
+
+
+def _held(store: Store, year: int, windows: list[Window]) -> bool:
+    """Whether a cell that is listed meets one of the windows."""
+    by_zone: dict[int, list[Window]] = {}
+    for window in windows:
+        by_zone.setdefault(window.zone, []).append(window)
+    for cell in store.cells(year):
+        here = by_zone.get(cell.zone)
+        if here and any(cell.window.intersection(window) is not None for window in here):
+            return True
+    return False
+
+
+def _found(store: Store, year: int, windows: list[Window]) -> bool:
+    """Whether a shard of scales lies in one of the windows; True too where that would take too long to tell."""
+    source = store.source
+    if not isinstance(source, ShardedSource):
+        return True
+    form, index, asked = source.forms[SCALES.name], store.years.index(year), set[str]()
+    for window in windows:
+        for extent in source.extents.get(window.zone, ()):
+            time = source.time_index(extent, index)
+            for place in () if time is None else extent.places(window, form.shard):
+                key = place.key(SCALES, time or 0)
+                if key in asked:
+                    continue
+                if len(asked) == _MOST_ASKED:
+                    return True
+                asked.add(key)
+                if open_shard(source.reading, key, form, trust=True) is not None:
+                    return True
+    return False
+
+
+def _windows(area: object) -> Iterator[Window]:
+    """The windows that hold an area and a little more, in every zone that may have its pixels."""
+    import shapely
+
+    if isinstance(area, Window):
+        boxes: list[Any] = [area.lonlat_bounds]
+    else:
+        boxes = shapely.bounds(shapely.get_parts(parse_area(area).geometry)).tolist()
+    for west, south, east, north in boxes:
+        east = east if east >= west else east + 360
+        low, high = max(south, -80.0), min(north, 84.0)
+        for zone in range(1, 61):
+            for turn in (-360.0, 0.0, 360.0):
+                middle = 6 * zone - 183 + turn
+                left, right = max(west, middle - _SIDES), min(east, middle + _SIDES)
+                if left > right or low > high:
+                    continue
+                lon, lat = np.meshgrid(np.linspace(left, right, _SAMPLES) - turn, np.linspace(low, high, _SAMPLES))
+                x, y = from_lonlat(lon.reshape(-1), lat.reshape(-1), zone)
+                first, last = int(x.min() // 10) - _MARGIN, int(x.max() // 10) + 1 + _MARGIN
+                bottom, top = int(y.min() // 10) - _MARGIN, int(y.max() // 10) + 1 + _MARGIN
+                first, last, bottom, top = max(first, WEST), min(last, EAST), max(bottom, SOUTH), min(top, NORTH)
+                if first < last and bottom < top:
+                    yield Window(zone, first, top, last - first, top - bottom)
