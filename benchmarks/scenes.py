@@ -129,11 +129,11 @@ def table(report: list[dict[str, Any]], setup: Setup, shares: int, blocks: int) 
         f"{setup.dates} dates, {setup.side} x {setup.side} pixels of {setup.scene} x {setup.scene}, ten bands and SCL; "
         f"the window touches {blocks} blocks of {shares / 1e6:.1f} MB",
         "",
-        "| reader | latency, ms | wall, s | requests | MB | of the blocks | peak, MB | connections |",
-        "|---|---|---|---|---|---|---|---|",
+        "| reader | latency, ms | wall, s | CPU, s | requests | MB | of the blocks | peak, MB | connections |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {run['kind']} | {run['latency_ms']:g} | {run['seconds']:.1f} | {run['requests']} "
+        f"| {run['kind']} | {run['latency_ms']:g} | {run['seconds']:.1f} | {run['cpu']:.1f} | {run['requests']} "
         f"| {run['bytes'] / 1e6:.1f} | {run['bytes'] / shares:.2f} | {run['peak'] / 1e6:.0f} | {run['connections']} |"
         for run in report
     ]

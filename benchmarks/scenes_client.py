@@ -150,11 +150,11 @@ def main() -> None:
     about = json.loads(setup_text)
     setup = Setup(**about | {"offset": tuple(about["offset"])})
     prepare(kind)
-    before, began = peak(), time.perf_counter()
+    before, spent, began = peak(), time.process_time(), time.perf_counter()
     read = KINDS[kind](url, setup, Path(place), int(threads))
-    seconds, most = time.perf_counter() - began, peak()
+    seconds, cpu, most = time.perf_counter() - began, time.process_time() - spent, peak()
     np.save(Path(place) / "pixels.npy", read(int(date)))
-    print(json.dumps({"seconds": seconds, "peak": most, "before": before}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": most, "before": before}))
 
 
 if __name__ == "__main__":
