@@ -244,13 +244,13 @@ def test_strips_are_read_one_ahead_and_the_thread_ends_with_the_iterator(
     assert len(counting.windows) == 2
     strips.close()
     assert len(counting.windows) <= 2
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tessera-ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tessera-prefetch")]
     broken = store.iter_region(NORTHERN, 2024, rows=10)
     next(broken)
     monkeypatch.setattr(Counting, "read_window", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(broken)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tessera-ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tessera-prefetch")]
 
 
 def test_a_stream_holds_little(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """What every room stands on: errors of one line, files that are whole or absent, optional extras, progress."""
 
-from .ahead import ahead
 from .arguments import check_fields, checked
 from .arrays import parse_npy, parse_npz
 from .crew import Crew
@@ -24,6 +23,7 @@ from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, check_picture, is_input
 from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_parquet_bounded
 from .paths import file_size, open_regular, read_regular, within
+from .prefetch import prefetched
 from .progress import Progress, silent
 from .quoting import printable, shown
 from .same import make_or_find, same_tree
@@ -42,7 +42,6 @@ __all__ = [
     "Progress",
     "TakenError",
     "TesseraError",
-    "ahead",
     "check_fields",
     "check_folder",
     "check_output",
@@ -70,6 +69,7 @@ __all__ = [
     "parse_npz",
     "place_folder",
     "png_mark",
+    "prefetched",
     "printable",
     "raise_if_machine",
     "read_json",

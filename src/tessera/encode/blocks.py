@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tessera.base import prefetched
 
 from ._observations import observe
 from .draws import numpy_draws, pool_of
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ._run import Runner
     from .job import Options
 
-_T = TypeVar("_T")
 Rows = list[tuple[int, int]]
 """Blocks of rows, start and stop of each, that are read at once."""
 _BLOCK_PIXELS = 16_384
@@ -65,16 +65,6 @@ def plan_blocks(cube: PixelCube) -> list[Rows]:
     return [blocks[i : i + together] for i in range(0, len(blocks), together)]
 
 
-def ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """The same items, each made by a thread while the one before it is used."""
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="tessera-read") as pool:
-        coming = pool.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]
-
-
 def embed_blocks(
     runner: Runner,
     cube: PixelCube,
@@ -91,7 +81,7 @@ def embed_blocks(
     """
     width, finished = cube.shape[1], 0
     waiting: deque[tuple[Job, Any]] = deque()
-    for job in chain(ahead(_jobs(runner, cube, options, groups)), repeat(None, runner.in_flight)):
+    for job in chain(prefetched(_jobs(runner, cube, options, groups)), repeat(None, runner.in_flight)):
         if job is not None:
             waiting.append((job, runner.start(job, options, _reporter(finished, job, advance))))
             finished += len(job.counts)
@@ -111,7 +101,7 @@ def embed_floats(runner: Runner, cube: PixelCube, options: Options) -> NDArray[n
     """(H, W, D) vectors before they are quantised, NaN where a pixel is not embedded."""
     height, width = cube.shape
     out = np.empty((height, width, options.dims), dtype=np.float32)
-    for job in ahead(_jobs(runner, cube, options, plan_blocks(cube))):
+    for job in prefetched(_jobs(runner, cube, options, plan_blocks(cube))):
         start, stop = job.rows
         out[start:stop] = runner.floats(job, options).reshape(stop - start, width, -1)
     return out

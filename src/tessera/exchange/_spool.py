@@ -11,12 +11,11 @@ import io
 import json
 import os
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, InputError, TesseraError, ahead, parse_npz, raise_if_machine, read_regular
+from tessera.base import Folder, InputError, TesseraError, parse_npz, prefetched, raise_if_machine, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,18 +95,11 @@ class Spool:
         """
         progress(0, total)
 
-        def missing() -> Iterator[Callable[[], tuple[str, Arrays | None]]]:
-            for name, make in parts:
-                yield partial(_made, name, None if self.has(name) else make)
-
-        for done, (name, arrays) in enumerate(ahead(missing()), 1):
+        made = ((name, None if self.has(name) else make()) for name, make in parts)
+        for done, (name, arrays) in enumerate(prefetched(made), 1):
             if arrays is not None:
                 self.put(name, arrays)
             progress(done, total)
-
-
-def _made(name: str, make: Callable[[], Arrays] | None) -> tuple[str, Arrays | None]:
-    return name, None if make is None else make()
 
 
 def _folder(target: Path) -> Path:

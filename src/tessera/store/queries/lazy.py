@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, ahead, require
+from tessera.base import InputError, prefetched, require
 
 from .region import STRIP_BYTES, memory_bytes
 from .target import crs_facts
@@ -47,7 +47,7 @@ def read_array(region: Region) -> xarray.DataArray:
 def iter_arrays(region: Region, rows: int | None) -> Generator[xarray.DataArray, None, None]:
     """The region as strips from north to south; while the caller has one, the next is read."""
     limit = STRIP_BYTES // len(region.query.years)
-    return ahead([partial(_strip, region, strip) for strip in region.strips(rows, limit=limit)])
+    return prefetched(map(partial(_strip, region), list(region.strips(rows, limit=limit))))
 
 
 def lazy_array(region: Region, chunks: object) -> xarray.DataArray:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, ahead
+from tessera.base import InputError, prefetched
 from tessera.embeddings import dequantise, is_valid
 from tessera.geo import (
     EAST,
@@ -380,6 +379,6 @@ def plan_zonal(
 def zonal(plan: ZonalPlan) -> Zonal:
     """Means over polygons; see `Store.zonal`."""
     totals = plan.totals()
-    for part in ahead(partial(plan.read, square) for square in plan.squares()):
+    for part in prefetched(map(plan.read, plan.squares())):
         totals.add(part)
     return totals.result()
