@@ -60,6 +60,44 @@ class Header:
     zones: tuple[int, ...]
     nan_is_water: bool = False
 
+    def year_index(self, year: object, where: str) -> int:
+        """Position of a year on the time axis; `where` names the store in the message.
+
+        Raises
+        ------
+        InputError
+            It holds no such year.
+        """
+        wanted = parse_year(year)
+        if wanted not in self.years:
+            raise InputError(f"{where} has no year {wanted}; it has {', '.join(map(str, self.years)) or 'none yet'}")
+        return self.years.index(wanted)
+
+    def check_zone(self, zone: int, where: str) -> None:
+        """Refuse a UTM zone that has no arrays.
+
+        Raises
+        ------
+        InputError
+            It has none.
+        """
+        if zone not in self.zones:
+            raise InputError(f"{where} has no zone {zone}; it has {', '.join(map(str, self.zones))}")
+
+    def codes(self, dims: int | None) -> tuple[ArraySpec, int]:
+        """The array from which the first `dims` codes are read (all where None), and how many of its bands to keep.
+
+        Raises
+        ------
+        InputError
+            The model has no such prefix.
+        """
+        kept = self.layout.dims if dims is None else dims
+        if kept not in self.model.prefix_dims:
+            choices = ", ".join(map(str, self.model.prefix_dims))
+            raise InputError(f"{kept} dims of {self.model.name}; expected one of {choices}")
+        return next((spec for spec in self.layout.prefix_arrays if spec.bands >= kept), self.layout.codes), kept
+
     def encode(self) -> bytes:
         """The bytes of tessera.json."""
         value = {

@@ -12,7 +12,7 @@ import numpy as np
 from tessera.base import InputError, checked, shown, silent
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Window, check_year_of, parse_points
-from tessera.shards import COUNTS, SCALES, ArraySpec, Header, Layout, ShardedSource, parse_year
+from tessera.shards import COUNTS, SCALES, Header, Layout, ShardedSource, parse_year
 
 from .commits import create_on_ground, ground_of, input_of, is_writable
 from .opening import open_parts
@@ -28,8 +28,8 @@ from .queries import (
     plan_zonal,
     refuse_empty,
     sample,
-    whereabouts,
-    zonal,
+    where_data_lie,
+    zonal_means,
 )
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Store:
         if embeddings.shape[2] != self.dims:
             raise InputError(f"embeddings of {embeddings.shape[2]} dims for a store of {self.dims}")
         window = Window.of_grid(embeddings.grid)
-        self._check_zone(window.zone)
+        self.header.check_zone(window.zone, self.objects.root)
         self.header = ground.ensure_year(year)
         ground.recover_all(self.header)
         cells = list(window.cells(self.layout.shard))
@@ -201,7 +201,7 @@ class Store:
         InputError
             No such year, or a store that can only be read.
         """
-        self._year_index(year)
+        self.header.year_index(year, self.objects.root)
         return list(self._ground.cells(year, self.layout))
 
     @checked
@@ -238,13 +238,13 @@ class Store:
     @checked
     def whereabouts(self, year: int | Sequence[int]) -> str:
         """Where data of these years lie, as a clause of a message; "" where the store does not list its cells."""
-        return whereabouts(self, (year,) if isinstance(year, (int, np.integer)) else tuple(year))
+        return where_data_lie(self, (year,) if isinstance(year, (int, np.integer)) else tuple(year))
 
     @checked
     def read_window(self, window: Window, year: int) -> Embeddings:
         """Codes, scales and counts of a lattice window, verified; exactly what was written."""
-        index = self._year_index(year)
-        self._check_zone(window.zone)
+        index = self.header.year_index(year, self.objects.root)
+        self.header.check_zone(window.zone, self.objects.root)
         codes = self.layout.codes
         found = self.source.read_window(window, index, (codes, SCALES, COUNTS))
         arrays = found[codes.name], found[SCALES.name], found[COUNTS.name]
@@ -335,7 +335,7 @@ class Store:
         CorruptError
             A shard is damaged.
         """
-        return zonal(plan_zonal(self, polygons, year, dims, all_touched=all_touched))
+        return zonal_means(plan_zonal(self, polygons, year, dims, all_touched=all_touched))
 
     @checked
     def region_grid(self, area: object, crs: str | None = None) -> Window:
@@ -443,25 +443,6 @@ class Store:
             ),
             "made_from": _made_from(found.values()),
         }
-
-    def _codes(self, dims: int | None) -> tuple[ArraySpec, int]:
-        kept = self.dims if dims is None else dims
-        if kept not in self.model.prefix_dims:
-            choices = ", ".join(str(size) for size in self.model.prefix_dims)
-            raise InputError(f"{kept} dims of {self.model.name}; expected one of {choices}")
-        spec = next((spec for spec in self.layout.prefix_arrays if spec.bands >= kept), self.layout.codes)
-        return spec, kept
-
-    def _year_index(self, year: int) -> int:
-        year = parse_year(year)
-        if year not in self.years:
-            held = ", ".join(str(value) for value in self.years) or "none yet"
-            raise InputError(f"{self.objects.root} has no year {year}; it has {held}")
-        return self.years.index(year)
-
-    def _check_zone(self, zone: int) -> None:
-        if zone not in self.zones:
-            raise InputError(f"{self.objects.root} has no zone {zone}; it has {', '.join(map(str, self.zones))}")
 
     @cached_property
     def _ground(self) -> Ground:

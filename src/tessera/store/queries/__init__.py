@@ -5,8 +5,8 @@ from .points import PointSample, PointStatus, parse_anywhere, sample
 from .query import parse_query
 from .region import Region, plan_region
 from .target import crs_facts, parse_target
-from .whereabouts import lonlat_box, refuse_empty, whereabouts
-from .zonal import SquareSums, Zonal, ZonalPlan, plan_zonal, zonal
+from .whereabouts import lonlat_box, refuse_empty, where_data_lie
+from .zonal import SquareSums, Zonal, ZonalPlan, plan_zonal, zonal_means
 
 __all__ = [
     "PointSample",
@@ -28,6 +28,6 @@ __all__ = [
     "refuse_empty",
     "register_accessor",
     "sample",
-    "whereabouts",
-    "zonal",
+    "where_data_lie",
+    "zonal_means",
 ]

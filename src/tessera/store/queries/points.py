@@ -195,7 +195,7 @@ class _Year:
     ) -> None:
         """Keep what was found where it says more than what is known."""
         codes, scales = found
-        water = PointStatus.WATER if self.query.nan_is_water else PointStatus.NO_DATA
+        water = PointStatus.WATER if self.query.header.nan_is_water else PointStatus.NO_DATA
         status = np.where(np.isnan(scales), int(water), int(PointStatus.NO_DATA))
         status[np.isposinf(scales)] = PointStatus.NOT_WRITTEN
         status[is_valid(scales)] = PointStatus.VALID

@@ -7,14 +7,14 @@ neighbour zone's pixel that holds the place counts, as in the published client.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tessera.base import InputError
 from tessera.embeddings import is_valid
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, from_lonlat, zones_of
-from tessera.shards import SCALES, parse_year
+from tessera.shards import SCALES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.embeddings import ModelIdentity
-    from tessera.shards import ArraySpec, Layout, Source
-
-    from ..store import Store
+    from tessera.geo import Cell
+    from tessera.net import Objects
+    from tessera.shards import ArraySpec, Header, Layout, Source
 
 SEAM_DEGREES = 0.1
 """Reach of the neighbour zone over a border, as in geotessera 0.11."""
@@ -35,6 +35,18 @@ Quantised = tuple["NDArray[np.int8]", "NDArray[np.float32]"]
 """Codes (..., D) and scales (...)."""
 
 
+class Readable(Protocol):
+    """What a query asks of a store: where it lies, what it says of itself, what reads its pixels, its cells."""
+
+    objects: Objects
+    header: Header
+    source: Source
+
+    def cells(self, year: int) -> list[Cell]:
+        """The cells that were committed for a year; `InputError` where the store does not list them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Query:
     """A store's pixels of some years, cut to a prefix.
@@ -42,27 +54,36 @@ class Query:
     Attributes
     ----------
     source : of the pixels
-    layout : the store's geometry
-    model : whose vectors they are
+    header : what the store says of itself
     root : what to call the store in a message
-    zones : UTM zones that it has arrays for
     years, indexes : the years asked for and their positions on the time axis
     several : whether years were asked for as a sequence
     spec, dims : the array of codes to read and how many of its bands to keep
-    nan_is_water : whether the scale NaN marks water instead of missing data
     """
 
     source: Source
-    layout: Layout
-    model: ModelIdentity
+    header: Header
     root: str
-    zones: tuple[int, ...]
     years: tuple[int, ...]
     indexes: tuple[int, ...]
     several: bool
     spec: ArraySpec
     dims: int
-    nan_is_water: bool
+
+    @property
+    def layout(self) -> Layout:
+        """The store's geometry."""
+        return self.header.layout
+
+    @property
+    def model(self) -> ModelIdentity:
+        """Whose vectors they are."""
+        return self.header.model
+
+    @property
+    def zones(self) -> tuple[int, ...]:
+        """UTM zones that the store has arrays for."""
+        return self.header.zones
 
     def empty(self, shape: tuple[int, ...]) -> Quantised:
         """Codes and scales of pixels that were never written."""
@@ -137,7 +158,7 @@ class Query:
             codes[members[good]], scales[members[good]] = found[good], found_scales[good]
 
 
-def parse_query(store: Store, year: object, dims: int | None) -> Query:
+def parse_query(store: Readable, year: object, dims: int | None) -> Query:
     """Check the years and the prefix that were asked for.
 
     Parameters
@@ -154,21 +175,11 @@ def parse_query(store: Store, year: object, dims: int | None) -> Query:
     given: list[Any] = list(year) if several else [year]  # type: ignore[call-overload]
     if not given:
         raise InputError("no years given; expected at least one")
-    years = tuple(parse_year(value) for value in given)
-    spec, kept = store._codes(dims)
-    return Query(
-        store.source,
-        store.layout,
-        store.model,
-        store.objects.root,
-        store.zones,
-        years,
-        tuple(store._year_index(value) for value in years),
-        several,
-        spec,
-        kept,
-        bool(getattr(store.header, "nan_is_water", False)),
-    )
+    header, root = store.header, store.objects.root
+    spec, kept = header.codes(dims)
+    indexes = tuple(header.year_index(value, root) for value in given)
+    years = tuple(header.years[index] for index in indexes)
+    return Query(store.source, header, root, years, indexes, several, spec, kept)
 
 
 def pixel_of(

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..store import Store
     from ._spans import Edges
     from ._warp import Warp
-    from .query import Quantised, Query
+    from .query import Quantised, Query, Readable
     from .target import Target
 
 STRIP_BYTES = 128 * 1024**2
@@ -167,7 +166,7 @@ class Region:
 
 
 def plan_region(
-    store: Store,
+    store: Readable,
     area: object,
     year: object,
     dims: int | None = None,
@@ -188,7 +187,7 @@ def plan_region(
     method = parse_method(resampling)
     target, outline = parse_target(area, crs, resolution, clip)
     if target.window is not None and not target.others:
-        store._check_zone(target.window.zone)
+        query.header.check_zone(target.window.zone, query.root)
     mixed = target.window is None and method != "nearest"
     warp = make_warp(query, target, method) if mixed else None
     return Region(query, target, warp, outline, pixel_step(target))

@@ -15,7 +15,7 @@ from tessera.shards import SCALES, ShardedSource, open_shard
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ..store import Store
+    from .query import Readable
 
 _MARGIN = 64
 """Pixels around an area that count as in it: the reach of a kernel, and of edges that bend between samples."""
@@ -26,7 +26,7 @@ _MOST_ASKED = 64
 """Shards that are looked for in a store that does not list its cells."""
 
 
-def refuse_empty(store: Store, area: object, years: Sequence[int]) -> None:
+def refuse_empty(store: Readable, area: object, years: Sequence[int]) -> None:
     """Refuse an area in which a store has nothing of any of some years, and say where its data lie.
 
     A store that lists its cells is asked for these. Of others up to 64 shards are looked for; where an area has more,
@@ -51,10 +51,10 @@ def refuse_empty(store: Store, area: object, years: Sequence[int]) -> None:
                 raise InputError(_nothing(store, area, years, "")) from None
         return
     if held and not any(held):
-        raise InputError(_nothing(store, area, years, f"{whereabouts(store, years)}{_swapped(store, area, years)}"))
+        raise InputError(_nothing(store, area, years, f"{where_data_lie(store, years)}{_swapped(store, area, years)}"))
 
 
-def whereabouts(store: Store, years: Sequence[int]) -> str:
+def where_data_lie(store: Readable, years: Sequence[int]) -> str:
     """Where a store's data of some years lie, as a clause of a message; "" where it cannot tell."""
     try:
         cells = [cell.window for year in years for cell in store.cells(year)]
@@ -89,7 +89,7 @@ def _around(windows: list[Window]) -> Window:
     return Window(windows[0].zone, west, north, east - west, north - south)
 
 
-def _nothing(store: Store, area: object, years: Sequence[int], where: str) -> str:
+def _nothing(store: Readable, area: object, years: Sequence[int], where: str) -> str:
     time = " ".join(map(str, years))
     box = lonlat_box([area]) if isinstance(area, Window) else [round(float(v), 5) for v in _bounds(area)]
     place = ",".join(f"{value:g}" for value in box or [])
@@ -97,7 +97,7 @@ def _nothing(store: Store, area: object, years: Sequence[int], where: str) -> st
     return f"{store.objects.root} holds nothing of {time} in {place}; {said}"
 
 
-def _swapped(store: Store, area: object, years: Sequence[int]) -> str:
+def _swapped(store: Readable, area: object, years: Sequence[int]) -> str:
     """What to add of an area whose box meets a listed cell when latitude and longitude change places; else ""."""
     if isinstance(area, Window):
         return ""
@@ -116,7 +116,7 @@ def _bounds(area: object) -> tuple[float, float, float, float]:
     return float(west), float(south), float(east), float(north)
 
 
-def _held(store: Store, year: int, windows: list[Window]) -> bool:
+def _held(store: Readable, year: int, windows: list[Window]) -> bool:
     """Whether a cell that is listed meets one of the windows."""
     by_zone: dict[int, list[Window]] = {}
     for window in windows:
@@ -128,12 +128,12 @@ def _held(store: Store, year: int, windows: list[Window]) -> bool:
     return False
 
 
-def _found(store: Store, year: int, windows: list[Window]) -> bool:
+def _found(store: Readable, year: int, windows: list[Window]) -> bool:
     """Whether a shard of scales lies in one of the windows; True too where that would take too long to tell."""
     source = store.source
     if not isinstance(source, ShardedSource):
         return True
-    form, index, asked = source.forms[SCALES.name], store.years.index(year), set[str]()
+    form, index, asked = source.forms[SCALES.name], store.header.years.index(year), set[str]()
     for window in windows:
         for extent in source.extents.get(window.zone, ()):
             time = source.time_index(extent, index)

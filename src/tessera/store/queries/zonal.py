@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..store import Store
-    from .query import Query
+    from .query import Query, Readable
 
 BLOCK = 1024
 """Side of a square, pixels; a cell."""
@@ -364,7 +363,7 @@ class ZonalPlan:
 
 
 def plan_zonal(
-    store: Store, polygons: object, year: object, dims: int | None = None, *, all_touched: bool = False
+    store: Readable, polygons: object, year: object, dims: int | None = None, *, all_touched: bool = False
 ) -> ZonalPlan:
     """Check what was asked for; reads nothing of the store. Arguments as in `Store.zonal`.
 
@@ -376,7 +375,7 @@ def plan_zonal(
     return ZonalPlan(parse_query(store, year, dims), parse_polygons(polygons), all_touched)
 
 
-def zonal(plan: ZonalPlan) -> Zonal:
+def zonal_means(plan: ZonalPlan) -> Zonal:
     """Means over polygons; see `Store.zonal`."""
     totals = plan.totals()
     for part in prefetched(map(plan.read, plan.squares())):
