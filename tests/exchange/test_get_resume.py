@@ -22,14 +22,14 @@ from tessera.exchange import points as points_module
 from tessera.exchange import regions as regions_module
 from tessera.exchange._spool import Spool, spooling
 from tessera.store import Store, open_store
-from tessera.store.queries import zonal as zonal_module
 
 BBOX = bbox_of(WINDOW, 10, 12, 300, 280)
 
 RUN = """
 import sys, time
-from tessera.exchange import regions, points, spool
-from tessera.store import zonal
+from tessera.exchange import regions, points, _spool as spool
+import tessera.store.queries.zonal
+zonal = sys.modules["tessera.store.queries.zonal"]
 regions.UNIT_BYTES, points.BATCH, zonal.BLOCK = 100_000, 40, 64
 put = spool.Spool.put
 def slow(self, name, arrays):
@@ -52,7 +52,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regions_module, "UNIT_BYTES", 400_000)
     monkeypatch.setattr(points_module, "BATCH", 40)
-    monkeypatch.setattr(zonal_module, "BLOCK", 64)
+    monkeypatch.setattr(sys.modules["tessera.store.queries.zonal"], "BLOCK", 64)
 
 
 def fields() -> list[Any]:
@@ -169,7 +169,7 @@ def test_a_damaged_part_is_made_anew(store: Store, tmp_path: Path) -> None:
     target = tmp_path / "r.npy"
     with pytest.raises(StopError):
         export_region(store, BBOX, 2024, target, progress=stopping(2))
-    part = tmp_path / ".r.npy.spool" / "0-000001.npz"
+    part = tmp_path / ".r.npy.spool" / "0-000001.part"
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
     part.write_bytes(data)
@@ -197,7 +197,7 @@ def test_a_run_over_http_goes_on_while_the_objects_are_the_same(store: Store, tm
             for after in (2, 4):
                 with pytest.raises(StopError):
                     export_region(remote, BBOX, 2024, target, progress=stopping(after))
-                assert len(list((tmp_path / "o" / ".r.npy.spool").glob("*.npz"))) == after
+                assert len(list((tmp_path / "o" / ".r.npy.spool").glob("*.part"))) == after
             if round_ == 0:
                 served.write(embeddings_of(WINDOW, 55, 0), 2024)
         export_region(remote, BBOX, 2024, target)
@@ -240,7 +240,7 @@ def test_killed_at_any_moment_and_run_again_the_bytes_are_the_same(store: Store,
         process.communicate()
         if (tmp_path / "killed" / name).exists():
             break
-        parts.append(len(list((tmp_path / "killed" / f".{name}.spool").glob("*.npz"))))
+        parts.append(len(list((tmp_path / "killed" / f".{name}.spool").glob("*.part"))))
     assert parts == sorted(parts)
     if not (tmp_path / "killed" / name).exists():
         process = start("killed")

@@ -30,7 +30,7 @@ from tessera.catalogue import write_manifest, write_stac
 from tessera.cubes import open_spool
 from tessera.exchange import export_region
 from tessera.preview import update_preview
-from tessera.store import open_store, repair_store
+from tessera.check import repair_store; from tessera.store import open_store
 root, number = Path(sys.argv[1]), int(sys.argv[2])
 store = open_store(root / "s") if (root / "s").exists() else new_store(root / "s")
 for year in (2024, 2024 + number):

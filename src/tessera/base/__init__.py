@@ -18,6 +18,7 @@ from .files import (
     writing,
 )
 from .folder import Folder
+from .kept import Kept
 from .machine import MachineError, machine_failure, raise_if_machine
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, check_picture, is_input
@@ -36,6 +37,7 @@ __all__ = [
     "Folder",
     "Group",
     "InputError",
+    "Kept",
     "MachineError",
     "Page",
     "ParquetTable",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError, writing
+from tessera.base import InputError, file_lock, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,44 +20,20 @@ WORK = "work.json"
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold a work folder against other processes."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:
-        raise TesseraError(f"writing {folder} needs file locks of Linux or macOS; this system only reads") from None
     path = folder / LOCK
-    with writing(folder):
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise InputError(f"{folder} is no folder; expected a work folder or nothing there")
-        if folder.exists() and not path.is_file() and any(inner.name != LOCK for inner in folder.iterdir()):
-            raise InputError(f"{folder} exists and is no work folder of a cube; expected nothing there")
-        while True:
-            folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with writing(folder):
+            if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+                raise InputError(f"{folder} is no folder; expected a work folder or nothing there")
+            if folder.exists() and not path.is_file() and any(inner.name != LOCK for inner in folder.iterdir()):
+                raise InputError(f"{folder} exists and is no work folder of a cube; expected nothing there")
             try:
-                handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-            except FileNotFoundError:
-                continue
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(file_lock(path, wait=False))
             except BlockingIOError:
-                os.close(handle)
                 raise InputError(
                     f"another process works in {folder}; expected one at a time, wait until it has ended"
                 ) from None
-            if _is_same(handle, path):
-                break
-            # its last holder removed it while this process opened it
-            os.close(handle)
-    try:
         yield
-    finally:
-        os.close(handle)
-
-
-def _is_same(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def empty(folder: Path) -> None:

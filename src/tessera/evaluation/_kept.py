@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.base import parse_npy, read_regular, sha256_hex, write_atomic
+from tessera.base import Kept, sha256_hex
 from tessera.cubes import digest_of
 
 if TYPE_CHECKING:
@@ -34,19 +33,16 @@ def read_kept(folder: Path | None, key: str, shape: tuple[int, int]) -> NDArray[
     """(R, B + 1, metrics) of an earlier run, or None; what is no such array counts as absent."""
     if folder is None:
         return None
-    path = folder / f"{key}.npy"
-    try:
-        found = parse_npy(read_regular(path, what="kept scores", limit=_LIMIT), "kept scores")
-    except (OSError, ValueError):
-        return None
-    fits = found.dtype == np.float32 and found.ndim == 3 and found.shape[:2] == shape
-    return found.astype(np.float64) if fits else None
+    found = (Kept(folder).get(_file(key), _LIMIT) or {}).get("scores")
+    fits = found is not None and found.dtype == np.float32 and found.ndim == 3 and found.shape[:2] == shape
+    return found.astype(np.float64) if found is not None and fits else None
 
 
 def keep(folder: Path | None, key: str, scores: NDArray[np.float64]) -> None:
     """Keep scores, as float32."""
-    if folder is None:
-        return
-    file = io.BytesIO()
-    np.save(file, scores.astype(np.float32), allow_pickle=False)
-    write_atomic(folder / f"{key}.npy", file.getvalue())
+    if folder is not None:
+        Kept(folder).put(_file(key), {"scores": scores.astype(np.float32)})
+
+
+def _file(key: str) -> str:
+    return f"{key}.part"

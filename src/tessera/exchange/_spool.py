@@ -7,15 +7,12 @@ cells, another area or other options they are of no use, and go.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tessera.base import Folder, InputError, TesseraError, parse_npz, prefetched, raise_if_machine, read_regular
+from tessera.base import Folder, InputError, Kept, TesseraError, prefetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +29,7 @@ UNIT_BYTES = 64 * 1024**2
 _LIMIT = 4 * 1024**3
 """Bytes of a part."""
 _PLACED = "placed.json"
-_FORMAT = 1
+_FORMAT = 2
 """Raised when parts of older versions can no longer be used."""
 
 
@@ -45,24 +42,16 @@ class Spool:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self._kept = folder, Kept(folder)
         self.finished = False
-
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.npz"
 
     def has(self, name: str) -> bool:
         """Whether a part is there."""
-        try:
-            return Folder(self.folder).size(self._path(name)) is not None
-        except InputError:
-            return False
+        return self._kept.has(_file(name))
 
     def put(self, name: str, arrays: Arrays) -> None:
         """Keep a part."""
-        data = io.BytesIO()
-        np.savez(data, **arrays)  # type: ignore[arg-type]
-        Folder(self.folder).write(self._path(name), data.getbuffer())
+        self._kept.put(_file(name), arrays)
 
     def placing(self, files: Iterable[Path]) -> None:
         """Note finished files that are about to be moved to their place, so that the next run knows them again."""
@@ -76,14 +65,12 @@ class Spool:
         TesseraError
             It is damaged; it is removed, so that the next run makes it anew.
         """
-        path = self._path(name)
-        try:
-            return parse_npz(read_regular(path, what="part", limit=_LIMIT, inside=self.folder), str(path))
-        except (OSError, ValueError, MemoryError) as error:
-            # what this machine cannot read now is not taken for damage, which is removed
-            raise_if_machine(error, path)
+        found = self._kept.get(_file(name), _LIMIT)
+        if found is None:
+            path = self.folder / _file(name)
             path.unlink(missing_ok=True)
-            raise TesseraError(f"{path} is damaged ({error}); run the same command again to make it anew") from None
+            raise TesseraError(f"{path} is damaged; run the same command again to make it anew")
+        return found
 
     def fill(self, parts: Iterable[tuple[str, Callable[[], Arrays]]], total: int, progress: Progress) -> None:
         """Make the parts that are not there, one being read while another is kept.
@@ -100,6 +87,10 @@ class Spool:
             if arrays is not None:
                 self.put(name, arrays)
             progress(done, total)
+
+
+def _file(name: str) -> str:
+    return f"{name}.part"
 
 
 def _folder(target: Path) -> Path:
@@ -135,7 +126,7 @@ def _about(path: Path) -> list[int]:
 
 def spooled_bytes(target: Path) -> int:
     """Bytes of the parts that lie beside a target."""
-    return sum(path.stat().st_size for path in _folder(target).glob("*.npz"))
+    return sum(path.stat().st_size for path in _folder(target).glob("*.part"))
 
 
 @contextmanager
@@ -161,14 +152,14 @@ def spooling(target: Path, request: dict[str, Any]) -> Iterator[Spool]:
             digest = request_digest(request).encode()
             mark = folder / "request"
             if not door.holds(mark, digest):
-                for path in folder.glob("*.npz"):
+                for path in (*folder.glob("*.part"), *folder.glob("*.npz")):
                     door.remove(path)
                 door.write(mark, digest)
             spool = Spool(folder)
             try:
                 yield spool
             finally:
-                if spool.finished or not any(folder.glob("*.npz")):
+                if spool.finished or not any(folder.glob("*.part")):
                     door.remove_tree(folder)
     except BlockingIOError:
         raise InputError(f"{target} is being written by another process") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 from contextlib import contextmanager, suppress
@@ -12,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, TesseraError, parse_npz, raise_if_machine, read_regular
+from tessera.base import Folder, Kept, TesseraError
 from tessera.embeddings import STREAMS
 from tessera.encode import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_DIGEST = hashlib.sha256().digest_size
-_HEADERS = 4096
 
 
 @dataclass(frozen=True)
@@ -39,18 +35,15 @@ class Spool:
     dims: int
 
     def put(self, block: Block) -> None:
-        """Keep a block, whole or not at all, behind its digest.
+        """Keep a block.
 
         Raises
         ------
         TesseraError
             The disk is full or refuses.
         """
-        data = io.BytesIO()
-        np.savez(data, codes=block.codes, scales=block.scales, counts=block.counts)
-        content = data.getvalue()
         try:
-            Folder(self.folder).write(self._path(block.start), hashlib.sha256(content).digest() + content)
+            self._kept.put(_name(block.start), {"codes": block.codes, "scales": block.scales, "counts": block.counts})
         except OSError as error:
             raise TesseraError(
                 f"a block was not kept in {self.folder} ({error.strerror}); finished blocks are kept, "
@@ -64,26 +57,22 @@ class Spool:
             "scales": (np.float32, (stop - start, self.width)),
             "counts": (np.uint16, (stop - start, self.width, len(STREAMS))),
         }
-        try:
-            # an array's header and the zip's entries take less than what is added
-            most = (
-                _DIGEST + _HEADERS + sum(math.prod(shape) * np.dtype(kind).itemsize for kind, shape in shapes.values())
-            )
-            data = read_regular(self._path(start), what="block", limit=most, inside=self.folder)
-            if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
-                return None
-            content = parse_npz(data[_DIGEST:], "a kept block")
-            parts = {name: content[name] for name in shapes}
-        except (OSError, ValueError, KeyError, MemoryError) as error:
-            raise_if_machine(error, self._path(start))
+        most = sum(math.prod(shape) * np.dtype(kind).itemsize for kind, shape in shapes.values())
+        parts = self._kept.get(_name(start), most)
+        if parts is None or set(parts) != set(shapes):
             return None
         for name, (dtype, shape) in shapes.items():
             if parts[name].dtype != dtype or parts[name].shape != shape:
                 return None
         return Block(start, stop, **parts)
 
-    def _path(self, start: int) -> Path:
-        return self.folder / f"rows_{start:05}.block"
+    @property
+    def _kept(self) -> Kept:
+        return Kept(self.folder)
+
+
+def _name(start: int) -> str:
+    return f"rows_{start:05}.block"
 
 
 @contextmanager

@@ -1,0 +1,78 @@
+"""Parts of long work that are finished: arrays in a file each, whole or not at all, which a later run takes up."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import parse_npz
+from .errors import InputError
+from .folder import Folder
+from .machine import raise_if_machine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_DIGEST = hashlib.sha256().digest_size
+_HEADERS = 4096
+"""More bytes than the headers of a few arrays and the entries of their zip take."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The finished parts of one piece of work.
+
+    Attributes
+    ----------
+    folder : of this piece of work alone
+    """
+
+    folder: Path
+
+    def put(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep a part behind its SHA-256.
+
+        Raises
+        ------
+        OSError
+            The disk is full or refuses; parts that are kept stay.
+        """
+        data = io.BytesIO()
+        np.savez(data, **arrays)  # type: ignore[arg-type]
+        content = data.getvalue()
+        Folder(self.folder).write(name, hashlib.sha256(content).digest() + content)
+
+    def get(self, name: str, limit: int) -> dict[str, NDArray[Any]] | None:
+        """A part; None where there is none, or one that is damaged.
+
+        Parameters
+        ----------
+        limit : bytes that its arrays have at most
+
+        Raises
+        ------
+        MachineError
+            This machine cannot read it now, which is no damage.
+        """
+        try:
+            data = memoryview(Folder(self.folder).read(name, what="kept part", limit=limit + _DIGEST + _HEADERS))
+            if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+                return None
+            return dict(parse_npz(bytes(data[_DIGEST:]), "a kept part"))
+        except (OSError, ValueError, KeyError, MemoryError) as error:
+            raise_if_machine(error, self.folder / name)
+            return None
+
+    def has(self, name: str) -> bool:
+        """Whether a part is there, whole or damaged."""
+        try:
+            return Folder(self.folder).size(name) is not None
+        except InputError:
+            return False
