@@ -89,23 +89,38 @@ def parse_bands(bands: Sequence[str], expected: tuple[str, ...], what: str) -> t
 
 @dataclass(frozen=True, repr=False)
 class PixelCube:
-    """A year of observations on one grid. Arrays may lie on disk: `load` and `window` read them.
+    """A year of Sentinel-2 and Sentinel-1 observations of every pixel of one grid.
+
+    Arrays may lie on disk; `load` and `window` read them.
 
     Attributes
     ----------
-    s2 : (T, H, W, 10) uint16, surface reflectance x 10000 without offset, bands in the order of `S2_BANDS`
+    s2 : (T, H, W, 10) uint16, surface reflectance x 10000 with the offset removed, bands in the order of `S2_BANDS`
     s2_mask : (T, H, W) uint8, 1 = clear
-    s2_doy : (T,) int16, day of year 1 to 366
-    s1_asc, s1_desc : (T', H, W, 2) int16, (20 * log10(power) + 50) * 200, VV and VH; both 0 = missing
-    s1_asc_doy, s1_desc_doy : (T',) int16, day of year
+    s2_doy : (T,) int16, day of year, 1 to 366
+    s1_asc : (T', H, W, 2) int16, VV and VH of ascending passes, (20 * log10(power) + 50) * 200; 0 = missing
+    s1_asc_doy : (T',) int16, day of year
+    s1_desc : (T'', H, W, 2) int16, the same of descending passes
+    s1_desc_doy : (T'',) int16, day of year
     grid : CRS and transform; None where unknown (a d-pixel folder has none)
-    provenance : plain values as JSON has them: year, period, dates, source, counts; numpy's scalars become Python's
+    provenance : plain values: year, period, dates, source, counts
+    s2_bands : names of the Sentinel-2 bands, in order
+    s1_bands : names of the Sentinel-1 bands, in order
 
     Raises
     ------
     InputError
-        An array of another type or shape, bands in another order, or a year, a period, dates and days of the year that
+        An array has another dtype or shape, bands are in another order, or year, period, dates and days of the year
         contradict each other.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> cube = tessera.open_cube("cube.zarr")
+    >>> cube
+    PixelCube(58 x 59 pixels, EPSG:32631, 2023, 7 Sentinel-2 and 4 + 4 Sentinel-1 dates)
+    >>> cube.s2.shape, cube.s1_asc.shape
+    ((7, 58, 59, 10), (4, 58, 59, 2))
     """
 
     s2: ArrayLike
@@ -143,7 +158,7 @@ class PixelCube:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(H, W)."""
+        """(H, W), pixels."""
         if len(self.s2.shape) != 4:
             raise InputError(f"s2 of shape {tuple(self.s2.shape)}; expected (T, H, W, 10)")
         return int(self.s2.shape[1]), int(self.s2.shape[2])
@@ -157,11 +172,19 @@ class PixelCube:
 
     @property
     def year(self) -> int | None:
-        """The year that its provenance names."""
+        """The calendar year that the provenance names, or None."""
         return told_year(self.provenance)
 
     def window(self, row0: int, row1: int, col0: int = 0, col1: int | None = None) -> PixelCube:
-        """Read rows row0 to row1 and columns col0 to col1 (exclusive) into memory."""
+        """Read a rectangle into memory.
+
+        Parameters
+        ----------
+        row0 : first row
+        row1 : row behind the last
+        col0 : first column
+        col1 : column behind the last; the width if None
+        """
         col1 = self.shape[1] if col1 is None else col1
         box = (slice(None), slice(row0, row1), slice(col0, col1))
         grid = None if self.grid is None else self.grid.crop(row0, row1, col0, col1)
@@ -175,23 +198,31 @@ class PixelCube:
         )
 
     def load(self) -> PixelCube:
-        """Read everything into memory."""
+        """Read the whole cube into memory."""
         return self.window(0, self.shape[0])
 
     def crop(self, row0: int, row1: int, col0: int, col1: int) -> PixelCube:
-        """The cube of a rectangle (ends exclusive); nothing is read yet."""
+        """The cube of a rectangle, without reading it yet.
+
+        Parameters
+        ----------
+        row0 : first row
+        row1 : row behind the last
+        col0 : first column
+        col1 : column behind the last
+        """
         grid = None if self.grid is None else self.grid.crop(row0, row1, col0, col1)
         stacks: dict[str, Any] = {name: _View(getattr(self, name), row0, row1, col0, col1) for name in _STACKS}
         return replace(self, **stacks, grid=grid)
 
     def row_blocks(self, rows: int) -> Iterator[tuple[int, int]]:
-        """Start and stop of blocks of at most `rows` rows."""
+        """Yield (start, stop) of blocks of at most `rows` rows, from north to south."""
         for start in range(0, self.shape[0], rows):
             yield start, min(start + rows, self.shape[0])
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of every observation, day and grid: two cubes of one digest give the same embeddings."""
+        """SHA-256 over all observations, days and the grid. Cubes with the same digest have the same embeddings."""
         total = hashlib.sha256(repr((self.shape, self.grid, self.s2_bands, self.s1_bands)).encode())
         for doy in (self.s2_doy, self.s1_asc_doy, self.s1_desc_doy):
             total.update(np.ascontiguousarray(doy, dtype="<i2").tobytes())

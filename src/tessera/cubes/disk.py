@@ -32,18 +32,25 @@ _EMPTY_PIXELS = 16_384**2
 
 @checked
 def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent) -> PixelCube:
-    """Write a cube to a new folder, which appears whole or not at all, and open it.
+    """Write a cube to a new folder and open it. The folder appears whole or not at all.
 
     Parameters
     ----------
     cube : in memory or on disk
-    path : folder that does not exist yet
-    progress : called with dates done and their total
+    path : a folder that does not exist yet
+    progress : called as `progress(done, total)` after each date
 
     Raises
     ------
     InputError
         The path exists.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> part = tessera.open_cube("cube.zarr").crop(0, 20, 0, 30)
+    >>> tessera.write_cube(part, "part.zarr").shape
+    (20, 30)
     """
     target = Path(path)
     with new_folder(target, "the cube") as part:
@@ -60,13 +67,24 @@ def write_cube(cube: PixelCube, path: str | Path, *, progress: Progress = silent
 
 @checked
 def open_cube(path: str | Path) -> PixelCube:
-    """Open a cube store or a d-pixel folder; observations are read when they are asked for.
+    """Open a cube store or a d-pixel folder. Observations are read when they are used.
+
+    Parameters
+    ----------
+    path : the folder
 
     Raises
     ------
     InputError
-        Nothing there, another format or version, a missing or short array, a missing chunk, bands in another order. A
+        There is nothing, another format or version, an array or a chunk is missing, or bands are in another order. A
         damaged chunk is found when it is read.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> cube = tessera.open_cube("cube.zarr")
+    >>> cube.window(0, 10).shape
+    (10, 59)
     """
     folder = Path(path)
     if not folder.exists():

@@ -113,17 +113,28 @@ def _map_npy(path: Path, dtype: str) -> NDArray[Any]:
 
 @checked
 def export_dpixel(cube: PixelCube, path: str | Path) -> Path:
-    """Write a cube as a d-pixel folder; the folder appears whole or not at all.
+    """Write a cube as a d-pixel folder of the reference pipeline. The folder appears whole or not at all.
 
     Parameters
     ----------
-    cube : its grid is not kept, since a d-pixel folder has none
-    path : folder that does not exist yet
+    cube : in memory or on disk. A d-pixel folder has no place for its grid
+    path : a folder that does not exist yet
+
+    Returns
+    -------
+    The path.
 
     Raises
     ------
     InputError
-        The folder exists.
+        The path exists.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> folder = tessera.export_dpixel(tessera.open_cube("cube.zarr"), "dpixel")
+    >>> sorted(file.name for file in folder.iterdir())[:3]
+    ['bands.npy', 'doys.npy', 'masks.npy']
     """
     folder = Path(path)
     with new_folder(folder, "the d-pixel folder") as part:

@@ -23,14 +23,26 @@ STREAMS = ("s2", "s1_ascending", "s1_descending")
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Which model made an embedding. Two embeddings compare only where `sha256` is the same.
+    """Which model made an embedding. Embeddings compare only if they have the same `sha256`.
 
     Attributes
     ----------
     name : an alias, such as "v2-nano"
-    sha256 : over the canonical tensors and the input specification, 64 hexadecimal digits
+    sha256 : 64 hexadecimal digits, over the tensors and the input specification
     dims : length of the vectors
-    prefix_dims : lengths whose prefixes are embeddings in their own right (Matryoshka), ascending, ending with `dims`
+    prefix_dims : lengths whose prefixes are embeddings of their own (Matryoshka), ascending, ending with `dims`
+
+    Raises
+    ------
+    InputError
+        `dims` is less than 1, `sha256` has another form, or a prefix is longer than the vectors.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> model = tessera.open_store("store.zarr").model
+    >>> model.name, model.dims, model.prefix_dims
+    ('bundled-nano', 128, (128,))
     """
 
     name: str
@@ -50,7 +62,7 @@ class ModelIdentity:
         object.__setattr__(self, "prefix_dims", prefixes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, the inverse of `from_json`."""
+        """Plain values, which `from_json` reads."""
         return {
             "name": self.name,
             "sha256": self.sha256,
@@ -60,12 +72,12 @@ class ModelIdentity:
 
     @classmethod
     def from_json(cls, value: Any) -> ModelIdentity:
-        """Read what `to_json` wrote.
+        """Read what `to_json` returned.
 
         Raises
         ------
         InputError
-            A key is missing or of another type.
+            A key is missing or has another type.
         """
         try:
             prefixes = tuple(int(size) for size in value["prefix_dims"])
@@ -76,16 +88,33 @@ class ModelIdentity:
 
 @dataclass(frozen=True, repr=False)
 class Embeddings:
-    """A vector a pixel on a cube's grid.
+    """The vectors of every pixel of a grid: what an encoder returns and a store keeps.
+
+    A vector is its codes times its scale; `values` multiplies.
 
     Attributes
     ----------
-    codes : (H, W, D) int8; value = code x scale
-    scales : (H, W) float32; NaN = processed but without data, +inf = not written
-    counts : (H, W, 3) uint16, valid observations of Sentinel-2, Sentinel-1 ascending and descending (`STREAMS`)
-    model : what made them
+    codes : (H, W, D) int8
+    scales : (H, W) float32; finite and above 0 = valid, NaN = processed but no data, +inf = not written
+    counts : (H, W, 3) uint16, number of valid observations: Sentinel-2, Sentinel-1 ascending, Sentinel-1 descending
+    model : the model that made them
     grid : CRS and transform; None for a cube without (a d-pixel folder)
-    provenance : plain values about the inputs, such as their digest
+    provenance : plain values about the inputs, such as their SHA-256
+
+    Raises
+    ------
+    InputError
+        An array has another dtype or shape, a scale is 0 or less or 1 or more, or the provenance does not fit into
+        JSON.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> embeddings = tessera.load_encoder().encode(tessera.open_cube("cube.zarr"))
+    >>> embeddings.codes.shape, embeddings.scales.shape
+    ((58, 59, 128), (58, 59))
+    >>> embeddings.values().dtype
+    dtype('float32')
     """
 
     codes: NDArray[np.int8]
@@ -128,15 +157,21 @@ class Embeddings:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """(H, W): which pixels have an embedding."""
+        """(H, W) bool: which pixels have a vector."""
         return is_valid(self.scales)
 
     def values(self) -> NDArray[np.float32]:
-        """(H, W, D) float32, NaN where there is no data."""
+        """The vectors, (H, W, D) float32: codes x scales. NaN = no data."""
         return dequantise(self.codes, self.scales)
 
     def crop(self, rows: slice, cols: slice) -> Embeddings:
-        """The embeddings of a rectangle, views on the same memory."""
+        """The embeddings of a rectangle, as views of the same memory.
+
+        Parameters
+        ----------
+        rows : slice of rows, without a step
+        cols : slice of columns, without a step
+        """
         row0, row1, _ = rows.indices(self.codes.shape[0])
         col0, col1, _ = cols.indices(self.codes.shape[1])
         grid = None if self.grid is None else self.grid.crop(row0, row1, col0, col1)

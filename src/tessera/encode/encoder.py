@@ -33,15 +33,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Encoder:
-    """Turns a pixel's year into a vector.
+    """A network with everything that it demands of its input: `load_encoder` returns one.
 
     Attributes
     ----------
     network : (s2 (N, T, 11), s1 (N, T', 3)) -> vectors, float32 tensors
-    spec : bands, order, statistics, sampling rule, dims, quantiser
-    identity : name and SHA-256 over tensors and spec
+    spec : bands and their order, statistics, sampling rule, dims, quantiser
+    identity : name, and SHA-256 over tensors and spec
     device : "cpu", "cuda" or "cuda:<n>"
-    precision : "fp32" or "bf16", of all but a network's first and last layers
+    precision : "fp32" or "bf16", of all layers but the first and the last
+
+    Examples
+    --------
+    >>> import tessera
+    >>> encoder = tessera.load_encoder()
+    >>> encoder.dims, encoder.device, encoder.precision
+    (128, 'cpu', 'fp32')
+    >>> encoder.encode(tessera.open_cube("cube.zarr"))
+    Embeddings(58 x 59 pixels, 128 dims of bundled-nano, EPSG:32631, 100.0% with data)
     """
 
     network: TwoBackbones
@@ -56,7 +65,7 @@ class Encoder:
 
     @property
     def dims(self) -> int:
-        """Length of its vectors."""
+        """Length of the vectors."""
         return self.spec.dims
 
     @cached_property
@@ -72,21 +81,31 @@ class Encoder:
         return sha256_hex(json.dumps(streams, sort_keys=True).encode())
 
     def encode_batch(self, s2: NDArray[np.float32], s1: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed standardised observations.
+        """Embed observations that are standardised already.
 
         Parameters
         ----------
-        s2 : (N, T, 11), ten bands standardised by the spec's statistics, then the day of year
-        s1 : (N, T', 3), VV and VH standardised, then the day of year
+        s2 : (N, T, 11) float32: ten bands, standardised by the spec's statistics, then the day of year, 1 to 366
+        s1 : (N, T', 3) float32: VV and VH, standardised, then the day of year
 
         Returns
         -------
-        (N, D) float32; of v1.1, whose network makes 192, the 128 that are published
+        (N, D) float32. v1.1 computes 192 numbers; the 128 that are published are returned.
 
         Raises
         ------
         InputError
-            Another shape, or values that are not finite.
+            An array has another shape, or values that are not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, tessera
+        >>> s2 = np.zeros((2, 20, 11), dtype=np.float32)
+        >>> s2[..., 10] = np.arange(1, 21)
+        >>> s1 = np.zeros((2, 5, 3), dtype=np.float32)
+        >>> s1[..., 2] = np.arange(1, 6)
+        >>> tessera.load_encoder().encode_batch(s2, s1).shape
+        (2, 128)
         """
         arrays = []
         for name, given, bands in (("s2", s2, self.spec.s2_bands), ("s1", s1, self.spec.s1_bands)):
@@ -115,28 +134,39 @@ class Encoder:
         draw: Draw | None = None,
         progress: Progress = silent,
     ) -> Embeddings:
-        """Embed every pixel of a cube, block of rows by block of rows.
+        """Embed every pixel of a cube.
+
+        Memory is bounded by a block of rows and the result.
 
         Parameters
         ----------
         cube : in memory or on disk
-        dims : length of the prefix to keep, one of the model's prefixes; it is quantised by its own scale
-        reference_fill : leave each pixel as the published code does, also one without any observation: v1.1 embeds it,
-            v1.0 drops a pixel without a Sentinel-2 value and the teacher writes zeros (here code 0 and the least
-            scale); the published students return undefined memory there, which becomes zeros too
-        min_s2, min_s1 : fewest valid observations of Sentinel-2 and of Sentinel-1 (both orbits) that a pixel is
-            embedded with; other pixels are without data
-        draw : seed and repeats of v1.0's random choice of observations; other versions do not draw
-        progress : called with pixels done and their total
+        dims : length of the prefix to keep, one of `identity.prefix_dims`, quantised by its own scale; all if None
+        reference_fill : return what the published code returns for a pixel without observations: v1.1 embeds it; v1.0
+            drops a pixel without a Sentinel-2 value; the teacher writes zeros (here code 0 and the smallest scale); the
+            students return undefined memory, here zeros
+        min_s2 : fewest valid observations of Sentinel-2 for a pixel to be embedded
+        min_s1 : fewest valid observations of Sentinel-1, both orbits together
+        draw : seed and repeats of the observations that v1.0 draws at random; other models draw nothing
+        progress : called as `progress(done, total)`, pixels
 
         Returns
         -------
-        Embeddings; a pixel without any observation has code 0 and scale NaN
+        Embeddings on the cube's grid: codes (H, W, D) int8, scales (H, W) float32. A pixel without observations has
+        code 0 and scale NaN.
 
         Raises
         ------
         InputError
             The cube's bands are in another order than the weights demand, or there is no such prefix.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> cube = tessera.open_cube("cube.zarr")
+        >>> embeddings = tessera.load_encoder().encode(cube, min_s2=3)  # at least three clear dates
+        >>> embeddings.shape
+        (58, 59, 128)
         """
         if not isinstance(cube, PixelCube):
             raise InputError(f"a {type(cube).__name__} to encode; expected a PixelCube, as tessera.open_cube gives it")
@@ -154,12 +184,12 @@ class Encoder:
         min_s1: int = 0,
         draw: Draw | None = None,
     ) -> Options:
-        """How to embed, checked; arguments as of `encode`.
+        """Check the arguments of `encode` and put them together.
 
         Raises
         ------
         InputError
-            No such prefix, or a minimum below 0.
+            There is no such prefix, or a minimum is below 0.
         """
         kept = self.dims if dims is None else dims
         if kept not in self.identity.prefix_dims:
@@ -177,12 +207,14 @@ class Encoder:
         *,
         advance: Callable[[int], None] = lambda _: None,
     ) -> Iterator[Block]:
-        """Embed a cube block of rows by block of rows.
+        """Embed a cube and yield its blocks of rows.
 
         Parameters
         ----------
-        groups : blocks of `plan_blocks`, all where left out; they depend on the cube's shape alone
-        advance : called with pixels done so far
+        cube : in memory or on disk
+        options : as `options` returns them
+        groups : which blocks, from `plan_blocks`; all if None. Blocks depend on the cube's shape only
+        advance : called with the number of pixels done so far
 
         Raises
         ------
@@ -193,21 +225,27 @@ class Encoder:
         return embed_blocks(self._runner, cube, options, plan_blocks(cube) if groups is None else groups, advance)
 
     def vectors(self, cube: PixelCube, *, draw: Draw | None = None) -> NDArray[np.float32]:
-        """Embed every pixel of a cube as `encode` does, and leave the vectors as the network made them.
+        """Embed every pixel of a cube, without quantising.
 
         Parameters
         ----------
         cube : in memory or on disk
-        draw : seed and repeats of v1.0's random choice of observations
+        draw : seed and repeats of the observations that v1.0 draws at random
 
         Returns
         -------
-        (H, W, D) float32; NaN for a pixel without any observation
+        (H, W, D) float32; NaN for a pixel without observations.
 
         Raises
         ------
         InputError
             The cube's bands are in another order than the weights demand.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> tessera.load_encoder().vectors(tessera.open_cube("cube.zarr").crop(0, 4, 0, 5)).shape
+        (4, 5, 128)
         """
         self._check_bands(cube)
         return embed_floats(self._runner, cube, self.options(draw=draw))
@@ -217,7 +255,7 @@ class Encoder:
         parse_bands(cube.s1_bands, self.spec.s1_bands, "Sentinel-1")
 
     def assemble(self, cube: PixelCube, options: Options, blocks: Iterable[Block]) -> Embeddings:
-        """The value of a cube's blocks put together."""
+        """Put a cube's blocks together into Embeddings."""
         height, width = cube.shape
         codes = np.zeros((height, width, options.dims), dtype=np.int8)
         scales = np.full((height, width), np.nan, dtype=np.float32)
@@ -230,7 +268,7 @@ class Encoder:
         return Embeddings(codes, scales, counts, identity, cube.grid, self.provenance(cube, options))
 
     def provenance(self, cube: PixelCube, options: Options | None = None) -> dict[str, Any]:
-        """What an embedding of `cube` says about its inputs and how it was made."""
+        """What embeddings of a cube record about their inputs and how they were computed."""
         encoding: dict[str, Any] = {"precision": self.precision}
         if options is not None:
             drawn = RULES[self.spec.sampling.rule].choose is None
@@ -275,22 +313,28 @@ def load_encoder(
     device: str | None = None,
     precision: str | None = None,
 ) -> Encoder:
-    """Load an encoder.
+    """Load an encoder. It never downloads; `tessera models pull` does.
 
     Parameters
     ----------
-    name_or_path : None for the bundled weights, a published name whose file was pulled (`tessera models list`), or the
-        path of a checkpoint: a published one of any version, or our safetensors
-    source : which provider's statistics to bind ("mpc" or "aws"), for v1.1, which has weights for each
-    device : "cpu", "cuda" or "cuda:<n>"; a GPU where there is one
-    precision : "fp32", "bf16", or "auto" for bf16 where the device has instructions for it; fp32 on a CPU and auto on
-        a GPU where left out
+    name_or_path : the path of a checkpoint (a published one of any version, or our safetensors), the name of a
+        published model that was pulled (`tessera models list`), or None for the bundled weights
+    source : which provider's statistics v1.1 was trained with: "mpc" or "aws"
+    device : "cpu", "cuda" or "cuda:<n>"; a GPU if there is one and None is given
+    precision : "fp32", "bf16", or "auto" for bf16 where the device has instructions for it. None means fp32 on a CPU
+        and auto on a GPU
 
     Raises
     ------
     InputError
-        No such file or name, a truncated file, tensors that do not fit, a source missing or where none applies, no
-        such device.
+        There is no such file, name or device; the file is damaged; or `source` is missing or does not apply.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> tessera.load_encoder(device="cpu").identity.name
+    'bundled-nano'
+    >>> encoder = tessera.load_encoder("v1.1", source="mpc", device="cuda")  # doctest: +SKIP
     """
     require("torch", extra="models", purpose="an encoder")
     require("safetensors", extra="models", purpose="an encoder")

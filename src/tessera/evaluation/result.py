@@ -52,6 +52,15 @@ class Evaluation:
     metrics : names of the scores
     outcomes : feature set by feature set
     seed : of the bootstrap
+
+    Examples
+    --------
+    >>> import tessera
+    >>> from tessera.evaluation import read_places
+    >>> store, labelled = tessera.open_store("store.zarr"), read_places("labels.geojson", "class")
+    >>> result = tessera.evaluate(store, labelled, heads="linear", labels="5/class,10/class", draws=3, block_km=0.1)
+    >>> result.labels, result.primary
+    (('5/class', '10/class'), 'macro_f1')
     """
 
     about: dict[str, Any]

@@ -79,6 +79,15 @@ def evaluate(
     ------
     InputError
         Something that is none of these, or labels too few for what is asked.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> from tessera.evaluation import read_places
+    >>> store, labelled = tessera.open_store("store.zarr"), read_places("labels.geojson", "class")
+    >>> result = tessera.evaluate(store, labelled, heads="linear,knn", labels="5/class", draws=3, block_km=0.1)
+    >>> [(record["head"], record["labels"]) for record in result.best()]
+    [('linear', '5/class')]
     """
     if times < 1 or seed < 0:
         raise InputError(f"{times} bootstrap samples, seed {seed}; expected at least 1, and 0 or more")

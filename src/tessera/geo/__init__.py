@@ -4,7 +4,7 @@ from .area import Area, ZonePart, parse_area
 from .crs import parse_crs
 from .degrees import check_degrees, swap_hint, wrapped
 from .grid import Grid
-from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, parse_cell
+from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, lonlat_box, parse_cell
 from .mgrs import square_at
 from .period import Period, check_year_of, parse_period, parse_year, told_period, told_year
 from .points import lonlat_of, parse_points, points_in_zones
@@ -33,6 +33,7 @@ __all__ = [
     "check_year_of",
     "from_lonlat",
     "listed",
+    "lonlat_box",
     "lonlat_of",
     "numbers_of",
     "parse_area",

@@ -119,15 +119,30 @@ def parse_area(area: object) -> Area:
 
     Parameters
     ----------
-    area : (west, south, east, north) in degrees, also as text "w,s,e,n" (west > east crosses the date line); GeoJSON as
-        a mapping or as text; a shapely polygon in degrees; a GeoDataFrame; the path of a vector file, whose features
-        without a geometry are left out; the name of a published tile ("grid_5.05_50.65") or of a cell
-        ("utm31_e64_n548"); an Area
+    area : one of
+
+        - (west, south, east, north) in degrees, also as text "w,s,e,n"; west > east crosses the date line
+        - GeoJSON as a mapping or as text, a shapely polygon in degrees, or a GeoDataFrame
+        - the path of a vector file; features without a geometry are left out
+        - the name of a published tile ("grid_5.05_50.65") or of a cell ("utm31_e64_n548")
+        - an Area
+
+    Returns
+    -------
+    An Area: `geometry`, polygons in degrees (WGS 84), and `name`.
 
     Raises
     ------
     InputError
-        It is none of these, has no area, or reaches beyond 80 S or 84 N.
+        It is none of these, is empty, or lies beyond 80 S or 84 N.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> tessera.parse_area("5.246,50.691,5.252,50.694").name
+    'bbox 5.246,50.691,5.252,50.694'
+    >>> tessera.parse_area("utm31_e64_n548").name
+    'utm31_e64_n548'
     """
     if isinstance(area, Area):
         return area

@@ -19,7 +19,7 @@ from .grid import Grid
 from .zones import parse_zone, to_lonlat, zone_crs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PIXEL_SIZE = 10
 """Side of a pixel, metres (Sentinel-2's finest bands)."""
@@ -117,14 +117,22 @@ def parse_cell(name: str, size: int = CELL_SIZE) -> Cell:
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of a zone's lattice, in pixels from the zone's origin.
+    """A rectangle of a UTM zone's lattice, in pixels of 10 m from the zone's origin.
 
     Attributes
     ----------
     zone : UTM zone, 1 to 60
-    west : px of the first column
-    north : py above the first row (the first row is the pixel row north - 1)
-    width, height : pixels
+    west : px of the first column; easting / 10 m
+    north : py of the northern edge; northing / 10 m. The first row is the pixel row north - 1
+    width : columns
+    height : rows
+
+    Examples
+    --------
+    >>> import tessera
+    >>> window = tessera.Window(zone=31, west=65855, north=561833, width=40, height=30)
+    >>> window.bounds
+    (658550.0, 5618030.0, 658950.0, 5618330.0)
     """
 
     zone: int
@@ -152,7 +160,7 @@ class Window:
 
     @property
     def south(self) -> int:
-        """py of the last row."""
+        """py of the southern edge."""
         return self.north - self.height
 
     @property
@@ -162,7 +170,7 @@ class Window:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """(left, bottom, right, top), metres of the zone's CRS."""
+        """(left, bottom, right, top), metres in the zone's CRS."""
         return (
             float(self.west * PIXEL_SIZE),
             float(self.south * PIXEL_SIZE),
@@ -172,7 +180,7 @@ class Window:
 
     @property
     def lonlat_bounds(self) -> tuple[float, float, float, float]:
-        """(west, south, east, north), degrees, of its outline; west > east where it crosses the date line."""
+        """(west, south, east, north) of its outline, degrees; west > east where it crosses the date line."""
         left, bottom, right, top = self.bounds
         steps = np.linspace(0.0, 1.0, 33)
         x = np.concatenate([left + (right - left) * steps] * 2 + [np.full(33, left), np.full(33, right)])
@@ -185,7 +193,7 @@ class Window:
 
     @property
     def grid(self) -> Grid:
-        """The same pixels with CRS and transform."""
+        """The same pixels as a CRS and a transform."""
         transform = (
             float(PIXEL_SIZE),
             0.0,
@@ -198,12 +206,13 @@ class Window:
 
     @classmethod
     def of_grid(cls, grid: Grid | None) -> Window:
-        """The lattice window of a grid.
+        """The window of a grid.
 
         Raises
         ------
         InputError
-            There is no grid, its CRS is no UTM zone, its pixels are not 10 m squares on the lattice, or it leaves it.
+            There is no grid, its CRS is not a UTM zone, its pixels are not 10 m squares of the lattice, or it leaves
+            the lattice.
         """
         if grid is None:
             raise InputError("no CRS and no transform; expected a grid on a UTM zone's 10 m lattice")
@@ -219,7 +228,7 @@ class Window:
         return cls(int(code) - 32600, int(west), int(north), grid.width, grid.height)
 
     def intersection(self, other: Window) -> Window | None:
-        """The pixels in both windows, None where there are none."""
+        """The pixels in both windows; None if there are none."""
         if self.zone != other.zone:
             return None
         west, east = max(self.west, other.west), min(self.east, other.east)
@@ -234,8 +243,23 @@ class Window:
         return slice(row, row + self.height), slice(col, col + self.width)
 
     def cells(self, size: int = CELL_SIZE) -> Iterator[Cell]:
-        """The cells that it touches, from north to south, then from west to east."""
+        """Yield the cells that the window touches, from north to south and then from west to east."""
         first = Cell.at(self.zone, self.west, self.north - 1, size).window
         for south in range(first.south, self.south - size, -size):
             for west in range(first.west, self.east, size):
                 yield Cell.at(self.zone, west, south, size)
+
+
+def lonlat_box(windows: Iterable[Window]) -> list[float] | None:
+    """West, south, east, north in degrees of windows, west > east over the date line; None of none."""
+    boxes = np.array([window.lonlat_bounds for window in windows]).reshape(-1, 4)
+    if not len(boxes):
+        return None
+    west, south, east, north = boxes.T
+    # the widest gap around the globe is what the box leaves out
+    order = np.argsort(west)
+    reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
+    gaps = np.append(west[order][1:], west[order][0] + 360) - reach
+    after = int(np.argmax(gaps))
+    edges = west[order][(after + 1) % len(order)], south.min(), (reach[after] + 180) % 360 - 180, north.max()
+    return [round(float(value), 5) for value in edges]

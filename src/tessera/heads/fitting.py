@@ -60,6 +60,14 @@ def fit(
     InputError
         A head, split, year or column that does not exist, labels that `read_labels` refuses, labels of fewer than two
         classes where there is data, or a colour for no class.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> store = tessera.open_store("store.zarr")
+    >>> head = tessera.fit(store, "labels.geojson", "class")
+    >>> head.classes
+    ('crop', 'forest', 'other')
     """
     if head not in HEADS:
         raise InputError(f"head {head!r}; there is {', '.join(HEADS)}")

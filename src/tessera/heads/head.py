@@ -47,6 +47,13 @@ class Head(LinearModel):
     model : what made them; a store of another model is refused
     colours : "#rrggbb" for each class
     metrics : plain values, the content of the report
+
+    Examples
+    --------
+    >>> import tessera
+    >>> head = tessera.load_head("head.json")
+    >>> head.classes, head.year, head.dims
+    (('crop', 'forest', 'other'), 2023, 128)
     """
 
     column: str
@@ -98,6 +105,14 @@ class Head(LinearModel):
         ------
         InputError
             Vectors of another length.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> store, head = tessera.open_store("store.zarr"), tessera.load_head("head.json")
+        >>> found = head.predict(store.sample_points([(5.249, 50.692), (5.4, 50.7)], 2023))
+        >>> found.shape, found.dtype, int(found[1])  # 255 = no data
+        ((2,), dtype('uint8'), 255)
         """
         table = np.full(256, NO_DATA, dtype=np.uint8)
         table[: len(self.classes)] = self.values
@@ -133,6 +148,14 @@ class Head(LinearModel):
         ------
         InputError
             The file cannot be written, or another file is there.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> head = tessera.fit(tessera.open_store("store.zarr"), "labels.geojson", "class")
+        >>> path = head.save("landcover.json")
+        >>> tessera.load_head(path).classes == head.classes
+        True
         """
         path = check_head(path, overwrite=overwrite)
         value = {
@@ -173,9 +196,9 @@ class Head(LinearModel):
 
         The GeoTIFF is tiled uint8 with a colour table, overviews and nodata 255 (no embedding, or the pixel's centre is
         outside the area). A pixel holds one of `Head.values`: class 10 of the labels is 10, a class with a name has the
-        value that the report shows. Beside map.tif lie map.classes.csv (value, name, colour, pixels, hectares),
-        map.qml (the style that QGIS takes by itself), map.tif.aux.xml (names for GDAL) and map.png. Memory is bounded
-        by a strip of rows. The files appear when complete, or not at all.
+        value that the report shows. Beside map.tif lie map.classes.csv (value, name, colour, pixels, hectares), map.qml
+        (the style that QGIS takes by itself), map.tif.aux.xml (names for GDAL) and map.png. Memory is bounded by a
+        strip of rows. The files appear when complete, or not at all.
 
         Parameters
         ----------
@@ -196,6 +219,13 @@ class Head(LinearModel):
         InputError
             A store of another model or of fewer dims, a year that it does not hold, an area without data, or a path
             that cannot be written or holds another file.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> store, head = tessera.open_store("store.zarr"), tessera.load_head("head.json")
+        >>> head.map(store, "5.246,50.691,5.252,50.694", out="map.tif").name
+        'map.tif'
         """
         from .raster import write_map
 
@@ -226,6 +256,12 @@ def load_head(path: str | Path) -> Head:
     ------
     InputError
         The file is missing, of another format or version, or holds sizes or numbers that no head has.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> tessera.load_head("head.json").column
+    'class'
     """
     path = Path(path)
     try:

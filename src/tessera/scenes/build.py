@@ -78,47 +78,52 @@ def build_cube(
     asked: str = "",
     progress: Progress = silent,
 ) -> PixelCube:
-    """Read a year of scenes into a cube on the smallest lattice window that holds an area.
+    """Build a cube of a year of scenes, on the smallest window of the lattice that contains an area.
 
-    Scenes are grouped by solar day. Within a day the clearest scene comes first, and a pixel takes the first scene in
-    which it is clear; the order of items in a catalogue does not matter, and the same scenes give the same bytes. Days
-    without a clear pixel are left out, and passes without a valid one. A pixel that is not clear holds 0.
+    Scenes are grouped by solar day. Within a day the clearest scene comes first, and each pixel takes the first scene
+    in which it is clear. The same scenes give the same bytes, whatever their order in the catalogue. Days without a
+    clear pixel and passes without a valid one are left out. A pixel that is not clear holds 0.
 
-    For less memory it lets glibc share what threads have freed (mallopt, two arenas), once and for the whole process;
-    systems with another C library are left as they are.
+    With glibc, the first call limits the process to two malloc arenas (mallopt) to save memory.
 
     Parameters
     ----------
-    aoi : what `tessera.geo.parse_area` reads, or a `Window` of the lattice
-    year : calendar year by solar date, or two days such as "2021-04-01/2021-09-30" (see `parse_period`)
-    source : where scenes come from (see `parse_source`): "mpc", "earth-search", "opera", several with commas, the
-        preferred one first, a static STAC catalogue, "stac:" and the address of an API, or a table of scenes
-    out : new folder to write the cube to, day by day; a run that was stopped goes on when it is run again, and ends
-        with the same bytes. Memory then holds a few days, whatever their number. A cube that is there is an error, also
-        one of the same area, time and rules (the command `tessera cube build` says then that it is there, and ends
-        well): open it with `tessera.open_cube`
-    recipe : settings of the rules; ours where None
-    reader : "ranges" reads the blocks that the area touches; "odc" goes through odc-stac and GDAL
-    max_lost : scenes that may be lost, because no copy of them can be read
-    asked : kept in provenance where it is not empty, such as a digest of a catalogue's address: two catalogues may have
-        one name
-    progress : called several times a second with days done and their total, whether or not another one is done; what
-        it raises stops the build
+    aoi : what `parse_area` reads, or a `Window`
+    year : calendar year by solar date, or a period such as "2021-04-01/2021-09-30" (see `parse_period`)
+    source : where to find scenes: "mpc", "earth-search" or "opera", or several with commas, the preferred one first;
+        the folder or URL of a static STAC catalogue; "stac:" and the URL of a STAC API; or the path of a table of
+        scenes
+    out : a new folder to write the cube to, day by day. Memory then holds a few days at a time, and a stopped build
+        continues when it is run again, with the same bytes in the end. If None, the cube is built in memory
+    recipe : settings of the rules; the defaults of `Recipe` if None
+    reader : "ranges" reads the blocks of a file that the area touches; "odc" reads through odc-stac and GDAL
+    max_lost : number of scenes that may be lost because no copy can be read
+    asked : identity entries that a cube does not record, such as a hash of the catalogue's address
+    progress : called several times a second as `progress(days, total)`; what it raises stops the build
 
     Returns
     -------
-    The cube: in memory, or opened from `out`. Its provenance names what was used, replaced and lost.
+    The cube, in memory or opened from `out`. Its provenance names the scenes that were used, replaced and lost.
 
     Raises
     ------
     InputError
-        The area lies in several UTM zones; the source is none, or its catalogue is not STAC; no item lies on the area
-        in that time; no such reader; `out` exists. Nothing stays beside `out` where no day was finished.
+        The area lies in several UTM zones (see `build_cubes`); there is no such source or reader; the catalogue is not
+        STAC, or has no scene of the area in that time; or `out` exists (open it with `open_cube`).
     LossError
-        More scenes than `max_lost` cannot be read. What was read stays beside `out`; run again, the lost are tried
-        anew.
+        More than `max_lost` scenes cannot be read. Finished days stay beside `out`; the next run tries the lost scenes
+        again.
     LoadError, CredentialError
-        A provider does not answer, or refuses; what was read stays beside `out`.
+        A provider does not answer, or refuses. Finished days stay beside `out`.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> cube = tessera.build_cube("5.246,50.691,5.252,50.694", 2023, source="scenes", out="new.zarr")
+    >>> cube
+    PixelCube(35 x 45 pixels, EPSG:32631, 2023, 7 Sentinel-2 and 4 + 4 Sentinel-1 dates)
+    >>> bbox = "5.246,50.691,5.252,50.694"
+    >>> cube = tessera.build_cube(bbox, 2023, source="earth-search,opera", out="real.zarr")  # doctest: +SKIP
     """
     window = _one_window(aoi)
     if not isinstance(recipe, Recipe | None):
@@ -164,11 +169,33 @@ def build_cubes(
     max_lost: int = MAX_LOST,
     progress: Progress = silent,
 ) -> Iterator[PixelCube]:
-    """Read a year of scenes into one cube in memory for each UTM zone that an area lies in, from west to east.
+    """Build one cube in memory for each UTM zone of an area, from west to east.
 
-    Parameters and errors are those of `build_cube`; scenes of a neighbouring zone are reprojected. Errors of the choice
-    of scenes come before the first cube. A zone without scenes is left out with a warning in the log; all of them
-    without is an error.
+    Scenes of a neighbouring zone are reprojected. A zone without scenes is left out with a warning in the log.
+
+    Parameters
+    ----------
+    aoi : as `build_cube`
+    year : as `build_cube`
+    source : as `build_cube`
+    recipe : as `build_cube`
+    reader : as `build_cube`
+    max_lost : as `build_cube`, for each zone
+    progress : as `build_cube`
+
+    Raises
+    ------
+    InputError
+        As `build_cube`, before the first cube; or no zone has a scene.
+    LossError, LoadError, CredentialError
+        As `build_cube`.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> cubes = tessera.build_cubes("5.246,50.691,5.252,50.694", 2023, source="scenes")
+    >>> [cube.grid.crs for cube in cubes]
+    ['EPSG:32631']
     """
     check_reader(reader)
     period, recipe = parse_period(year), recipe or Recipe()

@@ -20,22 +20,38 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of the rules. The default is ours; `Recipe.published` is what the published weights saw.
+    """Settings of the rules by which scenes become a cube.
+
+    The defaults are ours. `Recipe.published` gives what the published weights saw.
 
     Attributes
     ----------
-    offset : "baseline" takes the offset off by processing baseline and bucket, with a floor of 1; "date" takes 1000 off
-        values of at least 1000 of scenes after 25 January 2022, and leaves the rest
-    day : "solar" or "utc", the day by which scenes are put together
-    order : within a day, "clearest" scene first, or as the "catalogue" lists them
-    fine, coarse, radar : resampling of 10 m bands, of 20 m bands, and of Sentinel-1 at 10 m; the scene classification
-        is always nearest, and OPERA's 30 m always bilinear
+    offset : "baseline" subtracts the offset by processing baseline and bucket, with a floor of 1; "date" subtracts 1000
+        from values of 1000 and more, of scenes after 25 January 2022
+    day : "solar" or "utc": the day by which scenes are grouped
+    order : within a day, the "clearest" scene first, or the order of the "catalogue"
+    fine : resampling of the 10 m bands: "nearest", "bilinear" or "cubic". The scene classification is always nearest
+    coarse : resampling of the 20 m bands
+    radar : resampling of Sentinel-1 at 10 m. OPERA's 30 m is always bilinear
     radar_mosaic : "first" valid value of a day and orbit, or the "mean" of the valid ones, truncated
-    duplicates : False puts products of one photograph into the day as if they were scenes of their own
-    min_coverage_s2 : per cent of the window that a day's clear pixels must cover; below it the day is left out
+    duplicates : if False, each product of an acquisition counts as a scene of its own
+    min_coverage_s2 : per cent of the window that must be clear; a day below it is left out
     min_coverage_s1 : per cent of the window that a pass must cover in each polarisation
-    max_cloud : per cent; scenes with more are not read
-    orbits : of Sentinel-1
+    max_cloud : per cent; scenes with more cloud are not read
+    orbits : orbits of Sentinel-1 to use
+
+    Raises
+    ------
+    InputError
+        A setting has another value than those above.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> recipe = tessera.Recipe(max_cloud=60.0, orbits=("ascending",))
+    >>> cube = tessera.build_cube("5.246,50.691,5.252,50.694", 2023, source="scenes", recipe=recipe)
+    >>> len(cube.s1_desc_doy)
+    0
     """
 
     offset: Literal["baseline", "date"] = "baseline"
@@ -64,10 +80,10 @@ class Recipe:
 
     @classmethod
     def published(cls) -> Recipe:
-        """The settings of the published preprocessing as it is shipped (thresholds of 0.01 per cent).
+        """The settings of the published preprocessing, as it is shipped (thresholds of 0.01 per cent).
 
-        Its sources disagree on `fine` and `coarse` (bilinear in the public scripts; nearest or cubic in the ones that
-        made v1.1 and v2), on `radar_mosaic` (first; mean), and on the thresholds (5 and 10 per cent by default).
+        Its sources disagree on `fine` and `coarse` (bilinear in the public scripts; nearest or cubic in those that made
+        v1.1 and v2), on `radar_mosaic` (first; mean), and on the thresholds (5 and 10 per cent by default).
         """
         return cls(
             offset="date",

@@ -13,7 +13,7 @@ from .commits import (
     recover_cell,
     sha256_of,
 )
-from .opening import NoStoreError
+from .opening import NoStoreError, create_store, open_store
 from .others import DATASETS, Dataset, dataset_identity, parse_dataset
 from .queries import (
     PointSample,
@@ -27,7 +27,7 @@ from .queries import (
     plan_region,
     plan_zonal,
 )
-from .store import Store, create_store, open_store
+from .store import Store
 
 __all__ = [
     "BOOKKEEPING",

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, checked, shown, silent
+from tessera.base import InputError, checked, silent
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Window, check_year_of, parse_points
 from tessera.shards import COUNTS, SCALES, Header, Layout, ShardedSource, parse_year
 
-from .commits import create_on_ground, ground_of, input_of, is_writable
-from .opening import open_parts
+from ._records import is_written, store_info
+from .commits import ground_of, is_writable
 from .queries import (
     PointSample,
     PointStatus,
     Zonal,
-    lonlat_box,
     parse_anywhere,
     parse_query,
     parse_target,
@@ -33,7 +31,7 @@ from .queries import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     import xarray
@@ -46,20 +44,28 @@ if TYPE_CHECKING:
 
     from .commits import Commit, Ground
 
-_TOLD = ("period", "source", "recipe", "reader")
-"""Entries of provenance that say what embeddings were made from."""
-
 
 @dataclass(repr=False)
 class Store:
-    """Years of embeddings, a Zarr group a UTM zone.
+    """Years of embeddings at a path or URL, opened by `open_store` or made by `create_store`.
+
+    A store holds the embeddings of one model on the 10 m lattice, one Zarr group for each UTM zone.
 
     Attributes
     ----------
-    objects : where its bytes lie
-    header : identity, layout, years and zones as they were when it was opened, or after this object's last write
-    source : what reads its pixels
-    single_writer : whether the caller answers for it that nobody else writes; see `open_store`
+    objects : reads the store's files by key, from a folder or a URL
+    header : identity, layout, years and zones, as of opening or of this object's last write
+    source : reads pixels; ours for stores in our layouts, through zarr-python for others
+    single_writer : whether the caller promised that no other process writes; see `open_store`
+
+    Examples
+    --------
+    >>> import tessera
+    >>> store = tessera.open_store("store.zarr")
+    >>> store
+    Store(store.zarr, 128 dims of bundled-nano, 2023)
+    >>> store.years, store.zones, store.dims
+    ((2023,), (31,), 128)
     """
 
     objects: Objects
@@ -73,51 +79,63 @@ class Store:
 
     @property
     def years(self) -> tuple[int, ...]:
-        """The years that it holds, in order of arrival."""
+        """The years in the store, in order of arrival."""
         return self.header.years
 
     @property
     def zones(self) -> tuple[int, ...]:
-        """The UTM zones that it has arrays for; whether they hold data is another matter."""
+        """UTM zones, 1 to 60, for which the store has arrays. A zone may still hold no data."""
         return self.header.zones
 
     @property
     def dims(self) -> int:
-        """Length of its vectors."""
+        """Length of the vectors."""
         return self.header.layout.dims
 
     @property
     def model(self) -> ModelIdentity:
-        """Whose embeddings it holds."""
+        """Identity of the model that made the embeddings."""
         return self.header.model
 
     @property
     def layout(self) -> Layout:
-        """Its geometry."""
+        """Sides of shards and chunks, pixels, and the arrays of a zone."""
         return self.header.layout
 
     @checked
     def write(self, embeddings: Embeddings, year: int, *, progress: Progress = silent) -> list[Cell]:
-        """Write embeddings, cell by cell; what was there stays where the new ones have no data.
+        """Write embeddings, one cell of the lattice at a time.
+
+        Each cell becomes visible as a whole. New valid pixels replace old ones; pixels without data replace nothing.
+        Writing the same embeddings again changes no byte.
 
         Parameters
         ----------
-        embeddings : of this store's model, on the lattice
-        year : appended to the time axis if it is new
-        progress : called with cells done and their total
+        embeddings : embeddings of this store's model, on the 10 m lattice of a UTM zone
+        year : 1972 to 2200; a new year is appended to the time axis
+        progress : called as `progress(done, total)` after each cell
 
         Returns
         -------
-        The cells that were committed.
+        The cells that were committed, from north to south and then from west to east.
 
         Raises
         ------
         InputError
-            Another model or length, a year that the time of their observations does not touch, no grid, a grid off the
-            lattice, a zone that the store lacks, or a store that can only be read.
+            The embeddings are of another model or another length, have no grid or a grid off the lattice, lie in a zone
+            that the store lacks, or were observed in another year. Or the store is read-only.
         TesseraError
-            The disk is full or refuses; cells committed before stay, the cell at hand is as it was. Or the line or the
-            server failed; then the next write of that cell finishes what this one began.
+            The disk is full, or the server failed. Cells committed so far stay. The next write of the interrupted cell
+            finishes it.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> encoder = tessera.load_encoder()
+        >>> store = tessera.create_store("new.zarr", model=encoder, zones=(31,))
+        >>> cells = store.write(encoder.encode(tessera.open_cube("cube.zarr")), 2023)
+        >>> [cell.name for cell in cells]
+        ['utm31_e64_n548']
         """
         ground = self._writable()
         year = check_year_of(embeddings.provenance, parse_year(year), "embeddings")
@@ -147,19 +165,26 @@ class Store:
 
     @checked
     def holds(self, window: Window, year: int, provenance: dict[str, Any]) -> bool:
-        """Whether this window was written from these very inputs and nothing was written over it since.
+        """Whether a window was written from exactly these inputs, and is unchanged since.
 
-        Only a store that can be written can tell; objects are looked at, not read.
+        It compares commit records and the sizes of objects, and reads no pixel. It is False for a read-only store.
+
+        Parameters
+        ----------
+        window : pixels of the lattice
+        year : the year under which they were written
+        provenance : the provenance of the embeddings, as `Encoder.provenance` returns it
         """
         return self._is_written(window, year, lambda found: found == provenance)
 
     @checked
     def made_from(self, window: Window, year: int, subset: dict[str, Any]) -> bool:
-        """As `holds`, for inputs of whose provenance only some entries are known.
+        """Like `holds`, where only some entries of the provenance are known.
 
         Parameters
         ----------
-        subset : entries that the provenance has, with these values
+        window, year : as `holds`
+        subset : entries that the provenance must have, with these values
         """
         return self._is_written(window, year, lambda found: subset.items() <= found.items())
 
@@ -169,49 +194,58 @@ class Store:
         if year not in self.years:
             # another process may have added it since
             self._writable()
-        if year not in self.years:
-            return False
-        ground = self._ground
-        for cell in window.cells(self.layout.shard):
-            inside = cell.window.intersection(window)
-            try:
-                record = ground.read_commit(cell, year)
-            except InputError:
-                return False
-            if record is None or inside is None:
-                return False
-            if not any(
-                part == input_of(inside, part["provenance"]) and like(part["provenance"]) for part in record.inputs
-            ):
-                return False
-            if not ground.is_whole(self.header, cell, record):
-                return False
-        return True
+        return year in self.years and is_written(self._ground, self.header, window, year, like)
 
     def scratch(self) -> Path:
-        """A folder of this machine for work that is not in the store yet; in the store where that is local."""
-        return self._writable().scratch()
-
-    @checked
-    def cells(self, year: int) -> list[Cell]:
-        """The cells that were committed for a year; of stores that can be written, a path or an object store's URL.
+        """A local folder for unfinished work; inside the store where the store is a folder.
 
         Raises
         ------
         InputError
-            No such year, or a store that can only be read.
+            The store is read-only.
+        """
+        return self._writable().scratch()
+
+    @checked
+    def cells(self, year: int) -> list[Cell]:
+        """The cells that were committed for a year.
+
+        Parameters
+        ----------
+        year : one of `years`
+
+        Raises
+        ------
+        InputError
+            The store does not have this year, or it is read-only and has no commit records.
         """
         self.header.year_index(year, self.objects.root)
         return list(self._ground.cells(year, self.layout))
 
     @checked
     def commit(self, cell: Cell, year: int) -> Commit | None:
-        """The commit record of a cell, None where it was never committed; of stores that can be written."""
+        """The commit record of a cell and year, or None if it was never committed.
+
+        A record lists inputs, pixels, and objects with their SHA-256.
+
+        Raises
+        ------
+        InputError
+            The record is damaged, or the store is read-only and has no commit records.
+        """
         return self._ground.read_commit(cell, year)
 
     @checked
     def coverage(self, area: object, year: int) -> float:
-        """Share of the pixels that `read_region` returns that have data, 0 to 1; in one zone it reads scales only."""
+        """The share of the pixels of an area's rectangle that have data, 0 to 1.
+
+        In one UTM zone it reads scales only, 4 bytes a pixel.
+
+        Parameters
+        ----------
+        area : what `parse_area` reads, or a `Window`
+        year : one of `years`
+        """
         region = plan_region(self, area, year, self.model.prefix_dims[0])
         cols = range(region.shape[1])
         valid = sum(
@@ -221,28 +255,45 @@ class Store:
 
     @checked
     def refuse_empty(self, area: object, year: int | Sequence[int]) -> None:
-        """Refuse an area in which nothing was written, before anything of it is read, and say where data lie.
+        """Raise an error if nothing was written in an area, and say where data lie. Call it before long work.
 
         Parameters
         ----------
-        area : whatever `tessera.geo.parse_area` reads, or a lattice Window
-        year : one of `years`, or a sequence of which one is enough
+        area : what `parse_area` reads, or a `Window`
+        year : one of `years`, or a sequence of which one must have data
 
         Raises
         ------
         InputError
-            The store has nothing there. One that lists no cells is looked through as far as 64 shards.
+            The store has no data there. In a store without commit records, the first 64 shards are looked at.
         """
         refuse_empty(self, area, (year,) if isinstance(year, (int, np.integer)) else tuple(year))
 
     @checked
     def whereabouts(self, year: int | Sequence[int]) -> str:
-        """Where data of these years lie, as a clause of a message; "" where the store does not list its cells."""
+        """Where the data of these years lie, as part of a sentence; "" if the store does not list its cells."""
         return where_data_lie(self, (year,) if isinstance(year, (int, np.integer)) else tuple(year))
 
     @checked
     def read_window(self, window: Window, year: int) -> Embeddings:
-        """Codes, scales and counts of a lattice window, verified; exactly what was written."""
+        """Read codes, scales and counts of a window exactly as they were written, with every checksum verified.
+
+        Parameters
+        ----------
+        window : pixels of the lattice
+        year : one of `years`
+
+        Returns
+        -------
+        Embeddings on the window's grid: codes (H, W, D) int8, scales (H, W) float32, counts (H, W, 3) uint16.
+
+        Raises
+        ------
+        InputError
+            The store does not have this year or zone.
+        CorruptError
+            A shard is damaged.
+        """
         index = self.header.year_index(year, self.objects.root)
         self.header.check_zone(window.zone, self.objects.root)
         codes = self.layout.codes
@@ -254,27 +305,40 @@ class Store:
     def sample_points(
         self, points: object, year: int | Sequence[int], dims: int | None = None, *, verify: bool = False
     ) -> NDArray[np.float32]:
-        """The vector of the pixel that holds each point.
+        """Read the vector of the pixel that contains each point.
+
+        Within 0.1 degree of a zone border the neighbouring zone is used where the point's own zone has no data there.
 
         Parameters
         ----------
-        points : (N, 2) longitudes and latitudes in degrees, a GeoDataFrame, or a CSV, GeoJSON or GeoParquet file
+        points : (N, 2) longitudes and latitudes in degrees (WGS 84), a GeoDataFrame, or the path of a vector file or
+            CSV
         year : one of `years`, or a sequence of them
-        dims : length of the prefix to return, one of the model's prefixes
-        verify : check whole chunks against their checksum, 131 kB a point, instead of reading its 132 bytes
+        dims : length of the prefix to return, one of `model.prefix_dims`; all if None
+        verify : read and check whole chunks, 131 kB a point, instead of the 132 bytes of each point
 
         Returns
         -------
-        (N, dims) float32, NaN = no data; (N, years, dims) for a sequence of years. Within 0.1 degree of a border
-        between zones the neighbour's pixel counts where the point's own zone has no data
+        (N, dims) float32, or (N, years, dims) for a sequence of years. NaN = no data.
 
         Raises
         ------
         InputError
-            A point outside the grid (beyond 80 S or 84 N, or no longitude) or the store's zones, no such year or
-            prefix. A point where nothing was written is no error but no data.
+            A point lies outside the lattice (beyond 80 S or 84 N) or the store's zones, or there is no such year or
+            prefix. A point where nothing was written is not an error; its vector is NaN.
         CorruptError
-            A shard's index or, with `verify`, a chunk is damaged.
+            A shard's index is damaged, or a chunk with `verify`.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> store = tessera.open_store("store.zarr")
+        >>> vectors = store.sample_points([(5.249, 50.692), (5.4, 50.7)], 2023)
+        >>> vectors.shape, vectors.dtype
+        ((2, 128), dtype('float32'))
+        >>> import numpy as np
+        >>> np.isnan(vectors).any(axis=1)  # nothing was written at the second point
+        array([False,  True])
         """
         lonlat = parse_points(points)
         found = sample(parse_query(self, year, dims), lonlat, np.ones(len(lonlat), dtype=np.bool_), verify=verify)
@@ -298,20 +362,31 @@ class Store:
         search: int = 0,
         verify: bool = False,
     ) -> PointSample:
-        """As `sample_points`, with why a point has no vector and which pixel was used; no point is an error.
+        """Like `sample_points`, but a point outside the store is no error: `.status` says why a point has no vector.
 
         Parameters
         ----------
-        points, year, dims, verify : as for `sample_points`
-        search : pixels around a point in which the nearest valid one is taken where its own has no data, 0 to 100;
-            water is no gap
+        points, year, dims, verify : as `sample_points`
+        search : distance in pixels, 0 to 100, within which the nearest valid pixel replaces one without data. Water is
+            never replaced
+
+        Returns
+        -------
+        `values` as `sample_points` returns them, and for each point `status`, and which pixel was read.
 
         Raises
         ------
         InputError
-            No points, no such year or prefix, or a `search` that is no such number.
+            There are no points, no such year or prefix, or `search` is not in 0 to 100.
         CorruptError
-            As for `sample_points`.
+            As `sample_points`.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> found = tessera.open_store("store.zarr").sample([(5.249, 50.692), (5.4, 50.7)], 2023)
+        >>> found.values.shape
+        (2, 128)
         """
         lonlat, inside = parse_anywhere(points)
         return sample(parse_query(self, year, dims), lonlat, inside, search=search, verify=verify)
@@ -320,26 +395,51 @@ class Store:
     def zonal(
         self, polygons: object, year: int | Sequence[int], dims: int | None = None, *, all_touched: bool = False
     ) -> Zonal:
-        """The mean vector of each polygon, over the valid pixels whose centre it holds.
+        """The mean vector of each polygon, over the valid pixels whose centre lies inside.
 
         Parameters
         ----------
-        polygons : a vector file, GeoDataFrame, GeoJSON, a shapely polygon or a sequence of them, degrees
-        year, dims : as for `sample_points`
+        polygons : the path of a vector file, a GeoDataFrame, GeoJSON, or shapely polygons; degrees (WGS 84)
+        year : one of `years`, or a sequence of them
+        dims : length of the prefix to return; all if None
         all_touched : count every pixel that a polygon touches
+
+        Returns
+        -------
+        For N polygons: `means` (N, dims) float32, `counts` (N,) of valid pixels, `pixels` (N,) of all pixels inside,
+        and `share` (N,) valid. With a sequence of years all but `pixels` have an axis of years after the first.
 
         Raises
         ------
         InputError
-            A geometry that is no polygon or lies beyond UTM, no such year or prefix.
+            A geometry is not a polygon or lies beyond 80 S or 84 N, or there is no such year or prefix.
         CorruptError
             A shard is damaged.
+
+        Examples
+        --------
+        >>> import shapely, tessera
+        >>> field = shapely.box(5.247, 50.691, 5.249, 50.692)
+        >>> found = tessera.open_store("store.zarr").zonal(field, 2023)
+        >>> found.means.shape, found.counts
+        ((1, 128), array([160]))
         """
         return zonal_means(plan_zonal(self, polygons, year, dims, all_touched=all_touched))
 
     @checked
     def region_grid(self, area: object, crs: str | None = None) -> Window:
-        """The lattice window that `read_region` returns for an area, in a UTM zone."""
+        """The window of the lattice that `read_region` returns for an area.
+
+        Parameters
+        ----------
+        area : what `parse_area` reads, or a `Window`
+        crs : EPSG:32601 to EPSG:32660; the zone of the area's centre if None
+
+        Raises
+        ------
+        InputError
+            The CRS is not a UTM zone.
+        """
         window = parse_target(area, crs, None, False)[0].window
         if window is None:
             raise InputError(f"crs {crs!r}; expected a UTM zone, EPSG:32601 to EPSG:32660, or none for the area's own")
@@ -358,31 +458,43 @@ class Store:
         clip: bool = False,
         chunks: object = None,
     ) -> xarray.DataArray:
-        """Vectors of every pixel of the smallest rectangle that holds an area.
+        """Read the vectors of the smallest rectangle of pixels that contains an area.
+
+        Where an area crosses zone borders, the rectangle lies in the zone of the area's centre, and the nearest pixels
+        of the other zones fill it.
 
         Parameters
         ----------
-        area : whatever `tessera.geo.parse_area` reads, or a lattice Window. Over several zones the rectangle lies in
-            the zone of the area's centre, and pixels of other zones are the nearest ones there
+        area : what `parse_area` reads, or a `Window`
         year : one of `years`, or a sequence of them
-        dims : length of the prefix
-        crs : what to read into: "EPSG:<code>", WKT; the area's own UTM zone where None
-        resolution : side of a pixel in units of the CRS; 10 m (10^-4 degrees) where None
-        resampling : "nearest", or "bilinear" or "average" (these need the extra geo), which leave out what has no data
-        clip : make pixels no data whose centre is outside the area
-        chunks : pixels of a dask block, a number, (rows, columns) or "auto": nothing is read before it is computed
+        dims : length of the prefix to return; all if None
+        crs : target CRS, such as "EPSG:3035" or WKT; the area's UTM zone if None
+        resolution : side of a pixel in units of the CRS; 10 m, or 0.0001 degrees, if None
+        resampling : "nearest"; or "bilinear" or "average", which leave out pixels without data and need the extra `geo`
+        clip : set pixels whose centre lies outside the area to NaN
+        chunks : block of a lazy dask array: pixels, (rows, columns) or "auto". If None, the region is read now
 
         Returns
         -------
-        DataArray (y, x, band) float32, NaN = no data, with a leading `year` for a sequence of years; x and y are pixel
-        centres, units of the CRS; attrs crs, transform, year, and the accessor `.tessera`
+        DataArray (y, x, band) float32, with a leading axis `year` for a sequence of years. NaN = no data. x and y are
+        pixel centres in units of the CRS; attrs are crs, transform and year. The accessor `.tessera` writes and draws
+        it.
 
         Raises
         ------
         InputError
-            No area, an area beyond UTM, no such year, prefix, CRS or resolution, or more than fits into memory.
+            It is not an area or lies beyond 80 S or 84 N; there is no such year, prefix, CRS or resolution; or the
+            region does not fit into memory.
         CorruptError
             A shard is damaged.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> store = tessera.open_store("store.zarr")
+        >>> region = store.read_region("5.246,50.691,5.252,50.694", 2023)
+        >>> dict(region.sizes)
+        {'y': 35, 'x': 45, 'band': 128}
         """
         from .queries import lazy_array, read_array
 
@@ -402,9 +514,21 @@ class Store:
         resampling: str = "nearest",
         clip: bool = False,
     ) -> Generator[xarray.DataArray, None, None]:
-        """The same region as strips from north to south, in bounded memory; `rows` a strip, chosen where None.
+        """Read a region as strips from north to south, in bounded memory.
 
-        While the caller has a strip the next is read, by a thread that ends when the iterator is closed.
+        The next strip is read by a thread while the caller has one. The thread ends when the iterator is closed.
+
+        Parameters
+        ----------
+        area, year, dims, crs, resolution, resampling, clip : as `read_region`
+        rows : rows of a strip; chosen by size if None
+
+        Examples
+        --------
+        >>> import tessera
+        >>> store = tessera.open_store("store.zarr")
+        >>> [len(strip.y) for strip in store.iter_region("5.246,50.691,5.252,50.694", 2023, rows=20)]
+        [20, 15]
         """
         from .queries import iter_arrays
 
@@ -412,37 +536,19 @@ class Store:
         return iter_arrays(region, rows)
 
     def info(self) -> dict[str, Any]:
-        """Plain values: where, model, dims, years, zones, and for a local store its cells, pixels and inputs a year."""
-        about: dict[str, Any] = {
-            "store": self.objects.root,
-            "model": self.model.to_json(),
-            "dims": self.dims,
-            "prefixes": list(self.layout.prefixes),
-            "years": list(self.years),
-            "zones": list(self.zones),
-            "shard": self.layout.shard,
-            "chunk": self.layout.chunk,
-        }
-        if self.objects.folder is not None:
-            about["cells"] = {str(year): self._year_info(year) for year in self.years}
-        return about
+        """What `tessera store info --json` prints, as plain values.
 
-    def _year_info(self, year: int) -> dict[str, Any]:
-        records = {cell.name: self.commit(cell, year) for cell in self.cells(year)}
-        found = {name: record for name, record in records.items() if record is not None}
-        total = {key: sum(record.pixels.get(key, 0) for record in found.values()) for key in ("valid", "no_data")}
-        size = sum(int(item["bytes"]) for record in found.values() for item in record.objects.values())
-        return {
-            "count": len(found),
-            "names": sorted(found),
-            "zones": sorted({cell.zone for cell in self.cells(year)}),
-            "pixels": total,
-            "bytes": size,
-            "bbox": lonlat_box(
-                Window(int(record.cell[3:5]), *part["window"]) for record in found.values() for part in record.inputs
-            ),
-            "made_from": _made_from(found.values()),
-        }
+        Path, model, dims, years, zones, sides of shards and chunks. For a store on this machine also, for each year,
+        the cells, pixels, bytes and inputs.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> tessera.open_store("store.zarr").info()["cells"]["2023"]["pixels"]
+        {'valid': 3422, 'no_data': 0}
+        """
+        ground = None if self.objects.folder is None else self._ground
+        return store_info(self.objects.root, self.header, ground)
 
     @cached_property
     def _ground(self) -> Ground:
@@ -458,92 +564,3 @@ class Store:
         if isinstance(self.source, ShardedSource):
             index = self.header.years.index(year)
             self.source.reading.indexes.drop(self.layout.key(spec, cell, index) for spec in self.layout.arrays)
-
-
-def _made_from(records: Iterable[Commit]) -> list[dict[str, Any]]:
-    """What the parts of records were made from, as far as they say, each once with its number of cells."""
-    found: dict[str, dict[str, Any]] = {}
-    for record in records:
-        told = {}
-        for part in record.inputs:
-            about = {key: part["provenance"][key] for key in _TOLD if key in part["provenance"]}
-            told[json.dumps(about, sort_keys=True)] = about
-        for key, about in told.items():
-            found.setdefault(key, {**about, "cells": 0})["cells"] += 1
-    return [found[key] for key in sorted(found)]
-
-
-@checked
-def create_store(
-    path: str | Path,
-    dims: int = 128,
-    model: Any = None,
-    *,
-    zones: tuple[int, ...] | None = None,
-    layout: Layout | None = None,
-    single_writer: bool = False,
-) -> Store:
-    """Create an empty store.
-
-    Parameters
-    ----------
-    path : folder that does not exist yet, or s3, gs or az URL under which there is nothing
-    dims : length of its vectors; a store of another length is another store
-    model : an Encoder, or its ModelIdentity
-    zones : UTM zones that it has arrays for, all 60 where None
-    layout : another geometry, for tests and experiments
-    single_writer : see `open_store`
-
-    Raises
-    ------
-    InputError
-        The path exists, there is no model, its vectors have another length, or the object store has no conditional put.
-    NetError
-        The line or the server failed; the same call goes on.
-    """
-    wrong = [zone for zone in zones or () if zone not in range(1, 61)]
-    if wrong:
-        raise InputError(f"UTM zone {shown(wrong[0])[1:-1]}; expected 1 to 60")
-    identity = getattr(model, "identity", model)
-    if not isinstance(identity, ModelIdentity):
-        raise InputError(f"create_store with model {model!r}; expected an encoder or its identity")
-    if dims not in identity.prefix_dims:
-        choices = ", ".join(str(size) for size in identity.prefix_dims)
-        raise InputError(f"a store of {dims} dims for {identity.name}; expected one of {choices}")
-    prefixes = tuple(size for size in identity.prefix_dims if size <= dims)
-    identity = ModelIdentity(identity.name, identity.sha256, dims, prefixes)
-    if layout is None:
-        layout = Layout(dims, tuple(size for size in prefixes if size == 16 and size < dims))
-    if layout.dims != dims:
-        raise InputError(f"a layout of {layout.dims} dims for a store of {dims}")
-    chosen = tuple(range(1, 61)) if zones is None else tuple(sorted(set(zones)))
-    create_on_ground(path, Header(identity, layout, (), chosen), single_writer=single_writer)
-    return open_store(path, single_writer=single_writer)
-
-
-@checked
-def open_store(
-    path_or_url: str | Path, *, dataset: str | None = None, cache: bool | str | Path = True, single_writer: bool = False
-) -> Store:
-    """Open a store for reading, and for writing where it is our own and a path, s3, gs or az URL; one request.
-
-    Parameters
-    ----------
-    path_or_url : folder, or http, https, s3, gs or az URL, of our own or of the published geometry; a published
-        dataset by name, such as "tessera:v1.1-dclimate" (or "tessera:v1.1-dclimate.icechunk", which needs the extra
-        icechunk); an Icechunk repository, whose name ends with .icechunk
-    dataset : which published dataset a store of others is a copy of; without it, what it holds compares with nothing
-        else, since such stores name a version but not the run
-    cache : a folder for what is read by URL, True for the user's own ($TESSERA_CACHE, or tessera/store in
-        $XDG_CACHE_HOME or ~/.cache; 2 GB or $TESSERA_CACHE_GB), False for none
-    single_writer : the caller answers for it that nobody else writes; needed to write to an object store without
-        conditional put
-
-    Raises
-    ------
-    InputError
-        Nothing there, no store, another format, version or dataset.
-    NetError
-        The line or the server failed.
-    """
-    return Store(*open_parts(path_or_url, dataset, cache), single_writer)

@@ -70,27 +70,40 @@ def simulate(
     s2_dates: S2Dates = 30,
     s1_dates: S1Dates = 25,
 ) -> Simulation:
-    """Simulate a place and a year and write its scenes; the folder appears whole or not at all.
+    """Simulate a place and a year, and write its scenes as a static STAC catalogue.
 
-    The catalogue holds the collections sentinel-2-l2a (ten bands at 10 and 20 m, SCL, uint16 with the offset of its
-    processing baseline) and sentinel-1-rtc (VV and VH, float32 gamma0 in linear power at 10 m), with assets named as
-    Planetary Computer names them, and the true land cover in truth.tif. South of the equator items are in EPSG:327NN.
+    The folder appears whole or not at all. The catalogue has the collections sentinel-2-l2a (ten bands at 10 and 20 m
+    and SCL, uint16, with the offset of its processing baseline) and sentinel-1-rtc (VV and VH, float32 gamma0 in linear
+    power, at 10 m). Assets have the names of Planetary Computer. truth.tif holds the true land cover. South of the
+    equator items are in EPSG:327NN. It needs the extra `scenes`.
 
     Parameters
     ----------
-    path : folder that does not exist yet
-    window : pixels of the lattice; the scenes reach a few pixels beyond it
-    year : calendar year; before 2022 baselines 02.14 (no offset) and 05.00 (offset) lie side by side
-    seed : of landscape, weather and noise; each seed is another place and another year's weather
-    progress : called with acquisitions written and their total
-    s2_dates : how many Sentinel-2 acquisitions, or their dates
-    s1_dates : how many Sentinel-1 passes of each orbit, or (ascending dates, descending dates)
+    path : a folder that does not exist yet
+    window : pixels of the lattice. Scenes reach a few pixels beyond it
+    year : calendar year. Before 2022, baselines 02.14 (no offset) and 05.00 (offset) lie side by side
+    seed : of landscape, weather and noise
+    progress : called as `progress(done, total)` after each acquisition
+    s2_dates : number of Sentinel-2 acquisitions, or their dates
+    s1_dates : number of Sentinel-1 passes of each orbit, or (ascending dates, descending dates)
+
+    Returns
+    -------
+    A Simulation: the folder, and what was written.
 
     Raises
     ------
     InputError
-        The path exists; rasterio is not installed; a date twice or outside the year, or more dates than Sentinel's
-        revisit allows.
+        The path exists, the extra `scenes` is not installed, a date comes twice or lies outside the year, or there are
+        more dates than Sentinel's revisit allows.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> window = tessera.Window(zone=31, west=65855, north=561833, width=40, height=30)
+    >>> scenes = tessera.simulate("simulated", window, 2023, seed=1, s2_dates=6, s1_dates=3)
+    >>> tessera.build_cube(window, 2023, source="simulated").shape
+    (30, 40)
     """
     require("rasterio", extra="scenes", purpose="writing simulated scenes")
     target = Path(path)

@@ -5,7 +5,7 @@ from .points import PointSample, PointStatus, parse_anywhere, sample
 from .query import parse_query
 from .region import Region, plan_region
 from .target import crs_facts, parse_target
-from .whereabouts import lonlat_box, refuse_empty, where_data_lie
+from .whereabouts import refuse_empty, where_data_lie
 from .zonal import SquareSums, Zonal, ZonalPlan, plan_zonal, zonal_means
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "crs_facts",
     "iter_arrays",
     "lazy_array",
-    "lonlat_box",
     "parse_anywhere",
     "parse_query",
     "parse_target",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
-from tessera.geo import EAST, NORTH, SOUTH, WEST, Window, from_lonlat, parse_area
+from tessera.geo import EAST, NORTH, SOUTH, WEST, Window, from_lonlat, lonlat_box, parse_area
 from tessera.net import NetError
 from tessera.shards import SCALES, ShardedSource, open_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from .query import Readable
 
@@ -66,21 +66,6 @@ def where_data_lie(store: Readable, years: Sequence[int]) -> str:
     whole = [_around([window for window in cells if window.zone == zone]) for zone in sorted(zones)]
     box = lonlat_box(whole)
     return f"its data lie in {','.join(f'{value:g}' for value in box or [])} (west,south,east,north)"
-
-
-def lonlat_box(windows: Iterable[Window]) -> list[float] | None:
-    """West, south, east, north in degrees of windows, west > east over the date line; None of none."""
-    boxes = np.array([window.lonlat_bounds for window in windows]).reshape(-1, 4)
-    if not len(boxes):
-        return None
-    west, south, east, north = boxes.T
-    # the widest gap around the globe is what the box leaves out
-    order = np.argsort(west)
-    reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
-    gaps = np.append(west[order][1:], west[order][0] + 360) - reach
-    after = int(np.argmax(gaps))
-    edges = west[order][(after + 1) % len(order)], south.min(), (reach[after] + 180) % 360 - 180, north.max()
-    return [round(float(value), 5) for value in edges]
 
 
 def _around(windows: list[Window]) -> Window:
