@@ -316,7 +316,7 @@ def test_what_get_cannot_do_is_one_line(store: Store, tmp_path: Path, run: Run) 
     (tmp_path / "there.zarr").mkdir()
     region: list[Any] = ["--bbox", bbox, "--year", 2024]
     wrong: list[tuple[list[Any], str]] = [
-        (["--bbox", bbox, "-o", tmp_path / "r.npy"], "holds the years 2023, 2024; choose with --year"),
+        (["--bbox", bbox, "-o", tmp_path / "r.npy"], "holds the years 2023, 2024 and none is named; expected --year"),
         ([*region, "--year", "20x4", "-o", tmp_path / "r.npy"], "'20x4'"),
         ([*region, "-o", tmp_path / "r.csv"], "expected a path that ends in one of .tif, .tiff, .npy, .zarr"),
         ([*region, "-o", tmp_path / "there.zarr"], "exists, of another request; expected a new path"),

@@ -144,7 +144,7 @@ def test_bad_arguments_are_one_line(store: FakeStore, kwargs: dict[str, Any], me
 
 
 def test_a_store_of_several_years_needs_one(store: FakeStore) -> None:
-    with pytest.raises(InputError, match="no year given and the store holds 2021, 2022"):
+    with pytest.raises(InputError, match="the store holds the years 2021, 2022 and none is named; expected year="):
         fit(replace(store, years=(2021, 2022)), draw_labels(TRUTH, NAMES, 5), "crop")
     with pytest.raises(InputError, match="labels of column 'crop' were given for column 'other'"):
         fit(store, read_labels(draw_labels(TRUTH, NAMES, 5), "crop"), "other")

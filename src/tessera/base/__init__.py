@@ -1,6 +1,6 @@
 """What every room stands on: errors of one line, files that are whole or absent, optional extras, progress."""
 
-from .arguments import check_fields, checked
+from .arguments import check_fields, checked, only_year
 from .arrays import parse_npy, parse_npz
 from .crew import Crew
 from .documents import decode_text, encoding_of, parse_json, read_json, read_text
@@ -63,6 +63,7 @@ __all__ = [
     "machine_failure",
     "make_or_find",
     "new_folder",
+    "only_year",
     "open_parquet_bounded",
     "open_regular",
     "page_headers",

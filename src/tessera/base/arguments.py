@@ -64,6 +64,27 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def only_year(held: Iterable[int], what: object, option: str = "--year") -> int:
+    """The year that is meant where none is named: the only one that `what` holds.
+
+    Parameters
+    ----------
+    option : with which a caller names a year: "--year" or "year="
+
+    Raises
+    ------
+    InputError
+        It holds none, or several.
+    """
+    years = tuple(held)
+    if not years:
+        raise InputError(f"{what} holds no year; expected a store that embeddings were written to")
+    if len(years) > 1:
+        named = ", ".join(map(str, years))
+        raise InputError(f"{what} holds the years {named} and none is named; expected {option} with one of them")
+    return int(years[0])
+
+
 def check_fields(instance: Any) -> None:
     """Refuse a dataclass whose fields hold other types than their annotations name, as `checked` does it.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tessera.base import InputError, check_folder, check_picture
+from tessera.base import InputError, check_folder, check_picture, only_year
 
 from .terminal import OverwriteOption, print_table, step
 
@@ -96,11 +96,8 @@ def evaluate(
             held = ", ".join(read_vector(places).columns) or "none"
             raise InputError(f"no column of {places} named; expected --column with one of its columns: {held}")
         store = open_store(data)
-        if year is None and len(store.years) != 1:
-            if not store.years:
-                raise InputError(f"{data} holds no year; expected a store that embeddings were written to")
-            held = ", ".join(map(str, store.years))
-            raise InputError(f"{data} holds the years {held} and none is named; expected --year with one of them")
+        if year is None:
+            year = only_year(store.years, data)
         makers = {"store": store}
         labelled = read_places(places, column, kind=kind)
     amounts = parse_amounts(labels, labelled.kind)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tessera.base import InputError
+from tessera.base import InputError, only_year
 
 from .terminal import OverwriteOption, one_of, print_json, step
 
@@ -91,9 +91,7 @@ def get(
 def _years(given: list[str] | None, held: tuple[int, ...], what: str) -> Any:
     """One year, or a list of several."""
     if given is None:
-        if len(held) != 1:
-            raise InputError(f"{what} holds the years {', '.join(map(str, held)) or 'none'}; choose with --year")
-        return held[0]
+        return only_year(held, what)
     texts = [part.strip() for text in given for part in text.split(",")]
     wrong = [text for text in texts if not (text.isascii() and text.isdigit() and len(text) == 4)]
     if wrong:

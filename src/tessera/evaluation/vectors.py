@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, silent
+from tessera.base import InputError, only_year, silent
 from tessera.cubes import cube_of
 from tessera.heads import sample_labels
 
@@ -72,10 +72,7 @@ def _made(maker: Any, labelled: Labelled, year: int | None, progress: Progress) 
     if hasattr(maker, "sample_points"):
         if labelled.lonlat is None:
             raise InputError(f"{labelled.source} has no places; expected lon and lat to look up in a store")
-        held = tuple(maker.years)
-        if year is None and len(held) != 1:
-            raise InputError(f"no year given and the store holds {', '.join(map(str, held)) or 'none'}")
-        chosen = held[0] if year is None else year
+        chosen = only_year(maker.years, "the store", "year=") if year is None else year
         return sample_labels(
             lambda places: maker.sample_points(places, chosen), labelled.lonlat, chosen, labelled.source
         )

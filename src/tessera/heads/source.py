@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, only_year
 from tessera.geo import swap_hint
 
 if TYPE_CHECKING:
@@ -72,13 +72,10 @@ def parse_year(store: EmbeddingSource, year: int | None) -> int:
     InputError
         The store does not hold the year, or holds several and none was named.
     """
-    held = ", ".join(str(value) for value in store.years) or "none"
     if year is None:
-        if len(store.years) != 1:
-            raise InputError(f"no year given and the store holds {held}; expected year=")
-        return int(store.years[0])
+        return only_year(store.years, "the store", "year=")
     if isinstance(year, bool) or year not in store.years:
-        raise InputError(f"year {year!r}; the store holds {held}")
+        raise InputError(f"year {year!r}; the store holds {', '.join(map(str, store.years)) or 'none'}")
     return int(year)
 
 

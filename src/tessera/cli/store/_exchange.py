@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tessera.base import InputError, check_folder
+from tessera.base import InputError, check_folder, only_year
 
-from ..terminal import one_of, print_json, step, year_of
+from ..terminal import one_of, print_json, step
 
 if TYPE_CHECKING:
     from tessera.exchange import ImportReport
@@ -125,7 +125,7 @@ def export(
     kind = _parse_format(format_)
     _, area = one_of(bbox=bbox, aoi=aoi)
     opened = open_store(store)
-    chosen = year_of(year, opened.years, store)
+    chosen = only_year(opened.years, store) if year is None else year
     target = out if kind == "tiles" else out / f"{chosen}.zarr"
     make = estimate_tiles if kind == "tiles" else estimate_year_store
     estimate = make(opened, area, chosen)

@@ -12,7 +12,6 @@ from .show import (
     print_table,
     step,
     time_in_words,
-    year_of,
 )
 
 __all__ = [
@@ -27,5 +26,4 @@ __all__ = [
     "print_table",
     "step",
     "time_in_words",
-    "year_of",
 ]

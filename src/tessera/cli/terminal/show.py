@@ -203,18 +203,3 @@ def one_of(**given: object) -> tuple[str, Any]:
         received = "none" if not found else ", ".join(f"--{name}" for name, _ in found)
         raise InputError(f"{received} given; expected exactly one of {options}")
     return found[0]
-
-
-def year_of(given: int | None, held: tuple[int, ...], what: str) -> int:
-    """The year that was asked for, or the only one there is.
-
-    Raises
-    ------
-    InputError
-        None was given and there is not exactly one.
-    """
-    if given is not None:
-        return given
-    if len(held) != 1:
-        raise InputError(f"{what} holds the years {', '.join(map(str, held)) or 'none'}; choose one with --year")
-    return held[0]
