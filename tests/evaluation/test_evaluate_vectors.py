@@ -57,7 +57,7 @@ def test_what_makes_features() -> None:
     np.testing.assert_array_equal(vectors_of(lambda given: numbers[: len(given)], places), numbers)
     store = SimpleNamespace(years=(2020, 2021), sample_points=lambda lonlat, year: numbers + year + lonlat[0, 0])
     np.testing.assert_array_equal(vectors_of(store, places, year=2021), numbers + 2021)
-    with pytest.raises(InputError, match="the store holds 2020, 2021"):
+    with pytest.raises(InputError, match="the years 2020, 2021 and none is named; expected year="):
         vectors_of(store, places)
     with pytest.raises(InputError, match=r"expected numbers \(8, D\)"):
         vectors_of(numbers[:3], places)
