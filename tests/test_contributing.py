@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,3 +63,34 @@ def test_hooks_stop_a_commit_and_mend_what_they_can(tmp_path: Path) -> None:
     assert call("git", "add", "code.py", "page.md").returncode == 0
     second = call(BIN / "pre-commit", "run")
     assert second.returncode == 0, second.stdout
+
+
+def _named(page: str) -> list[str]:
+    """The paths that a page names: links, and code with a slash or the suffix of a file of ours."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    links = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    code = re.findall(r"`([\w./-]+)`", text)
+    return links + [word for word in code if "/" in word or word.endswith((".py", ".md", ".toml", ".txt"))]
+
+
+BASES = (ROOT, ROOT / "src", ROOT / "src" / "tessera")
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    """From the root or from the source; a name without a folder may be anywhere in the source."""
+    named = _named(page)
+    assert len(named) > 30
+    parts = {path.name for path in (ROOT / "src" / "tessera").rglob("*")}
+    lost = {path for path in named if not any((base / path).exists() for base in BASES)}
+    assert sorted(path for path in lost if "/" in path.rstrip("/") or path.rstrip("/") not in parts) == []
+
+
+def test_every_name_that_a_page_places_in_a_module_is_there() -> None:
+    text = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("ARCHITECTURE.md", "CONTRIBUTING.md"))
+    placed = re.findall(r"`(\w+)` (?:in|of) `([\w/.]+\.py)`", text) + re.findall(r"`(\w+)` \(`([\w/.]+\.py)`\)", text)
+    assert len(placed) > 10
+    for name, path in placed:
+        file = next(file for base in BASES if (file := base / path).is_file())
+        assert re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")), (name, path)
