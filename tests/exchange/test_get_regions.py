@@ -19,6 +19,7 @@ from tessera.base import InputError, TesseraError
 from tessera.exchange import _geotiff as geotiff_module
 from tessera.exchange import estimate_region, export_region
 from tessera.exchange import regions as regions_module
+from tessera.rasters import RasterProfile, mean_of_valid, write_cog
 from tessera.rasters import cog as cog_module
 from tessera.store import Store, plan_region
 
@@ -340,17 +341,13 @@ def test_a_cog_of_any_shape_and_size_of_offsets_is_read_by_gdal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int, int], big: bool
 ) -> None:
     monkeypatch.setattr(cog_module, "_is_big", lambda _: big)
-    height, width, bands = shape
+    height, width, _ = shape
     values = np.random.default_rng(0).random(shape).astype(np.float32)
     values[height // 2 :, : width // 2] = np.nan
-    place = {"crs": "EPSG:3035", "transform": rasterio.Affine(10, 0, 4e6, 0, -10, 3e6), "nodata": float("nan")}
-    with rasterio.MemoryFile() as memory:
-        with memory.open(driver="GTiff", height=1, width=1, count=bands, dtype="float32", **place) as out:
-            out.update_tags(YEAR="2024")
-        entries = cog_module.place_tags(bytes(memory.getbuffer()))
-    profile = cog_module.CogProfile(height, width, bands, np.dtype(np.float32), 128, float("nan"), entries)
+    place = (10, 0, 4e6, 0, -10, 3e6)
+    profile = RasterProfile(shape, "float32", "EPSG:3035", place, nodata=float("nan"), tags={"YEAR": "2024"})
     path = tmp_path / "x.tif"
-    cog_module.write_cog(path, profile, lambda rows: values[rows.start : rows.stop], cog_module.mean_of_valid)
+    write_cog(path, profile, lambda rows: values[rows.start : rows.stop], mean_of_valid, tile=128)
     assert path.read_bytes()[:4] == (b"II+\0" if big else b"II*\0")
     assert names(tmp_path) == ["x.tif"]
     with rasterio.open(path) as raster:

@@ -13,7 +13,7 @@ import shapely
 from heads_fakes import MODEL, WINDOW, FakeStore, box_area, draw_labels, make_store, make_truth
 from PIL import Image
 
-from tessera.base import InputError
+from tessera.base import InputError, TesseraError
 from tessera.embeddings import ModelIdentity
 from tessera.geo import Window, parse_area
 from tessera.heads import NO_DATA, Head, fit
@@ -212,7 +212,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(head: Head, tmp_path: Path) ->
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8000, hard))
     try:
-        with pytest.raises(InputError, match="cannot write the map") as caught:
+        with pytest.raises(TesseraError, match="cannot write the map") as caught:
             head.map(store, box_area(0, 300, 0, 300, window), out=tmp_path / "map.tif")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

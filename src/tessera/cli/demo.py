@@ -54,7 +54,7 @@ def demo(
     from tessera.heads import fit
     from tessera.scale import embed_cube
     from tessera.scenes import build_cube
-    from tessera.simulator import CLASSES, COLOURS, simulate
+    from tessera.simulator import CLASSES, COLOURS, read_truth, simulate
     from tessera.store import create_store, open_store
 
     corner = Cell(31, 64, 548).window
@@ -73,7 +73,7 @@ def demo(
     with step(f"3/6 Embedding with {encoder.identity.name} into a store", unit="px") as progress:
         embed_cube(store, encoder, cube, _YEAR, encoder.options(), progress=progress)
         update_manifest(store)
-    truth = _read_truth(scenes / "truth.tif")
+    truth = read_truth(scenes)
     labels, rows, cols = _label_points(truth, CLASSES, window, seed)
     write_atomic(folder / "labels.geojson", json.dumps(labels, indent=1).encode())
     colours = {name: f"#{r:02x}{g:02x}{b:02x}" for name, (r, g, b) in zip(CLASSES, COLOURS, strict=True)}
@@ -108,14 +108,6 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
         raise InputError(f"{folder} is there already and holds no demo; choose another --dir")
     else:
         write_atomic(mark, json.dumps(about).encode())
-
-
-def _read_truth(path: Path) -> NDArray[np.uint8]:
-    import rasterio
-
-    with rasterio.open(path, driver="GTiff") as raster:
-        truth: NDArray[np.uint8] = raster.read(1)
-    return truth
 
 
 def _label_points(

@@ -19,7 +19,7 @@ import numpy as np
 
 from tessera.base import InputError, new_folder, require, silent
 from tessera.geo import Window, parse_period
-from tessera.rasters import EXTRA, GridFiles, gdal, write_band
+from tessera.rasters import GridFiles, RasterProfile, write_raster
 
 from .cube import S1_BANDS, S2_BANDS, PixelCube
 from .dates import dates_of, stated_time
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
-    from tessera.geo import Period
+    from tessera.geo import Grid, Period
 
 S2_FOLDERS = ("red", "blue", "green", "nir", "nir08", "rededge1", "rededge2", "rededge3", "swir16", "swir22")
 """Folders of the bands, in the order of `S2_BANDS`."""
@@ -83,7 +83,7 @@ def import_geotiff(
     TesseraError
         The disk is full or refuses; what is read stays beside `out`.
     """
-    require("rasterio", **EXTRA)
+    require("rasterio", extra="geo", purpose="a GeoTIFF stack")
     if missing_scl not in ("error", "clear"):
         raise InputError(f"missing_scl {missing_scl!r}; expected 'error' or 'clear'")
     root = Path(folder)
@@ -99,7 +99,7 @@ def import_geotiff(
         raise InputError(f"{root} holds no dates{'' if wanted is None else f' of {wanted}'}; expected GeoTIFF stacks")
     raster = GridFiles.of(next(iter(dates[0][2].values())))
     about = {"import": "geotiff", "files": _digest(root, dates), "grid": repr(raster.grid)}
-    with gdal(), open_spool(out, about, raster.shape) as spool:
+    with open_spool(out, about, raster.shape) as spool:
         for done, (stack, day, files) in enumerate(dates):
             if spool.record(stack, day) is None:
                 images = _optical(raster, files) if stack == "s2" else _pass(raster, stack, files)
@@ -232,7 +232,7 @@ def export_geotiff(cube: PixelCube, folder: str | Path, *, progress: Progress = 
     TesseraError
         The disk is full or refuses, or a file does not read back as it was written.
     """
-    require("rasterio", **EXTRA)
+    require("rasterio", extra="geo", purpose="a GeoTIFF stack")
     folder = Path(folder)
     if cube.grid is None:
         raise InputError("the cube has no CRS and no transform; expected a grid, as GeoTIFFs have")
@@ -242,7 +242,7 @@ def export_geotiff(cube: PixelCube, folder: str | Path, *, progress: Progress = 
         if twice is not None:
             raise InputError(f"the cube has {twice} twice in {stack}; expected a date once, since it names its files")
     done, total = 0, sum(map(len, days.values()))
-    with new_folder(folder, "the GeoTIFF stacks") as part, gdal():
+    with new_folder(folder, "the GeoTIFF stacks") as part:
         for band in (*S2_FOLDERS, _SCL):
             (part / _OPTICAL / band).mkdir(parents=True)
         (part / _RADAR).mkdir()
@@ -253,7 +253,7 @@ def export_geotiff(cube: PixelCube, folder: str | Path, *, progress: Progress = 
             layers[_SCL] = np.where(clear, SCL_CLEAR, 0).astype(np.uint8)
             for band, layer in layers.items():
                 path = part / _OPTICAL / band / f"{day}_mosaic.tiff"
-                write_band(path, layer, cube.grid, {**tags, "BAND_NAME": band})
+                _write_band(path, layer, cube.grid, {**tags, "BAND_NAME": band})
             done += 1
             progress(done, total)
         for orbit, stack in _ORBITS.items():
@@ -263,7 +263,12 @@ def export_geotiff(cube: PixelCube, folder: str | Path, *, progress: Progress = 
                     layer = image[..., place]
                     tags = {"DATE_ACQUIRED": str(day), "BAND_NAME": band.lower()}
                     tags["VALID_COVERAGE_PCT"] = f"{100 * np.count_nonzero(layer) / layer.size:.2f}"
-                    write_band(part / _RADAR / f"{day}_{band.lower()}_{orbit}.tiff", layer, cube.grid, tags)
+                    _write_band(part / _RADAR / f"{day}_{band.lower()}_{orbit}.tiff", layer, cube.grid, tags)
                 done += 1
                 progress(done, total)
     return folder
+
+
+def _write_band(path: Path, layer: NDArray[Any], grid: Grid, tags: dict[str, str]) -> None:
+    profile = RasterProfile(layer.shape, layer.dtype, grid.crs, grid.transform, nodata=0, tags=tags)
+    write_raster(path, layer, profile, name=path.name, compress=None)

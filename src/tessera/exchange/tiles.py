@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, read_regular, require
+from tessera.base import InputError, read_regular
 from tessera.geo import PIXEL_SIZE, Window, from_lonlat, parse_tile, parse_zone, zones_of
+from tessera.rasters import RasterProfile, open_raster, raster_bytes, reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,24 +200,12 @@ def landmask_bytes(tile: Tile, window: Window) -> bytes:
     InputError
         rasterio is not installed.
     """
-    memory: Any = require("rasterio.io", extra="geo", purpose=_PURPOSE)
-    rasterio: Any = require("rasterio", extra="geo", purpose=_PURPOSE)
     south = tile.lat10 < 0
     top = window.north * PIXEL_SIZE + (FALSE_NORTHING if south else 0)
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": 1,
-        "height": window.height,
-        "width": window.width,
-        "crs": f"EPSG:{(32700 if south else 32600) + window.zone}",
-        "transform": rasterio.Affine(PIXEL_SIZE, 0, window.west * PIXEL_SIZE, 0, -PIXEL_SIZE, top),
-        "compress": "deflate",
-    }
-    with memory.MemoryFile() as file:
-        with file.open(**profile) as out:
-            out.write(np.ones((1, window.height, window.width), dtype=np.uint8))
-        return bytes(file.getbuffer())
+    crs = f"EPSG:{(32700 if south else 32600) + window.zone}"
+    place = (PIXEL_SIZE, 0, window.west * PIXEL_SIZE, 0, -PIXEL_SIZE, top)
+    profile = RasterProfile(window.shape, "uint8", crs, place)
+    return raster_bytes(np.ones((1, *window.shape), dtype=np.uint8), profile, compress="deflate")
 
 
 def read_landmask(data: bytes, tile: Tile) -> tuple[Window, NDArray[np.bool_]]:
@@ -227,26 +216,11 @@ def read_landmask(data: bytes, tile: Tile) -> tuple[Window, NDArray[np.bool_]]:
     InputError
         No GeoTIFF, another kind of raster, or one that lies elsewhere; or rasterio is not installed.
     """
-    memory: Any = require("rasterio.io", extra="geo", purpose=_PURPOSE)
-    rasterio: Any = require("rasterio", extra="geo", purpose=_PURPOSE)
-    errors: Any = require("rasterio.errors", extra="geo", purpose=_PURPOSE)
     name = f"landmask {tile.name}.tiff"
-    try:
-        # bytes in memory, read by one driver: nothing else on this machine or the network is looked at
-        with (
-            rasterio.Env(GDAL_CACHEMAX=64, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-            warnings.catch_warnings(),
-            memory.MemoryFile(data) as file,
-        ):
-            warnings.simplefilter("ignore")
-            with file.open(driver="GTiff") as source:
-                window = _place(source, tile, name)
-                land = source.read(1) != 0
-    except (errors.RasterioError, ValueError, MemoryError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{name} cannot be read: {str(error)[:100]}") from None
-    return window, land
+    # bytes in memory, read by one driver: nothing else on this machine or the network is looked at
+    with reading(name), open_raster(data) as source:
+        window = _place(source, tile, name)
+        return window, source.read(1) != 0
 
 
 def _place(source: Any, tile: Tile, name: str) -> Window:

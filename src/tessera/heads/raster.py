@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.base import InputError, check_output, is_png, is_tiff, require, staging, sync_folder
+from tessera.base import InputError, check_output, is_png, is_tiff, staging, sync_folder
 from tessera.figures import MAX_SIDE, draw_map, to_rgb
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
+from tessera.rasters import RasterProfile, open_raster, reading, writing_strips
 
 from .codes import NO_DATA, class_labels, kept_codes, left_to_right, one_line
 from .sidecars import (
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from .sidecars import MapClass
     from .source import EmbeddingSource
 
-_BLOCK = 256
-"""Side of a tile and least side of an overview, pixels."""
 _CLASSES_TAG = "TESSERA_CLASSES"
 """Tag of the class names; it tells a map of ours from other GeoTIFFs."""
 _LEGEND_NAME, _TITLE = 40, 80
@@ -136,14 +134,11 @@ def check_map(out: str | Path, *, png: bool = True, inputs: Iterable[object] = (
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Turn what a disk, GDAL or the operating system says into one line."""
-    errors: Any = require("rasterio.errors", extra="heads", purpose="a map")
-    driver: Any = require("rasterio._err", extra="heads", purpose="a map")
+    """Turn what a disk says into one line."""
     try:
         yield
-    except (OSError, errors.RasterioError, driver.CPLE_BaseError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"cannot write the map {target}: {reason}") from None
+    except OSError as error:
+        raise InputError(f"cannot write the map {target}: {error.strerror or error}") from None
 
 
 def _write_tiff(
@@ -156,41 +151,27 @@ def _write_tiff(
     window: Window,
     progress: Progress,
 ) -> list[int]:
-    """Write the GeoTIFF to `path` (in messages: `out`) and read it back; returns the pixels of each class."""
-    rasterio = require("rasterio", extra="heads", purpose="a map")
+    """Write the GeoTIFF to `path` (in messages: `out`); returns the pixels of each class."""
     shown = _part_in(area, window)
-    grid = window.grid
     counts = np.zeros(256, dtype=np.int64)
-    checks: list[tuple[int, int, int]] = []
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": 1,
-        "height": grid.height,
-        "width": grid.width,
-        "crs": grid.crs,
-        "transform": rasterio.Affine(*grid.transform),
-        "nodata": NO_DATA,
-        "tiled": True,
-        "blockxsize": _BLOCK,
-        "blockysize": _BLOCK,
-        "compress": "deflate",
-        "bigtiff": "if_safer",
-    }
-    with _writing(out):
-        target = rasterio.open(path, "w", **profile)
-    try:
-        with _writing(out):
-            colours = {value: (*to_rgb(colour), 255) for value, colour in zip(head.values, head.colours, strict=True)}
-            target.write_colormap(1, {**colours, NO_DATA: (0, 0, 0, 0)})
-            target.set_band_description(1, one_line(head.column))
-            target.update_tags(
-                **class_tags(head),
-                TESSERA_MODEL=one_line(head.model.name),
-                TESSERA_MODEL_SHA256=head.model.sha256,
-                TESSERA_YEAR=str(year),
-            )
-        row = 0
+    colours = {value: (*to_rgb(colour), 255) for value, colour in zip(head.values, head.colours, strict=True)}
+    profile = RasterProfile(
+        window.shape,
+        "uint8",
+        window.grid.crs,
+        window.grid.transform,
+        nodata=NO_DATA,
+        tags={
+            **class_tags(head),
+            "TESSERA_MODEL": one_line(head.model.name),
+            "TESSERA_MODEL_SHA256": head.model.sha256,
+            "TESSERA_YEAR": str(year),
+        },
+        names=(one_line(head.column),),
+        colours={**colours, NO_DATA: (0, 0, 0, 0)},
+    )
+    row = 0
+    with writing_strips(path, profile, name=f"the map {out}", overviews="mode") as file:
         progress(0, window.height)
         for strip in store.iter_region(area, year, dims=None if head.dims == store.dims else head.dims):
             values = np.asarray(strip.values)
@@ -199,51 +180,16 @@ def _write_tiff(
             classes = head.predict(values)
             piece = Window(window.zone, window.west, window.north - row, window.width, len(values))
             classes[~shown.mask(piece)] = NO_DATA
-            with _writing(out):
-                target.write(classes, 1, window=((row, row + len(values)), (0, window.width)))
-            checks.append((row, row + len(values), zlib.crc32(classes.tobytes())))
+            file.write(classes)
             counts += np.bincount(classes.reshape(-1), minlength=256)
             row += len(values)
             progress(row, window.height)
         if row != window.height:
             raise InputError(f"the store returned {row} rows of a region of {window.height}")
-    except BaseException:
-        _discard(target)
-        raise
-    with _writing(out):
-        target.close()
-    if not counts[:NO_DATA].any():
-        name = "the window" if isinstance(area, Window) else area.name
-        raise InputError(f"{name} has no data in {year}; expected an area that the store covers")
-    _finish_tiff(path, out, checks)
+        if not counts[:NO_DATA].any():
+            name = "the window" if isinstance(area, Window) else area.name
+            raise InputError(f"{name} has no data in {year}; expected an area that the store covers")
     return [int(counts[value]) for value in head.values]
-
-
-def _discard(target: Any) -> None:
-    errors: Any = require("rasterio.errors", extra="heads", purpose="a map")
-    driver: Any = require("rasterio._err", extra="heads", purpose="a map")
-    # the file goes away; what its driver says about the rest of it would hide the reason
-    try:
-        target.close()
-    except (OSError, errors.RasterioError, driver.CPLE_BaseError):
-        return
-
-
-def _finish_tiff(path: Path, out: Path, checks: list[tuple[int, int, int]]) -> None:
-    """Add overviews, then read every strip back: a driver may notice a full disk only on closing, and not say so."""
-    rasterio = require("rasterio", extra="heads", purpose="a map")
-    enums = require("rasterio.enums", extra="heads", purpose="a map")
-    with _writing(out):
-        with rasterio.open(path, "r+", driver="GTiff") as target:
-            longest = max(target.height, target.width)
-            levels = [2**step for step in range(1, 16) if longest > _BLOCK * 2 ** (step - 1)]
-            if levels:
-                target.build_overviews(levels, enums.Resampling.mode)
-        with rasterio.open(path, driver="GTiff") as source:
-            for first, last, check in checks:
-                back = source.read(1, window=((first, last), (0, source.width)))
-                if zlib.crc32(back.tobytes()) != check:
-                    raise InputError(f"cannot write the map {out}: rows {first} to {last} came back changed")
 
 
 def _part_in(area: Area | Window, window: Window) -> ZonePart:
@@ -264,10 +210,9 @@ def _part_in(area: Area | Window, window: Window) -> ZonePart:
 
 
 def _draw(path: Path, tiff: Path, out: Path, title: str, classes: tuple[MapClass, ...], window: Window) -> None:
-    rasterio = require("rasterio", extra="heads", purpose="a map")
     shrink = max(1.0, max(window.shape) / MAX_SIDE)
     shape = tuple(max(1, round(side / shrink)) for side in window.shape)
-    with _writing(out), rasterio.open(tiff, driver="GTiff") as source:
+    with reading(out), open_raster(tiff) as source:
         values = source.read(1, out_shape=shape)
     place = np.full(256, NO_DATA, dtype=np.uint8)
     place[[one.value for one in classes]] = np.arange(len(classes), dtype=np.uint8)

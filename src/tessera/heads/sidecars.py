@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from tessera.base import InputError, check_output, is_text, read_regular, require, shown
+from tessera.base import InputError, check_output, is_text, read_regular, shown
 from tessera.geo import PIXEL_SIZE
+from tessera.rasters import open_raster, reading
 
 from .codes import cell, class_labels, one_line
 
@@ -164,8 +165,7 @@ def read_map_classes(tiff: str | Path) -> tuple[MapClass, ...]:
 
 def empty_share(tiff: str | Path) -> float:
     """Share of a map's raster, 0 to 1, without a class: outside the area, or without an embedding."""
-    rasterio = require("rasterio", extra="heads", purpose="looking at a map")
-    with rasterio.open(tiff, driver="GTiff") as raster:
+    with reading(tiff), open_raster(Path(tiff)) as raster:
         whole = int(raster.width * raster.height)
     return 1.0 - sum(one.pixels for one in read_map_classes(tiff)) / whole
 

@@ -1,20 +1,24 @@
-"""The one door to GeoTIFF: range reader, warp onto the lattice, COG writer."""
+"""The one door to GeoTIFF: open, read by range, warp onto the lattice, write strip by strip or as a COG."""
 
-from .bands import EXTRA, GridFiles, gdal, write_band
-from .cog import CogProfile, every_second, mean_of_valid, place_tags, write_cog
+from .bands import GridFiles
+from .cog import every_second, mean_of_valid, write_cog
 from .crop import fetch_crop
+from .reading import open_raster, reading
+from .strips import RasterProfile, raster_bytes, write_raster, write_scene, writing_strips
 from .warp import Target
 
 __all__ = [
-    "EXTRA",
-    "CogProfile",
     "GridFiles",
+    "RasterProfile",
     "Target",
     "every_second",
     "fetch_crop",
-    "gdal",
     "mean_of_valid",
-    "place_tags",
-    "write_band",
+    "open_raster",
+    "raster_bytes",
+    "reading",
     "write_cog",
+    "write_raster",
+    "write_scene",
+    "writing_strips",
 ]

@@ -10,12 +10,15 @@ import os
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import TesseraError
+
+from .reading import writing_to
+from .strips import checksum, raster_bytes, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from numpy.typing import NDArray
+
+    from .strips import RasterProfile
 
     Rows = Callable[[range], NDArray[Any]]
     Reduce = Callable[[NDArray[Any]], NDArray[Any]]
@@ -56,17 +61,8 @@ class Level:
 
 
 @dataclass(frozen=True)
-class CogProfile:
-    """What a COG is made of.
-
-    Attributes
-    ----------
-    height, width, bands : of the full size
-    dtype : of the values
-    tile : side of a tile, pixels
-    fill : value beyond the edge
-    entries : tags that say where it lies, as `place_tags` returns them
-    """
+class _Cog:
+    """What a file is made of: its size and type, side of a tile, value beyond the edge, and tags of its place."""
 
     height: int
     width: int
@@ -77,8 +73,10 @@ class CogProfile:
     entries: dict[int, Entry]
 
 
-def place_tags(data: bytes) -> dict[int, Entry]:
-    """The tags of a small TIFF of the same CRS and bands that hold for the large one too."""
+def _place_tags(profile: RasterProfile) -> dict[int, Entry]:
+    """The tags of CRS, bands and metadata, as GDAL itself writes them in a raster of one pixel."""
+    bands = profile.whole[2]
+    data = raster_bytes(np.zeros((bands, 1, 1), profile.dtype), replace(profile, shape=(1, 1, bands)))
     if data[:4] != b"II*\0":
         raise TesseraError("GDAL wrote another kind of TIFF than expected")
     (at,) = struct.unpack_from("<I", data, 4)
@@ -95,31 +93,52 @@ def place_tags(data: bytes) -> dict[int, Entry]:
     return found
 
 
-def write_cog(path: Path, profile: CogProfile, rows: Rows, reduce: Reduce) -> None:
-    """Write a COG; bytes of overviews lie in files beside it while it is made.
+def write_cog(
+    path: Path, profile: RasterProfile, rows: Rows, reduce: Reduce, *, tile: int, name: object = None
+) -> None:
+    """Write a COG and read it back; bytes of overviews lie in files beside it while it is made.
 
     Parameters
     ----------
+    path : a path that nobody reads yet, such as one in a `staging` folder
     rows : rows of the full size, (rows, width, bands), asked for twice
     reduce : an even number of rows -> half of them and of the columns
+    tile : side of a tile, pixels
+    name : the file in messages, where it is not `path`
+
+    Raises
+    ------
+    InputError
+        rasterio is not installed.
+    TesseraError
+        GDAL refuses, or what was written does not read back as it was.
+    OSError
+        The disk refuses.
     """
+    name = path if name is None else name
     made: list[Path] = []
     try:
-        levels = list(_levels(path, profile, rows, reduce, made))
+        fill = 0.0 if profile.nodata is None else profile.nodata
+        cog = _Cog(*profile.whole, np.dtype(profile.dtype), tile, fill, _place_tags(profile))
+        levels = list(_levels(path, cog, rows, reduce, made))
+        checks: list[tuple[int, int]] = []
         with path.open("w+b") as file, ThreadPoolExecutor(_THREADS) as pool:
-            places = _write_head(file, profile, levels)
+            places = _write_head(file, cog, levels)
             for level, place in zip(levels[::-1], places[::-1], strict=True):
-                offsets, counts = _write_tiles(file, profile, level, pool)
+                offsets, counts, checks = _write_tiles(file, cog, level, pool)
                 end = file.tell()
                 for at, numbers in zip(place, (offsets, counts), strict=True):
                     file.seek(at)
-                    file.write(np.asarray(numbers, dtype="<u8" if _is_big(profile) else "<u4").tobytes())
+                    file.write(np.asarray(numbers, dtype="<u8" if _is_big(cog) else "<u4").tobytes())
                 file.seek(end)
             file.flush()
             os.fsync(file.fileno())
     finally:
         for extra in made:
             extra.unlink(missing_ok=True)
+    # a disk may refuse late, and not say so
+    with writing_to(name):
+        read_back(path, checks, name)
 
 
 def overview_shapes(height: int, width: int, tile: int) -> list[tuple[int, int]]:
@@ -150,7 +169,7 @@ def every_second(values: NDArray[Any]) -> NDArray[Any]:
     return values[::2, ::2]
 
 
-def _levels(path: Path, profile: CogProfile, rows: Rows, reduce: Reduce, made: list[Path]) -> Iterator[Level]:
+def _levels(path: Path, profile: _Cog, rows: Rows, reduce: Reduce, made: list[Path]) -> Iterator[Level]:
     level = Level(profile.height, profile.width, rows)
     yield level
     for number, (height, width) in enumerate(overview_shapes(profile.height, profile.width, profile.tile)):
@@ -168,7 +187,7 @@ def _rows_of(held: NDArray[Any]) -> Rows:
     return lambda rows: held[rows.start : rows.stop]
 
 
-def _is_big(profile: CogProfile) -> bool:
+def _is_big(profile: _Cog) -> bool:
     """Whether offsets may need more than 32 bits."""
     pixel = profile.bands * profile.dtype.itemsize
     shapes = [(profile.height, profile.width), *overview_shapes(profile.height, profile.width, profile.tile)]
@@ -176,7 +195,7 @@ def _is_big(profile: CogProfile) -> bool:
     return tiles * (profile.tile**2 * pixel + 1024) > 2**32 - 2**24
 
 
-def _write_head(file: BinaryIO, profile: CogProfile, levels: list[Level]) -> list[tuple[int, int]]:
+def _write_head(file: BinaryIO, profile: _Cog, levels: list[Level]) -> list[tuple[int, int]]:
     """Write the header and directories; returns where each level's offsets and byte counts go."""
     big = _is_big(profile)
     file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0) if big else struct.pack("<2sHI", b"II", 42, 0))
@@ -208,7 +227,7 @@ def _write_head(file: BinaryIO, profile: CogProfile, levels: list[Level]) -> lis
     return places
 
 
-def _entries(profile: CogProfile, level: Level, number: int, big: bool) -> dict[int, Entry]:
+def _entries(profile: _Cog, level: Level, number: int, big: bool) -> dict[int, Entry]:
     tiles = -(-level.height // profile.tile) * -(-level.width // profile.tile)
     bands = profile.bands
     kind = {"f": 3, "i": 2, "u": 1}[profile.dtype.kind]
@@ -241,12 +260,14 @@ def _entries(profile: CogProfile, level: Level, number: int, big: bool) -> dict[
 
 
 def _write_tiles(
-    file: BinaryIO, profile: CogProfile, level: Level, pool: ThreadPoolExecutor
-) -> tuple[list[int], list[int]]:
+    file: BinaryIO, profile: _Cog, level: Level, pool: ThreadPoolExecutor
+) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """Write a level's tiles; returns their places and lengths, and the last row and checksum of each row of tiles."""
     side = profile.tile
-    offsets, counts = [], []
+    offsets, counts, checks = [], [], []
     for top in range(0, level.height, side):
         values = level.rows(range(top, min(top + side, level.height)))
+        checks.append((top + len(values), checksum(values)))
 
         def pack(left: int, values: NDArray[Any] = values) -> bytes:
             tile = np.full((side, side, profile.bands), profile.fill, dtype=profile.dtype)
@@ -259,4 +280,4 @@ def _write_tiles(
             offsets.append(file.tell() + 4)
             counts.append(len(data))
             file.write(struct.pack("<I", len(data)) + data + data[-4:])
-    return offsets, counts
+    return offsets, counts, checks

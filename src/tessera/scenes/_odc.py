@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from tessera.base import raise_if_machine, require
 from tessera.geo import to_lonlat, zone_crs
 from tessera.net import CorruptError, PermanentError
+from tessera.rasters import open_raster
 
 from ._files import open_file
 from ._readers import dtype_of, href_of, resampling_of
@@ -133,13 +133,8 @@ class OdcReader:
 
 def _crs_of(url: str, driver: str, name: str) -> int | None:
     """The EPSG code of a file's CRS, None where it has no code."""
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(url, driver=driver) as image:
-            crs = image.crs
+    with open_raster(url, driver=driver) as image:
+        crs = image.crs
     if crs is None:
         raise PermanentError(f"{name} has no CRS; expected a GeoTIFF")
     code = crs.to_epsg()

@@ -2,12 +2,13 @@
 
 from .classes import CLASSES, COLOURS
 from .cube import simulate_cube
-from .write import Simulation, simulate
+from .write import Simulation, read_truth, simulate
 
 __all__ = [
     "CLASSES",
     "COLOURS",
     "Simulation",
+    "read_truth",
     "simulate",
     "simulate_cube",
 ]

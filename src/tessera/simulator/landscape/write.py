@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tessera.base import checked, new_folder, require, silent
 from tessera.cubes import S2_BANDS
 from tessera.geo import PIXEL_SIZE, square_at, to_lonlat
+from tessera.rasters import RasterProfile, open_raster, reading, write_raster, write_scene
 
 from ._world import COARSE, FINE, World
 from .classes import CLASSES, COLOURS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from ._world import OpticalScene, RadarScene, S1Dates, S2Dates
 
+_TRUTH = "truth.tif"
 _EXTENSIONS = [
     f"https://stac-extensions.github.io/{name}/schema.json" for name in ("eo/v1.0.0", "projection/v1.0.0", "sat/v1.0.0")
 ]
@@ -271,28 +273,10 @@ class _Writer:
         return name
 
     def _cog(self, path: Path, image: NDArray[Any], step: int, nodata: float) -> None:
-        import rasterio
-        from rasterio.transform import Affine
-
         side = float(PIXEL_SIZE * step)
-        with rasterio.open(
-            path,
-            "w",
-            driver="COG",
-            height=image.shape[0],
-            width=image.shape[1],
-            count=1,
-            dtype=image.dtype,
-            crs=f"EPSG:{self.epsg}",
-            transform=Affine(side, 0.0, self.left, 0.0, -side, self.top),
-            nodata=nodata,
-            blocksize=256,
-            compress="deflate",
-            level=1,
-            predictor="yes",
-            overview_resampling="nearest",
-        ) as file:
-            file.write(image, 1)
+        place = (side, 0.0, self.left, 0.0, -side, self.top)
+        profile = RasterProfile(image.shape, image.dtype, f"EPSG:{self.epsg}", place, nodata=nodata)
+        write_scene(path, image, profile, blocksize=256, level=1)
 
     def _collection(self, name: str, description: str, items: list[str]) -> None:
         days = [dt.date(self.world.year, 1, 1).isoformat(), dt.date(self.world.year, 12, 31).isoformat()]
@@ -318,26 +302,25 @@ class _Writer:
         )
 
     def _truth(self) -> None:
-        import rasterio
-        from rasterio.transform import Affine
-
         grid = self.world.window.grid
         truth = self.world.truth
-        with rasterio.open(
-            self.root / "truth.tif",
-            "w",
-            driver="GTiff",
-            height=truth.shape[0],
-            width=truth.shape[1],
-            count=1,
-            dtype=truth.dtype,
-            crs=grid.crs,
-            transform=Affine(*grid.transform),
-            compress="deflate",
-        ) as file:
-            file.write(truth, 1)
-            file.write_colormap(1, {code: (*colour, 255) for code, colour in enumerate(COLOURS)})
-            file.update_tags(1, **{f"CLASS_{code}": name for code, name in enumerate(CLASSES)})
+        profile = RasterProfile(
+            truth.shape,
+            truth.dtype,
+            grid.crs,
+            grid.transform,
+            colours={code: (*colour, 255) for code, colour in enumerate(COLOURS)},
+            band_tags={f"CLASS_{code}": name for code, name in enumerate(CLASSES)},
+        )
+        write_raster(self.root / _TRUTH, truth, profile)
+
+
+def read_truth(folder: Path) -> NDArray[np.uint8]:
+    """True land cover of simulated scenes: (H, W), an index into `CLASSES`."""
+    path = folder / _TRUTH
+    with reading(path), open_raster(path) as raster:
+        truth: NDArray[np.uint8] = raster.read(1)
+        return truth
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_output, is_tiff, require, staging
+from tessera.base import InputError, check_output, is_tiff
 from tessera.embeddings import dequantise
 from tessera.geo import parse_points
+from tessera.rasters import RasterProfile, write_raster
 from tessera.shards import SCALES
 
 from .target import crs_facts, parse_target, transformer
@@ -130,32 +131,22 @@ class RegionAccessor:
         ------
         InputError
             Several years, a path that cannot be written or holds something else, or rasterio is not installed.
+        TesseraError
+            The disk is full or refuses.
         """
         target = check_output(path, "GeoTIFF", ours=is_tiff("TESSERA_SHA256"), overwrite=overwrite)
         if "year" in self._array.dims:
             raise InputError("a region of several years; expected one, such as .sel(year=2024)")
-        rasterio = require("rasterio", extra="geo", purpose="writing a GeoTIFF")
-        values = np.moveaxis(np.asarray(self._array.transpose("y", "x", "band").values, dtype=np.float32), -1, 0)
-        profile = {
-            "driver": "GTiff",
-            "dtype": "float32",
-            "count": len(values),
-            "height": values.shape[1],
-            "width": values.shape[2],
-            "crs": self.crs,
-            "transform": rasterio.Affine(*self.transform),
-            "nodata": float("nan"),
-            "compress": "deflate",
-            "tiled": True,
-            "blockxsize": 256,
-            "blockysize": 256,
-            "bigtiff": "if_safer",
-        }
-        with staging(target) as folder:
-            with rasterio.open(folder / target.name, "w", **profile) as out:
-                out.write(values)
-                out.update_tags(TESSERA_MODEL=self.model[0], TESSERA_SHA256=self.model[1])
-            (folder / target.name).replace(target)
+        values = np.asarray(self._array.transpose("y", "x", "band").values, dtype=np.float32)
+        profile = RasterProfile(
+            values.shape,
+            "float32",
+            self.crs,
+            self.transform,
+            nodata=float("nan"),
+            tags={"TESSERA_MODEL": self.model[0], "TESSERA_SHA256": self.model[1]},
+        )
+        write_raster(target, values, profile)
         return target
 
     def _of(self, picture: NDArray[np.uint8], coords: dict[str, Any]) -> xarray.DataArray:

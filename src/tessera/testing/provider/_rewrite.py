@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, require
+from tessera.rasters import RasterProfile, open_raster, write_scene
 
 from ._items import Held, read_items
 
@@ -90,9 +91,7 @@ class Rewrite:
 
 def read_pixels(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
     """The pixels (H, W) of a file and what `write_pixels` needs to write others like it."""
-    import rasterio
-
-    with rasterio.open(file, driver="GTiff") as source:
+    with open_raster(file) as source:
         about = {"crs": source.crs, "transform": source.transform, "nodata": source.nodata, "tags": source.tags()}
         height, width = source.block_shapes[0]
         about["block"] = width if height == width and width % 16 == 0 else 256
@@ -101,27 +100,11 @@ def read_pixels(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 
 def write_pixels(file: Path, image: NDArray[Any], about: dict[str, Any]) -> None:
     """A cloud-optimised GeoTIFF in the place of a file."""
-    import rasterio
-
     file.unlink(missing_ok=True)
-    with rasterio.open(
-        file,
-        "w",
-        driver="COG",
-        height=image.shape[0],
-        width=image.shape[1],
-        count=1,
-        dtype=image.dtype,
-        crs=about["crs"],
-        transform=about["transform"],
-        nodata=about["nodata"],
-        blocksize=about["block"],
-        compress="deflate",
-        predictor="yes",
-        overview_resampling="nearest",
-    ) as target:
-        target.write(np.ascontiguousarray(image), 1)
-        target.update_tags(**{name: value for name, value in about["tags"].items() if name != "AREA_OR_POINT"})
+    tags = {name: value for name, value in about["tags"].items() if name != "AREA_OR_POINT"}
+    place = (about["crs"], tuple(about["transform"])[:6])
+    profile = RasterProfile(image.shape, image.dtype, *place, nodata=about["nodata"], tags=tags)
+    write_scene(file, image, profile, blocksize=about["block"])
 
 
 def keeps(one: Held) -> bool:
