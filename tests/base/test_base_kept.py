@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,17 @@ from hypothesis.extra import numpy as arrays
 
 from tessera.base import InputError, Kept
 
-ARRAYS = {"codes": np.arange(12, dtype=np.int8).reshape(3, 4), "scales": np.array([np.nan, 1.5, np.inf], np.float32)}
+ARRAYS: dict[str, np.ndarray[Any, Any]] = {
+    "codes": np.arange(12, dtype=np.int8).reshape(3, 4),
+    "scales": np.array([np.nan, 1.5, np.inf], np.float32),
+}
 
 
 @given(st.dictionaries(st.sampled_from("abc"), arrays.arrays(np.float32, arrays.array_shapes(max_dims=3)), max_size=3))
 @settings(max_examples=30)
-def test_a_part_comes_back_to_the_bit(tmp_path_factory: pytest.TempPathFactory, given: dict[str, object]) -> None:
+def test_a_part_comes_back_to_the_bit(
+    tmp_path_factory: pytest.TempPathFactory, given: dict[str, np.ndarray[Any, Any]]
+) -> None:
     kept = Kept(tmp_path_factory.mktemp("kept"))
     parts = {name: np.asarray(value) for name, value in given.items()}
     kept.put("x.part", parts)
