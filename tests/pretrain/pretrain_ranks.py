@@ -92,7 +92,7 @@ class Merged(Batches):
 
 
 def die(folder: Path) -> None:
-    """The second process is gone in the middle of the seventh step, after a state of the sixth."""
+    """The second process is gone in the middle of the seventh step, after a state of the sixth, in FOLDER/lost."""
     step = Run._step
 
     def until(self: Run, number: int, batches: list[Batch], logged: bool) -> dict[str, float]:
@@ -101,7 +101,7 @@ def die(folder: Path) -> None:
         return step(self, number, batches, logged)
 
     setattr(Run, "_step", until)  # noqa: B010 - the type of a method is not that of a function
-    run_case("saved", folder)
+    run_case("saved", folder / "lost")
 
 
 if __name__ == "__main__":

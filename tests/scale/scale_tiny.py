@@ -1,8 +1,9 @@
 """A cube over two small cells and a tiny model; as a program, runs of `tessera embed` that die at every step.
 
-`scale_tiny.py CUBE MODEL STORE START STEP` dies before file operation START, then, run again, before START + STEP, and
-so on until a run comes to its end; `scale_tiny.py CUBE MODEL STORE` is killed from outside after ever more time. Each
-run is a process of its own, forked from one that has imported all, and prints a line: how it ended.
+`scale_tiny.py CUBE MODEL STORE=START+STEP` dies before file operation START, then, run again, before START + STEP, and
+so on until a run comes to its end; `scale_tiny.py CUBE MODEL STORE` is killed from outside after ever more time; several
+stores may be given. Each run is a process of its own, forked from one that has imported all, and prints a line: the name
+of its store and how it ended.
 """
 
 from __future__ import annotations
@@ -130,16 +131,33 @@ def _run(command: list[str], limit: int | None, seconds: float | None) -> int:
 
 
 def _program() -> None:
+    # once for all children: what a run imports as it goes takes most of its time
+    import numcodecs  # noqa: F401
+    import obstore  # noqa: F401
+    import pandas  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+    import pydantic  # noqa: F401
+    import pyproj  # noqa: F401
+    import rich.progress  # noqa: F401
+    import safetensors.torch  # noqa: F401
+    import shapely  # noqa: F401
+
+    import tessera.catalogue
+    import tessera.cli.app
+    import tessera.scale  # noqa: F401
+
     torch.set_num_threads(1)
     blocks_module._BLOCK_PIXELS = BLOCK_PIXELS
-    cube, model, store, *numbers = sys.argv[1:]
-    command = ["tessera", "embed", cube, "-o", store, "--model", model, "--device", "cpu", "--precision", "fp32"]
-    for turn in range(400):
-        limit = int(numbers[0]) + turn * int(numbers[1]) if numbers else None
-        ended = _run(command, limit, None if numbers else 0.2 * (turn + 1))
-        print(ended, flush=True)
-        if ended != -signal.SIGKILL:
-            break
+    cube, model, *stores = sys.argv[1:]
+    for given in stores:
+        store, *numbers = given.split("=")
+        start, step = map(int, numbers[0].split("+")) if numbers else (0, 0)
+        command = ["tessera", "embed", cube, "-o", store, "--model", model, "--device", "cpu", "--precision", "fp32"]
+        for turn in range(400):
+            ended = _run(command, start + turn * step if numbers else None, None if numbers else 0.05 * 1.5**turn)
+            print(Path(store).name, ended, flush=True)
+            if ended != -signal.SIGKILL:
+                break
 
 
 if __name__ == "__main__":

@@ -13,41 +13,48 @@ from scale_tiny import files_of, leftovers, make_cube, make_model, make_store
 from tessera.cubes import write_cube
 from tessera.encode import load_encoder
 
+RUNS = {"whole": "=1000000000+1", "every 5th": "=0+5", "every 13th": "=9+13", "timed": ""}
+"""Store -> where its runs die, see `scale_tiny`; the first one is written without a stop."""
+
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cube, a model, and a store that was written without a stop."""
+def work(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[int]]]:
+    """A folder with the stores, and how the runs ended that each took until one came to its end."""
     folder = tmp_path_factory.mktemp("killed")
     write_cube(make_cube(), folder / "cube.zarr")
     make_model(folder / "tiny.safetensors")
-    assert run(folder, "whole", 10**9, 1) == [0]
-    assert leftovers(folder / "whole") == []
-    return folder
-
-
-def run(folder: Path, store: str, *numbers: int) -> list[int]:
-    """How the runs ended that it took until one came to its end."""
-    make_store(folder / store, load_encoder(folder / "tiny.safetensors", device="cpu"))
-    paths = [folder / "cube.zarr", folder / "tiny.safetensors", folder / store]
-    command = [sys.executable, scale_tiny.__file__, *map(str, paths), *map(str, numbers)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    encoder = load_encoder(folder / "tiny.safetensors", device="cpu")
+    for store in RUNS:
+        make_store(folder / store, encoder)
+    given = [f"{folder / store}{numbers}" for store, numbers in RUNS.items()]
+    command = [sys.executable, scale_tiny.__file__, str(folder / "cube.zarr"), str(folder / "tiny.safetensors"), *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     assert "Traceback" not in done.stderr
-    return [int(line) for line in done.stdout.split()]
+    lines = [line.rsplit(" ", 1) for line in done.stdout.splitlines()]
+    return folder, {store: [int(ended) for name, ended in lines if name == store] for store in RUNS}
 
 
-@pytest.mark.parametrize(("start", "step"), [(0, 5), (9, 13)])
-def test_dying_before_any_file_operation_ends_with_the_same_bytes(work: Path, start: int, step: int) -> None:
-    store = f"s{start}"
-    ended = run(work, store, start, step)
+def test_a_run_without_a_stop_leaves_nothing_behind(work: tuple[Path, dict[str, list[int]]]) -> None:
+    folder, ended = work
+    assert ended["whole"] == [0]
+    assert leftovers(folder / "whole") == []
+
+
+@pytest.mark.parametrize("store", ["every 5th", "every 13th"])
+def test_dying_before_any_file_operation_ends_with_the_same_bytes(
+    work: tuple[Path, dict[str, list[int]]], store: str
+) -> None:
+    folder, runs = work
+    ended = runs[store]
     assert ended == [-9] * (len(ended) - 1) + [0]
     assert len(ended) > 5
-    assert files_of(work / store) == files_of(work / "whole")
-    assert leftovers(work / store) == []
+    assert files_of(folder / store) == files_of(folder / "whole")
+    assert leftovers(folder / store) == []
 
 
-def test_dying_at_any_time_ends_with_the_same_bytes(work: Path) -> None:
-    ended = run(work, "timed")
-    assert ended[-1] == 0
-    assert ended.count(-9) >= 1
-    assert files_of(work / "timed") == files_of(work / "whole")
-    assert leftovers(work / "timed") == []
+def test_dying_at_any_time_ends_with_the_same_bytes(work: tuple[Path, dict[str, list[int]]]) -> None:
+    folder, ended = work
+    assert ended["timed"][-1] == 0
+    assert ended["timed"].count(-9) >= 1
+    assert files_of(folder / "timed") == files_of(folder / "whole")
+    assert leftovers(folder / "timed") == []
