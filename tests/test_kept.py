@@ -196,7 +196,7 @@ def check_manifest(run: Run) -> None:
 
 
 def check_same_bytes(run: Run) -> None:
-    """A store that is written today from the same embeddings has the same bytes, but for its version and what is derived."""
+    """A store written today from the same embeddings has the same bytes; its version and what is derived aside."""
     kept = tessera.open_store("store.zarr")
     made = tessera.create_store("again.zarr", kept.dims, kept.model, zones=kept.zones, layout=kept.layout)
     for year in kept.years:

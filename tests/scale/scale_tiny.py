@@ -1,9 +1,9 @@
 """A cube over two small cells and a tiny model; as a program, runs of `tessera embed` that die at every step.
 
 `scale_tiny.py CUBE MODEL STORE=START+STEP` dies before file operation START, then, run again, before START + STEP, and
-so on until a run comes to its end; `scale_tiny.py CUBE MODEL STORE` is killed from outside after ever more time; several
-stores may be given. Each run is a process of its own, forked from one that has imported all, and prints a line: the name
-of its store and how it ended.
+so on until a run comes to its end; `scale_tiny.py CUBE MODEL STORE` is killed from outside after ever more time.
+Several stores may be given. Each run is a process of its own, forked from one that has imported all, and prints a line:
+the name of its store, and how it ended.
 """
 
 from __future__ import annotations
