@@ -114,14 +114,15 @@ def test_sections_reach_griffe_with_their_descriptions(monkeypatch: pytest.Monke
     monkeypatch.delitem(sys.modules, "docstring_sections", raising=False)
     import docstring_sections
 
-    text = "Head.\n\nParameters\n----------\nx : first line\n    and the next\n*args, y : both\n\n"
+    text = "Head.\n\nParameters\n----------\nx : first line\n    and the next\n\n    - a list\n\n"
+    text += "*args, y : both\n    of them\n\n"
     text += (
         "Returns\n-------\n(N, D) float32\n\nRaises\n------\nInputError\n    Why.\n\nExamples\n--------\n>>> 1 + 1\n2"
     )
     read = griffe.Docstring(docstring_sections.as_griffe_reads(text)).parse("numpy", warnings=False)
     kinds = {section.kind.value: section.value for section in read}
     told = [(item.name, " ".join(item.description.split())) for item in kinds["parameters"]]
-    assert told == [("x", "first line and the next"), ("*args", "both"), ("y", "both")]
+    assert told == [("x", "first line and the next - a list"), ("*args", "both of them"), ("y", "both of them")]
     assert [item.description.strip() for item in kinds["returns"]] == ["(N, D) float32"]
     assert [(item.annotation, item.description.strip()) for item in kinds["raises"]] == [("InputError", "Why.")]
     assert kinds["examples"][0][1] == ">>> 1 + 1\n2"

@@ -11,7 +11,12 @@ import re
 import griffe
 
 _HEADING = re.compile(r"^(Parameters|Attributes|Returns|Yields|Raises|Examples)\n-+\n", re.MULTILINE)
-_ITEM = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*) : (.+)$", re.MULTILINE)
+_ITEM = re.compile(r"^([*\w]+(?:, [*\w]+)*) : (.+\n(?:(?: {4}.*)?\n)*)", re.MULTILINE)
+
+
+def _each(item: re.Match[str]) -> str:
+    """One item a name: griffe would give the type of the first to all."""
+    return "".join(f"{name}\n    {item[2]}" for name in item[1].split(", "))
 
 
 def as_griffe_reads(text: str) -> str:
@@ -20,7 +25,7 @@ def as_griffe_reads(text: str) -> str:
     sections = [head]
     for name, body in zip(parts[::2], parts[1::2], strict=True):
         if name in ("Parameters", "Attributes"):
-            body = _ITEM.sub(r"\1\n    \2", body)
+            body = _ITEM.sub(_each, body + "\n")
         elif name in ("Returns", "Yields"):
             body = ":\n" + re.sub(r"^(?=.)", "    ", body, flags=re.MULTILINE)
         sections.append(f"{name}\n{'-' * len(name)}\n{body}")

@@ -18,21 +18,21 @@ __all__ = [
 
 
 class NetError(TesseraError):
-    """Base of the taxonomy; each text names the object.
+    """An object of a store, or a file of a provider, could not be read or written. Each message names it.
 
-    What this machine cannot do (too many open files, no memory, a full or failing disk) is a `MachineError`, which is
-    none of these on purpose: whoever takes a NetError for an object that is lost must not catch it.
+    What this machine cannot do (too many open files, no memory, a full or failing disk) is a `MachineError` instead, so
+    that it is never mistaken for a lost object.
     """
 
 
 class LoadError(NetError):
-    """The server is busy or the line broke: try again later, more slowly.
+    """The server is busy, or the connection broke. Try again later.
 
     Attributes
     ----------
-    retry_after : seconds that the server asks to wait; None where it does not say
-    reached : whether there was a server at all; where not, waiting for minutes rarely helps
-    broken : whether the line broke before there was an answer
+    retry_after : seconds that the server asks to wait; None if it does not say
+    reached : whether there was a server at all. If not, waiting for minutes rarely helps
+    broken : whether the connection broke before there was an answer
     """
 
     def __init__(
@@ -47,20 +47,20 @@ class ChangedError(LoadError):
 
 
 class CredentialError(NetError):
-    """The server asks for other credentials: renew them."""
+    """The server asks for other credentials. Renew them."""
 
 
 class MissingError(NetError):
-    """There is no such object: often simply no data."""
+    """There is no such object. Often this simply means no data."""
 
 
 class CorruptError(NetError):
-    """The bytes are not what was written: take another copy, or write it again."""
+    """The bytes are not those that were written. Take another copy, or write them again."""
 
 
 class OversizeError(NetError):
-    """The answer is larger than what may be read: ask for less."""
+    """The answer is larger than what may be read. Ask for less."""
 
 
 class PermanentError(NetError):
-    """Trying again will not help."""
+    """The server refuses for good. Trying again does not help."""

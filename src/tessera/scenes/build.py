@@ -62,7 +62,7 @@ _ARENA_MAX, _MMAP_THRESHOLD = -8, -3
 
 
 class LossError(TesseraError):
-    """More scenes were lost than a cube may lack."""
+    """More scenes could not be read than the cube may lack."""
 
 
 @checked
