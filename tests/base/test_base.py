@@ -11,6 +11,7 @@ import pytest
 from tessera.base import (
     InputError,
     TesseraError,
+    check_format,
     extras,
     install_line,
     new_folder,
@@ -155,3 +156,19 @@ def test_writers_of_one_process_do_not_meet(tmp_path: Path) -> None:
         assert (one / "a").exists()
         assert two.is_dir()
     assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({}, "m has format None None; expected 'x' 2"),
+        ({"format": "y\n", "version": 2}, r"m has format 'y\n' 2; expected 'x' 2"),
+        ({"format": "x", "version": 1}, "m has format 'x' 1; expected 'x' 2"),
+        ({"format": "x", "version": 3}, "m has format 'x' 3; expected 'x' 2, or a later release of tessera to read it"),
+    ],
+)
+def test_a_document_of_another_format_or_version_is_refused(value: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_format(value, "x", 2, "m")
+    assert str(caught.value) == said
+    check_format({"format": "x", "version": 2}, "x", 2, "m")

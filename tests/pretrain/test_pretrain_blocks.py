@@ -409,8 +409,8 @@ def test_foreign_files_are_refused_in_one_line(written: Path, tmp_path: Path) ->
         open_blocks(tmp_path / "nowhere")
     good = json.loads((written / "index.json").read_text())
     changes: list[tuple[dict[str, Any], str]] = [
-        ({"format": "zarr"}, r"is of format 'zarr'"),
-        ({"version": 2}, r"version 2; expected tessera-pixel-blocks 1"),
+        ({"format": "zarr"}, r"has format 'zarr'"),
+        ({"version": 2}, r"2; expected 'tessera-pixel-blocks' 1"),
         ({"pixels": 41}, r"no index of blocks: values that do not fit"),
         ({"pixels": 10**15}, r"blocks of 16 records for 1000000000000000"),
         ({"records_per_block": 0}, r"no index of blocks"),

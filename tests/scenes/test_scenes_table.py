@@ -346,7 +346,7 @@ STRANGE: list[tuple[str, Any, Any, str]] = [
     ("no WKB", lambda t: edited(t, "footprint", [b"\x01\x02", b""]), None, "no WKB"),
     ("empty footprint", lambda t: edited(t, "footprint", [shapely.to_wkb(shapely.Point())] * 2), None, "corner"),
     ("a row less", lambda t: t.slice(0, 1), None, "1 scenes; its metadata say 2"),
-    ("other version", lambda t: t, lambda own: own.update(version=2), "version 2; expected 1"),
+    ("other version", lambda t: t, lambda own: own.update(version=2), "2; expected 'tessera-scenes' 1"),
     ("other format", lambda t: t, lambda own: own.update(format="x"), "no table of scenes"),
     ("other digest", lambda t: t, lambda own: own.update(sha256="0"), "not those that were written"),
     ("no query", lambda t: t, lambda own: own.pop("query"), "expected box, first, last"),

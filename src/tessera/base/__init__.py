@@ -3,7 +3,7 @@
 from .arguments import check_fields, checked, only_year
 from .arrays import parse_npy, parse_npz
 from .crew import Crew
-from .documents import decode_text, encoding_of, parse_json, read_json, read_text
+from .documents import check_format, decode_text, encoding_of, parse_json, read_json, read_text
 from .errors import InputError, TesseraError
 from .extras import install_line, require
 from .files import (
@@ -46,6 +46,7 @@ __all__ = [
     "TesseraError",
     "check_fields",
     "check_folder",
+    "check_format",
     "check_output",
     "check_picture",
     "checked",

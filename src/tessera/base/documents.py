@@ -12,7 +12,7 @@ from .paths import read_regular
 from .quoting import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 # the mark of UTF-32 begins with that of UTF-16
@@ -116,3 +116,29 @@ def read_json(path: Path, *, what: str, limit: int = _LIMIT, inside: Path | None
     if not isinstance(value, dict):
         raise InputError(f"{what} {path} holds a JSON {type(value).__name__}; expected an object")
     return value
+
+
+def check_format(value: Mapping[str, Any], name: str, version: int | str, where: str) -> None:
+    """Refuse a document of another format or version than the one that is read.
+
+    Parameters
+    ----------
+    value : has "format" and "version"
+    where : what the document is and where, for a message
+
+    Raises
+    ------
+    InputError
+        Another format or version; of a later version it says so.
+    """
+    given = value.get("format"), value.get("version")
+    if given != (name, version):
+        later = given[0] == name and isinstance(given[1], int) and isinstance(version, int) and given[1] > version
+        raise InputError(
+            f"{where} has format {_plain(given[0])} {_plain(given[1])}; expected {name!r} {version}"
+            f"{', or a later release of tessera to read it' if later else ''}"
+        )
+
+
+def _plain(value: object) -> str:
+    return shown(value) if isinstance(value, str) else shown(value)[1:-1]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, row_groups, shown
+from tessera.base import InputError, check_format, row_groups, shown
 from tessera.geo import EAST, NORTH, SOUTH, WEST, parse_area
 from tessera.net import CorruptError, MissingError, OversizeError, parquet_pages
 from tessera.shards import parse_year
@@ -169,11 +169,9 @@ def _read(store: Store, where: str, boxes: NDArray[np.float64] | None, year: int
 def _check_schema(store: Store, found: pyarrow.Schema, said: dict[bytes, bytes], where: str) -> None:
     try:
         own = json.loads(said.get(b"tessera", b"{}"))
-        given = own.get("format"), own.get("version")
-    except (ValueError, AttributeError, RecursionError):
-        given = None, None
-    if given != (FORMAT, VERSION):
-        raise InputError(f"{where} has format {given[0]!r} {given[1]!r}; expected {FORMAT!r} {VERSION}")
+    except (ValueError, RecursionError):
+        own = None
+    check_format(own if isinstance(own, dict) else {}, FORMAT, VERSION, where)
     expected = schema(array_names(store))
     for name in COLUMNS:
         if name not in found.names or not found.field(name).type.equals(expected.field(name).type):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, checked, new_folder, raise_if_machine, read_json, shown, silent
+from tessera.base import InputError, check_format, checked, new_folder, raise_if_machine, read_json, silent
 from tessera.geo import Grid, parse_crs
 
 from ._stored import read_array
@@ -113,11 +113,7 @@ def _open_zarr(folder: Path) -> PixelCube:
     about = root.get("attributes")
     if root.get("zarr_format") != 3 or root.get("node_type") != "group" or not isinstance(about, dict):
         raise InputError(f"{folder} is neither a cube store nor a d-pixel folder")
-    if about.get("format") != FORMAT or about.get("version") != VERSION:
-        raise InputError(
-            f"{folder} has format {shown(about.get('format'))} {shown(about.get('version'))}; "
-            f"expected {FORMAT!r} {VERSION}"
-        )
+    check_format(about, FORMAT, VERSION, str(folder))
     arrays: dict[str, Any] = {}
     for name in (*STACKS, *DAYS):
         what = f"cube {folder}, array {name}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tessera.base import InputError, raise_if_machine
+from tessera.base import InputError, check_format, raise_if_machine
 
 from ._whole_file import whole_file
 from .checkpoint import TRAINING_FAMILY, TRAINING_PREFIX, Checkpoint, source_of
@@ -45,10 +45,7 @@ def read_own(file: Path, source: str | None = None) -> Checkpoint:
         Truncated, damaged, of another format, tensors that do not fit, bound to another source.
     """
     about, tensors = _parts(file)
-    if about.get("format") != FORMAT or about.get("version") != VERSION:
-        raise InputError(
-            f"{file} has format {about.get('format')!r} {about.get('version')!r}; expected {FORMAT!r} {VERSION!r}"
-        )
+    check_format(about, FORMAT, VERSION, str(file))
     try:
         shape, spec, identity = json.loads(about["shape"]), json.loads(about["spec"]), about["identity"]
         sizes, demands = Shape(**shape), InputSpec.from_json(spec)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import InputError, parse_json
+from tessera.base import InputError, check_format, parse_json
 from tessera.embeddings import STREAMS, ModelIdentity
 from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
 
@@ -127,9 +127,7 @@ class Header:
         """
         try:
             value = parse_json(data, where, pairs=_once)
-            given = value.get("format"), value.get("version")
-            if given != (FORMAT, VERSION):
-                raise InputError(f"{where} has format {given[0]!r} {given[1]!r}; expected {FORMAT!r} {VERSION}")
+            check_format(value, FORMAT, VERSION, where)
             years = tuple(parse_year(year) for year in value["years"])
             zones = value["zones"]
             header = cls(

@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError
+from tessera.base import InputError, check_format
 from tessera.cubes import S1_BANDS, S2_BANDS
 
 from ._records import Layout
@@ -111,11 +111,7 @@ class Index:
         InputError
             Another format, or a value that does not fit the others.
         """
-        if value.get("format") != FORMAT or value.get("version") != VERSION:
-            raise InputError(
-                f"{path} is of format {str(value.get('format'))[:40]!r}, version {str(value.get('version'))[:10]}; "
-                f"expected {FORMAT} {VERSION}"
-            )
+        check_format(value, FORMAT, VERSION, str(path))
         try:
             capacity = value["capacity"]
             numbers = [capacity["s2"], capacity["s1"], value["targets"], value["pixels"], value["records_per_block"]]

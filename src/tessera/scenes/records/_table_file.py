@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, raise_if_machine, read_regular, row_groups, shown
+from tessera.base import InputError, check_format, raise_if_machine, read_regular, row_groups, shown
 from tessera.net import CorruptError, parquet_pages
 
 from .same_place import outline_of
@@ -249,8 +249,7 @@ def _own(raw: bytes | None) -> dict[str, Any]:
         own = None
     if not isinstance(own, dict) or own.get("format") != FORMAT:
         raise InputError("this is Parquet, but no table of scenes")
-    if own.get("version") != VERSION:
-        raise InputError(f"this is a table of scenes of version {own.get('version')!r}; expected {VERSION}")
+    check_format(own, FORMAT, VERSION, "this table of scenes")
     return own
 
 

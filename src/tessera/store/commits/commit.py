@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import Folder, InputError, TesseraError, open_regular, sha256_hex, sync_folder
+from tessera.base import Folder, InputError, TesseraError, check_format, open_regular, sha256_hex, sync_folder
 from tessera.geo import Cell, parse_cell
 from tessera.shards import MOST_YEARS, SCALES, Layout
 
@@ -89,8 +89,7 @@ class Commit:
             Another format, or a key is missing or of another type.
         """
         try:
-            if value["format"] != FORMAT or value["version"] != VERSION:
-                raise InputError(f"{where} has format {value['format']!r} {value['version']!r}; expected {FORMAT!r} 1")
+            check_format(value, FORMAT, VERSION, where)
             objects = {
                 str(name): {"key": _parse_key(o["key"]), "bytes": int(o["bytes"]), "sha256": str(o["sha256"])}
                 for name, o in value["objects"].items()
