@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import inspect
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "labels.geojson").write_text(json.dumps(labels))
     tessera.fit(store, folder / "labels.geojson", "class").save(folder / "head.json")
     return folder
+
+
+def test_files_say_the_versions_of_the_page(made: Path) -> None:
+    page = (ROOT / "docs" / "versioning.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(tessera-[a-z\d-]+)` \| (\d+)\b", page, re.MULTILINE))
+    weights = next((ROOT / "src" / "tessera" / "models" / "weights").glob("*.safetensors")).read_bytes()
+    header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
+    documents = [
+        json.loads((made / "store.zarr" / "tessera.json").read_bytes()),
+        *(json.loads(path.read_bytes()) for path in (made / "store.zarr" / "commits").rglob("*.json")),
+        json.loads((made / "cube.zarr" / "zarr.json").read_bytes())["attributes"],
+        json.loads((made / "head.json").read_bytes()),
+        header["__metadata__"],
+    ]
+    said = {about["format"]: str(about["version"]) for about in documents}
+    assert sorted(said) == ["tessera-commit", "tessera-cube", "tessera-encoder", "tessera-head", "tessera-store"]
+    assert said == {name: told[name] for name in said}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
