@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .spec import InputSpec
 
 _WIDTH = 120
-_VENDORED = f"{__package__}.vendored"
+_VENDORED = f"{__package__}._vendored"
 _PARTS = ("standardise", "embed", "quantise", "load")
 _SAMPLING = {
     "v1.0": "{bins} of each sensor's valid observations, drawn at random without replacement (with, where there are "
