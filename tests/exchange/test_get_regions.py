@@ -17,8 +17,8 @@ from get_helpers import WINDOW, bbox_of, embeddings_of, small_store
 
 from tessera.base import InputError, TesseraError
 from tessera.exchange import _geotiff as geotiff_module
+from tessera.exchange import _strips as strips_module
 from tessera.exchange import estimate_region, export_region
-from tessera.exchange import regions as regions_module
 from tessera.rasters import RasterProfile, mean_of_valid, write_cog
 from tessera.rasters import cog as cog_module
 from tessera.store import Store, plan_region
@@ -35,7 +35,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regions of a few hundred pixels in several parts."""
-    monkeypatch.setattr(regions_module, "UNIT_BYTES", 400_000)
+    monkeypatch.setattr("tessera.exchange._strips.UNIT_BYTES", 400_000)
 
 
 def names(folder: Path) -> list[str]:
@@ -204,7 +204,7 @@ def test_clip_and_resampling_reach_the_file(store: Store, tmp_path: Path) -> Non
 
 def test_no_array_is_larger_than_a_part(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     largest = {"read": 0, "written": 0}
-    read, bands = regions_module.Strips.read, geotiff_module._bands
+    read, bands = strips_module.Strips.read, geotiff_module._bands
 
     def noting(strips: Any, year: int, rows: range) -> Any:
         found = read(strips, year, rows)
@@ -216,7 +216,7 @@ def test_no_array_is_larger_than_a_part(store: Store, tmp_path: Path, monkeypatc
         largest["written"] = max(largest["written"], found.nbytes)
         return found
 
-    monkeypatch.setattr(regions_module.Strips, "read", noting)
+    monkeypatch.setattr(strips_module.Strips, "read", noting)
     monkeypatch.setattr(geotiff_module, "_bands", noting_bands)
     tall = type(WINDOW)(31, WINDOW.west, WINDOW.north + 600, WINDOW.width, 1500)
     export_region(store, tall, 2024, tmp_path / "r.npy")

@@ -27,10 +27,10 @@ BBOX = bbox_of(WINDOW, 10, 12, 300, 280)
 
 RUN = """
 import sys, time
-from tessera.exchange import regions, points, _spool as spool
+from tessera.exchange import _strips, points, _spool as spool
 import tessera.store.queries.zonal
 zonal = sys.modules["tessera.store.queries.zonal"]
-regions.UNIT_BYTES, points.BATCH, zonal.BLOCK = 100_000, 40, 64
+_strips.UNIT_BYTES, points.BATCH, zonal.BLOCK = 100_000, 40, 64
 put = spool.Spool.put
 def slow(self, name, arrays):
     time.sleep(0.03)
@@ -50,7 +50,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regions_module, "UNIT_BYTES", 400_000)
+    monkeypatch.setattr("tessera.exchange._strips.UNIT_BYTES", 400_000)
     monkeypatch.setattr(points_module, "BATCH", 40)
     monkeypatch.setattr(sys.modules["tessera.store.queries.zonal"], "BLOCK", 64)
 

@@ -23,7 +23,7 @@ from tessera.base import InputError, TesseraError
 from tessera.geo import Window
 from tessera.scenes import Asset, Scene, SceneTable, read_scenes
 from tessera.scenes.records import _table_file
-from tessera.scenes.records.table import BANDS
+from tessera.scenes.records.check import BANDS
 
 QUERY = {"box": [5.0, 50.0, 6.0, 51.0], "first": "2020-12-31", "last": "2022-01-01", "sources": ["mpc"]}
 RING = ((5.0, 50.0), (6.0, 50.0), (6.0, 51.0), (5.0, 51.0), (5.0, 50.0))

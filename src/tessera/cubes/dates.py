@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tessera.base import InputError, shown
 from tessera.geo import parse_period, told_period, told_year
@@ -11,13 +11,18 @@ from tessera.geo import parse_period, told_period, told_year
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from .cube import PixelCube
-
 DATED = ("s2", "s1_asc", "s1_desc")
 """Stacks that have days."""
 
 
-def dates_of(cube: PixelCube, stack: str) -> list[dt.date]:
+class Dated(Protocol):
+    """A cube: its provenance, and a `<stack>_doy` for each stack."""
+
+    @property
+    def provenance(self) -> dict[str, Any]: ...
+
+
+def dates_of(cube: Dated, stack: str) -> list[dt.date]:
     """The dates of a cube's stack: as its provenance lists them, else by its period or year.
 
     Parameters
@@ -36,12 +41,12 @@ def dates_of(cube: PixelCube, stack: str) -> list[dt.date]:
     return days
 
 
-def period_of(cube: PixelCube) -> tuple[dt.date, dt.date] | None:
+def period_of(cube: Dated) -> tuple[dt.date, dt.date] | None:
     """First and last day that a cube covers: its provenance's period, else its year; None where it says neither."""
     return told_period(cube.provenance)
 
 
-def check_dates(cube: PixelCube) -> None:
+def check_dates(cube: Dated) -> None:
     """Refuse a cube of which days of the year, dates, period and year contradict each other.
 
     Raises
@@ -78,7 +83,7 @@ def stated_time(
     return about
 
 
-def _dates(cube: PixelCube, stack: str) -> list[dt.date] | None:
+def _dates(cube: Dated, stack: str) -> list[dt.date] | None:
     """Dates that agree with all that the cube says, None where they are not known."""
     doy = [int(day) for day in getattr(cube, f"{stack}_doy")]
     period = told_period(cube.provenance)
@@ -99,7 +104,7 @@ def _dates(cube: PixelCube, stack: str) -> list[dt.date] | None:
     return None if period is None else list(_in_period(cube, stack, doy, period))
 
 
-def _in_period(cube: PixelCube, stack: str, doy: Sequence[int], period: tuple[dt.date, dt.date]) -> Iterator[dt.date]:
+def _in_period(cube: Dated, stack: str, doy: Sequence[int], period: tuple[dt.date, dt.date]) -> Iterator[dt.date]:
     """The dates of days of the year; where a period has a day twice, the first that does not go back in time."""
     before = dt.date.min
     for number, day in enumerate(doy):
@@ -124,7 +129,7 @@ def _dates_of_day(day: int, period: tuple[dt.date, dt.date]) -> Iterator[dt.date
             yield dt.date(year, 1, 1) + dt.timedelta(day - 1)
 
 
-def _told(cube: PixelCube, period: tuple[dt.date, dt.date]) -> str:
+def _told(cube: Dated, period: tuple[dt.date, dt.date]) -> str:
     year = told_year(cube.provenance)
     whole = year is not None and period == (dt.date(year, 1, 1), dt.date(year, 12, 31))
     return f"the cube's year {year}" if whole else f"the cube's period from {period[0]} to {period[1]}"

@@ -13,7 +13,7 @@ from tessera.store import crs_facts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .regions import Strips
+    from ._strips import Strips
 
 _CHUNK = 128
 """Side of a chunk of a Zarr group, pixels: 8 MB of 128 float32."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .regions import Strips
+    from ._strips import Strips
 
 _TILE = 256
 """Side of a tile of up to 16 bands, pixels."""

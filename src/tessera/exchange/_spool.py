@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[Any]]
 
-UNIT_BYTES = 64 * 1024**2
-"""Float32 values of one part of a region; what a stop costs at most."""
 _LIMIT = 4 * 1024**3
 """Bytes of a part."""
 _PLACED = "placed.json"

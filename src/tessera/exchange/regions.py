@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError, TesseraError, silent, staging, sync_folder
-from tessera.embeddings import dequantise, is_valid
 from tessera.geo import Window
 from tessera.store import plan_region
 
 from ._arrays import valid_of, write_npy, write_zarr
 from ._geotiff import overview_bytes, write_geotiffs
-from ._spool import UNIT_BYTES, Spool, drop_spool, request_digest, spooled_bytes, spooling
+from ._spool import drop_spool, request_digest, spooled_bytes, spooling
 from ._state import cells_of, state_of
+from ._strips import Strips, described, strips_of
 from ._tables import years_of
 from .sizes import Estimate, region_bytes
 from .targets import REGION_SUFFIXES, check_region, parse_target, targets_of
@@ -25,88 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from tessera.base import Progress
     from tessera.geo import Cell
     from tessera.store import Region, Store
-
-    from ._spool import Arrays
-
-
-class Strips:
-    """A region whose strips lie in a spool.
-
-    Parameters
-    ----------
-    region : what it is
-    spool : where its parts lie
-    quantised : whether codes and scales are wanted instead of values
-    """
-
-    def __init__(self, region: Region, spool: Spool | None, quantised: bool) -> None:
-        self.region, self.spool, self.quantised = region, spool, quantised
-        self.rows = list(region.strips(limit=UNIT_BYTES))
-        self.found = 0
-        self._kept: tuple[str, Arrays] | None = None
-
-    @property
-    def units(self) -> int:
-        """How many parts there are."""
-        return len(self.rows) * len(self.region.query.years)
-
-    def parts(self) -> Iterator[tuple[str, Any]]:
-        """Name and maker of each part."""
-        for year in range(len(self.region.query.years)):
-            for number, rows in enumerate(self.rows):
-                yield _name(year, number), partial(self._make, year, rows)
-
-    def _make(self, year: int, rows: range) -> Arrays:
-        index, cols = self.region.query.indexes[year], range(self.region.shape[1])
-        if self.region.warp is not None:
-            return {"values": self.region.values(rows, cols, index)}
-        codes, scales = self.region.quantised(rows, cols, index)
-        return {"codes": codes, "scales": scales}
-
-    def read(self, year: int, rows: range) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
-        """Values (rows, width, D) float32, or codes int8 with their scales (rows, width)."""
-        found = [
-            (self._part(year, number), strip)
-            for number, strip in enumerate(self.rows)
-            if strip.start < rows.stop and strip.stop > rows.start
-        ]
-        cut = [
-            {name: array[max(rows.start - strip.start, 0) : rows.stop - strip.start] for name, array in part.items()}
-            for part, strip in found
-        ]
-        whole = {name: np.concatenate([part[name] for part in cut]) for name in cut[0]}
-        if self.quantised:
-            return whole["codes"], np.where(is_valid(whole["scales"]), whole["scales"], np.float32(np.nan))
-        if "values" in whole:
-            return whole["values"], None
-        return dequantise(whole["codes"], whole["scales"]), None
-
-    def _part(self, year: int, number: int) -> Arrays:
-        name = _name(year, number)
-        if self._kept is None or self._kept[0] != name:
-            if self.spool is None:
-                raise TesseraError("no strips were read")
-            self._kept = name, self.spool.get(name)
-        return self._kept[1]
-
-    def valid(self) -> int:
-        """Pixels with data, of all years."""
-        total = 0
-        for year in range(len(self.region.query.years)):
-            for number in range(len(self.rows)):
-                part = self._part(year, number)
-                good = np.isfinite(part["values"][..., 0]) if "values" in part else is_valid(part["scales"])
-                total += int(good.sum())
-        return total
-
-
-def _name(year: int, number: int) -> str:
-    return f"{year}-{number:06d}"
 
 
 def estimate_region(store: Store, region: Region, out: str | Path, *, quantised: bool = False) -> Estimate:
@@ -181,7 +101,7 @@ def export_region(
     estimate_region(store, region, target, quantised=quantised).check(target, spooled_bytes(target))
     cells = _cells(store, region)
     state = state_of(store, cells, query.years)
-    request = {"state": state, "target": _described(region), "years": query.years, "dims": query.dims}
+    request = {"state": state, "target": described(region), "years": query.years, "dims": query.dims}
     made = request_digest({**request, "quantised": quantised})
     if target.suffix.lower() == ".zarr" and target.exists():
         valid = valid_of(target, made)
@@ -239,7 +159,7 @@ def _cells(store: Store, region: Region) -> set[Cell]:
     if window is not None and not region.target.others:
         return cells_of([window], side)
     found: set[Cell] = set()
-    for rows in region.strips(limit=UNIT_BYTES):
+    for rows in strips_of(region):
         cols = range(region.shape[1])
         found |= cells_of(_windows_around(store, region, rows, cols), side)
     return found
@@ -268,23 +188,3 @@ def _windows_around(store: Store, region: Region, rows: range, cols: range) -> I
         south, north = max(int(py.min()) - margin, SOUTH), min(int(py.max()) + margin, NORTH)
         if west < east and south < north:
             yield Window(zone, west, north, east - west, north - south)
-
-
-def _described(region: Region) -> dict[str, Any]:
-    """All that the pixels of a region depend on, as plain values."""
-    target, outline = region.target, region.outline
-    clip = None
-    if outline is not None:
-        import hashlib
-
-        arrays = (outline.x0, outline.y0, outline.x1, outline.y1)
-        clip = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
-    return {
-        "crs": target.crs,
-        "transform": target.transform,
-        "shape": target.shape,
-        "others": target.others,
-        "method": "nearest" if region.warp is None else region.warp.method,
-        "clip": clip,
-        "unit": UNIT_BYTES,
-    }

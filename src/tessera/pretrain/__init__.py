@@ -1,6 +1,7 @@
 """Pixel-years without labels to an encoder: views, losses, a loop that resumes to the bit, distillation."""
 
-from .batches import Batch, Batches
+from .batch import Batch
+from .batches import Batches
 from .config import (
     Data,
     DistilConfig,

@@ -13,7 +13,7 @@ from tessera.base import TesseraError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .batches import Batch
+    from .batch import Batch
 
 COLLAPSE = 0.05
 """RankMe of the vectors below which a run has collapsed: for 128 dims an effective rank of 128 ** 0.05 = 1.3."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from tessera.base import TesseraError
 
+from .batch import Batch
 from .views import View
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .batches import Batch, Batches
+    from .batch import Maker
 
 _SLOTS = 2
 _PATIENCE = 5.0
 """Seconds that a worker has to end by itself."""
 
 
-def produce(batches: Batches, start: int, stop: int, parts: list[int], workers: int) -> Iterator[list[Batch]]:
+def produce(batches: Maker, start: int, stop: int, parts: list[int], workers: int) -> Iterator[list[Batch]]:
     """The steps `start` to `stop` - 1 in order; worker w makes every `workers`-th from `start` + w."""
     # fork shares a table in memory without a copy; workers call numpy alone, whose state survives it
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -74,12 +75,12 @@ def produce(batches: Batches, start: int, stop: int, parts: list[int], workers: 
                 process.join()
 
 
-def _floats(batches: Batches, draws: int) -> int:
+def _floats(batches: Maker, draws: int) -> int:
     """Numbers of the two views of a part."""
     return 2 * batches.batch // batches.parts * draws * _channels(batches)[2]
 
 
-def _channels(batches: Batches) -> tuple[int, int, int]:
+def _channels(batches: Maker) -> tuple[int, int, int]:
     s2, s1 = len(batches.spec.s2_bands) + 1, len(batches.spec.s1_bands) + 1
     return s2, s1, s2 + s1
 
@@ -114,9 +115,7 @@ def _release(connection: Connection) -> None:
         return
 
 
-def _unload(batches: Batches, step: int, flat: NDArray[np.float32], message: list[tuple[Any, ...]]) -> list[Batch]:
-    from .batches import Batch
-
+def _unload(batches: Maker, step: int, flat: NDArray[np.float32], message: list[tuple[Any, ...]]) -> list[Batch]:
     draws = batches.length(step)
     size = _floats(batches, draws)
     out = []
@@ -127,7 +126,7 @@ def _unload(batches: Batches, step: int, flat: NDArray[np.float32], message: lis
     return out
 
 
-def _views(flat: NDArray[np.float32], batches: Batches, draws: int) -> list[View]:
+def _views(flat: NDArray[np.float32], batches: Maker, draws: int) -> list[View]:
     s2, s1, _ = _channels(batches)
     count = batches.batch // batches.parts
     out, start = [], 0
@@ -140,7 +139,7 @@ def _views(flat: NDArray[np.float32], batches: Batches, draws: int) -> list[View
 
 
 def _work(
-    batches: Batches, steps: range, parts: list[int], slots: list[Any], connection: Connection, others: list[Connection]
+    batches: Maker, steps: range, parts: list[int], slots: list[Any], connection: Connection, others: list[Connection]
 ) -> None:
     """What a worker does: fill a free slot, say so, and end when nobody listens."""
     # Ctrl-C is for the process that reads; it ends this one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +9,10 @@ import numpy as np
 from tessera.base import InputError
 
 from ._workers import produce
+from .batch import Batch
 from .data import bits, key_of, uniform
 from .permute import Order
-from .views import DRAWS, PLAIN, View, draw_views
+from .views import DRAWS, PLAIN, draw_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,27 +27,6 @@ if TYPE_CHECKING:
 SEED = 3407
 """Of the released v1.0 run."""
 _ALPHA, _LENGTH, _MIX, _TORCH = range(4)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One part of what a step reads.
-
-    Attributes
-    ----------
-    first, second : views of the same B pixel-years, (B, T, 11) and (B, T, 3) float32
-    targets : (B, K) float32, NaN where unknown
-    alpha : weight of the first view in the mix term, Beta(1, 1), the same in every part of a step
-    order : (B,) int64, permutation within this part, for the mix term
-    seed : for torch before the networks run; another in each part
-    """
-
-    first: View
-    second: View
-    targets: NDArray[np.float32]
-    alpha: float
-    order: NDArray[np.int64]
-    seed: int
 
 
 class Batches:

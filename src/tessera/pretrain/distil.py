@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.models import Checkpoint, InputSpec, Shape
 
-    from .batches import Batch
+    from .batch import Batch
     from .views import Table
 
 PREFIXES = (16, 32, 64, 128)

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.models import InputSpec, Shape
 
-    from .batches import Batch, Batches
+    from .batch import Batch
+    from .batches import Batches
     from .devices import Machine
     from .plan import Plan
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tessera.base import Progress
     from tessera.models import Checkpoint, Shape
 
-    from .batches import Batch
+    from .batch import Batch
     from .views import Table
 
 

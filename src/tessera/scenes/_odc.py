@@ -13,8 +13,8 @@ from tessera.geo import to_lonlat, zone_crs
 from tessera.net import CorruptError, PermanentError
 from tessera.rasters import open_raster
 
+from ._bands import dtype_of, href_of, resampling_of
 from ._files import open_file
-from ._readers import dtype_of, href_of, resampling_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ _GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_TIMEOUT": "60",
 
 
 class OdcReader:
-    """Reads scenes onto one window; see `_readers.Reader`."""
+    """Reads scenes onto one window; see `_bands.Reader`."""
 
     def __init__(self, window: Window, sources: Mapping[str, Source], recipe: Recipe, traffic: Traffic) -> None:
         require("rasterio", extra="scenes", purpose="reading scenes")
@@ -57,7 +57,7 @@ class OdcReader:
         self._ring = [[float(x), float(y)] for x, y in zip(lon, lat, strict=True)]
 
     def read(self, scene: Scene, band: str) -> NDArray[Any]:
-        """See `_readers.Reader`."""
+        """See `_bands.Reader`."""
         import rasterio
         from rasterio.errors import RasterioError
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError, require
-from tessera.net import PermanentError
 
+from ._bands import dtype_of, href_of, resampling_of
 from ._files import open_file
-from .records import SCL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from tessera.geo import Window
 
+    from ._bands import Reader
     from ._files import Traffic
     from .recipe import Recipe
     from .records import Scene
@@ -28,38 +28,6 @@ PACKED_BYTES = 64 * 1024**2
 """Bytes of blocks that are held as they came; a 10 m band of a cell has 2 to 8 MB."""
 _READERS = {"ranges": ("rasterio",), "odc": ("rasterio", "odc.stac")}
 """Names, and what each needs."""
-_FINE = ("B02", "B03", "B04", "B08")
-
-
-class Reader(Protocol):
-    """Reads a band of a scene; many threads at once."""
-
-    def read(self, scene: Scene, band: str) -> NDArray[Any]:
-        """(H, W) as stored: uint8 classes, uint16 numbers, float32 power; 0 (power: also NaN) where it has no data.
-
-        Digital numbers keep their offset: it comes off after resampling. Both orders agree unless a number below 1001
-        takes part, since the weights add up to 1 and missing neighbours have none.
-
-        Raises
-        ------
-        NetError
-            It cannot be had, or is not what it should be.
-        """
-        ...
-
-
-def dtype_of(band: str) -> str:
-    """The type that a band is read as."""
-    return "uint8" if band == SCL else "float32" if band in ("VV", "VH") else "uint16"
-
-
-def resampling_of(scene: Scene, band: str, recipe: Recipe) -> str:
-    """How a band of a scene is laid onto the 10 m lattice."""
-    if band == SCL:
-        return "nearest"
-    if scene.optical:
-        return recipe.fine if band in _FINE else recipe.coarse
-    return "bilinear" if scene.collection.startswith("opera") else recipe.radar
 
 
 class _Budget:
@@ -143,16 +111,3 @@ def make_reader(name: str, window: Window, sources: Mapping[str, Source], recipe
     from ._odc import OdcReader
 
     return OdcReader(window, sources, recipe, traffic)
-
-
-def href_of(scene: Scene, band: str) -> str:
-    """The address of a band.
-
-    Raises
-    ------
-    PermanentError
-        The scene lacks it.
-    """
-    if band not in scene.assets:
-        raise PermanentError(f"lacks asset {band}; it has {', '.join(sorted(scene.assets)) or 'none'}")
-    return scene.assets[band].href

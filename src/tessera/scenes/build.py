@@ -18,9 +18,10 @@ from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import Window, parse_area, parse_period
 from tessera.net import NetError
 
+from ._bands import resampling_of
 from ._files import Traffic
 from ._mosaic import UnreadableError, lay_day
-from ._readers import check_reader, make_reader, resampling_of
+from ._readers import check_reader, make_reader
 from .plan import NoScenesError, plan_reads, where_scenes_are
 from .recipe import Recipe
 from .records import SCL
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from tessera.cubes import CubeSpool
     from tessera.geo import Period
 
-    from ._readers import Reader
+    from ._bands import Reader
     from .plan import Day, Plan
     from .records import Scene
     from .search import Found

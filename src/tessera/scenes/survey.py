@@ -17,9 +17,10 @@ from tessera.base import Crew, silent
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import to_lonlat
 
+from ._bands import dtype_of, href_of, resampling_of
 from ._files import Traffic, open_file
 from ._mosaic import lay_day
-from ._readers import check_reader, dtype_of, href_of, make_reader, resampling_of
+from ._readers import check_reader, make_reader
 from .build import _Lines, _pools, days_at_once
 from .plan import NoScenesError, plan_reads
 from .recipe import Recipe

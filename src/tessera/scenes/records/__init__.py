@@ -1,6 +1,7 @@
 """What a search returns: scenes, their assets, the table that keeps them, and the rules that read their metadata."""
 
 from .assets import S1_KEYS, S2_KEYS, SCL
+from .check import CORNERS_LIMIT, SCENES_LIMIT, check_scene
 from .rules import (
     OFFSET,
     bucket_of,
@@ -19,7 +20,7 @@ from .rules import (
 )
 from .same_place import hold_ground, nearest_copy
 from .scene import S1_COLLECTIONS, S2_COLLECTIONS, Asset, Scene
-from .table import CORNERS_LIMIT, SCENES_LIMIT, SceneTable, check_scene, read_scenes
+from .table import SceneTable, read_scenes
 
 __all__ = [
     "CORNERS_LIMIT",

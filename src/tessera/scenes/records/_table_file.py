@@ -12,11 +12,12 @@ import numpy as np
 from tessera.base import InputError, check_format, raise_if_machine, read_regular, row_groups, shown
 from tessera.net import CorruptError, parquet_pages
 
+from .check import BANDS, SCENES_LIMIT
 from .same_place import outline_of
 from .scene import Asset, Scene
-from .table import BANDS, SCENES_LIMIT, SceneTable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pyarrow
@@ -72,15 +73,15 @@ def _schema() -> pyarrow.Schema:
     )
 
 
-def encode(table: SceneTable) -> bytes:
+def encode(scenes: tuple[Scene, ...], query: Mapping[str, Any], left_out: Mapping[str, int], sha256: str) -> bytes:
     """The bytes of a file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     import shapely
 
-    outlines = np.array([_outline(scene.footprint) for scene in table.scenes], dtype=object)
+    outlines = np.array([_outline(scene.footprint) for scene in scenes], dtype=object)
     boxes = np.asarray(shapely.bounds(outlines), dtype=np.float64).reshape(-1, 4)
-    corners = [shapely.multipoints(np.array(scene.footprint, dtype=np.float64)) for scene in table.scenes]
+    corners = [shapely.multipoints(np.array(scene.footprint, dtype=np.float64)) for scene in scenes]
     rows = [
         {
             "id": scene.id,
@@ -97,7 +98,7 @@ def encode(table: SceneTable) -> bytes:
             },
             "position": scene.position,
         }
-        for scene, outline, box, points in zip(table.scenes, outlines, boxes.tolist(), corners, strict=True)
+        for scene, outline, box, points in zip(scenes, outlines, boxes.tolist(), corners, strict=True)
     ]
     column: dict[str, Any] = {
         "encoding": "WKB",
@@ -111,17 +112,17 @@ def encode(table: SceneTable) -> bytes:
     own = {
         "format": FORMAT,
         "version": VERSION,
-        "query": table.query,
-        "left_out": table.left_out,
-        "scenes": len(table),
-        "sha256": table.sha256,
+        "query": query,
+        "left_out": left_out,
+        "scenes": len(scenes),
+        "sha256": sha256,
     }
     schema = _schema().with_metadata(
         {"geo": json.dumps(geo, sort_keys=True), "tessera": json.dumps(own, sort_keys=True)}
     )
     written = pa.Table.from_pylist(rows, schema=schema)
     if written.nbytes > _UNPACKED_LIMIT:
-        raise InputError(f"{len(table)} scenes of {written.nbytes} bytes; a table is read up to {_UNPACKED_LIMIT}")
+        raise InputError(f"{len(scenes)} scenes of {written.nbytes} bytes; a table is read up to {_UNPACKED_LIMIT}")
     sink = pa.BufferOutputStream()
     pq.write_table(
         written,
@@ -135,7 +136,7 @@ def encode(table: SceneTable) -> bytes:
     )
     data = bytes(sink.getvalue().to_pybytes())
     if len(data) > _FILE_LIMIT:
-        raise InputError(f"{len(table)} scenes take {len(data)} bytes; a table of scenes has at most {_FILE_LIMIT}")
+        raise InputError(f"{len(scenes)} scenes take {len(data)} bytes; a table of scenes has at most {_FILE_LIMIT}")
     return data
 
 
@@ -153,8 +154,8 @@ def _outline(footprint: tuple[tuple[float, float], ...]) -> Any:
     return shapely.union_all([part for part in parts if shapely.get_dimensions(part) == kind] or parts)
 
 
-def decode(path: Path) -> SceneTable:
-    """See `read_scenes`."""
+def decode(path: Path) -> tuple[tuple[Scene, ...], dict[str, Any]]:
+    """Scenes, none of them checked, and what the file says of them; see `read_scenes`."""
     import pyarrow as pa
 
     try:
@@ -171,17 +172,13 @@ def decode(path: Path) -> SceneTable:
         raise InputError(f"{path} has a footer of {footer} bytes; a table of scenes has at most {_FOOTER_LIMIT}")
     try:
         own, table = _unpack(data, data[-8 - footer : -8])
-        scenes = tuple(_scene(row) for row in table.to_pylist())
-        found = SceneTable(scenes, own.get("query", {}), own.get("left_out", {}))
+        return tuple(_scene(row) for row in table.to_pylist()), own
     except (InputError, CorruptError) as error:
         raise InputError(f"{path}: {error}") from None
     except (pa.ArrowException, OSError, ValueError, OverflowError, TypeError, KeyError, MemoryError) as error:
         raise_if_machine(error, path)
         reason = str(error).strip().partition("\n")[0][:160]
         raise InputError(f"{path} cannot be read as a table of scenes: {reason}") from None
-    if found.sha256 != own.get("sha256"):
-        raise InputError(f"{path}: its scenes are not those that were written; search again, or take another copy")
-    return found
 
 
 def _unpack(data: bytes, footer: bytes) -> tuple[dict[str, Any], pyarrow.Table]:

@@ -5,16 +5,28 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .table import unwrapped
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from .scene import Scene
 
 _SAME = 0.8
 """Share of an outline that others cover where they hold the same ground: processed anew, an outline moves by some
 kilometres of a hundred; of two pieces of one granule each leaves the other out."""
+
+
+def unwrapped(corners: tuple[tuple[float, float], ...]) -> NDArray[np.float64]:
+    """(N, 2) longitudes and latitudes without a jump: longitudes above 180 over the date line."""
+    points = np.array(corners, dtype=np.float64).reshape(-1, 2)
+    lon = points[:, 0]
+    lon = np.where(np.abs(lon) <= 180.0, lon, (lon + 180.0) % 360.0 - 180.0)
+    if lon.max() - lon.min() > 180.0:
+        lon = np.where(lon < 0.0, lon + 360.0, lon)
+    return np.column_stack([lon, points[:, 1]])
 
 
 @lru_cache(maxsize=4096)
