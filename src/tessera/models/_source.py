@@ -12,6 +12,9 @@ from importlib.util import resolve_name
 
 from tessera.base import TesseraError
 
+_EXAMPLES = re.compile(r'("""[^\n]*)?\n\n( +)Examples\n\2-{8}\n.*?(\n\2""")', re.DOTALL)
+"""The part of a docstring that imports this package, which the copied source does without."""
+
 
 class _Module:
     """One module: its definitions with the comments above them, and where its other names come from.
@@ -42,7 +45,7 @@ class _Module:
             elif isinstance(node, ast.Expr) and last:
                 self.definitions[last] += "\n" + "\n".join(lines[begin : node.end_lineno])
             elif not self._import(node) and (last := _bound(node)):
-                self.definitions[last] = "\n".join(lines[begin : node.end_lineno]).strip("\n")
+                self.definitions[last] = _without_examples("\n".join(lines[begin : node.end_lineno]))
                 self.uses[last] = _names(node)
             begin = node.end_lineno or 0
 
@@ -57,6 +60,10 @@ class _Module:
                 else:
                     self.outside[alias.asname or alias.name] = home, ast.unparse(alias)
         return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def _without_examples(text: str) -> str:
+    return _EXAMPLES.sub(lambda found: f'{found[1]}"""' if found[1] else found[3], text).strip("\n")
 
 
 def _bound(node: ast.stmt) -> str:
