@@ -21,8 +21,8 @@ from tessera.net import CorruptError
 from tessera.preview import read_overview, update_preview
 from tessera.preview._document import Overviews
 from tessera.preview._levels import FINE, LEVELS, codes_of, rgb_of, scales_of
-from tessera.preview._shard import decode_index, encode
 from tessera.shards import Layout
+from tessera.shards.codec import decode_index
 from tessera.store import Store, open_store
 
 BASE = CELL.window
@@ -249,20 +249,20 @@ def test_damage_is_found(tmp_path: Path) -> None:
 def test_any_index_is_safe_to_read(tail: bytes, size: int, entries: list[tuple[int, int]]) -> None:
     import google_crc32c
 
-    layer = scales_of(FINE)
-    index = np.full((layer.side**2, 2), 2**64 - 1, dtype="<u8")
+    form = scales_of(FINE).form
+    index = np.full((form.side**2, 2), 2**64 - 1, dtype="<u8")
     for number, entry in enumerate(entries):
         index[number] = entry
     head = index.tobytes()
     checked = head + int(google_crc32c.value(head)).to_bytes(4, "little")
     for data in (tail, checked):
         try:
-            offsets = decode_index(data, size, layer, "x")
+            offsets = decode_index(data, size, form, "x").offsets
         except CorruptError:
             continue
         kept = offsets[offsets >= 0]
-        assert (kept >= layer.index_bytes).all()
-        assert (kept + layer.chunk_bytes + 4 <= size).all()
+        assert (kept >= form.index_bytes).all()
+        assert (kept + form.chunk_bytes + 4 <= size).all()
 
 
 @given(
@@ -283,9 +283,9 @@ def test_any_document_is_safe_to_read(value: Any) -> None:
 
 @pytest.mark.parametrize("layer", [codes_of(FINE, 3), scales_of(FINE), rgb_of(FINE)], ids=lambda layer: str(layer.name))
 def test_an_empty_shard_is_no_object(layer: Any) -> None:
-    values = layer.empty(512, 512)
-    assert encode(values, layer) is None
+    values = layer.spec.blank(512, 512)
+    assert layer.encode(values) is None
     values[300, 17] = 1
-    data = encode(values, layer)
+    data = layer.encode(values)
     assert data is not None
-    assert len(data) == layer.index_bytes + layer.chunk_bytes + 4
+    assert len(data) == layer.form.index_bytes + layer.form.chunk_bytes + 4

@@ -150,7 +150,7 @@ def test_a_prefix_that_is_not_the_first_codes_is_found(store: Store) -> None:
     prefix = np.array(held.codes[..., :2])
     rows, cols = np.nonzero(held.valid)
     prefix[rows[7], cols[7], 1] ^= 1
-    data = encode_shard(prefix, np.ones((4, 4), np.bool_), PREFIX, LAYOUT)
+    data = encode_shard(prefix, LAYOUT.format(PREFIX), np.ones((4, 4), np.bool_))
     assert data is not None
     object_path(root, PREFIX).write_bytes(data)
     sign(root)
@@ -165,7 +165,7 @@ def test_codes_must_be_there_where_scales_are_valid(store: Store) -> None:
     present = np.ones((4, 4), np.bool_)
     present[2, 3] = False
     for spec in (CODES, PREFIX):
-        data = encode_shard(held.codes[..., : spec.bands], present, spec, LAYOUT)
+        data = encode_shard(held.codes[..., : spec.bands], LAYOUT.format(spec), present)
         assert data is not None
         object_path(root, spec).write_bytes(data)
     sign(root)

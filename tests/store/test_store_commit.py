@@ -324,13 +324,12 @@ def test_writing_the_same_again_touches_no_file_and_heals_damage(tmp_path: Path)
 
 def test_a_staged_object_that_was_changed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = new_store(tmp_path / "s")
-    import tessera.store.commits.commit as commit
 
     def dying(*args: Any) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(commit, "_roll_forward", dying)
+        patch.setattr("tessera.base.Journal.finish", dying)
         with pytest.raises(Killed):
             store.write(version(1), 2024)
     staged = tmp_path / "s" / ".tessera" / "staging" / "2024" / CELL.name

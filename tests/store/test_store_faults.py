@@ -104,7 +104,7 @@ def test_a_cell_with_a_pending_commit_is_not_held(tmp_path: Path, monkeypatch: p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tessera.store.commits.commit._roll_forward", die)
+        patch.setattr("tessera.base.Journal.finish", die)
         with pytest.raises(KeyboardInterrupt):
             store.write(random_embeddings(BASE, 5, cube_sha256="b"), 2024)
     assert not store.holds(BASE, 2024, {"cube_sha256": "a"})

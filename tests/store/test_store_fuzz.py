@@ -123,7 +123,8 @@ def test_a_layout_is_read_or_refused(value: Any) -> None:
 def test_a_record_is_read_or_refused(value: Any) -> None:
     record = only_ours(lambda: Commit.from_json(value, "x"))
     if record is not None:
-        assert Commit.from_json(json.loads(record.encode()), "x") == record
+        # bytes are compared: a provenance may hold NaN, which equals nothing
+        assert Commit.from_json(json.loads(record.encode()), "x").encode() == record.encode()
         for info in record.objects.values():
             assert not Path(info["key"]).is_absolute()
             assert ".." not in info["key"]
@@ -289,7 +290,7 @@ def test_check_finds_every_flipped_bit_also_where_chunks_have_no_checksum(tmp_pa
 @given(st.binary(max_size=60))
 def test_a_shard_of_any_values_is_read_as_it_was_written(seed: bytes) -> None:
     values = np.frombuffer((seed + b"\0") * (128 * 128 * 8), dtype=np.int8)[: 128 * 128 * 8].reshape(128, 128, 8)
-    data = bytes(encode_shard(values, np.ones((4, 4), np.bool_), LAYOUT.codes, LAYOUT) or b"")
+    data = bytes(encode_shard(values, LAYOUT.format(LAYOUT.codes), np.ones((4, 4), np.bool_)) or b"")
     index = decode_index(data[: FORM.index_bytes], len(data), FORM, "x")
     start, length = int(index.offsets[5]), int(index.lengths[5])
     chunk = decode_chunk(data[start : start + length], FORM, "x")

@@ -15,7 +15,6 @@ from store_helpers import MODEL
 
 from tessera.net import CorruptError
 from tessera.shards import (
-    ArraySpec,
     Header,
     Layout,
     ShardFormat,
@@ -55,13 +54,13 @@ def test_a_shard_of_large_chunks_has_the_same_bytes_in_every_thread() -> None:
     layout = Layout(256, (), shard=256, chunk=128, geometry="published")
     codes = np.random.default_rng(1).normal(0, 20, (256, 256, 256)).astype(np.int8)
     present = np.ones((2, 2), dtype=np.bool_)
-    spec: ArraySpec = layout.codes
+    form = layout.format(layout.codes)
     threads = blosc.set_nthreads(8)
     try:
-        first = encode_shard(codes, present, spec, layout)
+        first = encode_shard(codes, form, present)
         with ThreadPoolExecutor(3) as pool:
-            others = list(pool.map(lambda _: encode_shard(codes, present, spec, layout), range(3)))
-        again = encode_shard(codes, present, spec, layout)
+            others = list(pool.map(lambda _: encode_shard(codes, form, present), range(3)))
+        again = encode_shard(codes, form, present)
     finally:
         blosc.set_nthreads(threads)
     assert first is not None

@@ -151,7 +151,7 @@ def pending(store: Store, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         def dying(*args: Any) -> None:
             raise Killed
 
-        patch.setattr("tessera.store.commits.commit._roll_forward", dying)
+        patch.setattr("tessera.base.Journal.finish", dying)
         with pytest.raises(Killed):
             store.write(version(number), 2024)
 

@@ -18,6 +18,7 @@ from .files import (
     writing,
 )
 from .folder import Folder
+from .journal import Journal
 from .kept import Kept
 from .machine import MachineError, machine_failure, raise_if_machine
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
@@ -37,6 +38,7 @@ __all__ = [
     "Folder",
     "Group",
     "InputError",
+    "Journal",
     "Kept",
     "MachineError",
     "Page",

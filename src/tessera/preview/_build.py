@@ -9,12 +9,10 @@ from tessera.base import InputError, silent
 from tessera.geo import parse_cell
 from tessera.net import CorruptError, NetError
 
-from ._arrays import read_box
 from ._document import Overviews, declare, read_overviews
-from ._levels import COARSE, FINE, LEVELS, Box, Unit, layers_of, scales_of
+from ._levels import COARSE, FINE, LEVELS, Box, Unit, layers_of, read_box, scales_of
 from ._means import InFluxError, cell_means, source_of
 from ._records import NOTHING, Record, read_record, record_key, recorded_units
-from ._shard import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -161,8 +159,8 @@ def _write(
 ) -> None:
     """Put means into the shards of their unit, one of each level, all at once with the unit's record."""
     index = store.years.index(year)
-    changes: dict[str, bytes | None] = {}
-    last: dict[str, bytes | None] = {}
+    changes: dict[str, bytes | bytearray | None] = {}
+    last: dict[str, bytes | bytearray | None] = {}
     for level in LEVELS:
         size = level.shard
         per = level.span // FINE.span
@@ -177,11 +175,11 @@ def _write(
                 arrays[layer.name][view] = (
                     getattr(means[cell][level.name], "codes" if layer.name == "embeddings" else layer.name)
                     if cell in means
-                    else layer.fill
+                    else layer.spec.fill
                 )
         for layer in layers:
             kind = last if layer.name == "scales" else changes
-            kind[layer.key(unit.zone, index, row, col)] = encode(arrays[layer.name], layer)
+            kind[layer.key(unit.zone, index, row, col)] = layer.encode(arrays[layer.name])
     changes |= last
     # an empty record would hide the unit from the next run, which must know it to keep its colours right
     changes[record_key(MEANS, year, unit)] = record.encode()

@@ -11,9 +11,8 @@ import numpy as np
 from tessera.base import Folder, InputError, sha256_hex
 from tessera.embeddings import dequantise, is_valid
 
-from ._arrays import read_box
 from ._build import MEANS
-from ._levels import FINE, FOLDER, Unit, codes_of, scales_of
+from ._levels import FINE, FOLDER, Unit, codes_of, read_box, scales_of
 from ._records import recorded_units
 
 if TYPE_CHECKING:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from tessera.base import Folder, silent
 from tessera.net import CorruptError, NetError
 
-from ._arrays import read_box
 from ._build import MEANS, Made
-from ._levels import FINE, FULL, Box, Unit, codes_of, rgb_of, scales_of
+from ._levels import FINE, FULL, Box, Unit, codes_of, read_box, rgb_of, scales_of
 from ._means import InFluxError, read_strips, source_of
 from ._records import NOTHING, Record, read_record, record_key, recorded_units
-from ._shard import encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +91,7 @@ def _paint_unit(
 ) -> None:
     layer, size = rgb_of(FULL), FULL.shard
     place = Box(unit.row * size, unit.col * size, size, size)
-    picture: NDArray[np.uint8] = layer.empty(size, size)
+    picture: NDArray[np.uint8] = layer.spec.blank(size, size)
     record = {}
     if before.cells:
         # what is kept is copied cell by cell: what is gone leaves nothing behind
@@ -129,7 +127,7 @@ def _put(
     """One object and then its record: a kill between them costs painting it again."""
     layer = rgb_of(FULL if full else FINE)
     door, key = Folder(root), layer.key(unit.zone, store.years.index(year), unit.row, unit.col)
-    data = encode(picture, layer)
+    data = layer.encode(picture)
     if data is None:
         door.remove(key)
     else:

@@ -1,21 +1,18 @@
-"""Several files that become visible together: staged, intended, moved; a kill at any point loses nothing.
-
-What readers look at first (the scales) is taken away before the rest is moved and comes last, so that meanwhile they
-see no data. Whoever comes next finishes what was intended.
-"""
+"""What a commit of derived files intends: which files, in which order, and which of them are hidden meanwhile."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tessera.base import Folder, InputError, TesseraError, sync_folder
+from tessera.base import InputError, TesseraError
+from tessera.base import Journal as Files
 
 from ._levels import FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _KEY = re.compile(rf"{FOLDER}(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
@@ -36,7 +33,7 @@ class Journal:
     root: Path
     work: Path
 
-    def commit(self, changes: dict[str, bytes | None], hidden: set[str]) -> None:
+    def commit(self, changes: Mapping[str, bytes | bytearray | None], hidden: set[str]) -> None:
         """Replace files, or remove those whose bytes are None.
 
         Parameters
@@ -49,19 +46,15 @@ class Journal:
         TesseraError
             The disk is full or refuses; everything is as it was before.
         """
-        door = self._door
-        door.remove_tree(self.work)
-        for key in changes:
-            door.at(key)
-        files = [[key, None if data is None else str(number)] for number, (key, data) in enumerate(changes.items())]
+        files = self._files
+        files.forget()
+        files.check(changes)
+        steps = [[key, None if data is None else str(number)] for number, (key, data) in enumerate(changes.items())]
+        staged = {str(number): data for number, data in enumerate(changes.values()) if data is not None}
+        kept = [key for key, data in changes.items() if data is not None]
         try:
-            for (_, name), data in zip(files, changes.values(), strict=True):
-                if name is not None and data is not None:
-                    door.write(self.work / name, data)
-            intent = {"files": files, "hidden": sorted(hidden)}
-            door.write(self.work / "intent.json", json.dumps(intent).encode())
+            files.stage(staged, kept, {"files": steps, "hidden": sorted(hidden)})
         except OSError as error:
-            door.remove_tree(self.work)
             raise TesseraError(f"{self.root / FOLDER} was not updated: {error.strerror}; it is as it was") from None
         self.recover()
 
@@ -73,36 +66,23 @@ class Journal:
         InputError
             The intent cannot be read or leaves the folder of derived files.
         """
-        door, path = self._door, self.work / "intent.json"
-        if door.size(path) is None:
-            door.remove_tree(self.work)
+        files = self._files
+        if not files.is_pending:
+            files.forget()
             return False
-        intent = door.json(path, what="intent", limit=_INTENT_LIMIT)
+        intent = files.folder.json(files.intent, what="intent", limit=_INTENT_LIMIT)
         try:
-            files = [(str(key), None if name is None else str(int(name))) for key, name in intent["files"]]
+            steps = [(str(key), None if name is None else str(int(name))) for key, name in intent["files"]]
             hidden = {str(key) for key in intent["hidden"]}
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is no intent: {error!r}; remove {self.work}") from None
-        for key, _ in files:
+            raise InputError(f"{files.intent} is no intent: {error!r}; remove {self.work}") from None
+        for key, _ in steps:
             if not _KEY.fullmatch(key):
-                raise InputError(f"{path} names {key[:80]!r}, which is outside {FOLDER}; remove {self.work}")
-            door.at(key)
-        for key, name in files:
-            target = self.root / key
-            if key in hidden and (name is None or (self.work / name).exists()) and door.remove(target):
-                sync_folder(target.parent)
-        for key, name in files:
-            target = self.root / key
-            if name is None:
-                door.remove(target)
-            elif (self.work / name).exists():
-                door.make(target.parent)
-                door.move(self.work / name, target)
-                sync_folder(target.parent)
-        door.remove(path)
-        door.remove_tree(self.work)
+                raise InputError(f"{files.intent} names {key[:80]!r}, which is outside {FOLDER}; remove {self.work}")
+        files.check(key for key, _ in steps)
+        files.finish(steps, hidden)
         return True
 
     @property
-    def _door(self) -> Folder:
-        return Folder(self.root)
+    def _files(self) -> Files:
+        return Files(self.root, self.work)

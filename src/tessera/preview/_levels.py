@@ -9,13 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tessera.base import InputError
-from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window
+from tessera.geo import NORTH, PIXEL_SIZE, WEST, Window
+from tessera.shards import (
+    SCALES,
+    ArraySpec,
+    Extent,
+    Reading,
+    ShardedSource,
+    ShardFormat,
+    encode_shard,
+    lattice_shape,
+    zone_name,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from tessera.geo import Cell
+    from tessera.net import Objects
 
 FOLDER = "overviews"
 """What is derived lies in this folder of a store, the global pyramid beside it."""
@@ -47,7 +61,11 @@ class Level:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a zone's arrays."""
-        return (NORTH - SOUTH) // self.factor, (EAST - WEST) // self.factor
+        return lattice_shape(self.metres)
+
+    def group(self, zone: int) -> str:
+        """The group of a zone's arrays, from the store's root."""
+        return f"{FOLDER}/{zone_name(zone)}/{self.name}"
 
     @property
     def span(self) -> int:
@@ -85,86 +103,51 @@ class Layer:
     Attributes
     ----------
     level : of its pixels
-    name : in the level's group
-    axis : name of its band axis, None without
-    bands : length of that axis, 1 without
-    dtype : numpy name, little-endian
-    fill : value of what is not written
+    spec : the array
     chunk : side of an inner chunk, pixels
-    bands_last : whether the band axis comes last for a Zarr reader, as in a picture, or before y and x
     """
 
     level: Level
-    name: str
-    axis: str | None
-    bands: int
-    dtype: str
-    fill: float
+    spec: ArraySpec
     chunk: int = 32
-    bands_last: bool = False
 
     @property
-    def side(self) -> int:
-        """Chunks along a side of a shard."""
-        return self.level.shard // self.chunk
+    def name(self) -> str:
+        """Its name in the level's group."""
+        return self.spec.name
 
     @property
-    def index_bytes(self) -> int:
-        """Bytes of a shard's index: offset and length (uint64) a chunk, then its CRC-32C."""
-        return 16 * self.side**2 + 4
-
-    @property
-    def chunk_bytes(self) -> int:
-        """Bytes of a chunk without its CRC-32C."""
-        return self.chunk**2 * self.bands * np.dtype(self.dtype).itemsize
-
-    @property
-    def dims(self) -> tuple[str, ...]:
-        """Names of its dimensions."""
-        if self.axis is None:
-            return ("time", "y", "x")
-        return ("time", "y", "x", self.axis) if self.bands_last else ("time", self.axis, "y", "x")
-
-    def sizes(self, time: int, y: int, x: int) -> tuple[int, ...]:
-        """One number a dimension."""
-        if self.axis is None:
-            return (time, y, x)
-        return (time, y, x, self.bands) if self.bands_last else (time, self.bands, y, x)
-
-    def shape(self, height: int, width: int) -> tuple[int, ...]:
-        """Of an array in memory, which has its bands last or none."""
-        return (height, width) if self.axis is None else (height, width, self.bands)
-
-    def empty(self, height: int, width: int) -> Any:
-        """An array in memory where nothing is written."""
-        return np.full(self.shape(height, width), self.fill, dtype=self.dtype)
+    def form(self) -> ShardFormat:
+        """How its shards are laid out: as the store's own, chunks pixel-major and raw, the index at the start."""
+        return ShardFormat(self.level.shard, self.chunk, self.spec.bands, self.spec.dtype, self.spec.fill)
 
     def key(self, zone: int, year_index: int, row: int, col: int) -> str:
         """Key of a shard from the store's root; `row` and `col` count shards."""
-        place = f"{year_index}/{row}/{col}"
-        if self.axis is not None:
-            place = f"{place}/0" if self.bands_last else f"{year_index}/0/{row}/{col}"
-        return f"{FOLDER}/utm{zone:02d}/{self.level.name}/{self.name}/c/{place}"
+        return self.spec.key(self.level.group(zone), year_index, row, col)
+
+    def encode(self, values: NDArray[Any]) -> bytes | bytearray | None:
+        """The bytes of a shard, None where all values are the fill value; chunks without others are left out."""
+        return encode_shard(values, self.form)
 
 
 def codes_of(level: Level, dims: int) -> Layer:
     """Codes of the mean vectors."""
-    return Layer(level, "embeddings", "band", dims, "int8", 0)
+    return Layer(level, ArraySpec("embeddings", "band", dims, "int8", 0))
 
 
 def scales_of(level: Level) -> Layer:
     """Scales of the mean vectors: NaN = processed, no data; +inf = nothing written."""
-    return Layer(level, "scales", None, 1, "float32", float("inf"))
+    return Layer(level, SCALES)
 
 
 def valid_of(level: Level) -> Layer:
     """Pixels of 10 m behind each mean, at most `level.factor` squared."""
-    return Layer(level, "valid", None, 1, "uint16", 0)
+    return Layer(level, ArraySpec("valid", None, 1, "uint16", 0))
 
 
 def rgb_of(level: Level) -> Layer:
     """False colours with alpha, 0 where there is no data."""
-    return Layer(level, "rgb", "rgba", 4, "uint8", 0, chunk=128, bands_last=True)
+    return Layer(level, ArraySpec("rgb", "rgba", 4, "uint8", 0, bands_last=True), chunk=128)
 
 
 def layers_of(level: Level, dims: int) -> tuple[Layer, ...]:
@@ -181,6 +164,31 @@ class Box:
     height: int
     width: int
 
+    @property
+    def west(self) -> int:
+        """Columns before it."""
+        return self.col
+
+    @property
+    def east(self) -> int:
+        """Columns before its end."""
+        return self.col + self.width
+
+    @property
+    def north(self) -> int:
+        """Rows before it, negative."""
+        return -self.row
+
+    @property
+    def south(self) -> int:
+        """Rows before its end, negative."""
+        return -self.row - self.height
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width), pixels."""
+        return self.height, self.width
+
     @classmethod
     def around(cls, window: Window, level: Level) -> Box:
         """The smallest one that holds a window of the lattice."""
@@ -193,6 +201,30 @@ class Box:
         """Its pixels of 10 m."""
         side = level.factor
         return Window(zone, WEST + self.col * side, NORTH - self.row * side, self.width * side, self.height * side)
+
+
+def read_box(
+    objects: Objects, layers: Sequence[Layer], zone: int, year_index: int, box: Box
+) -> dict[str, NDArray[Any]]:
+    """Arrays over a rectangle of one level, every chunk verified; codes only where scales say that there are any.
+
+    Parameters
+    ----------
+    layers : of one level
+
+    Raises
+    ------
+    CorruptError
+        A checksum does not fit.
+    ChangedError
+        A shard kept changing.
+    """
+    level = layers[0].level
+    rows, cols = level.shape
+    specs = tuple(sorted((layer.spec for layer in layers), key=lambda spec: spec != SCALES))
+    source = ShardedSource(Reading(objects), specs, {layer.name: layer.form for layer in layers}, {}, whole=False)
+    extent = Extent(zone, level.group(zone), 0, 0, cols, rows)
+    return source.read_rectangle((extent,), box, year_index, specs)
 
 
 @dataclass(frozen=True, order=True)

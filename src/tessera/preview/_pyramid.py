@@ -11,12 +11,11 @@ import numpy as np
 from tessera.base import Folder, InputError, read_regular, sha256_hex, silent
 from tessera.geo import EAST, NORTH, SOUTH, WEST, from_lonlat, parse_cell, zones_of
 from tessera.net import CorruptError
+from tessera.shards import array_node, group_node, node_bytes
 
-from ._arrays import read_box
-from ._document import dump, node_of_array, node_of_group
 from ._falsecolour import RGB
 from ._globe import FINEST, FOLDER, LAST, SIDE, Place, Scale, halve
-from ._levels import FINE, FULL, Box, rgb_of
+from ._levels import FINE, FULL, Box, read_box, rgb_of
 from ._levels import FOLDER as DERIVED
 from ._records import read_record, recorded_units
 
@@ -248,29 +247,26 @@ def _declare(root: Path, year: int, colours: Colours, finest: int) -> None:
             step["derived_from"] = layout[-1]["asset"]
         step["transform"] = {"scale": [2.0, 2.0] if layout else [1.0, 1.0], "translation": [0.0, 0.0]}
         layout.append({**step, "spatial:shape": list(scale.shape), "spatial:transform": transform})
-        nodes[str(scale.number)] = node_of_group(
+        nodes[str(scale.number)] = group_node(
             {"proj:code": "EPSG:4326", "spatial:dimensions": ["lat", "lon"], "spatial:transform": transform}
         )
         codecs = [{"name": "bytes"}, {"name": "zstd", "configuration": {"level": _ZSTD, "checksum": False}}]
         shape, chunks = (*scale.shape, 4), (SIDE, SIDE, 4)
-        nodes[f"{scale.number}/rgb"] = node_of_array(shape, chunks, "uint8", 0, ("lat", "lon", "rgba"), codecs)
+        nodes[f"{scale.number}/rgb"] = array_node(shape, chunks, "uint8", 0, ("lat", "lon", "rgba"), codecs)
     door = Folder(root)
     for path, node in nodes.items():
-        door.settle(f"{FOLDER}/{path}/zarr.json", dump(node))
-    group = node_of_group(
-        {
-            "zarr_conventions": [_CONVENTION],
-            "multiscales": {"layout": layout, "resampling_method": "average"},
-            "proj:code": "EPSG:4326",
-            "spatial:dimensions": ["lat", "lon"],
-            "spatial:bbox": [-180.0, -90.0, 180.0, 90.0],
-            "tessera:year": year,
-            "tessera:finest": finest,
-            "tessera:colours": colours.digest,
-        }
-    )
-    group["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": nodes}
-    door.settle(f"{FOLDER}/zarr.json", dump(group))
+        door.settle(f"{FOLDER}/{path}/zarr.json", node_bytes(node))
+    attributes = {
+        "zarr_conventions": [_CONVENTION],
+        "multiscales": {"layout": layout, "resampling_method": "average"},
+        "proj:code": "EPSG:4326",
+        "spatial:dimensions": ["lat", "lon"],
+        "spatial:bbox": [-180.0, -90.0, 180.0, 90.0],
+        "tessera:year": year,
+        "tessera:finest": finest,
+        "tessera:colours": colours.digest,
+    }
+    door.settle(f"{FOLDER}/zarr.json", node_bytes(group_node(attributes, nodes)))
 
 
 class _States:

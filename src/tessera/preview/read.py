@@ -23,10 +23,9 @@ from tessera.geo import (
     zones_of,
 )
 
-from ._arrays import read_box
 from ._build import is_current
 from ._document import read_overviews
-from ._levels import Box, layers_of, parse_level
+from ._levels import Box, layers_of, parse_level, read_box
 
 if TYPE_CHECKING:
     import xarray

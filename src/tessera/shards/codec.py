@@ -19,34 +19,35 @@ from .packing import alone, pack_here, unpack_blosc, zstd_length
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .layout import ArraySpec, Layout, ShardFormat
+    from .layout import Layout, ShardFormat
 
 _ABSENT = np.uint64(2**64 - 1)
 _PACKED_MOST = 1024
 """Bytes by which a packed chunk may exceed the chunk itself: blosc, zstd and gzip add less to what does not shrink."""
 
 
-def chunk_bitmap(mask: NDArray[np.bool_], layout: Layout) -> NDArray[np.bool_]:
+def chunk_bitmap(mask: NDArray[np.bool_], form: ShardFormat | Layout) -> NDArray[np.bool_]:
     """Which chunks of a shard hold a pixel of `mask` (shard, shard): (side, side) bool."""
-    side, chunk = layout.side, layout.chunk
+    side, chunk = form.side, form.chunk
     return np.asarray(mask.reshape(side, chunk, side, chunk).any(axis=(1, 3)))
 
 
 def encode_shard(
-    values: NDArray[Any], present: NDArray[np.bool_], spec: ArraySpec, layout: Layout
+    values: NDArray[Any], form: ShardFormat, present: NDArray[np.bool_] | None = None
 ) -> bytes | bytearray | None:
     """The bytes of a shard, None where no chunk is present.
 
     Parameters
     ----------
     values : (shard, shard, bands) of the array's dtype; (shard, shard) without a band axis
-    present : (side, side) bool, which chunks to keep
+    present : (side, side) bool, which chunks to keep; None for those that hold anything but the fill value
     """
+    side, chunk = form.side, form.chunk
+    blocks = values.reshape(side, chunk, side, chunk, -1).astype(f"<{np.dtype(form.dtype).str[1:]}", copy=False)
+    if present is None:
+        present = (blocks != form.fill).any(axis=(1, 3, 4))
     if not present.any():
         return None
-    form = layout.format(spec)
-    side, chunk = form.side, form.chunk
-    blocks = values.reshape(side, chunk, side, chunk, -1).astype(f"<{np.dtype(spec.dtype).str[1:]}", copy=False)
     kept = np.flatnonzero(present)
     index = np.full((side * side, 2), _ABSENT, dtype="<u8")
     if form.compressor is None:

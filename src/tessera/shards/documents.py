@@ -15,10 +15,21 @@ import numpy as np
 from tessera._version import __version__
 from tessera.base import InputError, check_format, parse_json
 from tessera.embeddings import STREAMS, ModelIdentity
-from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, parse_zone, zone_crs
+from tessera.geo import PIXEL_SIZE, parse_zone
 
-from .layout import COLS, COUNTS, ROWS, SCALES, ArraySpec, Layout, zone_name
-from .packing import pack
+from .layout import COUNTS, SCALES, ArraySpec, Layout, zone_name
+from .nodes import (
+    MOST_YEARS,
+    coordinate_node,
+    group_node,
+    lattice_attributes,
+    lattice_axes,
+    lattice_shape,
+    node_bytes,
+    pack_coordinate,
+    pack_years,
+    sharded_node,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +48,6 @@ _GEOEMB = {
 }
 _NO_DATA = {"geotessera:mask_source": "source_nodata"}
 """A scale of NaN is no data, not water; the published client looks for it in the zone, others at the root."""
-MOST_YEARS = 64
-"""Years a chunk of the time axis holds: it never needs a second one."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +190,7 @@ def store_documents(header: Header) -> Iterator[tuple[str, bytes]]:
 
 def year_documents(header: Header) -> Iterator[tuple[str, bytes]]:
     """What a new year changes, in the order in which it must appear: time, arrays, tessera.json, root."""
-    years = pack(_years_chunk(header.years), 9, "bit")
+    years = pack_years(header.years)
     for zone in header.zones:
         yield f"{zone_name(zone)}/time/c/0", years
     consolidated: dict[str, Any] = {}
@@ -189,17 +198,9 @@ def year_documents(header: Header) -> Iterator[tuple[str, bytes]]:
         nodes = _zone_nodes(header, zone)
         consolidated.update(nodes)
         for path, node in nodes.items():
-            yield f"{path}/zarr.json", _dump(node)
+            yield f"{path}/zarr.json", node_bytes(node)
     yield DOCUMENT, header.encode()
-    yield "zarr.json", _dump(_root(header, consolidated))
-
-
-def _dump(node: dict[str, Any]) -> bytes:
-    return json.dumps(node, separators=(",", ":")).encode()
-
-
-def _group(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    yield "zarr.json", node_bytes(_root(header, consolidated))
 
 
 def _root(header: Header, consolidated: dict[str, Any]) -> dict[str, Any]:
@@ -229,132 +230,30 @@ def _root(header: Header, consolidated: dict[str, Any]) -> dict[str, Any]:
         attributes["geoemb:depths"] = [
             {"dimensions": spec.bands, "array": spec.name} for spec in (*layout.prefix_arrays, layout.codes)
         ]
-    node = _group(attributes)
-    node["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": consolidated}
-    return node
+    return group_node(attributes, consolidated)
 
 
 def _zone_nodes(header: Header, zone: int) -> dict[str, Any]:
-    layout, years = header.layout, len(header.years)
-    group = zone_name(zone)
-    west, south, east, north = (float(edge * PIXEL_SIZE) for edge in (WEST, SOUTH, EAST, NORTH))
-    size = float(PIXEL_SIZE)
-    nodes: dict[str, Any] = {
-        group: _group(
-            {
-                "proj:code": zone_crs(zone),
-                "spatial:dimensions": ["y", "x"],
-                "spatial:transform": [size, 0.0, west, 0.0, -size, north],
-                "spatial:transform_type": "affine",
-                "spatial:bbox": [west, south, east, north],
-                "spatial:shape": [ROWS, COLS],
-                "spatial:registration": "pixel",
-                **_NO_DATA,
-            }
-        )
-    }
+    layout, years, group = header.layout, len(header.years), zone_name(zone)
+    nodes: dict[str, Any] = {group: group_node({**lattice_attributes(zone), **_NO_DATA})}
     for spec in layout.arrays:
-        nodes[f"{group}/{spec.name}"] = _sharded(spec, layout, years)
-    nodes[f"{group}/time"] = _plain("time", years, MOST_YEARS, "int32")
+        node = sharded_node(spec, layout.format(spec), years, lattice_shape())
+        if spec == COUNTS:
+            node["attributes"] = {"streams": list(STREAMS)}
+        nodes[f"{group}/{spec.name}"] = node
+    nodes[f"{group}/time"] = coordinate_node("time", years, "int32", MOST_YEARS)
     for name, values in _coordinates(layout).items():
-        nodes[f"{group}/{name}"] = _plain(name, len(values), len(values), str(values.dtype))
+        nodes[f"{group}/{name}"] = coordinate_node(name, len(values), str(values.dtype))
     return nodes
-
-
-def _sharded(spec: ArraySpec, layout: Layout, years: int) -> dict[str, Any]:
-    bands = () if spec.axis is None else (spec.bands,)
-    itemsize = np.dtype(spec.dtype).itemsize
-    form = layout.format(spec)
-    codecs: list[dict[str, Any]] = [
-        {"name": "bytes", **({"configuration": {"endian": "little"}} if itemsize > 1 else {})}
-    ]
-    if form.pixel_major and spec.axis is not None:
-        codecs.insert(0, {"name": "transpose", "configuration": {"order": [0, 2, 3, 1]}})
-    if form.compressor is not None:
-        codecs.append(_blosc_codec(itemsize, 3, "bitshuffle" if itemsize == 1 else "shuffle"))
-    if form.chunk_crc:
-        codecs.append({"name": "crc32c"})
-    node = _array(
-        shape=layout.shape(spec, years),
-        chunks=(1, *bands, layout.shard, layout.shard),
-        dtype=spec.dtype,
-        fill="Infinity" if np.isinf(spec.fill) else int(spec.fill),
-        dims=spec.dims,
-        codecs=[
-            {
-                "name": "sharding_indexed",
-                "configuration": {
-                    "chunk_shape": [1, *bands, layout.chunk, layout.chunk],
-                    "codecs": codecs,
-                    "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
-                    "index_location": "end" if form.index_at_end else "start",
-                },
-            }
-        ],
-    )
-    if spec == COUNTS:
-        node["attributes"] = {"streams": list(STREAMS)}
-    return node
-
-
-def _plain(name: str, length: int, chunk: int, dtype: str) -> dict[str, Any]:
-    size = np.dtype(dtype).itemsize
-    return _array(
-        shape=(length,),
-        chunks=(chunk,),
-        dtype=dtype,
-        fill=0 if dtype.startswith("int") else 0.0,
-        dims=(name,),
-        codecs=[
-            {"name": "bytes", "configuration": {"endian": "little"}},
-            _blosc_codec(size, 9, "bitshuffle"),
-        ],
-    )
-
-
-def _blosc_codec(typesize: int, level: int, shuffle: str) -> dict[str, Any]:
-    configuration = {"typesize": typesize, "cname": "zstd", "clevel": level, "shuffle": shuffle, "blocksize": 0}
-    return {"name": "blosc", "configuration": configuration}
-
-
-def _array(
-    *,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dtype: str,
-    fill: object,
-    dims: tuple[str, ...],
-    codecs: list[Any],
-) -> dict[str, Any]:
-    return {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": list(shape),
-        "data_type": dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunks)}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": fill,
-        "codecs": codecs,
-        "attributes": {},
-        "dimension_names": list(dims),
-        "storage_transformers": [],
-    }
 
 
 @cache
 def _coordinates(layout: Layout) -> dict[str, NDArray[Any]]:
-    x = (np.arange(WEST, EAST) + 0.5) * PIXEL_SIZE
-    y = (np.arange(NORTH - 1, SOUTH - 1, -1) + 0.5) * PIXEL_SIZE
+    y, x = lattice_axes()
     bands = {str(spec.axis): np.arange(spec.bands, dtype=np.int32) for spec in (layout.codes, *layout.prefix_arrays)}
     return {"x": x, "y": y, **bands}
 
 
 @cache
 def _coordinate_chunks(layout: Layout) -> dict[str, bytes]:
-    return {name: pack(values, 9, "bit") for name, values in _coordinates(layout).items()}
-
-
-def _years_chunk(years: tuple[int, ...]) -> NDArray[np.int32]:
-    chunk = np.zeros(MOST_YEARS, dtype=np.int32)
-    chunk[: len(years)] = years
-    return chunk
+    return {name: pack_coordinate(values) for name, values in _coordinates(layout).items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,11 +16,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tessera.geo import Window
-
     from .layout import ArraySpec
 
 Slices = tuple[slice, slice]
+
+
+class Rectangle(Protocol):
+    """Pixels of a zone that are read: of the lattice, or larger ones counted from elsewhere."""
+
+    @property
+    def west(self) -> int: ...
+    @property
+    def north(self) -> int: ...
+    @property
+    def east(self) -> int: ...
+    @property
+    def south(self) -> int: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
 
 
 @dataclass(frozen=True)
@@ -56,10 +69,9 @@ class Place:
 
     def key(self, spec: ArraySpec, year_index: int) -> str:
         """Key of an array's object, from the store's root."""
-        bands = "" if spec.axis is None else "0/"
-        return f"{self.extent.group}/{spec.name}/c/{year_index}/{bands}{self.row}/{self.col}"
+        return spec.key(self.extent.group, year_index, self.row, self.col)
 
-    def overlap(self, window: Window) -> tuple[Slices, Slices] | None:
+    def overlap(self, window: Rectangle) -> tuple[Slices, Slices] | None:
         """Rows and columns of what it shares with a window, in the shard and in the window; None where nothing."""
         extent = self.extent
         north, south = min(self.north, window.north), max(self.north - self.size, window.south, extent.south)
@@ -104,7 +116,7 @@ class Extent:
         """py of the last row."""
         return self.north - self.height
 
-    def places(self, window: Window, size: int) -> Iterator[Place]:
+    def places(self, window: Rectangle, size: int) -> Iterator[Place]:
         """The shards of `size` pixels that a window touches, from north to south, then from west to east."""
         north, south = min(window.north, self.north), max(window.south, self.south)
         west, east = max(window.west, self.west), min(window.east, self.east)

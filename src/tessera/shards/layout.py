@@ -19,6 +19,8 @@ from tessera.embeddings import STREAMS
 from tessera.geo import CELL_SIDES, CELL_SIZE, EAST, NORTH, SOUTH, WEST
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tessera.geo import Cell
 
 ROWS = NORTH - SOUTH
@@ -46,6 +48,7 @@ class ArraySpec:
     bands : length of that axis, 1 without
     dtype : numpy name, little-endian
     fill : value of what is not written
+    bands_last : whether Zarr readers find the band axis behind y and x, as in a picture, or before them
     """
 
     name: str
@@ -53,6 +56,7 @@ class ArraySpec:
     bands: int
     dtype: str
     fill: float
+    bands_last: bool = False
 
     @property
     def pixel_bytes(self) -> int:
@@ -62,7 +66,25 @@ class ArraySpec:
     @property
     def dims(self) -> tuple[str, ...]:
         """Names of its dimensions."""
-        return ("time", "y", "x") if self.axis is None else ("time", self.axis, "y", "x")
+        return self._each("time", str(self.axis), "y", "x")
+
+    def sizes(self, time: int, rows: int, cols: int) -> tuple[int, ...]:
+        """Lengths of its dimensions, for so many years, rows and columns."""
+        return self._each(time, self.bands, rows, cols)
+
+    def key(self, group: str, year_index: int, row: int, col: int) -> str:
+        """Key of a shard of the array in a group; `row` and `col` count shards."""
+        return f"{group}/{self.name}/c/{'/'.join(map(str, self._each(year_index, 0, row, col)))}"
+
+    def blank(self, rows: int, cols: int) -> NDArray[Any]:
+        """(rows, cols, bands), (rows, cols) without a band axis, in which nothing is written."""
+        shape = (rows, cols) if self.axis is None else (rows, cols, self.bands)
+        return np.full(shape, self.fill, dtype=self.dtype)
+
+    def _each(self, time: Any, band: Any, y: Any, x: Any) -> tuple[Any, ...]:
+        if self.axis is None:
+            return (time, y, x)
+        return (time, y, x, band) if self.bands_last else (time, band, y, x)
 
 
 SCALES = ArraySpec("scales", None, 1, "float32", float("inf"))
@@ -204,16 +226,11 @@ class Layout:
             return ShardFormat(*parts)
         return ShardFormat(*parts, pixel_major=False, compressor="blosc", chunk_crc=False, index_at_end=True)
 
-    def shape(self, spec: ArraySpec, years: int) -> tuple[int, ...]:
-        """Shape of an array with so many years."""
-        return (years, ROWS, COLS) if spec.axis is None else (years, spec.bands, ROWS, COLS)
-
     def key(self, spec: ArraySpec, cell: Cell, year_index: int) -> str:
         """Key of a cell's object, from the store's root."""
         row = (NORTH - cell.window.north) // self.shard
         col = (cell.window.west - WEST) // self.shard
-        bands = "" if spec.axis is None else "0/"
-        return f"{zone_name(cell.zone)}/{spec.name}/c/{year_index}/{bands}{row}/{col}"
+        return spec.key(zone_name(cell.zone), year_index, row, col)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the inverse of `from_json`."""

@@ -19,14 +19,14 @@ from .layout import SCALES
 from .shard import Reading, Shard, in_parallel, open_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from tessera.geo import Window
     from tessera.net import DiskCache, Objects
 
-    from .extent import Extent, Place
+    from .extent import Extent, Place, Rectangle
     from .layout import ArraySpec, Layout, ShardFormat
 
 Result = TypeVar("Result")
@@ -59,6 +59,7 @@ class ShardedSource:
     forms : array name -> how its shards are laid out; all have the same side
     extents : zone -> what its arrays cover; several where a zone is split by hemisphere
     clean : whether scales were checked when they were written; those beyond 0 to 1 are no data otherwise
+    whole : whether every chunk with a valid pixel must be there, as commits write them; else what is absent is filled
     """
 
     reading: Reading
@@ -66,10 +67,11 @@ class ShardedSource:
     forms: Mapping[str, ShardFormat]
     extents: Mapping[int, tuple[Extent, ...]]
     clean: bool = True
+    whole: bool = True
 
     @property
     def _side(self) -> int:
-        return self.forms[SCALES.name].shard
+        return next(iter(self.forms.values())).shard
 
     def time_index(self, extent: Extent, year_index: int) -> int | None:  # noqa: ARG002 - other stores differ by zone
         """Position of a year on the time axis of an extent's arrays, None where it has none of that year."""
@@ -90,14 +92,17 @@ class ShardedSource:
             A place kept changing.
         """
         specs = (SCALES, *(spec for spec in specs if spec != SCALES))
-        out = {}
-        for spec in specs:
-            shape = window.shape if spec.axis is None else (*window.shape, spec.bands)
-            out[spec.name] = np.full(shape, spec.fill, dtype=spec.dtype)
+        return self.read_rectangle(self.extents.get(window.zone, ()), window, year_index, specs)
+
+    def read_rectangle(
+        self, extents: Iterable[Extent], window: Rectangle, year_index: int, specs: tuple[ArraySpec, ...]
+    ) -> dict[str, NDArray[Any]]:
+        """As `read_window`, of pixels that need not be the lattice's; the scales come first where they are read."""
+        out = {spec.name: spec.blank(*window.shape) for spec in specs}
         held = tuple(spec for spec in specs if spec in self.specs)
         with ThreadPoolExecutor(PLACES) as places, ThreadPoolExecutor(LARGE_THREADS) as pool:
             jobs = []
-            for extent in self.extents.get(window.zone, ()):
+            for extent in extents:
                 index = self.time_index(extent, year_index)
                 if index is not None:
                     for place in extent.places(window, self._side):
@@ -109,7 +114,7 @@ class ShardedSource:
     def _read_place(
         self,
         place: Place,
-        window: Window,
+        window: Rectangle,
         time_index: int,
         specs: tuple[ArraySpec, ...],
         out: dict[str, NDArray[Any]],
@@ -120,18 +125,20 @@ class ShardedSource:
             return
         inside, there = overlap
         shards = self._open(place, time_index, specs, pool)
+        valid = None
         for spec in specs:
             view, shard = out[spec.name][there], shards[spec.name]
             view[...] = spec.fill
-            valid = is_valid(out[SCALES.name][there])
-            if spec.dtype == "int8" and not valid.any():
+            if valid is not None and spec.dtype == "int8" and not valid.any():
                 continue
-            if spec != SCALES and valid.any():
+            if valid is not None and self.whole and valid.any():
                 self._check_there(shard, spec, place, inside, valid)
             if shard is not None:
-                _read_box(shard, inside, view, pool)
-                if spec == SCALES and not self.clean:
+                shard.read_box(inside, view, pool)
+            if spec == SCALES:
+                if not self.clean:
                     drop_bad_scales(view)
+                valid = is_valid(view)
 
     def _open(
         self, place: Place, time_index: int, specs: tuple[ArraySpec, ...], pool: ThreadPoolExecutor
@@ -274,24 +281,6 @@ def _pixels_of(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     exact = shard.form.exact and not verify
     return (shard.read_pixels if exact else shard.read_verified_pixels)(rows, cols, length, pool)
-
-
-def _read_box(shard: Shard, inside: tuple[slice, slice], out: NDArray[Any], pool: ThreadPoolExecutor) -> None:
-    """Copy a rectangle of a shard into `out` (height, width, bands) or (height, width)."""
-    rows, cols = inside
-    form = shard.form
-    chunk_rows = np.arange(rows.start // form.chunk, (rows.stop - 1) // form.chunk + 1)
-    chunk_cols = np.arange(cols.start // form.chunk, (cols.stop - 1) // form.chunk + 1)
-
-    def take(number: int, values: NDArray[Any]) -> None:
-        top, left = number // form.side * form.chunk, number % form.side * form.chunk
-        r0, r1 = max(rows.start, top), min(rows.stop, top + form.chunk)
-        c0, c1 = max(cols.start, left), min(cols.stop, left + form.chunk)
-        part = values[r0 - top : r1 - top, c0 - left : c1 - left]
-        into = (slice(r0 - rows.start, r1 - rows.start), slice(c0 - cols.start, c1 - cols.start))
-        out[into] = part if out.ndim == 3 else part[..., 0]
-
-    shard.read_chunks((chunk_rows[:, None] * form.side + chunk_cols).reshape(-1), take, pool)
 
 
 def drop_bad_scales(scales: NDArray[np.float32]) -> None:

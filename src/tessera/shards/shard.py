@@ -150,6 +150,23 @@ class Shard:
         if len(there) and not runs:
             self._confirm()
 
+    def read_box(self, inside: tuple[slice, slice], out: NDArray[Any], pool: Executor) -> None:
+        """Copy a rectangle of the shard into `out` (height, width, bands) or (height, width); what is absent stays."""
+        rows, cols = inside
+        side, chunk = self.form.side, self.form.chunk
+        chunk_rows = np.arange(rows.start // chunk, (rows.stop - 1) // chunk + 1)
+        chunk_cols = np.arange(cols.start // chunk, (cols.stop - 1) // chunk + 1)
+
+        def take(number: int, values: NDArray[Any]) -> None:
+            top, left = number // side * chunk, number % side * chunk
+            r0, r1 = max(rows.start, top), min(rows.stop, top + chunk)
+            c0, c1 = max(cols.start, left), min(cols.stop, left + chunk)
+            part = values[r0 - top : r1 - top, c0 - left : c1 - left]
+            into = (slice(r0 - rows.start, r1 - rows.start), slice(c0 - cols.start, c1 - cols.start))
+            out[into] = part if out.ndim == 3 else part[..., 0]
+
+        self.read_chunks((chunk_rows[:, None] * side + chunk_cols).reshape(-1), take, pool)
+
     def _confirm(self) -> None:
         """Ask whether the shard is still of this version, as every read of its bytes does by itself.
 

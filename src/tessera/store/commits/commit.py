@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import Folder, InputError, TesseraError, check_format, open_regular, sha256_hex, sync_folder
+from tessera.base import Folder, InputError, Journal, TesseraError, check_format, open_regular, sha256_hex
 from tessera.geo import Cell, parse_cell
 from tessera.shards import MOST_YEARS, SCALES, Layout
 
@@ -181,8 +181,8 @@ def cell_lock_path(folder: Path, year: int, cell: Cell) -> Path:
     return folder / BOOKKEEPING / "locks" / f"{year}-{cell.name}.lock"
 
 
-def _staging(folder: Path, year: int, cell: Cell) -> Path:
-    return folder / BOOKKEEPING / "staging" / str(year) / cell.name
+def _journal(folder: Path, year: int, cell: Cell) -> Journal:
+    return Journal(folder, folder / BOOKKEEPING / "staging" / str(year) / cell.name)
 
 
 def put_cell(
@@ -218,26 +218,22 @@ def put_cell(
     )
     if before == record and _are_intact(folder, record):
         return record
-    door, staging = Folder(folder), _staging(folder, record.year, cell)
     check_targets(folder, cell, record.year, keys)
+    journal = _journal(folder, record.year, cell)
+    staged: dict[str, bytes | bytearray] = {
+        spec.name: shards[spec.name] or b"" for spec in layout.arrays if spec.name in record.objects
+    }
+    staged[_RECORD] = record.encode()
     try:
-        for spec in layout.arrays:
-            data = shards[spec.name]
-            if data is not None:
-                door.write(staging / spec.name, data)
-        # what rolling forward needs is made now: it must not want for room once the old scales are gone
-        door.write(staging / _RECORD, record.encode())
-        for key in (*keys.values(), record_key(record.year, cell)):
-            door.make(key.rpartition("/")[0])
-        intent = {"record": record.to_json(), "keys": keys}
-        door.write(staging / "intent.json", json.dumps(intent, sort_keys=True).encode())
+        journal.stage(
+            staged, (*keys.values(), record_key(record.year, cell)), {"record": record.to_json(), "keys": keys}
+        )
     except OSError as error:
-        door.remove_tree(staging)
         raise TesseraError(
             f"cell {cell.name} of {record.year} was not written ({error.strerror}); the store is as it was before"
         ) from None
     try:
-        _roll_forward(folder, cell, record, layout, keys)
+        _finish(journal, cell, record, layout, keys)
     except OSError as error:
         raise TesseraError(
             f"cell {cell.name} of {record.year} is staged but not in place ({error.strerror}); it shows no data until "
@@ -246,13 +242,14 @@ def put_cell(
     return record
 
 
+def _finish(journal: Journal, cell: Cell, record: Commit, layout: Layout, keys: dict[str, str]) -> None:
+    steps = [(keys[spec.name], spec.name if spec.name in record.objects else None) for spec in layout.arrays]
+    journal.finish([*steps, (record_key(record.year, cell), _RECORD)], {keys[SCALES.name]})
+
+
 def check_targets(folder: Path, cell: Cell, year: int, keys: dict[str, str]) -> None:
     """Refuse a store whose folders are links that lead out of it, before anything is moved."""
-    door = Folder(folder)
-    for path in (_staging(folder, year, cell) / _RECORD, commit_path(folder, year, cell)):
-        door.at(path)
-    for key in keys.values():
-        door.at(key)
+    _journal(folder, year, cell).check((record_key(year, cell), *keys.values()))
 
 
 def all_there(folder: Path, record: Commit, names: set[str] | None = None) -> bool:
@@ -277,36 +274,9 @@ def sha256_of(folder: Path, path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _roll_forward(folder: Path, cell: Cell, record: Commit, layout: Layout, keys: dict[str, str]) -> None:
-    door, staging = Folder(folder), _staging(folder, record.year, cell)
-    scales = folder / keys[SCALES.name]
-    if (staging / SCALES.name).exists() or SCALES.name not in record.objects:
-        door.remove(scales)
-        if scales.parent.is_dir():
-            sync_folder(scales.parent)
-    for spec in layout.arrays:
-        target, source = folder / keys[spec.name], staging / spec.name
-        if spec.name not in record.objects:
-            door.remove(target)
-        elif source.exists():
-            _move(door, source, target)
-    target, source = commit_path(folder, record.year, cell), staging / _RECORD
-    if door.holds(source, record.encode()):
-        _move(door, source, target)
-    else:
-        door.write(target, record.encode())
-    door.remove_tree(staging)
-
-
-def _move(door: Folder, source: Path, target: Path) -> None:
-    door.make(target.parent)
-    door.move(source, target)
-    sync_folder(target.parent)
-
-
 def is_pending(folder: Path, year: int, cell: Cell) -> bool:
     """Whether a writer is at work on a cell, or died on it."""
-    return (_staging(folder, year, cell) / "intent.json").exists()
+    return _journal(folder, year, cell).is_pending
 
 
 def read_intent(folder: Path, year: int, cell: Cell, layout: Layout) -> tuple[Commit, dict[str, str]]:
@@ -317,8 +287,8 @@ def read_intent(folder: Path, year: int, cell: Cell, layout: Layout) -> tuple[Co
     TesseraError
         A staged object is not the one that the intent names, or the intent is for another cell, year or layout.
     """
-    staging = _staging(folder, year, cell)
-    door, path = Folder(folder), staging / "intent.json"
+    journal = _journal(folder, year, cell)
+    door, staging, path = journal.folder, journal.staging, journal.intent
     intent = door.json(path, what="commit intent", limit=RECORD_LIMIT)
     try:
         record = Commit.from_json(intent["record"], str(path))
@@ -354,12 +324,15 @@ def recover_cell(folder: Path, year: int, cell: Cell, layout: Layout) -> bool:
     TesseraError
         A staged object is not the one that the intent names.
     """
-    if not is_pending(folder, year, cell):
-        Folder(folder).remove_tree(_staging(folder, year, cell))
+    journal = _journal(folder, year, cell)
+    if not journal.is_pending:
+        journal.forget()
         return False
     record, keys = read_intent(folder, year, cell, layout)
     check_targets(folder, cell, year, keys)
-    _roll_forward(folder, cell, record, layout, keys)
+    # the record is moved like the rest; one that was moved already, or is not the one intended, is staged again
+    journal.folder.settle(journal.staging / _RECORD, record.encode())
+    _finish(journal, cell, record, layout, keys)
     return True
 
 

@@ -88,12 +88,12 @@ def draw_up(
     valid = is_valid(pixels.scales)
     chunks, with_codes = chunk_bitmap(written, layout), chunk_bitmap(valid, layout)
     shards: dict[str, bytes | bytearray | None] = {
-        layout.codes.name: encode_shard(pixels.codes, with_codes, layout.codes, layout),
-        SCALES.name: encode_shard(pixels.scales, chunks, SCALES, layout),
-        COUNTS.name: encode_shard(pixels.counts, chunks, COUNTS, layout),
+        layout.codes.name: encode_shard(pixels.codes, layout.format(layout.codes), with_codes),
+        SCALES.name: encode_shard(pixels.scales, layout.format(SCALES), chunks),
+        COUNTS.name: encode_shard(pixels.counts, layout.format(COUNTS), chunks),
     }
     for spec in layout.prefix_arrays:
-        shards[spec.name] = encode_shard(pixels.codes[..., : spec.bands], with_codes, spec, layout)
+        shards[spec.name] = encode_shard(pixels.codes[..., : spec.bands], layout.format(spec), with_codes)
     record = Commit(
         cell=cell.name,
         year=year,

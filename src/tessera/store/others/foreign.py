@@ -133,7 +133,7 @@ def open_foreign(objects: Objects, dataset: Dataset | None, cache: DiskCache | N
         identify(dataset, attributes, dims, prefixes, objects.root), layout, years, tuple(sorted(extents)), nan_is_water
     )
     reading = Reading(objects, cache)
-    return header, ForeignSource(reading, specs, forms, extents, False, times, years)
+    return header, ForeignSource(reading, specs, forms, extents, clean=False, times=times, years=years)
 
 
 def _specs(dims: int, prefixes: tuple[int, ...]) -> tuple[ArraySpec, ...]:

@@ -1,0 +1,122 @@
+"""Several files of a folder that become visible together; a kill at any point loses nothing.
+
+New files are staged on the same disk, then an intent is written that names them. What readers look at first is hidden,
+so that they see no data meanwhile; then the files are moved into place in their order. Whoever finds an intent finishes
+it. What an intent says is the caller's own, and so is the lock under which all this happens.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .files import sync_folder
+from .folder import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from _typeshed import ReadableBuffer as Buffer
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Commits of files in a folder.
+
+    Attributes
+    ----------
+    root : the folder
+    staging : a folder in it that belongs to this journal alone
+    """
+
+    root: Path
+    staging: Path
+
+    @property
+    def intent(self) -> Path:
+        """Where the intent lies while a commit is pending."""
+        return self.staging / "intent.json"
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a commit was intended and is not finished."""
+        return self.intent.exists()
+
+    @property
+    def folder(self) -> Folder:
+        """The folder's door."""
+        return Folder(self.root)
+
+    def check(self, keys: Iterable[str]) -> None:
+        """Refuse links that lead out of the folder, before anything is moved.
+
+        Raises
+        ------
+        InputError
+            A link leads out.
+        """
+        self.folder.at(self.intent)
+        for key in keys:
+            self.folder.at(key)
+
+    def stage(self, files: Mapping[str, Buffer], keys: Iterable[str], intent: dict[str, Any]) -> None:
+        """Keep what will be moved, and say so.
+
+        Parameters
+        ----------
+        files : name -> bytes
+        keys : where the files will go; their folders are made now, since moving must not want for room
+        intent : what whoever finishes the commit must know, plain values
+
+        Raises
+        ------
+        OSError
+            The disk is full or refuses; nothing is staged then.
+        """
+        try:
+            for name, data in files.items():
+                self.folder.write(self.staging / name, data)
+            for key in keys:
+                self.folder.make(key.rpartition("/")[0])
+            self.folder.write(self.intent, json.dumps(intent, sort_keys=True).encode())
+        except OSError:
+            self.forget()
+            raise
+
+    def finish(self, steps: Sequence[tuple[str, str | None]], hidden: Collection[str]) -> None:
+        """Move what is staged into place; files that were moved before are passed over.
+
+        Parameters
+        ----------
+        steps : key and staged name of each file, in the order in which they are to appear
+        hidden : keys that are taken away first and appear in their turn
+
+        Raises
+        ------
+        OSError
+            The disk refuses; the commit stays pending.
+        """
+        for key, name in steps:
+            if key in hidden and (name is None or (self.staging / name).exists()):
+                self.folder.remove(key)
+                self._sync(key)
+        for key, name in steps:
+            if name is None:
+                self.folder.remove(key)
+            elif (self.staging / name).exists():
+                self.folder.make(key.rpartition("/")[0])
+                self.folder.move(self.staging / name, key)
+                self._sync(key)
+        self.folder.remove(self.intent)
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove what is staged."""
+        self.folder.remove_tree(self.staging)
+
+    def _sync(self, key: str) -> None:
+        parent = (self.root / key).parent
+        if parent.is_dir():
+            sync_folder(parent)
