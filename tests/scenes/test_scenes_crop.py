@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import struct
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +20,6 @@ from tiff_helpers import NORTH, WEST, ZONE, CountedFile, by_gdal, entry_at, imag
 from tessera.geo import Window
 from tessera.net import CorruptError, LoadError, NetError, PermanentError
 from tessera.rasters import Target, _tiff, fetch_crop
-from tessera.rasters.crop import GAP, RANGE_LIMIT, join
 
 TILED: dict[str, Any] = {"tiled": True, "blockxsize": 128, "blockysize": 128}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -200,26 +198,6 @@ def test_many_threads_read_and_unpack_the_same() -> None:
     with ThreadPoolExecutor(8) as pool:
         for got in pool.map(once, [*data] * 8):
             np.testing.assert_array_equal(got, expected)
-
-
-@given(st.lists(st.tuples(st.integers(0, 60_000), st.integers(1, 9000)), max_size=30))
-def test_ranges_are_joined_in_order_without_overlap_and_hold_all(pairs: list[tuple[int, int]]) -> None:
-    spans = [(begin, begin + size) for begin, size in pairs]
-    joined = join(spans)
-    for (_, end), (begin, _) in itertools.pairwise(joined):
-        assert begin > end + GAP
-    for begin, end in spans:
-        assert sum(first <= begin and end <= last for first, last in joined) == 1
-    edges = {edge for span in spans for edge in span}
-    assert {edge for span in joined for edge in span} <= edges
-
-
-def test_no_range_grows_without_end() -> None:
-    spans = [(i * 2**20, (i + 1) * 2**20) for i in range(40)]
-    joined = join(spans)
-    assert [end - begin for begin, end in joined] == [RANGE_LIMIT] * 5
-    assert joined[0][0] == 0
-    assert joined[-1][1] == 40 * 2**20
 
 
 # --- damage

@@ -13,7 +13,7 @@ import numpy as np
 
 from tessera.base import InputError, check_format, row_groups, shown
 from tessera.geo import EAST, NORTH, SOUTH, WEST, parse_area
-from tessera.net import CorruptError, MissingError, OversizeError, parquet_pages
+from tessera.net import CorruptError, MissingError, OversizeError, join_ranges, parquet_pages
 from tessera.shards import parse_year
 
 from ._records import is_key
@@ -220,19 +220,16 @@ def _fetch(
     store: Store, where: str, spans: list[tuple[int, int, str, int]], end: int, etag: str | None
 ) -> dict[int, bytes]:
     """The bytes of columns: start -> bytes of a run; neighbours come in one request."""
-    runs: list[list[int]] = []
     total = 0
     for start, length, name, _ in sorted(spans):
         if start < 4 or length < 1 or start + length > end:
             raise CorruptError(f"{where}: column {name} lies at {start} to {start + length}; expected 4 to {end}")
         total += length
-        if runs and start - runs[-1][1] <= _RUN_GAP and start + length - runs[-1][0] <= _RUN_BYTES:
-            runs[-1][1] = max(runs[-1][1], start + length)
-        else:
-            runs.append([start, start + length])
     if total > READ_LIMIT:
         raise OversizeError(f"{where} has {total} bytes to read; at most {READ_LIMIT} are read at once: give an area")
-    return {start: store.objects.range(MANIFEST, start, stop, etag=etag) for start, stop in runs}
+    starts, lengths = np.array([span[:2] for span in spans], dtype=np.int64).reshape(-1, 2).T
+    runs = join_ranges(starts, starts + lengths, gap=_RUN_GAP, limit=_RUN_BYTES, disjoint=True)
+    return {run.start: store.objects.range(MANIFEST, run.start, run.stop, etag=etag) for run in runs}
 
 
 def _check_pages(source: _Segments, spans: list[tuple[int, int, str, int]], where: str) -> None:

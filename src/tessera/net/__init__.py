@@ -15,6 +15,7 @@ from .errors import (
 from .objects import Objects, Piece, is_strong, open_objects
 from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
 from .pages import Page, parquet_pages
+from .ranges import Run, join_ranges
 from .settled import settled_reads
 from .web import Answer, Verdict, Web
 
@@ -36,12 +37,14 @@ __all__ = [
     "Page",
     "PermanentError",
     "Piece",
+    "Run",
     "Verdict",
     "Version",
     "Web",
     "default_cache",
     "disk_cache",
     "is_strong",
+    "join_ranges",
     "open_objects",
     "open_writer",
     "parquet_pages",

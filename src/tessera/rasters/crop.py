@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.net import CorruptError, PermanentError
+from tessera.net import CorruptError, PermanentError, join_ranges
 
 from ._blocks import Blocks, mini_tiff
 from ._tiff import Pieces, parse_tiff, read_lists
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 GAP = 4096
 """Bytes between two ranges that are taken along rather than asked around: less than what a request costs."""
-RANGE_LIMIT = 8 * 1024**2
-"""Bytes of a range to which more blocks are joined."""
 CROP_LIMIT = 1024**3
 """Bytes of one file, packed."""
 _PIXELS = 16
@@ -154,7 +152,8 @@ def fetch_crop(
     rows, columns = image.rows, image.columns
     blocks = Blocks(top // rows, -(-bottom // rows), left // columns, -(-right // columns))
     spans = _spans(pieces, image, blocks)
-    ranges = join([(begin, begin + size) for begin, size in spans if size])
+    starts, sizes = np.array([span for span in spans if span[1]], dtype=np.int64).reshape(-1, 2).T
+    ranges = [(run.start, run.stop) for run in join_ranges(starts, starts + sizes, gap=GAP, disjoint=True)]
     parts = {span[0]: bytes(held) for span in ranges if (held := pieces.has(*span)) is not None}
     missing = [span for span in ranges if span[0] not in parts]
 
@@ -172,19 +171,6 @@ def fetch_crop(
     small = mini_tiff(image, blocks, spans, parts) if parts else b""
     corner = (blocks.left * columns, blocks.top * rows)
     return Crop(file.name, pieces.requests, pieces.bytes, image, box, resampling, corner, small)
-
-
-def join(spans: Iterable[Span]) -> list[Span]:
-    """Ranges in order, those that touch or nearly touch as one."""
-    joined: list[Span] = []
-    for begin, end in sorted(spans):
-        if joined:
-            first, last = joined[-1]
-            if begin < last or (begin <= last + GAP and end - first <= RANGE_LIMIT):
-                joined[-1] = (first, max(last, end))
-                continue
-        joined.append((begin, end))
-    return joined
 
 
 def _spans(pieces: Pieces, image: Image, blocks: Blocks) -> list[Span]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.net import ChangedError, MissingError, is_strong
+from tessera.net import ChangedError, MissingError, is_strong, join_ranges
 
 from .codec import ShardIndex, decode_chunk, decode_index
 
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tessera.net import DiskCache, Objects
+    from tessera.net import DiskCache, Objects, Run
 
     from .layout import ShardFormat
 
-RUN_BYTES = 8 * 1024**2
-"""Most bytes of one request."""
 POINT_GAP = 512
 """Bytes that may lie unused between two pixels of one request: less than what a request's own headers take."""
 INDEX_SECONDS = 300.0
@@ -36,45 +34,6 @@ INDEX_BYTES = 64 * 1024**2
 """Memory of the indexes of a store."""
 FILL_OVER = 1 / 32
 """Share of a run of chunks that may be bytes nobody asked for."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One request: bytes `start` to `stop`, and which of the wanted ranges lie in it."""
-
-    start: int
-    stop: int
-    members: tuple[int, ...]
-
-
-def plan_runs(
-    starts: NDArray[np.int64], lengths: NDArray[np.int64], *, gap: int = 0, waste: float = float("inf")
-) -> list[Run]:
-    """Join ranges of one object into requests of at most `RUN_BYTES` (or one range, where it is longer).
-
-    Parameters
-    ----------
-    starts, lengths : (N,) bytes
-    gap : bytes that may lie unused between two ranges
-    waste : share of a request that may be unused
-    """
-    runs: list[Run] = []
-    members: list[int] = []
-    first = last = used = 0
-    for number in np.argsort(starts, kind="stable").tolist():
-        start, length = int(starts[number]), int(lengths[number])
-        stop = max(last, start + length)
-        fits = members and start - last <= gap and stop - first <= RUN_BYTES
-        if fits and stop - first - used - length <= waste * (stop - first):
-            members.append(number)
-            last, used = stop, used + length
-            continue
-        if members:
-            runs.append(Run(first, last, tuple(members)))
-        members, first, last, used = [number], start, start + length, length
-    if members:
-        runs.append(Run(first, last, tuple(members)))
-    return runs
 
 
 @dataclass(frozen=True)
@@ -135,7 +94,8 @@ class Shard:
         wanted = np.asarray(lacking, dtype=np.int64)
         # our chunks lie in row order without gaps; those of others in another, where a small gap is worth it
         gap = 0 if self.form.compressor is None else self.form.chunk_bytes
-        runs = plan_runs(self.index.offsets[wanted], self.index.lengths[wanted], gap=gap, waste=FILL_OVER)
+        starts = self.index.offsets[wanted]
+        runs = join_ranges(starts, starts + self.index.lengths[wanted], gap=gap, waste=FILL_OVER)
 
         def read(run: Run) -> None:
             data = memoryview(self.reading.objects.range(self.key, run.start, run.stop, etag=self.etag))
@@ -203,7 +163,7 @@ class Shard:
                 start = int(starts[number]) - run.start
                 values[number] = data[start : start + length]
 
-        in_parallel(pool, read, plan_runs(starts, np.full(len(starts), length), gap=POINT_GAP))
+        in_parallel(pool, read, join_ranges(starts, starts + length, gap=POINT_GAP))
         return there, values
 
     def read_verified_pixels(
