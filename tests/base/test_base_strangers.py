@@ -18,8 +18,8 @@ from tessera.base import (
     read_json,
     read_regular,
     read_text,
+    safe_path,
     shown,
-    within,
 )
 
 
@@ -102,7 +102,7 @@ def test_links_that_lead_out_are_told(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="leads out of"):
             read_regular(store / name, what="record", limit=9, inside=store)
     assert read_regular(store / "link", what="record", limit=9, inside=store) == b"2"
-    assert within(store, store / "new") == store / "new"
+    assert safe_path(store, store / "new") == store / "new"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

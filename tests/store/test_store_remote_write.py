@@ -27,7 +27,7 @@ from tessera.net import CorruptError, LoadError, ObjectsWriter, open_writer, wri
 from tessera.net._host import Host
 from tessera.shards import MOST_YEARS, Header, Layout
 from tessera.store import Store, create_store, open_store
-from tessera.store.commits._remote import RemoteGround
+from tessera.store.commits._remote import RemoteBackend
 from tessera.store.commits._remote_commit import CellCommits, Place
 from tessera.store.commits._remote_years import _years_of, create_remote
 
@@ -72,13 +72,13 @@ def die() -> None:
     raise Killed
 
 
-def ground(due: int = 10**9, what: Callable[[], None] = die) -> tuple[RemoteGround, StagedHost]:
+def backend(due: int = 10**9, what: Callable[[], None] = die) -> tuple[RemoteBackend, StagedHost]:
     """A writer of its own that does something before request number `due`, counted from 0, and each that follows."""
     host = StagedHost(due, what)
-    return RemoteGround(replace(open_writer(URL), _host=host)), host
+    return RemoteBackend(replace(open_writer(URL), _host=host)), host
 
 
-def write(on: RemoteGround, number: int, window: Window = BASE) -> None:
+def write(on: RemoteBackend, number: int, window: Window = BASE) -> None:
     on.write_cell(HEADER, CELL, 2024, version(number, window), window)
 
 
@@ -122,8 +122,8 @@ def new_remote(layout: Layout = LAYOUT) -> Store:
 def started(bucket: Bucket, number: int = 1) -> None:
     """A store whose cell shows a version."""
     create_remote(open_writer(URL), replace(HEADER, years=()))
-    ground()[0].ensure_year(2024)
-    write(ground()[0], number)
+    backend()[0].ensure_year(2024)
+    write(backend()[0], number)
 
 
 def snapshot(bucket: Bucket) -> dict[str, tuple[str, datetime]]:
@@ -222,7 +222,7 @@ def test_dying_before_any_request_loses_nothing(bucket: Bucket) -> None:
     current, due, died = 1, 0, True
     outcomes = set()
     while died:
-        on, host = ground(due)
+        on, host = backend(due)
         try:
             write(on, current + 1)
             died = False
@@ -234,7 +234,7 @@ def test_dying_before_any_request_loses_nothing(bucket: Bucket) -> None:
         assert shown in (-1, current, current + 1)
         outcomes.add("none" if shown == -1 else shown - current)
         # the next writer writes a part of the cell, and must find all the rest of it
-        write(ground()[0], 900 + due, LEFT)
+        write(backend()[0], 900 + due, LEFT)
         found = numbers()
         assert (found[:, :64] == 900 + due).all()
         rest = np.unique(found[:, 64:])
@@ -244,7 +244,7 @@ def test_dying_before_any_request_loses_nothing(bucket: Bucket) -> None:
             assert rest[0] == shown
         check_committed(bucket)
         current += 2
-        write(ground()[0], current)
+        write(backend()[0], current)
         assert shown_number() == current
     assert due > 18
     assert outcomes == {"none", 0, 1}
@@ -256,15 +256,15 @@ def test_whoever_finishes_for_another_may_die_too(bucket: Bucket) -> None:
     while died:
         # 11 requests on, the register is pending and the codes are not in place
         with pytest.raises(Killed):
-            write(ground(11)[0], 100 + due)
+            write(backend(11)[0], 100 + due)
         assert shown_number() == -1
-        on, _ = ground(due)
+        on, _ = backend(due)
         try:
             write(on, 300 + due, LEFT)
             died = False
         except Killed:
             pass
-        write(ground()[0], 500 + due, RIGHT)
+        write(backend()[0], 500 + due, RIGHT)
         found = numbers()
         assert (found[:, 64:] == 500 + due).all()
         left = np.unique(found[:, :64])
@@ -288,11 +288,11 @@ def test_a_request_that_arrives_after_all_is_over_does_no_harm(bucket: Bucket, s
                 waiting.set()
                 assert go.wait(30)
 
-        on, _ = ground(due, dawdle)
+        on, _ = backend(due, dawdle)
         work = partial(write, on, number, LEFT)
         if slow == "helper":
             with pytest.raises(Killed):
-                write(ground(11)[0], number)
+                write(backend(11)[0], number)
             place = Place.of(HEADER, CELL, 2024)
             attempt = CellCommits(open_writer(URL)).look(place).attempt
             assert attempt is not None
@@ -304,8 +304,8 @@ def test_a_request_that_arrives_after_all_is_over_does_no_harm(bucket: Bucket, s
             pass
         waited = waiting.is_set()
         # meanwhile others write the cell twice, and leave
-        write(ground()[0], number + 2, RIGHT)
-        write(ground()[0], number + 3, RIGHT)
+        write(backend()[0], number + 2, RIGHT)
+        write(backend()[0], number + 3, RIGHT)
         check_committed(bucket)
         go.set()
         thread.join(30)
@@ -324,7 +324,7 @@ def test_a_request_that_arrives_after_all_is_over_does_no_harm(bucket: Bucket, s
 def test_a_fault_at_any_request_is_got_over(bucket: Bucket, fault: int | str) -> None:
     started(bucket)
     bucket.log.clear()
-    write(ground()[0], 2)
+    write(backend()[0], 2)
     total = len(bucket.log)
     for due in range(total):
         count = 0
@@ -335,7 +335,7 @@ def test_a_fault_at_any_request_is_got_over(bucket: Bucket, fault: int | str) ->
             return fault if count == due + 1 else None
 
         bucket.hook = hook
-        write(ground()[0], 100 + due)
+        write(backend()[0], 100 + due)
         bucket.hook = None
         assert shown_number() == 100 + due
         check_committed(bucket)
@@ -345,24 +345,24 @@ def test_a_server_that_stays_away_is_one_line_and_the_next_write_goes_on(bucket:
     started(bucket)
     bucket.hook = lambda method, key: 503 if method == "PUT" and "/embeddings/c/" in key else None
     with pytest.raises(LoadError, match="embeddings"):
-        write(ground()[0], 5)
+        write(backend()[0], 5)
     bucket.hook = None
     assert shown_number() == -1
     store = open_store(URL)
     record = store.commit(CELL, 2024)
     assert record is not None
     assert not store.holds(BASE, 2024, {"version": 1})
-    write(ground()[0], 6, LEFT)
+    write(backend()[0], 6, LEFT)
     assert set(np.unique(numbers())) == {5, 6}
     bucket.hook = lambda method, key: 403 if method == "PUT" else None
     with pytest.raises(Exception, match="refused"):
-        write(ground()[0], 7)
+        write(backend()[0], 7)
 
 
 def test_what_was_staged_and_is_gone_costs_the_cell_only_what_it_must(bucket: Bucket) -> None:
     started(bucket)
     with pytest.raises(Killed):
-        write(ground(11)[0], 2)
+        write(backend(11)[0], 2)
     lost = next(key for key in staged(bucket) if key.endswith("/embeddings"))
     whole = bucket.objects[lost]
     for harm in (None, b"x" + whole.data[1:], whole.data + b"x"):
@@ -370,9 +370,9 @@ def test_what_was_staged_and_is_gone_costs_the_cell_only_what_it_must(bucket: Bu
         if harm is not None:
             bucket.put(lost, harm)
         with pytest.raises(CorruptError, match="write data to all of it"):
-            write(ground()[0], 3, LEFT)
+            write(backend()[0], 3, LEFT)
         assert shown_number() == -1
-        assert ground()[0].sweep_all(HEADER) == 0
+        assert backend()[0].sweep_all(HEADER) == 0
     bucket.objects[lost] = whole
     intent = next(key for key in staged(bucket) if key.endswith("/intent.json"))
     said = json.loads(bucket.objects[intent].data)
@@ -383,8 +383,8 @@ def test_what_was_staged_and_is_gone_costs_the_cell_only_what_it_must(bucket: Bu
         said["record"]["objects"]["embeddings"]["key"] = key
         bucket.put(intent, json.dumps(said).encode())
         with pytest.raises(CorruptError, match=message):
-            write(ground()[0], 3, LEFT)
-    write(ground()[0], 4)
+            write(backend()[0], 3, LEFT)
+    write(backend()[0], 4)
     assert shown_number() == 4
     check_committed(bucket)
 
@@ -398,12 +398,12 @@ def test_a_damaged_cell_is_replaced_only_whole(bucket: Bucket) -> None:
         if harm is not None:
             bucket.put(key, harm)
         with pytest.raises(CorruptError, match=r"to write cell .* anew"):
-            write(ground()[0], 5, LEFT)
-        write(ground()[0], 6)
+            write(backend()[0], 5, LEFT)
+        write(backend()[0], 6)
         assert shown_number() == 6
         check_committed(bucket)
     bucket.put(f"{ROOT}/commits/2024/{CELL.name}.json", b"{")
-    write(ground()[0], 7, LEFT)
+    write(backend()[0], 7, LEFT)
     assert set(np.unique(numbers())) == {6, 7}
 
 
@@ -412,28 +412,28 @@ def test_garbage_of_dead_writers_goes_after_a_day_and_pending_cells_are_finished
 ) -> None:
     started(bucket)
     with pytest.raises(Killed):
-        write(ground(9)[0], 2)
+        write(backend(9)[0], 2)
     assert shown_number() == 1
     left = staged(bucket)
     assert left
-    assert ground()[0].sweep_all(HEADER) == 0
+    assert backend()[0].sweep_all(HEADER) == 0
     assert staged(bucket) == left
     for key in left:
         bucket.objects[key].modified = datetime.now(UTC) - timedelta(hours=25)
-    assert ground()[0].sweep_all(HEADER) == 0
+    assert backend()[0].sweep_all(HEADER) == 0
     assert staged(bucket) == []
     with pytest.raises(Killed):
-        write(ground(11)[0], 3)
+        write(backend(11)[0], 3)
     bucket.put(f"{ROOT}/.tessera/staging/x/y/z/strange", b"")
-    assert ground()[0].sweep_all(HEADER) == 0
+    assert backend()[0].sweep_all(HEADER) == 0
     for key in staged(bucket):
         bucket.objects[key].modified = datetime.now(UTC) - timedelta(minutes=11)
-    assert ground()[0].sweep_all(HEADER) == 1
+    assert backend()[0].sweep_all(HEADER) == 1
     assert shown_number() == 3
     # a writer that was away for too long begins again rather than rely on what it staged
     clock = iter([0.0, 30_000.0])
     monkeypatch.setattr("tessera.store.commits._remote_commit.time.time", lambda: next(clock, 30_000.0))
-    write(ground()[0], 4)
+    write(backend()[0], 4)
     assert shown_number() == 4
 
 
@@ -441,21 +441,21 @@ def test_years_are_appended_by_all_who_race_and_by_whoever_comes_after_the_dead(
     create_remote(open_writer(URL), replace(HEADER, years=()))
     due, died, year = 0, True, 1980
     while died:
-        on, _ = ground(due)
+        on, _ = backend(due)
         try:
             on.ensure_year(year)
             died = False
         except Killed:
             pass
         if due % 8 == 0 or not died:
-            ground()[0].ensure_year(1975)
+            backend()[0].ensure_year(1975)
             check_years(bucket)
             year += 1
         due += 1
     assert due > 20
     before = open_store(URL, cache=False).years
     new = range(2100, 2106)
-    threads = [threading.Thread(target=ground()[0].ensure_year, args=(year,)) for year in new]
+    threads = [threading.Thread(target=backend()[0].ensure_year, args=(year,)) for year in new]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -467,7 +467,7 @@ def test_years_are_appended_by_all_who_race_and_by_whoever_comes_after_the_dead(
     years = tuple(range(2000, 2000 + MOST_YEARS))
     bucket.put(f"{ROOT}/tessera.json", replace(HEADER, years=years).encode())
     with pytest.raises(InputError, match="64 years already"):
-        ground()[0].ensure_year(1999)
+        backend()[0].ensure_year(1999)
 
 
 def check_years(bucket: Bucket) -> None:
@@ -489,7 +489,7 @@ def test_a_document_that_cannot_be_read_is_put_again(bucket: Bucket) -> None:
     whole = {key: bucket.objects[f"{ROOT}/{key}"].data for key in ("zarr.json", "utm31/time/c/0")}
     bucket.put(f"{ROOT}/utm31/time/c/0", b"\x02\x01\x11\x04" + b"\xff" * 12)
     bucket.put(f"{ROOT}/zarr.json", b"{")
-    ground()[0].ensure_year(2024)
+    backend()[0].ensure_year(2024)
     assert {key: bucket.objects[f"{ROOT}/{key}"].data for key in whole} == whole
 
 
@@ -536,7 +536,7 @@ def test_a_store_without_conditional_put_is_refused_unless_one_answers_for_it(
     store = create_store(URL, 8, MODEL, zones=(31,), layout=LAYOUT, single_writer=True)
     store.write(version(1), 2024)
     with pytest.raises(Killed):
-        write(RemoteGround(replace(open_writer(URL, single_writer=True), _host=StagedHost(14, die))), 2)
+        write(RemoteBackend(replace(open_writer(URL, single_writer=True), _host=StagedHost(14, die))), 2)
     open_store(URL, single_writer=True).write(version(3, LEFT), 2024)
     assert set(np.unique(numbers())) == {2, 3}
     with pytest.raises(InputError, match="single_writer"):
@@ -552,7 +552,7 @@ def test_a_store_without_conditional_put_is_refused_unless_one_answers_for_it(
 def test_any_store_of_obstores_with_conditions_will_do() -> None:
     writer = writer_of(MemoryStore(), "memory")
     create_remote(writer, replace(HEADER, years=()))
-    on = RemoteGround(writer)
+    on = RemoteBackend(writer)
     on.ensure_year(2024)
     write(on, 1)
     write(on, 2, LEFT)
@@ -568,7 +568,7 @@ def test_where_one_cannot_write_is_said_in_one_line(tmp_path: Path) -> None:
             create_store(url, 8, MODEL, layout=LAYOUT)
     writer: ObjectsWriter = writer_of(MemoryStore(), "memory")
     with pytest.raises(InputError, match="is no store"):
-        RemoteGround(writer).read_header()
+        RemoteBackend(writer).read_header()
 
 
 def test_scratch_lies_on_this_machine(bucket: Bucket, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from .machine import MachineError, machine_failure, raise_if_machine
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, check_picture, is_input
 from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_parquet_bounded
-from .paths import file_size, open_regular, read_regular, within
+from .paths import file_size, open_regular, read_regular, safe_path
 from .prefetch import prefetched
 from .progress import Progress, silent
 from .quoting import printable, shown
@@ -84,13 +84,13 @@ __all__ = [
     "read_text",
     "require",
     "row_groups",
+    "safe_path",
     "same_tree",
     "sha256_hex",
     "shown",
     "silent",
     "staging",
     "sync_folder",
-    "within",
     "write_atomic",
     "writing",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .documents import read_json
 from .errors import InputError
 from .files import file_lock, sync_folder, write_atomic
-from .paths import file_size, open_regular, read_regular, within
+from .paths import file_size, open_regular, read_regular, safe_path
 from .quoting import shown
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Folder:
 
     def at(self, place: str | Path) -> Path:
         """The path of a place; the folders above it lie inside, the place itself may be a link."""
-        return within(self.root, self._path(place))
+        return safe_path(self.root, self._path(place))
 
     def _path(self, place: str | Path) -> Path:
         return self.root / place if isinstance(place, str) else place
@@ -45,7 +45,7 @@ class Folder:
     def inner(self, place: str | Path) -> Path:
         """The path of a folder; it and those above it lie inside, as far as they are there."""
         path = self._path(place)
-        within(self.root, path / "-")
+        safe_path(self.root, path / "-")
         return path
 
     def check(self, *places: str) -> None:

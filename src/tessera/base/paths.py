@@ -29,7 +29,7 @@ def kind_of(mode: int) -> str | None:
     return None if stat.S_ISREG(mode) else next((name for test, name in _KINDS if test(mode)), "no file")
 
 
-def within(folder: Path, path: Path) -> Path:
+def safe_path(folder: Path, path: Path) -> Path:
     """`path`, whose parent lies in `folder` when all symbolic links are followed; `path` itself may be one.
 
     Raises
@@ -55,7 +55,7 @@ def file_size(folder: Path, path: Path) -> int | None:
     InputError
         It is no file, or it or a folder above it is a symbolic link out of `folder`.
     """
-    within(folder, path)
+    safe_path(folder, path)
     try:
         about = path.lstat()
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def open_regular(path: Path, *, what: str, inside: Path | None = None) -> Buffer
         It is a folder, pipe, socket or device, or a link leads out of `inside`.
     """
     if inside is not None:
-        within(inside, path)
+        safe_path(inside, path)
         if path.is_symlink() and not _lies_in(inside, path):
             raise InputError(f"{what} {path} leads out of {inside} by a symbolic link; it is left alone")
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError, file_size, raise_if_machine, within
+from tessera.base import InputError, TesseraError, file_size, raise_if_machine, safe_path
 from tessera.geo import Window
 from tessera.shards import CRC_BYTES, SCALES, lattice_source
 from tessera.store import (
@@ -170,7 +170,7 @@ def _is_pending(subject: Subject, found: CellCheck) -> bool:
     folder, cell, year = subject.folder, found.cell, found.year
     staging = folder / BOOKKEEPING / "staging" / str(year) / cell.name
     try:
-        within(folder, staging)
+        safe_path(folder, staging)
         if is_pending(folder, year, cell):
             record, _ = read_intent(folder, year, cell, subject.header.layout)
             if record.model != subject.header.model.sha256:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError, raise_if_machine, within
+from tessera.base import InputError, raise_if_machine, safe_path
 
 from ._host import Host, host_of, retries
 from ._proxies import client_options
@@ -149,9 +149,9 @@ class Objects:
         path = self.folder / key
         if inside:
             try:
-                within(self.folder, path)
+                safe_path(self.folder, path)
                 if path.is_symlink():
-                    within(self.folder, Path(os.path.realpath(path)))
+                    safe_path(self.folder, Path(os.path.realpath(path)))
             except InputError as error:
                 raise CorruptError(str(error)) from None
         try:

@@ -15,33 +15,33 @@ if TYPE_CHECKING:
 
     from tessera.shards import Header, Layout
 
-    from .commits import Commit, Ground
+    from .commits import Backend, Commit
 
 _TOLD = ("period", "source", "recipe", "reader")
 """Entries of provenance that say what embeddings were made from."""
 
 
 def is_written(
-    ground: Ground, header: Header, window: Window, year: int, like: Callable[[dict[str, Any]], bool]
+    backend: Backend, header: Header, window: Window, year: int, like: Callable[[dict[str, Any]], bool]
 ) -> bool:
     """Whether all cells of a window hold it whole, from inputs whose provenance is like that."""
     for cell in window.cells(header.layout.shard):
         inside = cell.window.intersection(window)
         try:
-            record = ground.read_commit(cell, year)
+            record = backend.read_commit(cell, year)
         except InputError:
             return False
         if record is None or inside is None:
             return False
         if not any(part == input_of(inside, part["provenance"]) and like(part["provenance"]) for part in record.inputs):
             return False
-        if not ground.is_whole(header, cell, record):
+        if not backend.is_whole(header, cell, record):
             return False
     return True
 
 
-def store_info(root: str, header: Header, ground: Ground | None) -> dict[str, Any]:
-    """What `Store.info` returns; without cells where there is no ground."""
+def store_info(root: str, header: Header, backend: Backend | None) -> dict[str, Any]:
+    """What `Store.info` returns; without cells where there is no backend."""
     layout = header.layout
     about: dict[str, Any] = {
         "store": root,
@@ -53,15 +53,15 @@ def store_info(root: str, header: Header, ground: Ground | None) -> dict[str, An
         "shard": layout.shard,
         "chunk": layout.chunk,
     }
-    if ground is not None:
-        about["cells"] = {str(year): _year_info(ground, layout, year) for year in header.years}
+    if backend is not None:
+        about["cells"] = {str(year): _year_info(backend, layout, year) for year in header.years}
     return about
 
 
-def _year_info(ground: Ground, layout: Layout, year: int) -> dict[str, Any]:
+def _year_info(backend: Backend, layout: Layout, year: int) -> dict[str, Any]:
     """Cells, pixels, bytes, where they lie and what they were made from."""
-    cells = list(ground.cells(year, layout))
-    records = {cell.name: ground.read_commit(cell, year) for cell in cells}
+    cells = list(backend.cells(year, layout))
+    records = {cell.name: backend.read_commit(cell, year) for cell in cells}
     found = {name: record for name, record in records.items() if record is not None}
     total = {key: sum(record.pixels.get(key, 0) for record in found.values()) for key in ("valid", "no_data")}
     return {

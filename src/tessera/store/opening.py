@@ -10,7 +10,7 @@ from tessera.embeddings import ModelIdentity
 from tessera.net import DiskCache, MissingError, default_cache, disk_cache, open_objects
 from tessera.shards import DOCUMENT, DOCUMENT_LIMIT, Header, Layout, lattice_source
 
-from .commits import create_on_ground
+from .commits import create_empty
 from .others import PREFIX, Dataset, UnknownLayoutError, dataset_url, open_foreign, parse_dataset
 from .store import Store
 
@@ -77,7 +77,7 @@ def create_store(
     if layout.dims != dims:
         raise InputError(f"a layout of {layout.dims} dims for a store of {dims}")
     chosen = tuple(range(1, 61)) if zones is None else tuple(sorted(set(zones)))
-    create_on_ground(path, Header(identity, layout, (), chosen), single_writer=single_writer)
+    create_empty(path, Header(identity, layout, (), chosen), single_writer=single_writer)
     return open_store(path, single_writer=single_writer)
 
 

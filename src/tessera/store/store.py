@@ -14,7 +14,7 @@ from tessera.geo import Window, check_year_of, parse_points
 from tessera.shards import COUNTS, SCALES, Header, Layout, ShardedSource, parse_year
 
 from ._records import is_written, store_info
-from .commits import ground_of, is_writable
+from .commits import backend_of, is_writable
 from .queries import (
     PointSample,
     PointStatus,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tessera.net import Objects
     from tessera.shards import Source
 
-    from .commits import Commit, Ground
+    from .commits import Backend, Commit
 
 
 @dataclass(repr=False)
@@ -137,7 +137,7 @@ class Store:
         >>> [cell.name for cell in cells]
         ['utm31_e64_n548']
         """
-        ground = self._writable()
+        backend = self._writable()
         year = check_year_of(embeddings.provenance, parse_year(year), "embeddings")
         if embeddings.model.sha256 != self.model.sha256:
             raise InputError(
@@ -148,8 +148,8 @@ class Store:
             raise InputError(f"embeddings of {embeddings.shape[2]} dims for a store of {self.dims}")
         window = Window.of_grid(embeddings.grid)
         self.header.check_zone(window.zone, self.objects.root)
-        self.header = ground.ensure_year(year)
-        ground.recover_all(self.header)
+        self.header = backend.ensure_year(year)
+        backend.recover_all(self.header)
         cells = list(window.cells(self.layout.shard))
         done: list[Cell] = []
         for cell in cells:
@@ -157,7 +157,7 @@ class Store:
             if inside is None:
                 continue
             part = embeddings.crop(*inside.slices_in(window))
-            ground.write_cell(self.header, cell, year, part, inside)
+            backend.write_cell(self.header, cell, year, part, inside)
             self._forget(cell, year)
             done.append(cell)
             progress(len(done), len(cells))
@@ -194,7 +194,7 @@ class Store:
         if year not in self.years:
             # another process may have added it since
             self._writable()
-        return year in self.years and is_written(self._ground, self.header, window, year, like)
+        return year in self.years and is_written(self._backend, self.header, window, year, like)
 
     def scratch(self) -> Path:
         """A local folder for unfinished work; inside the store where the store is a folder.
@@ -220,7 +220,7 @@ class Store:
             The store does not have this year, or it is read-only and has no commit records.
         """
         self.header.year_index(year, self.objects.root)
-        return list(self._ground.cells(year, self.layout))
+        return list(self._backend.cells(year, self.layout))
 
     @checked
     def commit(self, cell: Cell, year: int) -> Commit | None:
@@ -233,7 +233,7 @@ class Store:
         InputError
             The record is damaged, or the store is read-only and has no commit records.
         """
-        return self._ground.read_commit(cell, year)
+        return self._backend.read_commit(cell, year)
 
     @checked
     def coverage(self, area: object, year: int) -> float:
@@ -547,17 +547,17 @@ class Store:
         >>> tessera.open_store("store.zarr").info()["cells"]["2023"]["pixels"]
         {'valid': 3422, 'no_data': 0}
         """
-        ground = None if self.objects.folder is None else self._ground
-        return store_info(self.objects.root, self.header, ground)
+        backend = None if self.objects.folder is None else self._backend
+        return store_info(self.objects.root, self.header, backend)
 
     @cached_property
-    def _ground(self) -> Ground:
-        return ground_of(self.objects, single_writer=self.single_writer)
+    def _backend(self) -> Backend:
+        return backend_of(self.objects, single_writer=self.single_writer)
 
-    def _writable(self) -> Ground:
-        ground = self._ground
-        self.header = ground.read_header()
-        return ground
+    def _writable(self) -> Backend:
+        backend = self._backend
+        self.header = backend.read_header()
+        return backend
 
     def _forget(self, cell: Cell, year: int) -> None:
         """Look again at the objects of a cell that was written: a reader keeps indexes for a while."""

@@ -1,6 +1,6 @@
 """How a cell becomes visible: staged, intended, moved, committed, in a folder or an object store."""
 
-from .backend import Ground, create_on_ground, ground_of, is_writable
+from .backend import Backend, backend_of, create_empty, is_writable
 from .commit import (
     BOOKKEEPING,
     Commit,
@@ -19,12 +19,12 @@ from .merge import input_of
 __all__ = [
     "BOOKKEEPING",
     "MARK_BYTES",
+    "Backend",
     "Commit",
-    "Ground",
+    "backend_of",
     "cell_lock_path",
     "commit_path",
-    "create_on_ground",
-    "ground_of",
+    "create_empty",
     "input_of",
     "is_pending",
     "is_writable",

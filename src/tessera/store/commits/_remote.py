@@ -41,8 +41,8 @@ _MOST_ROUNDS = 200
 
 
 @dataclass(frozen=True)
-class RemoteGround:
-    """See `ground.Ground`."""
+class RemoteBackend:
+    """See `backend.Backend`."""
 
     writer: ObjectsWriter
     _memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -52,11 +52,11 @@ class RemoteGround:
         return CellCommits(self.writer)
 
     def read_header(self) -> Header:
-        """See `ground.Ground`."""
+        """See `backend.Backend`."""
         return read_remote_header(self.writer)[0]
 
     def ensure_year(self, year: int) -> Header:
-        """See `ground.Ground`."""
+        """See `backend.Backend`."""
         if "proven" not in self._memory:
             self.writer.prove_conditions()
             self._memory["proven"] = True
@@ -65,31 +65,31 @@ class RemoteGround:
         return header
 
     def read_commit(self, cell: Cell, year: int) -> Commit | None:
-        """See `ground.Ground`."""
+        """See `backend.Backend`."""
         key = record_key(year, cell)
         found = self.writer.read(key, limit=RECORD_LIMIT)
         return None if found is None else _parse_record(found[0], f"{self.writer.root}/{key}")
 
     def cells(self, year: int, layout: Layout) -> Iterator[Cell]:
-        """See `ground.Ground`."""
+        """See `backend.Backend`."""
         names = [Path(item.key).stem for item in self.writer.list_all(f"commits/{year}") if item.key.endswith(".json")]
         for name in sorted(names):
             yield parse_cell(name, layout.shard)
 
     def scratch(self) -> Path:
-        """See `ground.Ground`: a folder of this user's for this URL."""
+        """See `backend.Backend`: a folder of this user's for this URL."""
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return caches / "tessera" / "work" / sha256_hex(self.writer.root.encode())[:24]
 
     def is_whole(self, header: Header, cell: Cell, record: Commit) -> bool:
-        """See `ground.Ground`."""
+        """See `backend.Backend`."""
         place = Place.of(header, cell, record.year)
         if self._commits.look(place).attempt is not None:
             return False
         return all(_fits(self.writer.head(place.keys[name]), info) for name, info in record.objects.items())
 
     def write_cell(self, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:
-        """See `ground.Ground`."""
+        """See `backend.Backend`."""
         place = Place.of(header, cell, year)
         for _ in range(_MOST_ROUNDS):
             base = self._base(place)
@@ -172,7 +172,7 @@ class RemoteGround:
         return found is not None and digest([found[0]]) == digest(parts[name])
 
     def recover_all(self, header: Header) -> int:
-        """See `ground.Ground`; looked for every ten minutes at most."""
+        """See `backend.Backend`; looked for every ten minutes at most."""
         now = time.monotonic()
         if now - self._memory.get("swept", -_SWEEP_EVERY) < _SWEEP_EVERY:
             return 0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from tessera.base import InputError
 from tessera.net import SCHEMES, open_writer
 
-from ._local import LocalGround
-from ._remote import RemoteGround
+from ._local import LocalBackend
+from ._remote import RemoteBackend
 from ._remote_years import create_remote
 from ._writer import write_new
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .commit import Commit
 
 
-class Ground(Protocol):
-    """What a store can be written on."""
+class Backend(Protocol):
+    """What a store can be written to: a folder or an object store."""
 
     def read_header(self) -> Header:
         """The header as it is now.
@@ -88,12 +88,12 @@ class Ground(Protocol):
 
 
 def is_writable(objects: Objects) -> bool:
-    """Whether there is a ground under a store: a folder, or the URL of an object store."""
+    """Whether a store has a backend that can be written to: a folder, or the URL of an object store."""
     return objects.folder is not None or objects.root.partition("://")[0].lower() in SCHEMES
 
 
-def ground_of(objects: Objects, *, single_writer: bool = False) -> Ground:
-    """The ground under a store that is open for reading.
+def backend_of(objects: Objects, *, single_writer: bool = False) -> Backend:
+    """The backend of a store that is open for reading.
 
     Parameters
     ----------
@@ -105,15 +105,15 @@ def ground_of(objects: Objects, *, single_writer: bool = False) -> Ground:
         It can only be read.
     """
     if objects.folder is not None:
-        return LocalGround(objects.folder)
+        return LocalBackend(objects.folder)
     if not is_writable(objects):
         raise InputError(
             f"{objects.root} is read by URL; expected a local path or an {', '.join(SCHEMES)} URL for this"
         )
-    return RemoteGround(open_writer(objects.root, single_writer=single_writer))
+    return RemoteBackend(open_writer(objects.root, single_writer=single_writer))
 
 
-def create_on_ground(path: str | Path, header: Header, *, single_writer: bool = False) -> None:
+def create_empty(path: str | Path, header: Header, *, single_writer: bool = False) -> None:
     """Create an empty store in a folder that does not exist yet, or under a URL where nothing is.
 
     Raises
