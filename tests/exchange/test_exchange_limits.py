@@ -19,11 +19,10 @@ import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tile_helpers import BESIDE, NORTH_TILE, YEAR, embeddings_over, filled_store, new_store
+from tile_helpers import BESIDE, NORTH_TILE, YEAR, about_model, embeddings_over, filled_store, new_store
 
 from tessera.base import InputError
-from tessera.exchange import estimate_year_store, export_tiles, export_year_store, import_year_store
-from tessera.exchange._sidecar import about_model
+from tessera.exchange import export_tiles, import_year_store
 from tessera.exchange._year_shards import ShardForm, check_shard, parse_form
 from tessera.geo import Window, to_lonlat
 from tessera.store import open_store
@@ -236,23 +235,6 @@ def test_what_is_there_needs_no_room_again(
     export_tiles(store, BESIDE.name, YEAR, tiles)
     disk_of(1000, monkeypatch)
     assert run(*asking)[0] == 2
-
-
-def test_a_year_store_that_was_stopped_needs_room_for_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = new_store(tmp_path / "a.zarr")
-    window = Window(31, 50176, 560384, 256, 256)
-    store.write(embeddings_over(window, 2), YEAR)
-    target = tmp_path / f"{YEAR}.zarr"
-
-    def stop(done: int, total: int) -> None:
-        if done == total:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        export_year_store(store, bbox_of(window), YEAR, target, progress=stop)
-    disk_of(estimate_year_store(store, bbox_of(window), YEAR).written // 2, monkeypatch)
-    export_year_store(store, bbox_of(window), YEAR, target)
-    assert target.is_dir()
 
 
 def test_the_hashed_registry_is_geoparquet(tmp_path: Path) -> None:

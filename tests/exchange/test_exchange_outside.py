@@ -14,7 +14,7 @@ from get_helpers import WINDOW, bbox_of, embeddings_of, small_store
 from http_ranges import Ranges
 
 from tessera.base import InputError
-from tessera.exchange import export_region, export_tiles, export_year_store
+from tessera.exchange import export_region, export_tiles
 from tessera.geo import EAST, Window, from_lonlat, to_lonlat
 from tessera.heads import Head
 from tessera.store import Store, open_store
@@ -48,7 +48,6 @@ def test_every_export_refuses_a_wrong_area_at_once_and_says_where_data_lie(store
         lambda: export_region(watched, FAR, YEAR, tmp_path / "r.zarr", crs="EPSG:3035"),
         lambda: export_region(watched, FAR, YEAR, tmp_path / "r.npy", resolution=20.0, resampling="average"),
         lambda: export_tiles(watched, FAR, YEAR, tmp_path / "tiles"),
-        lambda: export_year_store(watched, FAR, YEAR, tmp_path / f"{YEAR}.zarr"),
         lambda: watched.refuse_empty(FAR, [YEAR]),
     ):
         with pytest.raises(InputError, match=r"holds nothing of 2023 in 20,50,20\.1,50\.1; its data lie in ") as caught:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
 
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.exchange import tile_window
@@ -59,3 +62,42 @@ def digest_of(folder: Path, without: str = ".tessera") -> str:
         if name.parts[0] != without:
             found.update(str(name).encode() + b"\0" + file.read_bytes() + b"\0")
     return found.hexdigest()
+
+
+def about_model(model: ModelIdentity) -> dict[str, Any]:
+    """What attributes of an older year store say of a model."""
+    return {
+        "tessera:model_version": "0.0",
+        "tessera:dataset_variant": f"{model.name}-{model.sha256[:12]}",
+        "tessera:model": model.to_json(),
+    }
+
+
+def older_year_store(store: Store, windows: Sequence[Window], path: Path) -> Path:
+    """The windows of one zone as a `tessera:` year store: chunks of 4 pixels, shards of 256, as it was written once."""
+    zone = windows[0].zone
+    west, south = (min(values) // 256 * 256 for values in ([w.west for w in windows], [w.south for w in windows]))
+    east, north = (-(-max(v) // 256) * 256 for v in ([w.east for w in windows], [w.north for w in windows]))
+    about = {"tessera:dataset_version": "v0", "tessera:year": YEAR, **about_model(store.model)}
+    place = [10.0, 0.0, west * 10.0, 0.0, -10.0, north * 10.0]
+    where = {"tessera:utm_zone": zone, "proj:code": f"EPSG:{32600 + zone}", "spatial:transform": place}
+    root = zarr.create_group(store=str(path), zarr_format=3, attributes=about)
+    group = root.create_group(f"utm{zone:02d}", attributes={**about, **where})
+    packed: Any = BloscCodec(typesize=1, cname="zstd", clevel=3, shuffle="bitshuffle")
+    shape, dims = (north - south, east - west), (store.dims,)
+    form: dict[str, Any] = {"compressors": packed}
+    codes = group.create_array(
+        "embeddings", shape=shape + dims, chunks=(4, 4, *dims), shards=(256, 256, *dims), dtype="int8", **form
+    )
+    scales = group.create_array(
+        "scales", shape=shape, chunks=(4, 4), shards=(256, 256), dtype="float32", fill_value=np.nan, **form
+    )
+    for window in windows:
+        held = store.read_window(window, YEAR)
+        box = (
+            slice(north - window.north, north - window.south),
+            slice(window.west - west, window.east - west),
+        )
+        codes[box] = np.where(held.valid[..., None], held.codes, np.int8(0))
+        scales[box] = np.where(held.valid, held.scales, np.float32(np.nan))
+    return path

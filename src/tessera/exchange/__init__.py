@@ -7,7 +7,6 @@ from .targets import check_region, check_table, targets_of
 from .tile_export import TilesWritten, estimate_tiles, export_tiles
 from .tile_import import ImportReport, estimate_import, import_tiles
 from .tiles import EMBEDDINGS, find_tiles, tile_window
-from .year_store import YearStoreWritten, estimate_year_store, export_year_store
 from .year_store_import import import_year_store
 from .zonal import estimate_zonal, export_zonal
 
@@ -16,19 +15,16 @@ __all__ = [
     "Estimate",
     "ImportReport",
     "TilesWritten",
-    "YearStoreWritten",
     "check_region",
     "check_table",
     "estimate_import",
     "estimate_points",
     "estimate_region",
     "estimate_tiles",
-    "estimate_year_store",
     "estimate_zonal",
     "export_points",
     "export_region",
     "export_tiles",
-    "export_year_store",
     "export_zonal",
     "find_tiles",
     "import_tiles",

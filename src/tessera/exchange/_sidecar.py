@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tessera.base import InputError, read_json
 from tessera.embeddings import ModelIdentity
@@ -148,13 +148,3 @@ def model_of(dataset: Dataset, model: ModelIdentity | None, dims: int, name: str
     if model.dims != dims:
         raise InputError(f"{name} has vectors of {dims}; {model.name} has {model.dims}")
     return model
-
-
-def about_model(model: ModelIdentity) -> dict[str, Any]:
-    """What attributes of a year store say of a model."""
-    dataset = dataset_of(model)
-    return {
-        "tessera:model_version": dataset.version,
-        "tessera:dataset_variant": dataset.variant,
-        "tessera:model": model.to_json(),
-    }

@@ -1,4 +1,9 @@
-"""Older `tessera:` year stores into a store: metadata checked first, then square by square."""
+"""Older `tessera:` year stores into a store: metadata checked first, then square by square.
+
+    {year}.zarr/utmNN/{embeddings (H, W, B) int8, scales (H, W) float32, easting (W,), northing (H,), band (B,)}
+
+NaN scales say no data. Nothing published has this form, and it is no longer written.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,6 @@ from ._sidecar import identity_of, model_of, parse_model, parse_pair, version_pa
 from ._year_shards import check_shard, parse_form
 from .tile_import import YEAR_STORE, ImportReport, check_model, clean_scales, embeddings_of, open_target
 from .tiles import FALSE_NORTHING, MOST_DIMS
-from .year_store import STEP
 
 if TYPE_CHECKING:
     from tessera.base import Progress
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
     from ._year_shards import ShardForm
 
+STEP = 1024
+"""Side of the square that is in memory, pixels: 134 MB of 128 codes."""
 _MOST_SHARD = 4096
 _DOCUMENT_LIMIT = 4 * 1024**2
 _SHARD_BYTES = 1024**3

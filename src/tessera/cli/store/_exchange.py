@@ -1,4 +1,4 @@
-"""tessera store import and export: published older formats, into a store and out of it."""
+"""tessera store import and export: published tiles into a store and out of it, older year stores into it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def import_(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write published 0.1 degree tiles, or an older year store, to a store.
+    """Read published 0.1 degree tiles, or an older year store, into a store.
 
-    A tile that is damaged, or that its registry does not know like this, is left out and named; the others go on, and
-    the command exits 1. After a stop the same command goes on; what is there already is left alone.
+    A tile that is damaged or differs from its registry is left out and named. The other tiles are written, and the
+    command exits 1. After a stop, run the same command again: it continues, and leaves what is there as it is.
 
     Example: tessera store import tiles/ store.zarr --dataset v1.1-cambridge
     """
@@ -104,50 +104,42 @@ def _detect(source: Path) -> str:
 
 def export(
     store: Annotated[str, typer.Argument(help="Path, URL or published name of a store.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder: of the tiles, or in which {year}.zarr is made.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the tiles, new or of an earlier export.")],
     bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
     aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
     year: Annotated[int | None, typer.Option(help="Year; may be left out if there is only one.")] = None,
-    format_: Annotated[str, typer.Option("--format", help="tiles or year-store.")] = "tiles",
+    format_: Annotated[str, typer.Option("--format", hidden=True)] = "tiles",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write an area of a store as published 0.1 degree tiles, or as an older year store.
+    """Write an area of a store as published 0.1 degree tiles.
 
-    Tiles come with landmasks and registries, as geotessera 0.11 reads them offline. After a stop the same command goes
-    on; more areas and years may be added to a folder of tiles.
+    The tiles come with landmasks and registries: geotessera 0.11 reads them offline. After a stop, run the same command
+    again: it continues. You can add more areas and years to the same folder.
 
-    Example: tessera store export store.zarr --bbox 5.2,50.6,5.3,50.7 --format tiles -o tiles
+    Example: tessera store export store.zarr --bbox 5.2,50.6,5.3,50.7 -o tiles
     """
-    from tessera.exchange import estimate_tiles, estimate_year_store, export_tiles, export_year_store
+    from tessera.exchange import estimate_tiles, export_tiles
     from tessera.store import open_store
 
-    kind = _parse_format(format_)
+    if format_ != "tiles":
+        raise InputError(f"--format {format_!r}; a store is exported as tiles (year stores are read, and not written)")
     _, area = one_of(bbox=bbox, aoi=aoi)
     opened = open_store(store)
     chosen = only_year(opened.years, store) if year is None else year
-    target = out if kind == "tiles" else out / f"{chosen}.zarr"
-    make = estimate_tiles if kind == "tiles" else estimate_year_store
-    estimate = make(opened, area, chosen)
-    told: dict[str, Any] = {"out": str(target), "estimate": estimate.to_json()}
+    estimate = estimate_tiles(opened, area, chosen)
+    told: dict[str, Any] = {"out": str(out), "estimate": estimate.to_json()}
     if dry_run:
         if as_json:
             print_json(told)
         else:
-            print(f"{target}: {estimate}")
+            print(f"{out}: {estimate}")
         return
     if not as_json:
         print(estimate)
-    with step(f"Exporting {kind.replace('-', ' ')}") as progress:
-        if kind == "tiles":
-            tiles = export_tiles(opened, area, chosen, target, progress=progress)
-            told |= {"written": tiles.written, "kept": tiles.kept, "empty": tiles.empty}
-            line = f"tiles {tiles.written} written, {tiles.kept} there before, {tiles.empty} without data left out"
-        else:
-            made = export_year_store(opened, area, chosen, target, progress=progress)
-            told |= {"zones": list(made.zones), "squares": made.squares, "pixels": made.pixels}
-            line = f"zones {' '.join(map(str, made.zones))}, {made.pixels:,} pixels with data"
+    with step("Exporting tiles") as progress:
+        tiles = export_tiles(opened, area, chosen, out, progress=progress)
     if as_json:
-        print_json(told)
+        print_json(told | {"written": tiles.written, "kept": tiles.kept, "empty": tiles.empty})
     else:
-        print(f"{target}: {line}")
+        print(f"{out}: tiles {tiles.written} written, {tiles.kept} there before, {tiles.empty} without data left out")
