@@ -68,7 +68,7 @@ def read_cube(data: xarray.Dataset) -> PixelCube:
         s1_desc=s1[:0],
         s1_desc_doy=days[:0],
         grid=Window(31, round(left / 10), round(top / 10), width, height).grid,
-        provenance={"period": PERIOD.told(), "source": "WorldCereal monthly composites, belgium_2021"},
+        provenance={"period": PERIOD.to_json(), "source": "WorldCereal monthly composites, belgium_2021"},
     )
 
 

@@ -91,9 +91,9 @@ class Provider:
             grid=window.grid,
             provenance={
                 "year": year.year,
-                "period": year.told(),
+                "period": year.to_json(),
                 "source": ",".join(source.query["sources"]),
-                "recipe": more["recipe"].told(),
+                "recipe": more["recipe"].to_json(),
                 "reader": more["reader"],
                 "scenes_lost": self.lost,
             },
@@ -421,7 +421,7 @@ def test_store_info_says_what_years_were_made_from(tmp_path: Path, run: Run, pro
     (row,) = [line for line in out.splitlines() if line.startswith("2021 from")]
     assert row.split(None, 2)[2] == "2021, source mpc, rules max_cloud 80.0, orbits ascending, reader ranges"
     about = json.loads(run("store", "info", store, "--json")[1])
-    recipe = Recipe(max_cloud=80.0, orbits=("ascending",)).told()
+    recipe = Recipe(max_cloud=80.0, orbits=("ascending",)).to_json()
     told = {"period": ["2021-01-01", "2021-12-31"], "source": "mpc", "recipe": recipe, "reader": "ranges", "cells": 4}
     assert about["cells"]["2021"]["made_from"] == [told]
     season = ["--from", "2021-04-01", "--to", "2021-09-30", "--year", 2021, "--source", "mpc", "--replace"]

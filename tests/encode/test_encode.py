@@ -103,11 +103,11 @@ def test_pixels_with_too_few_observations_are_no_data_on_request(name: str) -> N
 def test_the_same_pixel_has_the_same_codes_whatever_the_block(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cube, encoder = ragged_cube(placed=True), tiny_encoder(name)
     whole = encoder.encode(cube)
-    monkeypatch.setattr("tessera.encode.blocks._BLOCK_PIXELS", 25)
+    monkeypatch.setattr("tessera.encode.row_blocks._BLOCK_PIXELS", 25)
     monkeypatch.setattr("tessera.encode._run._BUDGET", 64)
     assert len(plan_blocks(cube)) < sum(map(len, plan_blocks(cube))) == 5
     same(encoder.encode(cube), whole)
-    monkeypatch.setattr("tessera.encode.blocks._READ_BYTES", 1)
+    monkeypatch.setattr("tessera.encode.row_blocks._READ_BYTES", 1)
     assert [len(group) for group in plan_blocks(cube)] == [1] * 5
     same(encoder.encode(cube), whole)
     crop = encoder.encode(cube.crop(2, 7, 3, 10))
@@ -220,7 +220,7 @@ def test_repeats_are_averaged_before_they_are_quantised(draw: Draw) -> None:
 
 @pytest.mark.parametrize("name", ["v1.0", "v2-student"])
 def test_progress_reaches_the_end_and_never_goes_back(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tessera.encode.blocks._BLOCK_PIXELS", 25)
+    monkeypatch.setattr("tessera.encode.row_blocks._BLOCK_PIXELS", 25)
     monkeypatch.setattr("tessera.encode._run._BUDGET", 64)
     seen: list[tuple[int, int]] = []
     tiny_encoder(name).encode(ragged_cube(), draw=Draw(0, 2), progress=lambda done, total: seen.append((done, total)))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tessera.base import InputError
 from tessera.cubes import PixelCube
 from tessera.encode import Draw, Options, plan_blocks
-from tessera.encode import blocks as blocks_module
+from tessera.encode import row_blocks as blocks_module
 from tessera.encode.draws import draw_counts, pixel_keys, pool_of
 
 SPEC = spec_of("v1.0")

@@ -35,7 +35,7 @@ from tessera.encode import _run as run_module
 from tessera.encode._engine import Tower, cuts, quantise_on
 from tessera.encode._fixed import FixedTower, shapes
 from tessera.encode._run import Runner
-from tessera.models.blocks import JointLayer, Pool, SplitLayer
+from tessera.models.layers import JointLayer, Pool, SplitLayer
 
 CLOSE: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-5}
 

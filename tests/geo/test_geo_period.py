@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.geo import Period, check_year_of, parse_period, told_period
+from tessera.geo import Period, check_year_of, parse_period, period_of_provenance
 
 DAYS = st.dates(dt.date(2014, 1, 1), dt.date(2100, 12, 31))
 
@@ -31,7 +31,7 @@ def test_a_year_is_its_days(year: int) -> None:
 def test_a_period_is_read_as_it_is_told(first: dt.date, more: int) -> None:
     last = min(first + dt.timedelta(days=more), dt.date(2100, 12, 31))
     period = Period(first, last)
-    assert parse_period(tuple(period.told())) == parse_period(f"{first}/{last}") == parse_period(period) == period
+    assert parse_period(tuple(period.to_json())) == parse_period(f"{first}/{last}") == parse_period(period) == period
     assert first in period
     assert last in period
     assert last + dt.timedelta(days=1) not in period
@@ -49,14 +49,15 @@ def test_months_and_years_are_read_as_text() -> None:
 
 def test_what_a_provenance_says_of_its_time() -> None:
     season = {"year": None, "period": ["2020-11-01", "2021-10-31"]}
-    assert told_period(season) == (dt.date(2020, 11, 1), dt.date(2021, 10, 31))
-    assert told_period({"year": "2021"}) == (dt.date(2021, 1, 1), dt.date(2021, 12, 31))
-    assert told_period({"year": True}) is told_period({}) is told_period({"period": ["a", "b"]}) is None
+    assert period_of_provenance(season) == (dt.date(2020, 11, 1), dt.date(2021, 10, 31))
+    assert period_of_provenance({"year": "2021"}) == (dt.date(2021, 1, 1), dt.date(2021, 12, 31))
+    for empty in ({"year": True}, {}, {"period": ["a", "b"]}):
+        assert period_of_provenance(empty) is None
     for year, first, last in ((2021, "2020-11-01", "2021-10-31"), (2020, "2021-01-01", "2021-12-31")):
         with pytest.raises(InputError, match=f"year {year} and a period from {first} to {last} contradict"):
-            told_period({"year": year, "period": [first, last]})
+            period_of_provenance({"year": year, "period": [first, last]})
     with pytest.raises(InputError, match="year 20211; expected a calendar year"):
-        told_period({"year": 20211})
+        period_of_provenance({"year": 20211})
     assert [check_year_of(season, year, "x") for year in (2020, 2021)] == [2020, 2021]
     assert check_year_of({}, 1999, "x") == 1999
     for year in (2019, 2022):

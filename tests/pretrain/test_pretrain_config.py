@@ -20,9 +20,9 @@ from tessera.pretrain import (
     Machine,
     Network,
     Objective,
-    Plan,
     PretrainConfig,
     ProbeSource,
+    RunPlan,
     TeacherSource,
     parse_config,
     with_changes,
@@ -66,7 +66,7 @@ def test_every_key_of_those_that_come_along_is_explained_in_one_of_them() -> Non
 
 
 @pytest.mark.parametrize(
-    "section", [Augment, Data, Lesson, Machine, Network, Objective, Plan, ProbeSource, TeacherSource]
+    "section", [Augment, Data, Lesson, Machine, Network, Objective, RunPlan, ProbeSource, TeacherSource]
 )
 def test_every_key_of_a_section_is_explained_by_its_settings(section: Any) -> None:
     lines = re.findall(r"^ {4}(\w+(?:, \w+)*) : \S", section.__doc__, re.MULTILINE)

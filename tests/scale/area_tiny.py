@@ -22,7 +22,7 @@ from scale_tiny import BLOCK_PIXELS, YEAR, _armed, make_encoder
 
 from tessera.base import write_atomic
 from tessera.cubes import PixelCube, write_cube
-from tessera.encode import blocks as blocks_module
+from tessera.encode import row_blocks as blocks_module
 from tessera.geo import Cell, Window
 from tessera.scale import AreaReport, embed_area
 from tessera.store import Store, open_store

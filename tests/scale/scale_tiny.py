@@ -24,7 +24,7 @@ import torch
 from tessera.cubes import PixelCube
 from tessera.embeddings import ModelIdentity
 from tessera.encode import Encoder
-from tessera.encode import blocks as blocks_module
+from tessera.encode import row_blocks as blocks_module
 from tessera.geo import Cell, Window
 from tessera.models import FAMILIES, STUDENT_SPEC, Checkpoint, Shape, write_checkpoint
 from tessera.shards import Layout

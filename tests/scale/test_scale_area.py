@@ -37,7 +37,7 @@ def small_blocks() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tessera.encode.blocks._BLOCK_PIXELS", BLOCK_PIXELS)
+        patch.setattr("tessera.encode.row_blocks._BLOCK_PIXELS", BLOCK_PIXELS)
         yield
     torch.set_num_threads(threads)
 

@@ -32,7 +32,7 @@ OPTIONS = ENCODER.options()
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr("tessera.encode.blocks._BLOCK_PIXELS", BLOCK_PIXELS)
+    monkeypatch.setattr("tessera.encode.row_blocks._BLOCK_PIXELS", BLOCK_PIXELS)
     yield
     torch.set_num_threads(threads)
 

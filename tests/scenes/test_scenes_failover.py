@@ -1,4 +1,4 @@
-"""Two providers of the same photographs: what one cannot give is taken from the other, and said."""
+"""Two providers of the same acquisitions: what one cannot give is taken from the other, and said."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tessera.testing.provider import _layouts as layouts
 WINDOW = Window(31, 64 * 1024 + 3, 548 * 1024 - 5, 30, 21)
 YEAR = 2021
 SPRING = r"20210514"
-"""The day of a photograph with the offset, as the files of every provider name it."""
+"""The day of an acquisition with the offset, as the files of every provider name it."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ FAILING = {
 
 @pytest.mark.parametrize("other", ["raw", "harmonised"])
 @pytest.mark.parametrize("name", FAILING)
-def test_a_photograph_is_taken_from_the_other_provider(
+def test_an_acquisition_is_taken_from_the_other_provider(
     scenes: Path, harmonised: Path, clean: PixelCube, name: str, other: str
 ) -> None:
     faults, band, reason = FAILING[name]

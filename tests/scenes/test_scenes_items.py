@@ -48,7 +48,7 @@ def test_one_acquisition_at_two_providers(tile: str, start: str, satellite: str,
     one = whole(planetary(tile, start, satellite, first))
     two = whole(earth_search(tile, start, satellite, second))
     assert one.tile == two.tile == tile
-    assert one.photograph == two.photograph == ("S2", f"G{satellite}_{start}", tile)
+    assert one.acquisition == two.acquisition == ("S2", f"G{satellite}_{start}", tile)
     assert one.platform == two.platform == f"sentinel-2{satellite[2].lower()}"
     assert (one.baseline, two.baseline) == (first, second)
     assert set(one.assets) == set(two.assets) == {*S2_BANDS, "SCL"}
@@ -65,31 +65,31 @@ def test_what_an_item_does_not_tell_is_in_the_name_of_its_product(
         (planetary(tile, start, satellite), ("s2:mgrs_tile",)),
         (earth_search(tile, start, satellite), ("grid:code", "mgrs:utm_zone")),
     ):
-        expected = whole(item).photograph
+        expected = whole(item).acquisition
         about = item["properties"]
         for key in data.draw(st.sets(st.sampled_from(tiles))):
             del about[key]
         for key in data.draw(st.sampled_from([(), ("s2:datatake_id",)])):
             del about[key]
-        assert whole(item).photograph == expected
+        assert whole(item).acquisition == expected
 
 
 @given(TILES, STARTS)
-def test_another_pass_tile_or_satellite_is_another_photograph(tile: str, start: str) -> None:
+def test_another_pass_tile_or_satellite_is_another_acquisition(tile: str, start: str) -> None:
     later = (dt.datetime.strptime(start, "%Y%m%dT%H%M%S") + dt.timedelta(seconds=5)).strftime("%Y%m%dT%H%M%S")
     other = tile[:-1] + ("A" if tile[-1] != "A" else "B")
     seen = [
-        whole(earth_search(*args)).photograph
+        whole(earth_search(*args)).acquisition
         for args in ((tile, start, "S2A"), (tile, start, "S2B"), (tile, later, "S2A"), (other, start, "S2A"))
     ]
     assert len(set(seen)) == 4
 
 
-def test_without_a_datatake_a_scene_is_a_photograph_of_its_own() -> None:
+def test_without_a_datatake_a_scene_is_an_acquisition_of_its_own() -> None:
     item = earth_search()
     del item["properties"]["s2:datatake_id"], item["properties"]["s2:product_uri"]
     scene = whole(item)
-    assert (scene.datatake, scene.photograph) == ("", scene.key)
+    assert (scene.datatake, scene.acquisition) == ("", scene.key)
 
 
 # the offset, asset by asset
@@ -145,7 +145,7 @@ def test_radar(orbit: str, held: tuple[str, ...]) -> None:
     scene = whole(radar(held, orbit))
     assert list(scene.assets) == [key.upper() for key in held]
     assert (scene.orbit, scene.platform, scene.tile, scene.cloud_cover) == (orbit, "sentinel-1a", "", None)
-    assert scene.photograph == ("S1", "S1A_IW_GRDH_1SDV_20210601T172411_20210601T172436_038151_0480A5")
+    assert scene.acquisition == ("S1", "S1A_IW_GRDH_1SDV_20210601T172411_20210601T172436_038151_0480A5")
 
 
 def test_what_is_no_scene_of_a_cube() -> None:
@@ -275,7 +275,7 @@ def test_no_value_anywhere_breaks_more_than_its_item(
     assert len(said.splitlines()) <= 1
     assert len(said) < 2000
     if scene is not None:
-        json.dumps([scene.key, scene.footprint, scene.photograph, scene.cloud_cover], allow_nan=False)
+        json.dumps([scene.key, scene.footprint, scene.acquisition, scene.cloud_cover], allow_nan=False)
 
 
 QUERY = {"box": [5.0, 50.0, 6.0, 51.0], "first": "2020-12-31", "last": "2022-01-01", "sources": ["here"]}

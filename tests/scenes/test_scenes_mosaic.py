@@ -18,7 +18,7 @@ from tessera.net import CorruptError, CredentialError, LoadError, MissingError, 
 from tessera.scenes import Asset, Recipe, Scene, scale_s1
 from tessera.scenes._mosaic import UnreadableError, lay_day
 from tessera.scenes.plan import Day
-from tessera.scenes.records.same_place import hold_ground, nearest_copy
+from tessera.scenes.records.footprints import cover_footprint, nearest_copy
 
 SHAPE = WINDOW.shape
 DAY = dt.date(2021, 6, 1)
@@ -87,7 +87,7 @@ def test_a_copy_stands_in_for_one_that_cannot_be_read() -> None:
     assert record["lost"] == []
 
 
-def test_a_photograph_without_a_readable_copy_is_lost_and_the_day_is_laid_from_the_rest() -> None:
+def test_an_acquisition_without_a_readable_copy_is_lost_and_the_day_is_laid_from_the_rest() -> None:
     one, two = s2("one"), s2("two")
     given = {("one", "SCL"): MissingError("gone"), ("two", "SCL"): HALF, ("two", "*"): 5}
     images, record = lay(given, ((one,), (two,)))
@@ -107,7 +107,7 @@ def test_a_scene_that_is_not_needed_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("error", [LoadError("busy"), CredentialError("no token")])
-def test_a_provider_that_does_not_answer_stops_the_day_unless_another_one_has_the_photograph(error: NetError) -> None:
+def test_a_provider_that_does_not_answer_stops_the_day_unless_another_one_has_the_acquisition(error: NetError) -> None:
     here, same, there = s2("here"), s2("same"), s2("there", source="earth-search")
     given = {("here", "SCL"): error, ("same", "*"): 1, ("same", "SCL"): 4, ("there", "SCL"): 4, ("there", "*"): 3}
     images, record = lay(given, ((here, same, there),))
@@ -196,7 +196,7 @@ def test_another_source_without_a_valid_pixel_stands_in_for_nothing(error: NetEr
 
 @pytest.mark.parametrize("stack", ["s2", "s1_desc"])
 def test_no_file_is_read_again_because_of_another_one(stack: str) -> None:
-    """Ten photographs that fail one after the other cost their own files, and not those of all before them."""
+    """Ten acquisitions that fail one after the other cost their own files, and not those of all before them."""
     make = s2 if stack == "s2" else s1
     given: dict[tuple[str, str], Any] = {}
     choices = []
@@ -219,10 +219,10 @@ def test_no_file_is_read_again_because_of_another_one(stack: str) -> None:
 
 @st.composite
 def days(draw: st.DrawFn, stack: str) -> tuple[Day, dict[tuple[str, str], Any]]:
-    """A day of a few photographs with a few copies each, some of whose files cannot be read."""
+    """A day of a few acquisitions with a few copies each, some of whose files cannot be read."""
     given: dict[tuple[str, str], Any] = {}
     errors = st.sampled_from([CorruptError("c"), MissingError("m"), LoadError("l"), CredentialError("r")])
-    photographs = []
+    acquisitions = []
     for place in range(draw(st.integers(1, 4))):
         copies = []
         for number in range(draw(st.integers(1, 3))):
@@ -238,8 +238,8 @@ def days(draw: st.DrawFn, stack: str) -> tuple[Day, dict[tuple[str, str], Any]]:
             fails = draw(st.sampled_from(["", "", "SCL", "B02", "B12"] if stack == "s2" else ["", "", "VV", "VH"]))
             if fails:
                 given[name, fails] = draw(errors)
-        photographs.append(tuple(copies))
-    return Day(DAY, (tuple(photographs),)), given
+        acquisitions.append(tuple(copies))
+    return Day(DAY, (tuple(acquisitions),)), given
 
 
 @pytest.mark.parametrize("stack", ["s2", "s1_asc"])
@@ -255,17 +255,17 @@ def test_the_day_is_that_of_the_files_that_can_be_read(stack: str, data: Any, le
         return
     finally:
         assert len(fake.asked) == len(set(fake.asked))
-    (photographs,) = day.choices
+    (acquisitions,) = day.choices
     failed = {trouble["id"] for trouble in (*record["lost"], *record["fallbacks"])}
     passed_by = {
         scene.id
-        for copies in photographs
+        for copies in acquisitions
         for scene in copies
         for other in copies
         # what a silent provider's other copies would have been
         if other.id in failed and other.source == scene.source and isinstance(error_of(given, other), SILENT)
     }
-    rest = [tuple(one for one in copies if one.id not in failed | passed_by) for copies in photographs]
+    rest = [tuple(one for one in copies if one.id not in failed | passed_by) for copies in acquisitions]
     want, told = lay_day(Fake(given), stack, Day(DAY, (tuple(filter(None, rest)),)), recipe, SHAPE)
     assert (images is None) == (want is None)
     for name, image in (images or {}).items():
@@ -312,7 +312,7 @@ def test_an_area_within_the_second_piece_is_not_lost_behind_the_first() -> None:
 
 
 def test_a_cloud_of_the_best_copy_is_not_filled_from_a_later_one() -> None:
-    """It is the same photograph, processed otherwise."""
+    """It is the same acquisition, processed otherwise."""
     best, older = s2("best"), s2("older", baseline="02.14")
     given = {("best", "SCL"): HALF, ("best", "*"): 1, ("older", "SCL"): 4, ("older", "*"): 2}
     fake = Fake(given)
@@ -412,10 +412,10 @@ def test_outlines_meet_over_the_date_line() -> None:
     here = s2("here", footprint=((179.5, 0.0), (-179.9, 0.0), (-179.9, 1.0), (179.5, 1.0)))
     same = s2("same", footprint=((-180.5, 0.0), (-179.9, 0.0), (-179.9, 1.0), (-180.5, 1.0)))
     beside = s2("beside", footprint=((-179.9, 0.0), (-179.0, 0.0), (-179.0, 1.0), (-179.9, 1.0)))
-    assert hold_ground([same], here)
-    assert hold_ground([here], same)
-    assert not hold_ground([beside], here)
+    assert cover_footprint([same], here)
+    assert cover_footprint([here], same)
+    assert not cover_footprint([beside], here)
     assert nearest_copy([beside, same], here) is same
-    assert not hold_ground([], here)
+    assert not cover_footprint([], here)
     corners = s2("corners", footprint=((5.0, 50.0), (6.0, 51.0)))
-    assert hold_ground([s2("whole")], corners)
+    assert cover_footprint([s2("whole")], corners)

@@ -60,7 +60,7 @@ def test_a_product_becomes_a_scene(cmr: Cmr, opera: Opera) -> None:
         "VH": f"{folder}/{name}_VH.tif",
     }
     assert scene.produced == "20240113T113128Z"
-    assert scene.photograph == ("S1 burst", "S1A", "T035-073251-IW2", "20240113")
+    assert scene.acquisition == ("S1 burst", "S1A", "T035-073251-IW2", "20240113")
     assert not scene.optical
     # nobody is sent a token for a search
     assert all("authorization" not in headers for _, _, headers in cmr.asked)
@@ -130,16 +130,16 @@ def test_two_boxes_over_the_date_line_and_no_product_twice(cmr: Cmr, opera: Oper
     assert opera.left_out == {"no VV or VH": 1}
 
 
-def test_a_product_processed_anew_is_a_copy_of_the_same_photograph(cmr: Cmr, opera: Opera) -> None:
+def test_a_product_processed_anew_is_a_copy_of_the_same_acquisition(cmr: Cmr, opera: Opera) -> None:
     old, new = product(made="20240113T113128Z"), product(made="20250911T203016Z")
     later = new.replace("020816Z", "020817Z")
     others = [product(by="C"), product(day="20240125"), product("T035-073251-IW3")]
     cmr.orbits["ASCENDING"] = [granule(name) for name in (new, old, later, *others)]
     scenes = {scene.id: scene for scene in found(opera)}
     assert len(scenes) == 6
-    assert scenes[old].photograph == scenes[new].photograph == scenes[later].photograph
+    assert scenes[old].acquisition == scenes[new].acquisition == scenes[later].acquisition
     assert scenes[old].produced < scenes[new].produced
-    assert len({scenes[name].photograph for name in (old, *others)}) == 4
+    assert len({scenes[name].acquisition for name in (old, *others)}) == 4
 
 
 def test_a_polarisation_may_be_missing_and_hh_is_left_out(cmr: Cmr, opera: Opera) -> None:

@@ -14,20 +14,20 @@ from plan_helpers import WINDOW, s1, s2
 from tessera.base import InputError
 from tessera.geo import Period, Window, parse_period
 from tessera.scenes import Recipe, Scene, SceneTable
-from tessera.scenes.plan import Plan, plan_reads
+from tessera.scenes.plan import ReadPlan, plan_reads
 
 TAKE = "GS2A_20210601T105031_031012_N0{}.00"
 
 
-def plan(scenes: list[Scene], period: Any = 2021, sources: tuple[str, ...] = ("mpc",), **recipe: Any) -> Plan:
+def plan(scenes: list[Scene], period: Any = 2021, sources: tuple[str, ...] = ("mpc",), **recipe: Any) -> ReadPlan:
     return plan_reads(scenes, WINDOW, parse_period(period), Recipe(**recipe), sources)
 
 
 def ids(day: Any) -> list[list[list[str]]]:
-    return [[[scene.id for scene in copies] for copies in photographs] for photographs in day.choices]
+    return [[[scene.id for scene in copies] for copies in acquisitions] for acquisitions in day.choices]
 
 
-def test_the_clearest_photograph_comes_first_and_unknown_cover_last() -> None:
+def test_the_clearest_acquisition_comes_first_and_unknown_cover_last() -> None:
     scenes = [s2("c", cloud_cover=None), s2("b", cloud_cover=80.0), s2("a", cloud_cover=5.0)]
     assert ids(plan(scenes).optical[0]) == [[["a"], ["b"], ["c"]]]
 
@@ -37,7 +37,7 @@ def test_the_published_order_is_that_of_the_catalogue() -> None:
     assert ids(plan(scenes, order="catalogue").optical[0]) == [[["a"], ["c"], ["b"]]]
 
 
-def test_copies_of_a_photograph_stand_together_newest_baseline_first() -> None:
+def test_copies_of_an_acquisition_stand_together_newest_baseline_first() -> None:
     old = s2("old", "2021-06-01T10:50:31", datatake=TAKE.format(2), baseline="02.14", cloud_cover=1.0)
     new = s2("new", "2021-06-01T10:52:00", datatake=TAKE.format(5), baseline="05.00", cloud_cover=2.0)
     other = s2("other", "2021-06-01T10:50:31", datatake=TAKE.format(5), tile="31UGS", cloud_cover=50.0)

@@ -52,6 +52,6 @@ def test_a_value_that_cannot_be(setting: dict[str, object]) -> None:
 
 def test_what_provenance_holds_makes_it_again() -> None:
     for recipe in (Recipe(), Recipe.published(), Recipe(orbits=("descending",))):
-        told = recipe.told()
+        told = recipe.to_json()
         assert list(told) == list(asdict(recipe))
         assert Recipe(**told | {"orbits": tuple(told["orbits"])}) == recipe

@@ -16,7 +16,7 @@ from tessera.geo import Window
 from tessera.net import PermanentError
 from tessera.rasters import Target, fetch_crop
 from tessera.rasters import warp as _warp
-from tessera.rasters._place import Place
+from tessera.rasters._georeference import Georeference
 from tessera.rasters.warp import box_for
 
 TILED: dict[str, Any] = {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"}
@@ -298,14 +298,14 @@ def test_a_southern_target_is_the_same_pixels_in_both_counts() -> None:
 
 @pytest.mark.parametrize("epsg", [32601, 32760, 32661, 3031])
 def test_files_at_the_other_end_of_the_earth_are_not_touched(epsg: int) -> None:
-    place = Place(epsg, 300_000.0, 5_000_000.0, 10.0, 10.0)
+    place = Georeference(epsg, 300_000.0, 5_000_000.0, 10.0, 10.0)
     assert box_for(Target.of(WINDOW), place, 1000, 1000, "bilinear") is None
 
 
 @pytest.mark.parametrize(("epsg", "match"), [(1999, "EPSG:1999 has no way"), (5703, "EPSG:5703 is no CRS of a map")])
 def test_an_unknown_crs_is_refused(epsg: int, match: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(PermanentError, match=match):
-        box_for(Target.of(WINDOW), Place(epsg, 0.0, 0.0, 10.0, 10.0), 100, 100, "nearest")
+        box_for(Target.of(WINDOW), Georeference(epsg, 0.0, 0.0, 10.0, 10.0), 100, 100, "nearest")
     assert capfd.readouterr().err == ""
 
 
@@ -318,7 +318,7 @@ def test_an_unknown_crs_is_refused(epsg: int, match: str, capfd: pytest.CaptureF
 def test_the_wanted_pixels_hold_what_the_kernel_reaches(
     left: float, top: float, side: float, resampling: str | None
 ) -> None:
-    place = Place(32600 + ZONE, 10.0 * WEST + left, 10.0 * NORTH - top, side, side)
+    place = Georeference(32600 + ZONE, 10.0 * WEST + left, 10.0 * NORTH - top, side, side)
     box = box_for(Target.of(WINDOW), place, 500, 500, resampling)
     reach = {"nearest": 0, "bilinear": 1, "cubic": 2, None: 2}[resampling] * max(1.0, 10 / side)
     for low, high, start, count in ((0, 2, left, 100), (1, 3, top, 90)):

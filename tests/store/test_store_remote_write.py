@@ -28,7 +28,7 @@ from tessera.net._host import Host
 from tessera.shards import MOST_YEARS, Header, Layout
 from tessera.store import Store, create_store, open_store
 from tessera.store.commits._remote import RemoteBackend
-from tessera.store.commits._remote_commit import CellCommits, Place
+from tessera.store.commits._remote_commit import CellCommits, CellObjects
 from tessera.store.commits._remote_years import _years_of, create_remote
 
 URL = "s3://bucket/some/where"
@@ -293,7 +293,7 @@ def test_a_request_that_arrives_after_all_is_over_does_no_harm(bucket: Bucket, s
         if slow == "helper":
             with pytest.raises(Killed):
                 write(backend(11)[0], number)
-            place = Place.of(HEADER, CELL, 2024)
+            place = CellObjects.of(HEADER, CELL, 2024)
             attempt = CellCommits(open_writer(URL)).look(place).attempt
             assert attempt is not None
             # a writer would put right in the end what it did wrong: this one goes when it has helped

@@ -126,7 +126,7 @@ def _is_there(target: Path, window: Any, period: Any, source: str, recipe: Any, 
         cube = open_cube(target)
     except InputError as error:
         raise InputError(f"{target} exists and is no whole cube ({error}); expected a new path for the cube") from None
-    wanted = {"period": period.told(), "source": source_names(source), "recipe": recipe.told(), "reader": reader}
+    wanted = {"period": period.to_json(), "source": source_names(source), "recipe": recipe.to_json(), "reader": reader}
     other = [name for name, value in wanted.items() if cube.provenance.get(name) != value]
     # cubes of older versions do not say it
     if "source" not in other and cube.provenance.get("asked", asked_of(source)) != asked_of(source):

@@ -71,9 +71,9 @@ class Wanted:
     def identity(self) -> dict[str, Any]:
         """What the provenance of each of its cubes has."""
         return {
-            "period": self.period.told(),
+            "period": self.period.to_json(),
             "source": self.source_names,
-            "recipe": self.recipe.told(),
+            "recipe": self.recipe.to_json(),
             "reader": self.reader,
         }
 
@@ -327,7 +327,7 @@ def _name_of(wanted: Wanted) -> str:
     from tessera.base import sha256_hex
 
     windows = [[part.zone, *part.window.bounds] for part in wanted.area.parts()]
-    query = json.dumps([windows, wanted.period.told(), wanted.source_names, wanted.asked])
+    query = json.dumps([windows, wanted.period.to_json(), wanted.source_names, wanted.asked])
     return f"{sha256_hex(query.encode())[:24]}.parquet"
 
 

@@ -102,10 +102,10 @@ def _rules(value: Any) -> str:
     """A recipe, by what it has other than ours."""
     from tessera.scenes import Recipe
 
-    usual = Recipe().told()
+    usual = Recipe().to_json()
     if not isinstance(value, dict):
         return "unknown rules"
-    if value == Recipe.published().told():
+    if value == Recipe.published().to_json():
         return "published rules"
     other = [f"{name} {_plain(inner)}" for name, inner in value.items() if usual.get(name) != inner]
     return f"rules {', '.join(other)}"[:_LONGEST] if other else "default rules"

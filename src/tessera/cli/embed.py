@@ -294,12 +294,12 @@ def _open(out: str, dims: int, encoder: Encoder, option: str) -> Store | None:
 
 def _year(cube: PixelCube, given: int | None, path: Path) -> int:
     from tessera.base import InputError
-    from tessera.geo import check_year_of, told_period
+    from tessera.geo import check_year_of, period_of_provenance
     from tessera.shards import parse_year
 
     year = cube.year if given is None else given
     if year is None:
-        told = told_period(cube.provenance)
+        told = period_of_provenance(cube.provenance)
         covers = "does not say its year" if told is None else f"covers {told[0]} to {told[1]}"
         raise InputError(f"{path} {covers}; give with --year the one under which the store keeps it")
     if cube.year is not None and cube.year != year:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tessera.base import InputError
-from tessera.geo import told_year
+from tessera.geo import year_of_provenance
 
 from .dates import check_dates
 
@@ -173,7 +173,7 @@ class PixelCube:
     @property
     def year(self) -> int | None:
         """The calendar year that the provenance names, or None."""
-        return told_year(self.provenance)
+        return year_of_provenance(self.provenance)
 
     def window(self, row0: int, row1: int, col0: int = 0, col1: int | None = None) -> PixelCube:
         """Read a rectangle into memory.

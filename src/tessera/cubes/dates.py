@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tessera.base import InputError, shown
-from tessera.geo import parse_period, told_period, told_year
+from tessera.geo import parse_period, period_of_provenance, year_of_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ def dates_of(cube: Dated, stack: str) -> list[dt.date]:
 
 def period_of(cube: Dated) -> tuple[dt.date, dt.date] | None:
     """First and last day that a cube covers: its provenance's period, else its year; None where it says neither."""
-    return told_period(cube.provenance)
+    return period_of_provenance(cube.provenance)
 
 
 def check_dates(cube: Dated) -> None:
@@ -75,7 +75,7 @@ def stated_time(
         about["year"] = parse_period(year).year
     if period is not None:
         whole = parse_period(period)
-        about |= {"year": whole.year, "period": whole.told()}
+        about |= {"year": whole.year, "period": whole.to_json()}
     for stack, days in (dates or {}).items():
         if stack not in DATED:
             raise InputError(f"dates of {shown(stack)}; expected {', '.join(DATED)}")
@@ -86,7 +86,7 @@ def stated_time(
 def _dates(cube: Dated, stack: str) -> list[dt.date] | None:
     """Dates that agree with all that the cube says, None where they are not known."""
     doy = [int(day) for day in getattr(cube, f"{stack}_doy")]
-    period = told_period(cube.provenance)
+    period = period_of_provenance(cube.provenance)
     listed = cube.provenance.get(f"{stack}_dates")
     if isinstance(listed, list):
         days = [_parsed(value, f"{stack}_dates") for value in listed]
@@ -130,7 +130,7 @@ def _dates_of_day(day: int, period: tuple[dt.date, dt.date]) -> Iterator[dt.date
 
 
 def _told(cube: Dated, period: tuple[dt.date, dt.date]) -> str:
-    year = told_year(cube.provenance)
+    year = year_of_provenance(cube.provenance)
     whole = year is not None and period == (dt.date(year, 1, 1), dt.date(year, 12, 31))
     return f"the cube's year {year}" if whole else f"the cube's period from {period[0]} to {period[1]}"
 

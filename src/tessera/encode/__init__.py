@@ -1,9 +1,9 @@
 """Cubes to embeddings: sampling rules, batches, the network, codes."""
 
-from .blocks import Block, plan_blocks
 from .draws import Draw
 from .encoder import Encoder, encoder_of, find_devices, load_encoder
 from .job import Options
+from .row_blocks import Block, plan_blocks
 from .sampling import RULES, sample_indices
 from .series import embed_series, embed_with
 

@@ -2,7 +2,7 @@
 
 Observations reach the device as raw integers and are standardised there. Pixels come sorted by how many observations
 they have, so that a batch is cut where its padding stays small; a repeated observation enters once, with the logarithm
-of its count as a bias (`tessera.models.blocks`), and is repeated again only where a network reads time in order.
+of its count as a bias (`tessera.models.layers`), and is repeated again only where a network reads time in order.
 """
 
 from __future__ import annotations

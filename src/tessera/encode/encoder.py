@@ -13,9 +13,9 @@ from tessera.base import InputError, checked, require, sha256_hex, silent
 from tessera.cubes import PixelCube, parse_bands
 from tessera.embeddings import STREAMS, Embeddings, ModelIdentity
 
-from .blocks import embed_blocks, embed_floats, plan_blocks
 from .draws import Draw
 from .job import Options
+from .row_blocks import embed_blocks, embed_floats, plan_blocks
 from .sampling import RULES
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tessera.models import Checkpoint, InputSpec, TwoBackbones
 
     from ._run import Runner
-    from .blocks import Block, Rows
+    from .row_blocks import Block, Rows
 
 
 @dataclass(frozen=True, repr=False)

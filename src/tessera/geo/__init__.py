@@ -6,7 +6,7 @@ from .degrees import check_degrees, swap_hint, wrapped
 from .grid import Grid
 from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, lonlat_box, parse_cell
 from .mgrs import square_at
-from .period import Period, check_year_of, parse_period, parse_year, told_period, told_year
+from .period import Period, check_year_of, parse_period, parse_year, period_of_provenance, year_of_provenance
 from .points import lonlat_of, parse_points, points_in_zones
 from .table import listed, numbers_of
 from .tiles import Tile, parse_tile, tiles_of
@@ -44,15 +44,15 @@ __all__ = [
     "parse_tile",
     "parse_year",
     "parse_zone",
+    "period_of_provenance",
     "points_in_zones",
     "read_vector",
     "square_at",
     "swap_hint",
     "tiles_of",
     "to_lonlat",
-    "told_period",
-    "told_year",
     "wrapped",
+    "year_of_provenance",
     "zone_crs",
     "zones_of",
 ]

@@ -63,7 +63,7 @@ class Period:
         """A calendar year."""
         return cls(dt.date(year, 1, 1), dt.date(year, 12, 31))
 
-    def told(self) -> list[str]:
+    def to_json(self) -> list[str]:
         """As provenance holds it."""
         return [self.first.isoformat(), self.last.isoformat()]
 
@@ -122,7 +122,7 @@ def _day(value: object, *, last: bool = False) -> dt.date:
         raise InputError(f"day {shown(text)}; expected a date such as 2021-04-01") from None
 
 
-def told_year(provenance: Mapping[str, Any]) -> int | None:
+def year_of_provenance(provenance: Mapping[str, Any]) -> int | None:
     """The calendar year that a provenance names, None where it names none."""
     value = provenance.get("year")
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).isascii():
@@ -130,7 +130,7 @@ def told_year(provenance: Mapping[str, Any]) -> int | None:
     return int(value) if str(value).isdigit() and len(str(value)) <= 9 else None
 
 
-def told_period(provenance: Mapping[str, Any]) -> tuple[dt.date, dt.date] | None:
+def period_of_provenance(provenance: Mapping[str, Any]) -> tuple[dt.date, dt.date] | None:
     """First and last day that a provenance says: its period, else its year; None where it says neither.
 
     Raises
@@ -138,7 +138,7 @@ def told_period(provenance: Mapping[str, Any]) -> tuple[dt.date, dt.date] | None
     InputError
         Its year is none, or is not that of its period.
     """
-    year, told = told_year(provenance), provenance.get("period")
+    year, told = year_of_provenance(provenance), provenance.get("period")
     if year is not None and not dt.MINYEAR <= year <= dt.MAXYEAR:
         raise InputError(f"year {year}; expected a calendar year")
     if isinstance(told, list) and len(told) == 2:
@@ -169,7 +169,7 @@ def check_year_of(provenance: Mapping[str, Any], year: int, what: str) -> int:
     InputError
         None of its days lies in that year.
     """
-    told = told_period(provenance)
+    told = period_of_provenance(provenance)
     if told is not None and not told[0].year <= year <= told[1].year:
         raise InputError(f"{what} from {told[0]} to {told[1]} for the year {year}; expected a year that it lies in")
     return year

@@ -1,9 +1,9 @@
 """Networks, the containers that their weights come in, and what each demands of its input."""
 
-from .blocks import Backbone, SelfAttention, TwoBackbones, day_code
 from .checkpoint import Checkpoint, identity_of
 from .containers import write_published
 from .families import FAMILIES, Family
+from .layers import Backbone, SelfAttention, TwoBackbones, day_code
 from .load import open_checkpoint, read_checkpoint
 from .names import BUNDLED, PUBLISHED, PublishedFile, bundled_path, cached, resolve
 from .onnx import export_onnx

@@ -16,12 +16,12 @@ from tessera.base import TesseraError
 
 from ._teacher import Teacher
 from ._v1 import V1
-from .blocks import S1_CHANNELS, S2_CHANNELS, JointLayer, Layers, SelfAttention, SplitLayer
+from .layers import S1_CHANNELS, S2_CHANNELS, JointLayer, Layers, SelfAttention, SplitLayer
 from .recurrent import RecurrentPool, ResetFirstCell
 from .student import Student
 
 if TYPE_CHECKING:
-    from .blocks import Backbone, HeadNorm, TwoBackbones
+    from .layers import Backbone, HeadNorm, TwoBackbones
 
 
 class Graph:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .blocks import S1_CHANNELS, S2_CHANNELS, Backbone, Layers, Pool, SplitLayer, Stack, TwoBackbones, reducer
+from .layers import S1_CHANNELS, S2_CHANNELS, Backbone, Layers, Pool, SplitLayer, Stack, TwoBackbones, reducer
 
 if TYPE_CHECKING:
     from .shape import Shape

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .blocks import S1_CHANNELS, S2_CHANNELS, Backbone, JointLayer, Layers, Stack, TwoBackbones, reducer
+from .layers import S1_CHANNELS, S2_CHANNELS, Backbone, JointLayer, Layers, Stack, TwoBackbones, reducer
 from .recurrent import RecurrentPool
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from .blocks import TwoBackbones
     from .families import Family
+    from .layers import TwoBackbones
     from .shape import Shape
     from .spec import InputSpec
 

@@ -18,7 +18,7 @@ from .student import Student
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .blocks import TwoBackbones
+    from .layers import TwoBackbones
     from .shape import Shape
     from .spec import InputSpec
 

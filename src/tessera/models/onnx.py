@@ -14,11 +14,11 @@ import torch
 from tessera.base import InputError, TesseraError, require, write_atomic
 
 from ._onnx_graph import Graph, encoder
-from .blocks import S1_CHANNELS, S2_CHANNELS
+from .layers import S1_CHANNELS, S2_CHANNELS
 
 if TYPE_CHECKING:
-    from .blocks import TwoBackbones
     from .checkpoint import Checkpoint
+    from .layers import TwoBackbones
 
 FORMAT = "tessera-encoder-onnx"
 VERSION = "1"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .blocks import (
+from .layers import (
     S1_CHANNELS,
     S2_CHANNELS,
     Backbone,

@@ -19,7 +19,7 @@ from .loop import check_run
 from .losses import barlow_twins, correlation, mix_term, rankme, regression, vicreg, whiten
 from .objective import Objective, Truths, Twins
 from .permute import Order, permute
-from .plan import Plan, learning_rate
+from .plan import RunPlan, learning_rate
 from .pretraining import pretrain
 from .projector import Projector
 from .quantise import rounded
@@ -42,12 +42,12 @@ __all__ = [
     "Network",
     "Objective",
     "Order",
-    "Plan",
     "PretrainConfig",
     "ProbeSource",
     "Projector",
     "Pupil",
     "Ranks",
+    "RunPlan",
     "Said",
     "Taught",
     "TeacherSource",

@@ -18,7 +18,7 @@ from .data import Augment
 from .devices import Machine
 from .distil import Lesson
 from .objective import Objective
-from .plan import STUDENT, TRAINABLE, Plan
+from .plan import STUDENT, TRAINABLE, RunPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,7 +155,7 @@ class PretrainConfig:
 
     out: str
     data: Data
-    plan: Plan
+    plan: RunPlan
     encoder: Network = field(default_factory=Network)
     objective: Objective = field(default_factory=Objective)
     augment: Augment = field(default_factory=Augment)
@@ -172,7 +172,7 @@ class DistilConfig:
 
     out: str
     data: Data
-    plan: Plan
+    plan: RunPlan
     teacher: TeacherSource
     encoder: Network = field(default_factory=Network)
     lesson: Lesson = field(default_factory=Lesson)

@@ -24,7 +24,7 @@ from tessera.models import FAMILIES
 from .data import Augment
 from .devices import Machine, gpus_of
 from .loop import Run, check_run
-from .plan import STUDENT, Plan, batches_of, plain, spec_of
+from .plan import STUDENT, RunPlan, batches_of, plain, spec_of
 from .pretraining import target_statistics
 from .quantise import PER, rounded
 from .teacher_cache import teach
@@ -171,7 +171,7 @@ def distil(
     table : pixel-years, each with at least one observation
     shape : sizes of the student
     teacher : weights of any family; v1.0 draws its observations with seed 0
-    steps, batch, plan : the fields of `Plan`
+    steps, batch, plan : the fields of `RunPlan`
     out : the safetensors file; its stem is the name of the checkpoint; states and the log stand beside it
     lesson : what is minimised
     augment : what the student's views lack
@@ -190,7 +190,7 @@ def distil(
         As `pretrain`; a cache of another table or teacher.
     """
     lesson, machine, augment = lesson or Lesson(), machine or Machine(), augment or Augment()
-    settings = Plan(steps, batch, **plan)
+    settings = RunPlan(steps, batch, **plan)
     out = check_run(out)
     spec = spec_of(STUDENT, shape, lesson.prefixes)
     about = {**asdict(shape), "lesson": plain(lesson), "augment": plain(augment), "teacher": teacher.sha256}

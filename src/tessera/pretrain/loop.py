@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .batch import Batch
     from .batches import Batches
     from .devices import Machine
-    from .plan import Plan
+    from .plan import RunPlan
 
 WEIGHT_DECAY = 1e-6
 CLIP = 2.0
@@ -76,7 +76,7 @@ class Run:
         self,
         fabric: Any,
         machine: Machine,
-        plan: Plan,
+        plan: RunPlan,
         spec: InputSpec,
         shape: Shape,
         out: Path,

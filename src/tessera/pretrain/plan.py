@@ -1,4 +1,4 @@
-"""Plan: how long a run goes and at what pace, whatever it minimises; and what its weights will demand."""
+"""RunPlan: how long a run goes and at what pace, whatever it minimises; and what its weights will demand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE, warm_up: f
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """How long and how a run goes; what every run has, whatever it minimises.
 
     Attributes
@@ -108,7 +108,7 @@ def spec_of(family: str, shape: Shape, prefixes: tuple[int, ...]) -> InputSpec:
     return replace(FAMILIES[family].specs[None], dims=shape.repr_dim, prefix_dims=sizes)
 
 
-def batches_of(table: Table, spec: InputSpec, plan: Plan, parts: int, augment: Augment) -> Batches:
+def batches_of(table: Table, spec: InputSpec, plan: RunPlan, parts: int, augment: Augment) -> Batches:
     """What each step of a plan reads.
 
     Raises

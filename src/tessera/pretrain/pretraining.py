@@ -16,7 +16,7 @@ from .data import Augment
 from .devices import Machine, gpus_of
 from .loop import Run, check_run
 from .objective import Objective, Truths, Twins
-from .plan import STUDENT, Plan, batches_of, plain, spec_of
+from .plan import STUDENT, RunPlan, batches_of, plain, spec_of
 from .ranks import Ranks
 from .views import recall
 
@@ -94,7 +94,7 @@ def pretrain(
     ----------
     table : pixel-years, each with at least one observation
     shape : sizes of the encoder
-    steps, batch, plan : the fields of `Plan`; `width` is also taken, as that of `objective`
+    steps, batch, plan : the fields of `RunPlan`; `width` is also taken, as that of `objective`
     out : the safetensors file; its stem is the name of the checkpoint
     objective : what is minimised; the published Barlow Twins loss with its mix term where left out
     augment : what views lack; the published rule where left out
@@ -117,7 +117,7 @@ def pretrain(
     objective, machine, augment = objective or Objective(), machine or Machine(), augment or Augment()
     if "width" in plan:
         objective = replace(objective, width=plan.pop("width"))
-    settings = Plan(steps, batch, **plan)
+    settings = RunPlan(steps, batch, **plan)
     out = check_run(out)
     spec = spec_of(family, shape, objective.prefixes)
     about = {**asdict(shape), "family": family, "objective": plain(objective), "augment": plain(augment)}

@@ -25,7 +25,7 @@ _DEGREE = 10_000
 _MARGIN = 0.01
 """Degrees; a cell's outline bends by less between the points that its bounds are taken from."""
 
-Place = tuple[int, int]
+ChunkIndex = tuple[int, int]
 """Row and column of a chunk."""
 
 
@@ -55,17 +55,17 @@ class Scale:
         """Columns of chunks around the globe."""
         return math.ceil(self.shape[1] / SIDE)
 
-    def key(self, place: Place) -> str:
+    def key(self, place: ChunkIndex) -> str:
         """Key of a chunk from the store's root."""
         return f"{FOLDER}/{self.number}/rgb/c/{place[0]}/{place[1]}/0"
 
-    def centres(self, place: Place) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def centres(self, place: ChunkIndex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Longitudes (512,) and latitudes (512,) of a chunk's pixel centres; beyond 180 E they lie outside."""
         row, col = place
         along = np.arange(SIDE, dtype=np.float64) + 0.5
         return -180 + (col * SIDE + along) * self.step, 90 - (row * SIDE + along) * self.step
 
-    def touched(self, cell: Cell) -> set[Place]:
+    def touched(self, cell: Cell) -> set[ChunkIndex]:
         """The chunks that a cell may reach into."""
         west, south, east, north = cell.window.lonlat_bounds
         span = SIDE * self.step

@@ -14,7 +14,7 @@ from tessera.net import CorruptError
 from tessera.shards import array_node, group_node, node_bytes
 
 from ._falsecolour import RGB
-from ._globe import FINEST, FOLDER, LAST, SIDE, Place, Scale, halve
+from ._globe import FINEST, FOLDER, LAST, SIDE, ChunkIndex, Scale, halve
 from ._levels import FINE, FULL, Box, read_box, rgb_of
 from ._levels import FOLDER as DERIVED
 from ._records import read_record, recorded_units
@@ -49,7 +49,7 @@ def update_pyramid(
     finest = 0 if full else FINEST
     _declare(root, year, colours, finest)
     sources = _sources(root, year, full=full)
-    cells: dict[Place, list[Cell]] = {}
+    cells: dict[ChunkIndex, list[Cell]] = {}
     scale = Scale(FINEST)
     for name in sorted(sources):
         cell = parse_cell(name, store.layout.shard)
@@ -86,7 +86,9 @@ def _sources(root: Path, year: int, *, full: bool) -> dict[str, list[str]]:
     return found
 
 
-def _sampled(store: Store, scale: Scale, place: Place, zones: set[int], index: int, level: Level) -> NDArray[np.uint8]:
+def _sampled(
+    store: Store, scale: Scale, place: ChunkIndex, zones: set[int], index: int, level: Level
+) -> NDArray[np.uint8]:
     """(512, 512, 4): for each pixel of a chunk the nearest one of its own zone, else of a neighbour that has data."""
     lon, lat = scale.centres(place)
     out = np.zeros((SIDE, SIDE, 4), dtype=np.uint8)
@@ -124,12 +126,12 @@ def _nearest(
     return found
 
 
-def _finer(store: Store, root: Path, place: Place, cells: list[Cell], index: int) -> int:
+def _finer(store: Store, root: Path, place: ChunkIndex, cells: list[Cell], index: int) -> int:
     """Levels 0 to 3 under a chunk of level 4: the first from 10 m pixels, the others from the one before."""
     count = 0
     for number in range(FINEST):
         scale, side = Scale(number), 2 ** (FINEST - number)
-        zones: dict[Place, set[int]] = {}
+        zones: dict[ChunkIndex, set[int]] = {}
         for cell in cells:
             for touched in scale.touched(cell):
                 zones.setdefault(touched, set()).add(cell.zone)
@@ -149,7 +151,7 @@ def _coarser(root: Path, number: int) -> int:
     """A level from the one before it, where that changed."""
     states, count = _States(root, number), 0
     before = states.digests
-    parents: dict[Place, list[str]] = {}
+    parents: dict[ChunkIndex, list[str]] = {}
     for (row, col), child in sorted(_States(root, number - 1).digests.items()):
         parents.setdefault((row // 2, col // 2), []).append(f"{row} {col} {child}")
     for place in sorted(parents.keys() | before.keys()):
@@ -160,7 +162,7 @@ def _coarser(root: Path, number: int) -> int:
     return count
 
 
-def _from_children(root: Path, number: int, place: Place) -> NDArray[np.uint8]:
+def _from_children(root: Path, number: int, place: ChunkIndex) -> NDArray[np.uint8]:
     out, half = np.zeros((SIDE, SIDE, 4), dtype=np.uint8), SIDE // 2
     for down in (0, 1):
         for right in (0, 1):
@@ -171,7 +173,7 @@ def _from_children(root: Path, number: int, place: Place) -> NDArray[np.uint8]:
     return out
 
 
-def read_chunk(root: Path, scale: Scale, place: Place) -> NDArray[np.uint8]:
+def read_chunk(root: Path, scale: Scale, place: ChunkIndex) -> NDArray[np.uint8]:
     """(512, 512, 4), all 0 where there is no such chunk.
 
     Raises
@@ -194,7 +196,7 @@ def read_chunk(root: Path, scale: Scale, place: Place) -> NDArray[np.uint8]:
         raise CorruptError(f"{path} cannot be unpacked: {error}; remove {root / FOLDER} and make it anew") from None
 
 
-def _put(root: Path, scale: Scale, place: Place, picture: NDArray[np.uint8] | None) -> int:
+def _put(root: Path, scale: Scale, place: ChunkIndex, picture: NDArray[np.uint8] | None) -> int:
     """Write a chunk, or remove it where it has no data; 1 where a file changed."""
     from numcodecs import zstd
 
@@ -284,11 +286,11 @@ class _States:
                 continue
 
     @property
-    def digests(self) -> dict[Place, str]:
-        """Place -> digest."""
+    def digests(self) -> dict[ChunkIndex, str]:
+        """Chunk -> digest."""
         return {(row, col): digest for row, held in self.rows.items() for col, digest in held.items()}
 
-    def set(self, place: Place, digest: str | None) -> None:
+    def set(self, place: ChunkIndex, digest: str | None) -> None:
         """Keep the digest of a chunk that was written, forget that of one that was removed."""
         row = self.rows.setdefault(place[0], {})
         if digest is None:

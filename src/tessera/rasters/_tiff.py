@@ -15,7 +15,7 @@ import numpy as np
 
 from tessera.net import CorruptError, PermanentError
 
-from ._place import Place, parse_place
+from ._georeference import Georeference, parse_georeference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,7 +150,7 @@ class Image:
     predictor: int
     lerc: bytes
     no_data: float | None
-    place: Place
+    place: Georeference
     offsets: Field
     sizes: Field
 
@@ -227,7 +227,7 @@ def parse_tiff(pieces: Pieces) -> Image:
         predictor,
         reader.packed(LERC_SETTINGS) if codec == LERC and LERC_SETTINGS in fields else b"",
         _number(no_data),
-        parse_place(
+        parse_georeference(
             name,
             reader.floats(SCALE),
             reader.floats(TIEPOINT),

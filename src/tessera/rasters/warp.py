@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tessera.geo import Window
 
-    from ._place import Place
+    from ._georeference import Georeference
 
 _FALSE_NORTHING = 10_000_000.0
 """Metres that southern UTM (EPSG:327NN) adds to northings."""
@@ -75,7 +75,7 @@ class Target:
         return epsg in (32600 + self.window.zone, 32700 + self.window.zone)
 
 
-def box_for(target: Target, place: Place, width: int, height: int, resampling: str | None) -> Box | None:
+def box_for(target: Target, place: Georeference, width: int, height: int, resampling: str | None) -> Box | None:
     """The pixels of a file that a target takes its values from, None where it has none of them.
 
     Parameters
@@ -104,7 +104,7 @@ def box_for(target: Target, place: Place, width: int, height: int, resampling: s
 
 
 def lay(
-    pixels: NDArray[Any], box: Box, size: tuple[int, int], place: Place, target: Target, resampling: str
+    pixels: NDArray[Any], box: Box, size: tuple[int, int], place: Georeference, target: Target, resampling: str
 ) -> NDArray[Any]:
     """Lay pixels of a file onto a target as GDAL's warper does from the whole file, with 0 for no data.
 
@@ -169,7 +169,7 @@ class _Axis:
         return bool((np.abs(centres - np.rint(centres)) > _CLEAR).all())
 
 
-def _axes(target: Target, place: Place) -> tuple[_Axis, _Axis]:
+def _axes(target: Target, place: Georeference) -> tuple[_Axis, _Axis]:
     """Columns and rows of a target in a file of its own CRS."""
     _, (_, _, left, _, _, top) = target.grid_for(place.epsg)
     height, width = target.window.shape
@@ -190,7 +190,7 @@ def _clip(box: Box | None, width: int, height: int) -> Box | None:
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _box_elsewhere(target: Target, place: Place, resampling: str | None) -> Box | None:
+def _box_elsewhere(target: Target, place: Georeference, resampling: str | None) -> Box | None:
     """The pixels of a file in another CRS, from a net of the target's."""
     from rasterio.crs import CRS
     from rasterio.env import Env
@@ -332,7 +332,7 @@ def _spread(strip: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def _warp(
-    pixels: NDArray[Any], box: Box, size: tuple[int, int], place: Place, target: Target, resampling: str
+    pixels: NDArray[Any], box: Box, size: tuple[int, int], place: Georeference, target: Target, resampling: str
 ) -> NDArray[Any]:
     """Through GDAL's warper, from a file of the same grid, empty elsewhere: so it decides as for the whole file."""
     from affine import Affine

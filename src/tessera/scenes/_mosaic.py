@@ -12,8 +12,8 @@ from tessera.net import CredentialError, LoadError, NetError
 
 from .records import (
     SCL,
+    cover_footprint,
     covers_enough,
-    hold_ground,
     is_clear,
     nearest_copy,
     remove_offset,
@@ -65,7 +65,7 @@ class UnreadableError(Exception):
         super().__init__(f"item {scene.id}, {band}: {error}")
         self.scene, self.band, self.error = scene, band, error
 
-    def told(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str]:
         """As provenance holds it."""
         kind = type(self.error).__name__.removesuffix("Error").lower()
         return {
@@ -90,7 +90,7 @@ def lay_day(
 ) -> tuple[dict[str, NDArray[Any]] | None, dict[str, Any]]:
     """The images of a day as a cube holds them, None where it gives nothing, and a record of what they are made of.
 
-    Of one photograph a pixel takes the first product that has data there: a later one adds what an earlier one does
+    Of one acquisition a pixel takes the first product that has data there: a later one adds what an earlier one does
     not hold, as where a granule is cut in pieces, and a copy of the same ground adds nothing. A product that cannot be
     read is taken from those that cover its ground; where none does it is lost, and the day is laid from the others. A
     pass that is not whole is taken from another source where that has it whole.
@@ -103,14 +103,14 @@ def lay_day(
     Raises
     ------
     LoadError, CredentialError
-        A provider cannot be reached, and no other one has the photograph.
+        A provider cannot be reached, and no other one has the acquisition.
     """
     best: _Result | None = None
     tried: list[UnreadableError] = []
     silent: NetError | None = None
-    for photographs in day.choices:
+    for acquisitions in day.choices:
         try:
-            result = _lay(bands, stack, photographs, recipe, shape)
+            result = _lay(bands, stack, acquisitions, recipe, shape)
         except UnreadableError as trouble:
             # a provider that does not answer: only another one helps
             tried.append(trouble)
@@ -139,21 +139,21 @@ def _record(result: _Result) -> dict[str, Any]:
     return {
         "used": [list(scene.key) for scene in result.used],
         "baselines": sorted({scene.baseline for scene in result.used if scene.baseline}),
-        "lost": [trouble.told() for trouble in result.lost],
-        "fallbacks": [{**trouble.told(), "taken": scene.id} for trouble, scene in result.replaced],
+        "lost": [trouble.to_json() for trouble in result.lost],
+        "fallbacks": [{**trouble.to_json(), "taken": scene.id} for trouble, scene in result.replaced],
     }
 
 
 class _Waiting:
     """Photographs of a day with their products that may still be read, best first; and what became of the others."""
 
-    def __init__(self, photographs: Iterable[Copies]) -> None:
-        self.photographs = [list(copies) for copies in photographs]
+    def __init__(self, acquisitions: Iterable[Copies]) -> None:
+        self.acquisitions = [list(copies) for copies in acquisitions]
         self.lost: list[UnreadableError] = []
         self.replaced: list[tuple[UnreadableError, Scene]] = []
 
     def give_up(self, trouble: UnreadableError, gave: float = 0.0) -> None:
-        """Go on without a product: others of its photograph cover its ground, or it is lost.
+        """Go on without a product: others of its acquisition cover its ground, or it is lost.
 
         Parameters
         ----------
@@ -165,17 +165,17 @@ class _Waiting:
             Its provider does not answer, and no other one covers its ground.
         """
         scene = trouble.scene
-        copies = next(copies for copies in self.photographs if scene in copies)
+        copies = next(copies for copies in self.acquisitions if scene in copies)
         place = copies.index(scene)
         before, after = copies[:place], copies[place + 1 :]
         # its frames hold the day's images
         trouble.with_traceback(None)
-        if gave < _SLIVER and hold_ground(before, scene):
+        if gave < _SLIVER and cover_footprint(before, scene):
             copies[:] = [*before, *self._answering(trouble, before, after)]
             return
         rest = self._answering(trouble, before, after)
         others = [other for other in rest if other.source != scene.source] if _is_silent(trouble) else rest
-        covered = hold_ground([*before, *others], scene) and bool(others)
+        covered = cover_footprint([*before, *others], scene) and bool(others)
         if _is_silent(trouble) and not covered:
             raise trouble
         copies[:] = [*before, *rest]
@@ -190,16 +190,16 @@ class _Waiting:
         if not _is_silent(trouble):
             return after
         held = [*before, *(scene for scene in after if scene.source != trouble.scene.source)]
-        return [one for one in after if one.source != trouble.scene.source or not hold_ground(held, one)]
+        return [one for one in after if one.source != trouble.scene.source or not cover_footprint(held, one)]
 
 
 def _is_silent(trouble: UnreadableError) -> bool:
     return isinstance(trouble.error, (LoadError, CredentialError))
 
 
-def _lay(bands: Bands, stack: str, photographs: Iterable[Copies], recipe: Recipe, shape: tuple[int, int]) -> _Result:
-    """No file is read twice: what a photograph that fails changes is what comes after it."""
-    waiting = _Waiting(photographs)
+def _lay(bands: Bands, stack: str, acquisitions: Iterable[Copies], recipe: Recipe, shape: tuple[int, int]) -> _Result:
+    """No file is read twice: what an acquisition that fails changes is what comes after it."""
+    waiting = _Waiting(acquisitions)
     if stack == "s2":
         images, used = _optical(bands, waiting, recipe, shape)
     else:
@@ -247,7 +247,7 @@ def _tell_holes(
         stand_in = next((scene for lost, scene in waiting.replaced if lost is trouble), None)
         if stand_in is None:
             continue
-        copies = next((copies for copies in waiting.photographs if stand_in in copies), [stand_in])
+        copies = next((copies for copies in waiting.acquisitions if stand_in in copies), [stand_in])
         held = np.packbits(filled)
         for scene in copies:
             held |= seen[scene.key].data if scene.key in seen else 0
@@ -264,8 +264,8 @@ def _choose(
     pick = np.zeros(shape, dtype=np.uint8)
     filled = np.zeros(shape, dtype=np.bool_)
     chosen: list[Scene] = []
-    for copies in waiting.photographs:
-        # where the photograph has data: footprints may be wrong, and those of pieces meet in slanted lines
+    for copies in waiting.acquisitions:
+        # where the acquisition has data: footprints may be wrong, and those of pieces meet in slanted lines
         held = np.zeros(shape, dtype=np.bool_)
         place = 0
         while place < len(copies) and len(chosen) < _MOST_SCENES and not (held | filled).all():
@@ -313,13 +313,13 @@ def _radar(
     total = np.zeros(mosaic.shape if recipe.radar_mosaic == "mean" else (0,), dtype=np.int64)
     count = np.zeros(total.shape, dtype=np.int64)
     used: list[Scene] = []
-    for copies in waiting.photographs:
+    for copies in waiting.acquisitions:
         held = np.zeros(mosaic.shape, dtype=np.bool_)
         place = 0
         while place < len(copies):
             scene = copies[place]
             # a copy costs as much as the first, so what outlines say of pieces is believed where the first has data
-            if held.any() and hold_ground(copies[:place], scene):
+            if held.any() and cover_footprint(copies[:place], scene):
                 place += 1
                 continue
             read = _polarisations(bands, scene, waiting)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tessera.geo import Period
 
     from ._bands import Reader
-    from .plan import Day, Plan
+    from .plan import Day, ReadPlan
     from .records import Scene
     from .search import Found
 
@@ -139,11 +139,11 @@ def build_cube(
         return _Build(found.searched(), window, period, recipe, reader, max_lost, progress, asked).in_memory()
     about = {
         "window": [window.zone, window.west, window.north, window.height, window.width],
-        "period": period.told(),
+        "period": period.to_json(),
         "source": found.asked,
         # two catalogues may have one name
         "asked": [getattr(one, "asked", one.name) for one in found.sources],
-        "recipe": recipe.told(),
+        "recipe": recipe.to_json(),
         "reader": reader,
         **({} if found.table is None else {"scenes": found.table.sha256}),
     }
@@ -287,7 +287,7 @@ class _Build:
         table = found.table_of()
         # one search may hold the scenes of many cells; where none is near, the error tells what there is
         try:
-            self.plan: Plan = plan_reads(table.near(window) or table.scenes, window, period, recipe, found.names)
+            self.plan: ReadPlan = plan_reads(table.near(window) or table.scenes, window, period, recipe, found.names)
         except NoScenesError as error:
             left_out = table.left_out
             if not left_out:
@@ -406,11 +406,11 @@ class _Build:
         lost = [_told(trouble) for _, _, record in ordered for trouble in record["lost"]]
         return {
             "year": plan.period.year,
-            "period": plan.period.told(),
+            "period": plan.period.to_json(),
             "source": self._found.asked,
             **({"asked": self._asked} if self._asked else {}),
             "reader": self._reader_name,
-            "recipe": plan.recipe.told(),
+            "recipe": plan.recipe.to_json(),
             "collections": sorted({key[1] for key in used}),
             "s2_dates": dates("s2"),
             "s1_asc_dates": dates("s1_asc"),

@@ -1,4 +1,4 @@
-"""Which scenes to read: those on the window in the period, put together by photograph and day, first choice first."""
+"""Which scenes to read: those on the window in the period, put together by acquisition and day, first choice first."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from .records import Scene
 
 Copies = tuple["Scene", ...]
-"""The products of one photograph, best first: copies of the same ground, of which one is laid, or pieces, of
+"""The products of one acquisition, best first: copies of the same ground, of which one is laid, or pieces, of
 which all are."""
 _ORBITS = ("ascending", "descending")
-Place = TypeVar("Place")
+Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
@@ -38,11 +38,11 @@ class NoScenesError(InputError):
 
 @dataclass(frozen=True)
 class Day:
-    """The photographs of one day, and for Sentinel-1 of one orbit, first choice first.
+    """The acquisitions of one day, and for Sentinel-1 of one orbit, first choice first.
 
     Attributes
     ----------
-    choices : one list of photographs, or several of which a later one is taken where an earlier one cannot be read
+    choices : one list of acquisitions, or several of which a later one is taken where an earlier one cannot be read
         whole: the same passes as other sources hold them
     """
 
@@ -52,26 +52,26 @@ class Day:
     @property
     def scenes(self) -> tuple[Scene, ...]:
         """Every scene that may be read."""
-        return tuple(scene for photographs in self.choices for copies in photographs for scene in copies)
+        return tuple(scene for acquisitions in self.choices for copies in acquisitions for scene in copies)
 
-    def told(self, stack: str) -> bytes:
-        """All that the day's images in a stack depend on, to the last copy: a line a photograph."""
+    def to_bytes(self, stack: str) -> bytes:
+        """All that the day's images in a stack depend on, to the last copy: a line an acquisition."""
         return b"".join(
             json.dumps(
-                [stack, self.day.isoformat(), choice, *(_told(scene) for scene in copies)], sort_keys=True
+                [stack, self.day.isoformat(), choice, *(_scene_json(scene) for scene in copies)], sort_keys=True
             ).encode()
             + b"\n"
-            for choice, photographs in enumerate(self.choices)
-            for copies in photographs
+            for choice, acquisitions in enumerate(self.choices)
+            for copies in acquisitions
         )
 
     def sha256(self, stack: str) -> str:
         """Digest of that."""
-        return hashlib.sha256(self.told(stack)).hexdigest()
+        return hashlib.sha256(self.to_bytes(stack)).hexdigest()
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReadPlan:
     """What to read onto a window, in order of time."""
 
     window: Window
@@ -92,12 +92,12 @@ class Plan:
         """Digest of what is planned, to the last copy: two plans of one digest give the same cube."""
         total = hashlib.sha256()
         for stack, day in self.days():
-            total.update(day.told(stack))
+            total.update(day.to_bytes(stack))
         return total.hexdigest()
 
 
 def where_scenes_are(
-    places: Iterable[Place], make: Callable[[Place], Made], tell: Callable[[str], None]
+    places: Iterable[Item], make: Callable[[Item], Made], tell: Callable[[str], None]
 ) -> Iterator[Made]:
     """What is made of each place; one without scenes is told and left out, as sea beside land.
 
@@ -130,11 +130,13 @@ def where_scenes_are(
         raise empty[0]
 
 
-def _told(scene: Scene) -> list[object]:
+def _scene_json(scene: Scene) -> list[object]:
     return [*scene.key, scene.moment.isoformat(), {band: asdict(asset) for band, asset in scene.assets.items()}]
 
 
-def plan_reads(scenes: Sequence[Scene], window: Window, period: Period, recipe: Recipe, sources: Sequence[str]) -> Plan:
+def plan_reads(
+    scenes: Sequence[Scene], window: Window, period: Period, recipe: Recipe, sources: Sequence[str]
+) -> ReadPlan:
     """Choose the scenes that lie on a window in a period, and put them together.
 
     Parameters
@@ -167,7 +169,7 @@ def plan_reads(scenes: Sequence[Scene], window: Window, period: Period, recipe: 
         return tuple(Day(day, put(found, recipe, preference)) for day, found in made if _any_left(found, recipe))
 
     orbits = [days(orbit) if orbit in recipe.orbits else () for orbit in _ORBITS]
-    return Plan(window, period, recipe, days(""), *orbits)
+    return ReadPlan(window, period, recipe, days(""), *orbits)
 
 
 def _any_left(scenes: Sequence[Scene], recipe: Recipe) -> bool:
@@ -179,37 +181,37 @@ def _clear_enough(scene: Scene, recipe: Recipe) -> bool:
 
 
 def _optical(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> tuple[tuple[Copies, ...], ...]:
-    """One list of photographs, the clearest or the first of the catalogue first."""
+    """One list of acquisitions, the clearest or the first of the catalogue first."""
     scenes = [scene for scene in scenes if _clear_enough(scene, recipe)]
-    photographs = _photographs(scenes, recipe, preference)
+    acquisitions = _acquisitions(scenes, recipe, preference)
     if recipe.order == "clearest":
-        photographs.sort(key=lambda copies: item_order(dt.date.min, copies[0].cloud_cover, copies[0].id))
+        acquisitions.sort(key=lambda copies: item_order(dt.date.min, copies[0].cloud_cover, copies[0].id))
     else:
-        photographs.sort(key=lambda copies: (preference.get(copies[0].source, 0), copies[0].position, copies[0].id))
-    return (tuple(photographs),)
+        acquisitions.sort(key=lambda copies: (preference.get(copies[0].source, 0), copies[0].position, copies[0].id))
+    return (tuple(acquisitions),)
 
 
 def _radar(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> tuple[tuple[Copies, ...], ...]:
-    """A list of photographs for each source: what one calls a scene is a burst to another, so they are not mixed."""
+    """A list of acquisitions for each source: what one calls a scene is a burst to another, so they are not mixed."""
     choices = []
     for _, found in groupby(
         sorted(scenes, key=lambda scene: preference.get(scene.source, 0)),
         key=lambda scene: preference.get(scene.source, 0),
     ):
-        photographs = _photographs(list(found), recipe, preference)
-        photographs.sort(key=lambda copies: (copies[0].moment, copies[0].id))
+        acquisitions = _acquisitions(list(found), recipe, preference)
+        acquisitions.sort(key=lambda copies: (copies[0].moment, copies[0].id))
         if recipe.order == "catalogue":
-            photographs.sort(key=lambda copies: copies[0].position)
-        choices.append(tuple(photographs))
+            acquisitions.sort(key=lambda copies: copies[0].position)
+        choices.append(tuple(acquisitions))
     return tuple(choices)
 
 
-def _photographs(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> list[Copies]:
+def _acquisitions(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> list[Copies]:
     if not recipe.duplicates:
         return [(scene,) for scene in scenes]
     together: dict[tuple[str, ...], list[Scene]] = {}
     for scene in scenes:
-        together.setdefault(scene.photograph, []).append(scene)
+        together.setdefault(scene.acquisition, []).append(scene)
     return [
         tuple(sorted(copies, key=lambda scene: (preference.get(scene.source, 0), copy_rank(scene), scene.key)))
         for copies in together.values()

@@ -96,6 +96,6 @@ class Recipe:
             min_coverage_s1=0.01,
         )
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As provenance holds it."""
         return asdict(self) | {"orbits": list(self.orbits)}

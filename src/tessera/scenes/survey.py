@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tessera.rasters import Target
 
     from ._files import LocalFile, RemoteFile
-    from .plan import Day, Plan
+    from .plan import Day, ReadPlan
     from .records import Scene, SceneTable
     from .sources import Source
 
@@ -128,7 +128,7 @@ def survey_scenes(
     check_reader(reader)
     found = find_scenes(table, windows, period)
     check_credentials(found.sources)
-    plans: list[Plan | None] = []
+    plans: list[ReadPlan | None] = []
     nothing: NoScenesError | None = None
     for window in windows:
         try:
@@ -178,7 +178,7 @@ class _SizedError(Exception):
 class _Sizer:
     """A reader that reads scene classes, and of other files only the headers; it counts what they would take."""
 
-    def __init__(self, target: Target, plan: Plan, sources: Mapping[str, Source], tally: _Tally) -> None:
+    def __init__(self, target: Target, plan: ReadPlan, sources: Mapping[str, Source], tally: _Tally) -> None:
         self._target, self._plan, self._sources, self._tally = target, plan, sources, tally
 
     def read(self, scene: Scene, band: str) -> NDArray[Any]:
@@ -228,7 +228,7 @@ def _on(scene: Scene, window: Window) -> NDArray[np.bool_]:
 class _Pair:
     """A day of a window."""
 
-    plan: Plan
+    plan: ReadPlan
     stack: str
     day: Day
 
@@ -263,8 +263,8 @@ class _Survey:
 
     def __init__(
         self,
-        plans: list[Plan | None],
-        there: list[Plan],
+        plans: list[ReadPlan | None],
+        there: list[ReadPlan],
         sources: Mapping[str, Source],
         reader: str,
         progress: Progress,

@@ -2,7 +2,7 @@
 
 from .codec import chunk_bitmap, encode_shard, unpack, unpack_within
 from .documents import DOCUMENT, DOCUMENT_LIMIT, Header, parse_year, store_documents, year_documents
-from .extent import Extent, Place
+from .extent import Extent, ShardPosition
 from .layout import (
     CHUNK,
     COUNTS,
@@ -51,9 +51,9 @@ __all__ = [
     "Extent",
     "Header",
     "Layout",
-    "Place",
     "Reading",
     "ShardFormat",
+    "ShardPosition",
     "ShardedSource",
     "Source",
     "array_node",

@@ -37,7 +37,7 @@ class Rectangle(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class ShardPosition:
     """A square of a zone's arrays that one shard of each array holds.
 
     Attributes
@@ -116,7 +116,7 @@ class Extent:
         """py of the last row."""
         return self.north - self.height
 
-    def places(self, window: Rectangle, size: int) -> Iterator[Place]:
+    def places(self, window: Rectangle, size: int) -> Iterator[ShardPosition]:
         """The shards of `size` pixels that a window touches, from north to south, then from west to east."""
         north, south = min(window.north, self.north), max(window.south, self.south)
         west, east = max(window.west, self.west), min(window.east, self.east)
@@ -124,11 +124,11 @@ class Extent:
             return
         for row in range((self.north - north) // size, (self.north - 1 - south) // size + 1):
             for col in range((west - self.west) // size, (east - 1 - self.west) // size + 1):
-                yield Place(self, row, col, size)
+                yield ShardPosition(self, row, col, size)
 
     def place_points(
         self, px: NDArray[np.int64], py: NDArray[np.int64], size: int
-    ) -> Iterator[tuple[Place, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    ) -> Iterator[tuple[ShardPosition, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Group pixels by shard: the shard, which of the pixels (M,), their rows and columns (M,) inside it."""
         down, right = self.north - 1 - py, px - self.west
         inside = np.flatnonzero((down >= 0) & (down < self.height) & (right >= 0) & (right < self.width))
@@ -140,7 +140,7 @@ class Extent:
         order = np.argsort(group, kind="stable")
         ends = np.cumsum(np.bincount(group, minlength=len(shards)))
         for (row, col), members in zip(shards.tolist(), np.split(order, ends[:-1]), strict=True):
-            yield Place(self, row, col, size), inside[members], down[members] % size, right[members] % size
+            yield ShardPosition(self, row, col, size), inside[members], down[members] % size, right[members] % size
 
 
 def lattice_extent(zone: int) -> Extent:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tessera.geo import Window
     from tessera.net import DiskCache, Objects
 
-    from .extent import Extent, Place, Rectangle
+    from .extent import Extent, Rectangle, ShardPosition
     from .layout import ArraySpec, Layout, ShardFormat
 
 Result = TypeVar("Result")
@@ -113,7 +113,7 @@ class ShardedSource:
 
     def _read_place(
         self,
-        place: Place,
+        place: ShardPosition,
         window: Rectangle,
         time_index: int,
         specs: tuple[ArraySpec, ...],
@@ -141,7 +141,7 @@ class ShardedSource:
                 valid = is_valid(view)
 
     def _open(
-        self, place: Place, time_index: int, specs: tuple[ArraySpec, ...], pool: ThreadPoolExecutor
+        self, place: ShardPosition, time_index: int, specs: tuple[ArraySpec, ...], pool: ThreadPoolExecutor
     ) -> dict[str, Shard | None]:
         """The shards of a place, opened at once: no bytes of them are read before all are open.
 
@@ -160,7 +160,7 @@ class ShardedSource:
         self,
         shard: Shard | None,
         spec: ArraySpec,
-        place: Place,
+        place: ShardPosition,
         inside: tuple[slice, slice],
         valid: NDArray[np.bool_],
     ) -> None:
@@ -193,7 +193,7 @@ class ShardedSource:
         scales = np.full(len(lonlat), np.inf, dtype=np.float32)
         with ThreadPoolExecutor(PLACES) as places, ThreadPoolExecutor(SMALL_THREADS) as pool:
 
-            def read(job: tuple[Place, int, NDArray[np.int64], NDArray[np.int64]]) -> None:
+            def read(job: tuple[ShardPosition, int, NDArray[np.int64], NDArray[np.int64]]) -> None:
                 place, index, members, pixels = job
                 distinct, back = np.unique(pixels, axis=0, return_inverse=True)
                 once = partial(self._read_pixels, place, distinct, index, spec, dims, pool, verify=verify)
@@ -212,7 +212,7 @@ class ShardedSource:
 
     def _read_pixels(
         self,
-        place: Place,
+        place: ShardPosition,
         pixels: NDArray[np.int64],
         time_index: int,
         spec: ArraySpec,
@@ -247,7 +247,7 @@ class ShardedSource:
                 )
         return codes, scales
 
-    def _steady(self, read: Callable[[], Result], place: Place, time_index: int) -> Result:
+    def _steady(self, read: Callable[[], Result], place: ShardPosition, time_index: int) -> Result:
         """Call `read` until it meets one version of a place: again when a shard was replaced, removed or lacked pixels.
 
         Raises

@@ -129,7 +129,7 @@ TILES = {
 
 
 @pytest.mark.parametrize("style", TILES)
-def test_copies_are_one_photograph_at_every_provider(folder: Path, tmp_path: Path, style: str) -> None:
+def test_copies_are_one_acquisition_at_every_provider(folder: Path, tmp_path: Path, style: str) -> None:
     out = layouts.duplicates(folder, tmp_path / "out")
     with serve_scenes(out, style=style) as provider:
         for item in provider.items:
@@ -138,10 +138,10 @@ def test_copies_are_one_photograph_at_every_provider(folder: Path, tmp_path: Pat
             told = {key: value for key, value in item["properties"].items() if re.search("mgrs|grid", key)}
             assert told == TILES[style]
         table = search_scenes(WINDOW, 2021, f"stac:{provider.url}")
-    photographs = [scene.photograph for scene in table.scenes if scene.optical]
-    assert len(photographs) == 8
-    assert len(set(photographs)) == 4
-    assert {photograph[2] for photograph in photographs} == {"31UFS"}
+    acquisitions = [scene.acquisition for scene in table.scenes if scene.optical]
+    assert len(acquisitions) == 8
+    assert len(set(acquisitions)) == 4
+    assert {acquisition[2] for acquisition in acquisitions} == {"31UFS"}
 
 
 def test_mixed_baselines_hold_the_same_ground(folder: Path, tmp_path: Path) -> None:

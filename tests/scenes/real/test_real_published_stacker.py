@@ -167,7 +167,7 @@ def real_shelf(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     shelf = Shelf(tmp_path_factory.mktemp("published"))
     for date in (11, 3, 0, 7, 1, 2, 4, 5, 6, 8, 9, 10):
         shelf.planetary_s2(ground, date, baseline="05.00", cloud_cover=(37 * date) % 100)
-    # a cloudier copy of the same photograph, listed later, with other numbers and classes
+    # a cloudier copy of the same acquisition, listed later, with other numbers and classes
     height, width = ground.scl.shape[1:]
     cut = {
         band: image[10:11, : height * (2 if band in FINE else 1), : width * (2 if band in FINE else 1)]

@@ -1,7 +1,7 @@
 """Training data: blocks of pixel-years on disk, their shuffled order, augmentation."""
 
 from .augment import Augment
-from .blocks import Blocks, open_blocks, write_blocks
+from .block_files import Blocks, open_blocks, write_blocks
 from .random import bits, key_of, keys_of, uniform
 from .stream import Scaler, Stream, draw_into
 from .year import ORDERS, month_means, year_curves

@@ -2,6 +2,7 @@
 
 from .assets import S1_KEYS, S2_KEYS, SCL
 from .check import CORNERS_LIMIT, SCENES_LIMIT, check_scene
+from .footprints import cover_footprint, nearest_copy
 from .rules import (
     OFFSET,
     bucket_of,
@@ -18,7 +19,6 @@ from .rules import (
     take_first_valid,
     utc_date,
 )
-from .same_place import hold_ground, nearest_copy
 from .scene import S1_COLLECTIONS, S2_COLLECTIONS, Asset, Scene
 from .table import SceneTable, read_scenes
 
@@ -37,9 +37,9 @@ __all__ = [
     "bucket_of",
     "check_scene",
     "copy_rank",
+    "cover_footprint",
     "covers_enough",
     "has_offset",
-    "hold_ground",
     "is_clear",
     "item_order",
     "keeps_offset",

@@ -13,7 +13,7 @@ from tessera.base import InputError, check_format, raise_if_machine, read_regula
 from tessera.net import CorruptError, parquet_pages
 
 from .check import BANDS, SCENES_LIMIT
-from .same_place import outline_of
+from .footprints import outline_of
 from .scene import Asset, Scene
 
 if TYPE_CHECKING:

@@ -186,7 +186,7 @@ def covers_enough(valid: int, pixels: int, least: float) -> bool:
 
 
 def copy_rank(scene: Scene) -> tuple[bool, bool, bool, tuple[int, int], bool, bool, str, int, str]:
-    """The key by which copies of one photograph are sorted, the best first.
+    """The key by which copies of one acquisition are sorted, the best first.
 
     All bands there, a datatake and a baseline that can be read, the newer baseline, harmonised already, in a bucket
     that is free to read (in ESA's, whoever reads pays), produced later (OPERA), the earlier of equal copies by sequence

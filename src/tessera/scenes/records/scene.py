@@ -81,13 +81,13 @@ class Scene:
         return self.collection in S2_COLLECTIONS
 
     @property
-    def photograph(self) -> tuple[str, ...]:
+    def acquisition(self) -> tuple[str, ...]:
         """The same for scenes that hold the same acquisition of the same tile, whoever processed it, and when.
 
         They may be copies of the same ground or pieces of a granule that was cut; `_mosaic` tells them apart.
 
         A datatake names the satellite and the start of its pass; its processing baseline is left out. A scene without a
-        datatake or a tile is a photograph of its own.
+        datatake or a tile is an acquisition of its own.
         """
         match = _DATATAKE.fullmatch(self.datatake)
         if self.optical and match and self.tile:

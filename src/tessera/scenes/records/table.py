@@ -17,7 +17,7 @@ from tessera.base import InputError, TesseraError, write_atomic
 
 from ._table_file import decode, encode
 from .check import SCENES_LIMIT, check_scene, checked_counts, checked_query
-from .same_place import unwrapped
+from .footprints import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ class SceneTable:
         """Digest of the scenes. The order of the answer does not count: neither `position` nor the query are in it."""
         total = hashlib.sha256()
         for scene in self.scenes:
-            total.update(json.dumps(_told(scene), sort_keys=True).encode() + b"\n")
+            total.update(json.dumps(_scene_json(scene), sort_keys=True).encode() + b"\n")
         return total.hexdigest()
 
     def near(self, window: Window) -> tuple[Scene, ...]:
@@ -141,7 +141,7 @@ def _in_utc(scene: Scene) -> Scene:
     return scene if scene.moment.tzinfo is dt.UTC else replace(scene, moment=scene.moment.astimezone(dt.UTC))
 
 
-def _told(scene: Scene) -> list[object]:
+def _scene_json(scene: Scene) -> list[object]:
     assets = {band: [asset.href, asset.offset] for band, asset in scene.assets.items()}
     corners = [list(map(float, corner)) for corner in scene.footprint]
     about = [scene.baseline, scene.orbit, scene.platform, scene.datatake, scene.tile]

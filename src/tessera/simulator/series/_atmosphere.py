@@ -17,7 +17,7 @@ from ._draws import gaussian
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._calendar import Passes, Plan
+    from ._calendar import ObservationPlan, Passes
     from ._draws import Draws
 
     Floats = NDArray[np.float64]
@@ -48,7 +48,7 @@ _TWENTY = np.array([band in {"B05", "B06", "B07", "B11", "B12"} for band in S2_B
 _CIRRUS = at_bands({492: 0.11, 560: 0.10, 665: 0.09, 865: 0.065, 1614: 0.03, 2202: 0.02})
 
 
-def seen(draws: Draws, plan: Plan, passes: Passes, surface: Floats, sun: Floats) -> Floats:
+def seen(draws: Draws, plan: ObservationPlan, passes: Passes, surface: Floats, sun: Floats) -> Floats:
     """Reflectance (M, 10) as an image of this pixel says, not yet rounded; `surface` (M, 10) and `sun` in degrees."""
     p, slot = passes.pixel, passes.slot
     uniform = draws.at("sky", p, slot, 8)

@@ -24,7 +24,7 @@ _MONTH = 365 / 12
 
 
 @dataclass(frozen=True)
-class Plan:
+class ObservationPlan:
     """How each pixel-year is observed, (n,) each.
 
     Attributes
@@ -62,7 +62,7 @@ class Passes:
     group: Ints
 
 
-def make_plan(draws: Draws, south: Bools) -> Plan:
+def plan_observations(draws: Draws, south: Bools) -> ObservationPlan:
     """A calendar year, any other twelve months, or composites of 1 to 24 months."""
     composite = draws.chance("composite", 0.5)
     length = draws.uniform("months")
@@ -88,7 +88,7 @@ def make_plan(draws: Draws, south: Bools) -> Plan:
     start = np.where(start + months * _MONTH > 1090, start - 365, start)
     best = composite & draws.chance("best pixel", np.where(months < 5, 0.65, 0.42))
     top = np.where(composite, draws.chance("top composite", 0.6) & best, draws.chance("top single", 0.05))
-    return Plan(start, months, composite, best, top, composite & ~top & draws.chance("no B8A", 0.5))
+    return ObservationPlan(start, months, composite, best, top, composite & ~top & draws.chance("no B8A", 0.5))
 
 
 def civil_day(season_day: Floats, south: Bools) -> NDArray[np.int16]:
@@ -97,7 +97,7 @@ def civil_day(season_day: Floats, south: Bools) -> NDArray[np.int16]:
     return np.asarray((np.floor(season_day).astype(np.int64) - turned - 1) % 365 + 1, dtype=np.int16)
 
 
-def optical_passes(draws: Draws, plan: Plan, climate: Climate) -> Passes:
+def optical_passes(draws: Draws, plan: ObservationPlan, climate: Climate) -> Passes:
     """Dates that are told to be clear, thinned to what a pixel-year keeps."""
     n = len(draws)
     lone = draws.chance("one satellite", 0.12)
@@ -167,7 +167,7 @@ class RadarPasses(Passes):
     looks: Floats
 
 
-def radar_passes(draws: Draws, plan: Plan) -> RadarPasses:
+def radar_passes(draws: Draws, plan: ObservationPlan) -> RadarPasses:
     """Passes of either orbit or both; some pixel-years have none; a month's passes make one composite."""
     n = len(draws)
     case = draws.uniform("orbits")

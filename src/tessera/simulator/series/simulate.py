@@ -11,7 +11,16 @@ from tessera.base import InputError, require
 from tessera.cubes import S1_BANDS, S2_BANDS
 
 from ._atmosphere import seen
-from ._calendar import SLOTS, Passes, Plan, RadarPasses, civil_day, make_plan, optical_passes, radar_passes
+from ._calendar import (
+    SLOTS,
+    ObservationPlan,
+    Passes,
+    RadarPasses,
+    civil_day,
+    optical_passes,
+    plan_observations,
+    radar_passes,
+)
 from ._climate import Climate, make_climate
 from ._draws import Draws
 from ._growth import Land, Plants, draw_land, grow
@@ -128,7 +137,7 @@ def _block(seed: int, index: NDArray[np.int64]) -> SimulatedSeries:
     known = constants()
     ground = make_ground(draws, land, known.dry_soil, known.wet_soil)
     traits = make_traits(draws, land)
-    plan = make_plan(draws, climate.south)
+    plan = plan_observations(draws, climate.south)
     passes = optical_passes(draws, plan, climate)
     surface, sun = reflectance(draws, land, climate, plants, ground, traits, passes)
     image = seen(draws, plan, passes, surface, sun)
@@ -155,7 +164,7 @@ def _block(seed: int, index: NDArray[np.int64]) -> SimulatedSeries:
 
 
 def _optical_table(
-    n: int, plan: Plan, passes: Passes, image: Floats, south: NDArray[np.bool_]
+    n: int, plan: ObservationPlan, passes: Passes, image: Floats, south: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_], NDArray[np.int16], Floats]:
     """Rows laid out as (n, SLOTS, ...), composites by the month; also the season day of each pixel's last row."""
     single = ~plan.composite[passes.pixel]
@@ -195,7 +204,7 @@ def _place(pixel: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def _radar_table(
-    n: int, plan: Plan, radar: RadarPasses, db: Floats, south: NDArray[np.bool_]
+    n: int, plan: ObservationPlan, radar: RadarPasses, db: Floats, south: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.bool_]]:
     owner = radar.pixel
     middle = np.floor(plan.start[owner] + radar.group * 365 / 12) + 15

@@ -15,7 +15,7 @@ from tessera.geo import parse_cell
 from tessera.net import ChangedError, CorruptError, LoadError, OversizeError
 from tessera.shards import COUNTS, SCALES
 
-from ._remote_commit import RECORD_LIMIT, STAGING, THREADS, Base, CellCommits, Place, length_of, with_mark
+from ._remote_commit import RECORD_LIMIT, STAGING, THREADS, Base, CellCommits, CellObjects, length_of, with_mark
 from ._remote_years import ensure_remote_year, read_remote_header
 from ._writer import read_pixels, unreadable
 from .commit import Commit, record_key
@@ -83,14 +83,14 @@ class RemoteBackend:
 
     def is_whole(self, header: Header, cell: Cell, record: Commit) -> bool:
         """See `backend.Backend`."""
-        place = Place.of(header, cell, record.year)
+        place = CellObjects.of(header, cell, record.year)
         if self._commits.look(place).attempt is not None:
             return False
         return all(_fits(self.writer.head(place.keys[name]), info) for name, info in record.objects.items())
 
     def write_cell(self, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:
         """See `backend.Backend`."""
-        place = Place.of(header, cell, year)
+        place = CellObjects.of(header, cell, year)
         for _ in range(_MOST_ROUNDS):
             base = self._base(place)
             covered = covers(cell, window, part)
@@ -113,7 +113,7 @@ class RemoteBackend:
                 return done
         raise LoadError(f"{self.writer.root}: cell {cell.name} of {year} is written by too many at once, try again")
 
-    def _base(self, place: Place) -> Base:
+    def _base(self, place: CellObjects) -> Base:
         """Step 1, without the pixels; a pending attempt is waited for, then finished, unless that cannot be done."""
         register = self._commits.look(place)
         while register.attempt is not None and self._commits.settle(place, register.attempt):
@@ -131,7 +131,7 @@ class RemoteBackend:
                 before = None
         return Base(register, seen, record, before)
 
-    def _held(self, header: Header, place: Place, base: Base) -> Pixels:
+    def _held(self, header: Header, place: CellObjects, base: Base) -> Pixels:
         layout = header.layout
         where = f"{self.writer.root}: cell {place.cell.name} of {place.year}"
         try:
@@ -146,7 +146,7 @@ class RemoteBackend:
             raise unreadable(place.cell, error) from None
 
     def _unchanged(
-        self, place: Place, base: Base, record: Commit, shards: dict[str, bytes | bytearray | None]
+        self, place: CellObjects, base: Base, record: Commit, shards: dict[str, bytes | bytearray | None]
     ) -> Commit | None:
         """The record that is there, if it is of these very bytes and they are all there."""
         before = base.before
@@ -164,7 +164,7 @@ class RemoteBackend:
         # damage is healed by writing the same again, so the bytes themselves are looked at
         return before if same and all(self._holds(place, parts, name) for name in parts) else None
 
-    def _holds(self, place: Place, parts: dict[str, Parts], name: str) -> bool:
+    def _holds(self, place: CellObjects, parts: dict[str, Parts], name: str) -> bool:
         try:
             found = self.writer.read(place.keys[name], limit=length_of(parts[name]))
         except OversizeError:
@@ -192,7 +192,7 @@ class RemoteBackend:
             if age < DEAD_AFTER:
                 continue
             try:
-                place = Place.of(header, parse_cell(name, header.layout.shard), int(year))
+                place = CellObjects.of(header, parse_cell(name, header.layout.shard), int(year))
             except ValueError:
                 continue
             try:

@@ -70,7 +70,7 @@ _MOST_TRIES = 200
 
 
 @dataclass(frozen=True)
-class Place:
+class CellObjects:
     """A cell of a year: its objects' keys and formats by array name, its record's key, its register's key."""
 
     cell: Cell
@@ -79,7 +79,7 @@ class Place:
     forms: dict[str, ShardFormat]
 
     @classmethod
-    def of(cls, header: Header, cell: Cell, year: int) -> Place:
+    def of(cls, header: Header, cell: Cell, year: int) -> CellObjects:
         layout, index = header.layout, header.years.index(year)
         return cls(
             cell,
@@ -149,7 +149,7 @@ class CellCommits:
 
     writer: ObjectsWriter
 
-    def look(self, place: Place) -> Register:
+    def look(self, place: CellObjects) -> Register:
         """The register as it is now."""
         form = place.forms[SCALES.name]
         while True:
@@ -161,7 +161,7 @@ class CellCommits:
                 return Register(version, pending_attempt(mark[0]))
 
     def commit(
-        self, place: Place, base: Base, record: Commit, shards: dict[str, bytes | bytearray | None]
+        self, place: CellObjects, base: Base, record: Commit, shards: dict[str, bytes | bytearray | None]
     ) -> Commit | None:
         """Steps 2 to 5; None where another won."""
         began, began_at = time.monotonic(), time.time()
@@ -184,7 +184,7 @@ class CellCommits:
         self._finish(place, attempt, record, parts.__getitem__, seen)
         return record
 
-    def _stage(self, place: Place, attempt: str, parts: dict[str, Parts], record: Commit) -> None:
+    def _stage(self, place: CellObjects, attempt: str, parts: dict[str, Parts], record: Commit) -> None:
         with ThreadPoolExecutor(THREADS) as pool:
             jobs = [pool.submit(self.writer.put, place.staged(attempt, name), parts[name]) for name in parts]
             for job in jobs:
@@ -192,7 +192,7 @@ class CellCommits:
         intent = json.dumps({"record": record.to_json()}, sort_keys=True).encode()
         self.writer.put(place.staged(attempt, "intent.json"), [intent])
 
-    def _install(self, place: Place, expected: Version | None, attempt: str) -> bool:
+    def _install(self, place: CellObjects, expected: Version | None, attempt: str) -> bool:
         """Step 3: whether the register is, or was, pending for this attempt."""
         parts = marked(empty_shard(place.forms[SCALES.name]), place.forms[SCALES.name], pending_mark(attempt))
         for _ in range(_MOST_TRIES):
@@ -204,7 +204,7 @@ class CellCommits:
                 return register.attempt == attempt
         raise LoadError(f"{self.writer.root}/{place.register} refuses what it should take, try again")
 
-    def settle(self, place: Place, attempt: str) -> bool:
+    def settle(self, place: CellObjects, attempt: str) -> bool:
         """Wait for a writer at work, then finish its commit; False where that cannot be done."""
         deadline, pause = time.monotonic() + PATIENCE, 0.05
         while time.monotonic() < deadline:
@@ -218,7 +218,7 @@ class CellCommits:
             return False
         return True
 
-    def finish_left(self, place: Place, attempt: str) -> None:
+    def finish_left(self, place: CellObjects, attempt: str) -> None:
         """Finish an attempt that the register was seen pending for, from what is staged.
 
         Raises
@@ -235,7 +235,7 @@ class CellCommits:
                     place.cell, CorruptError(f"{error}; it is needed to finish a commit that its writer left")
                 ) from None
 
-    def _read_intent(self, place: Place, attempt: str) -> Commit:
+    def _read_intent(self, place: CellObjects, attempt: str) -> Commit:
         key = place.staged(attempt, "intent.json")
         where = f"{self.writer.root}/{key}"
         found = self.writer.read(key, limit=RECORD_LIMIT)
@@ -254,7 +254,7 @@ class CellCommits:
             raise CorruptError(f"{where} is for another cell, year or layout")
         return record
 
-    def _fetcher(self, place: Place, attempt: str, record: Commit) -> Callable[[str], Parts]:
+    def _fetcher(self, place: CellObjects, attempt: str, record: Commit) -> Callable[[str], Parts]:
         def fetch(name: str) -> Parts:
             key = place.staged(attempt, name)
             found = self.writer.read(key, limit=place.longest(name))
@@ -268,7 +268,7 @@ class CellCommits:
 
     def _finish(
         self,
-        place: Place,
+        place: CellObjects,
         attempt: str,
         record: Commit,
         fetch: Callable[[str], Parts],
@@ -295,7 +295,7 @@ class CellCommits:
 
     def _bring(
         self,
-        place: Place,
+        place: CellObjects,
         attempt: str,
         record: Commit,
         name: str,
@@ -319,7 +319,7 @@ class CellCommits:
             if self.writer.swap(key, fetch(name), version):
                 return True
 
-    def _bring_record(self, place: Place, attempt: str, record: Commit, seen: dict[str, Version | None]) -> bool:
+    def _bring_record(self, place: CellObjects, attempt: str, record: Commit, seen: dict[str, Version | None]) -> bool:
         """Swap the record to the attempt's; False where the register is no longer pending for it."""
         data = record.encode()
         if "record" in seen and self.writer.swap(place.record, [data], seen["record"]):
@@ -333,12 +333,12 @@ class CellCommits:
             if self.writer.swap(place.record, [data], found[1] if found else None):
                 return True
 
-    def _sweep(self, place: Place, attempt: str, record: Commit) -> None:
+    def _sweep(self, place: CellObjects, attempt: str, record: Commit) -> None:
         """Remove what an attempt staged that the register no longer names and never can."""
         self.writer.delete([place.staged(attempt, name) for name in ("intent.json", *record.objects)])
 
 
-def with_mark(place: Place, shards: dict[str, bytes | bytearray | None], mark: bytes | None) -> dict[str, Parts]:
+def with_mark(place: CellObjects, shards: dict[str, bytes | bytearray | None], mark: bytes | None) -> dict[str, Parts]:
     """The objects of a cell: shards, with a mark if there is one; then always scales, since they are the register."""
     parts: dict[str, Parts] = {}
     for name, data in shards.items():

@@ -21,7 +21,7 @@ from tessera.shards import (
     Extent,
     Header,
     Layout,
-    Place,
+    ShardPosition,
     drop_bad_scales,
     parse_year,
 )
@@ -104,7 +104,7 @@ class ZarrSource:
             shape = window.shape if spec.axis is None else (*window.shape, spec.bands)
             out[spec.name] = np.full(shape, spec.fill, dtype=spec.dtype)
         for part in self._parts(window.zone, year_index):
-            whole = Place(part.extent, 0, 0, max(part.extent.height, part.extent.width))
+            whole = ShardPosition(part.extent, 0, 0, max(part.extent.height, part.extent.width))
             overlap = whole.overlap(window)
             if overlap is None:
                 continue

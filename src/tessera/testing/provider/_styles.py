@@ -90,7 +90,7 @@ def show(held: list[Held], style: str) -> list[Shown]:
 def _plain(one: Held) -> Shown:
     collection, name = one.item.get("collection") or "none", one.item["id"]
     paths = {key: f"files/{collection}/{name}/{file.name}" for key, file in one.files.items()}
-    # without a tile two copies of one photograph are two
+    # without a tile two copies of one acquisition are two
     optical = collection == "sentinel-2-l2a" and one.item.get("geometry")
     more = {"s2:mgrs_tile": mgrs_tile(one)} if optical else {}
     return _shown(one, name, more, paths, {key: key for key in one.item["assets"]})

@@ -45,7 +45,7 @@ def outline_of(footprint: tuple[tuple[float, float], ...]) -> Any:
     return shape
 
 
-def hold_ground(others: Sequence[Scene], scene: Scene) -> bool:
+def cover_footprint(others: Sequence[Scene], scene: Scene) -> bool:
     """Whether the outlines of other scenes together cover most of that of a scene; one without area is everybody's."""
     import shapely
 

@@ -14,7 +14,7 @@ _USER = 32767
 
 
 @dataclass(frozen=True)
-class Place:
+class Georeference:
     """A grid that is north up.
 
     Attributes
@@ -35,18 +35,18 @@ class Place:
         """As an affine transform has it: (dx, 0, left, 0, -dy, top)."""
         return self.dx, 0.0, self.left, 0.0, -self.dy, self.top
 
-    def moved(self, columns: int, rows: int) -> Place:
+    def moved(self, columns: int, rows: int) -> Georeference:
         """The grid without its first columns and rows."""
-        return Place(self.epsg, self.left + columns * self.dx, self.top - rows * self.dy, self.dx, self.dy)
+        return Georeference(self.epsg, self.left + columns * self.dx, self.top - rows * self.dy, self.dx, self.dy)
 
 
-def parse_place(
+def parse_georeference(
     name: str,
     scale: tuple[float, ...],
     tiepoint: tuple[float, ...],
     matrix: tuple[float, ...],
     keys: tuple[int, ...],
-) -> Place:
+) -> Georeference:
     """Read the fields as GDAL does.
 
     Parameters
@@ -82,7 +82,7 @@ def parse_place(
         raise PermanentError(f"{name} has pixels of {dx:g} x {dy:g}; expected a grid that is north up")
     if known.get(_RASTER) == _POINT:
         left, top = left - 0.5 * dx, top + 0.5 * dy
-    return Place(epsg, left, top, dx, dy)
+    return Georeference(epsg, left, top, dx, dy)
 
 
 def _geo_keys(name: str, keys: tuple[int, ...]) -> dict[int, int]:
