@@ -133,7 +133,7 @@ def test_over_http(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         there = open_store(url, cache=False)
         exact = coverage(there, area)
         assert (exact.exact, exact.years) == (True, coverage(store, area).years)
-        assert not [path for path, _ in answers if path.endswith("manifest.parquet")]
+        assert not [one for one in answers if one.path.endswith("manifest.parquet")]
         whole = coverage(there)
         assert (whole.exact, whole.how, whole.years) == (False, "manifest", coverage(store).years)
         monkeypatch.setattr(module, "READ_PIXELS", 10)

@@ -7,28 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from tessera.embeddings import Embeddings, ModelIdentity
+from tessera.embeddings import Embeddings
 from tessera.geo import Cell, Window, to_lonlat
-from tessera.shards import Layout
-from tessera.store import Store, create_store
+from tessera.store import Store
+from tessera.testing import random_embeddings
+from tessera.testing import small_store as empty_store
 
-MODEL = ModelIdentity("test", "ab" * 32, 8, (2, 8))
-LAYOUT = Layout(8, (2,), shard=128, chunk=32)
 WINDOW = Window(31, Cell(31, 500, 4300, 128).window.west + 70, Cell(31, 500, 4300, 128).window.north + 40, 330, 300)
 
 
 def embeddings_of(window: Window, seed: int = 0, no_data: float = 0.2) -> Embeddings:
-    rng = np.random.default_rng(seed)
-    scales = rng.uniform(0.001, 0.9, window.shape).astype(np.float32)
-    scales[rng.random(window.shape) < no_data] = np.nan
-    codes = rng.integers(-127, 128, (*window.shape, 8), dtype=np.int8)
-    codes[np.isnan(scales)] = 0
-    counts = rng.integers(0, 400, (*window.shape, 3)).astype(np.uint16)
-    return Embeddings(codes, scales, counts, MODEL, window.grid)
+    return random_embeddings(window, seed, no_data)
 
 
 def small_store(path: Path, years: tuple[int, ...] = (2023, 2024), zones: tuple[int, ...] = (31,)) -> Store:
-    store = create_store(path, 8, MODEL, zones=zones, layout=LAYOUT)
+    store = empty_store(path, zones=zones)
     for year in years:
         store.write(embeddings_of(WINDOW, year), year)
     return store

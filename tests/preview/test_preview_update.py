@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from preview_helpers import CELL, MODEL, YEAR, embeddings, files_of, new_store, random_embeddings
+from preview_helpers import CELL, YEAR, embeddings, files_of, new_store, random_embeddings
 
 from tessera.base import InputError, file_lock
 from tessera.geo import Cell, Window
 from tessera.preview import read_overview, update_preview
 from tessera.preview._means import Means, cell_means
 from tessera.store import Store, open_store
+from tessera.testing import SMALL_MODEL
 
 BASE = CELL.window
 # in other shards than the first, on both levels
@@ -238,4 +239,4 @@ def test_cells_of_only_no_data_are_shown_as_such(tmp_path: Path) -> None:
     found = read_overview(store, BASE, YEAR)
     assert np.isnan(found.values).all()
     assert not found.valid.values.any()
-    assert store.model.sha256 == MODEL.sha256
+    assert store.model.sha256 == SMALL_MODEL.sha256

@@ -16,16 +16,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from store_helpers import ACROSS, RangeHandler, centre_of, equal, new_store, random_embeddings
+from store_helpers import ACROSS, FolderHandler, centre_of, equal, new_store, random_embeddings
 
 from tessera.base import InputError
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, Objects, PermanentError
 from tessera.store import open_store
+from tessera.testing import Asked
 
 Fault = Callable[["FaultHandler"], bool]
 
 
-class FaultHandler(RangeHandler):
+class FaultHandler(FolderHandler):
     """Does what `fault` says with each request: True when it has answered, in whichever way."""
 
     protocol_version = "HTTP/1.1"
@@ -79,7 +80,7 @@ class Body:
 @contextmanager
 def faulty(folder: Path, fault: Callable[[FaultHandler], bool]) -> Iterator[str]:
     class Handler(FaultHandler):
-        requests: list[tuple[str, str | None]] = []  # noqa: RUF012 - of this server
+        asked: list[Asked] = []  # noqa: RUF012 - of this server
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, directory=str(folder), **kwargs)

@@ -21,14 +21,9 @@ from tessera.geo import EAST, NORTH, SOUTH, WEST, Grid, Window, from_lonlat
 from tessera.net import NetError
 from tessera.shards import Layout, ShardedSource
 from tessera.store import Store, create_store, open_store
+from tessera.testing import strategies
 
-windows = st.builds(
-    lambda x, y, w, h: Window(31, BASE.west + x, BASE.north + y, w, h),
-    st.integers(-140, 140),
-    st.integers(-140, 140),
-    st.integers(1, 200),
-    st.integers(1, 200),
-)
+windows = strategies.windows(BASE)
 
 
 @settings(max_examples=15)
@@ -242,12 +237,12 @@ def test_over_http_the_answers_are_the_same_and_opening_is_one_request(tmp_path:
     local.write(random_embeddings(ACROSS), 2024)
     with serving(tmp_path) as (url, requests):
         remote = open_store(f"{url}/s")
-        assert [path for path, _ in requests] == ["/s/tessera.json"]
+        assert [one.path for one in requests] == ["/s/tessera.json"]
         assert equal(remote.read_window(ACROSS, 2024), local.read_window(ACROSS, 2024))
         points = [centre_of(ACROSS, 3, 4), centre_of(ACROSS, 100, 140)]
         requests.clear()
         assert np.array_equal(remote.sample_points(points, 2024), local.sample_points(points, 2024), equal_nan=True)
-        assert all(wanted is not None for _, wanted in requests)
+        assert all(one.wanted is not None for one in requests)
         assert len(requests) <= 8
         assert remote.info()["years"] == [2024]
         with pytest.raises(InputError, match="read by URL"):

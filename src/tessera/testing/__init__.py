@@ -1,12 +1,32 @@
-"""For tests, yours and ours: a provider of scenes on this machine, with a switch for every fault."""
+"""For tests, yours and ours: a provider of scenes with a switch for every fault, small stores, strategies."""
 
+from . import strategies
 from .provider import EARTHDATA_TOKEN, At, Faults, Provider, Seen, serve_scenes
+from .stores import (
+    SMALL_LAYOUT,
+    SMALL_MODEL,
+    Asked,
+    FolderHandler,
+    random_embeddings,
+    same_embeddings,
+    serve_folder,
+    small_store,
+)
 
 __all__ = [
     "EARTHDATA_TOKEN",
+    "SMALL_LAYOUT",
+    "SMALL_MODEL",
+    "Asked",
     "At",
     "Faults",
+    "FolderHandler",
     "Provider",
     "Seen",
+    "random_embeddings",
+    "same_embeddings",
+    "serve_folder",
     "serve_scenes",
+    "small_store",
+    "strategies",
 ]
