@@ -21,8 +21,7 @@ from tessera.net import CorruptError
 from tessera.preview import read_overview, update_preview
 from tessera.preview._document import Overviews
 from tessera.preview._levels import FINE, LEVELS, codes_of, rgb_of, scales_of
-from tessera.shards import Layout
-from tessera.shards.codec import decode_index
+from tessera.shards import Layout, decode_index
 from tessera.store import Store, open_store
 
 BASE = CELL.window

@@ -20,8 +20,7 @@ from tessera.base import TesseraError
 from tessera.check import check_store
 from tessera.geo import parse_cell, parse_tile
 from tessera.net import CorruptError
-from tessera.shards import Header, Layout, ShardFormat, encode_shard
-from tessera.shards.codec import decode_chunk, decode_index
+from tessera.shards import Header, Layout, ShardFormat, decode_chunk, decode_index, encode_shard
 from tessera.store import Commit, Store, open_store
 
 FORM = LAYOUT.format(LAYOUT.codes)

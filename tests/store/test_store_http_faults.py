@@ -21,7 +21,7 @@ from store_helpers import ACROSS, FolderHandler, centre_of, equal, new_store, ra
 from tessera.base import InputError
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, Objects, PermanentError
 from tessera.store import open_store
-from tessera.testing import Asked
+from tessera.testing import Request
 
 Fault = Callable[["FaultHandler"], bool]
 
@@ -80,7 +80,7 @@ class Body:
 @contextmanager
 def faulty(folder: Path, fault: Callable[[FaultHandler], bool]) -> Iterator[str]:
     class Handler(FaultHandler):
-        asked: list[Asked] = []  # noqa: RUF012 - of this server
+        asked: list[Request] = []  # noqa: RUF012 - of this server
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, directory=str(folder), **kwargs)

@@ -54,7 +54,7 @@ NURSERY = (
     + """
 import obstore.exceptions, obstore.store
 from store_helpers import LAYOUT, MODEL
-from tessera.shards.documents import Header, store_documents
+from tessera.shards import Header, store_documents
 list(store_documents(Header(MODEL, LAYOUT, (), (31,))))
 print("ready", flush=True)
 for line in sys.stdin:

@@ -1,6 +1,6 @@
 """Layout, documents, codec and reader of sharded arrays."""
 
-from .codec import chunk_bitmap, encode_shard, unpack, unpack_within
+from .codec import chunk_bitmap, decode_chunk, decode_index, encode_shard, unpack, unpack_within
 from .documents import DOCUMENT, DOCUMENT_LIMIT, Header, parse_year, store_documents, year_documents
 from .extent import Extent, ShardPosition
 from .layout import (
@@ -59,6 +59,8 @@ __all__ = [
     "array_node",
     "chunk_bitmap",
     "coordinate_node",
+    "decode_chunk",
+    "decode_index",
     "drop_bad_scales",
     "encode_shard",
     "group_node",

@@ -87,7 +87,7 @@ def same_embeddings(one: Embeddings, other: Embeddings) -> bool:
     )
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request that `serve_folder` was asked.
 
     Attributes
@@ -105,7 +105,7 @@ class Asked(NamedTuple):
 class FolderHandler(SimpleHTTPRequestHandler):
     """Answers GET with files of a folder: whole or one range of bytes, with ETags and conditions."""
 
-    asked: list[Asked]
+    asked: list[Request]
     weak = False
     status: int | None = None
 
@@ -136,12 +136,12 @@ class FolderHandler(SimpleHTTPRequestHandler):
             self._answer(status, data, {**told, "Content-Length": str(len(data))})
 
     def _refuse(self, status: int) -> None:
-        self.asked.append(Asked(self.path, self.headers.get("Range"), 0))
+        self.asked.append(Request(self.path, self.headers.get("Range"), 0))
         self.send_error(status)
 
     def _answer(self, status: int, data: bytes, headers: dict[str, str]) -> None:
         # before the client can know of it
-        self.asked.append(Asked(self.path, self.headers.get("Range"), len(data)))
+        self.asked.append(Request(self.path, self.headers.get("Range"), len(data)))
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -155,7 +155,7 @@ class FolderHandler(SimpleHTTPRequestHandler):
 @contextmanager
 def serve_folder(
     folder: Path, *, weak: bool = False, status: int | None = None, handler: type[FolderHandler] = FolderHandler
-) -> Iterator[tuple[str, list[Asked]]]:
+) -> Iterator[tuple[str, list[Request]]]:
     """Serve a folder on this machine: its URL and a list to which every request is added.
 
     Parameters
@@ -164,7 +164,7 @@ def serve_folder(
     status : with which every request for a file is refused, such as 503
     handler : a subclass that answers otherwise
     """
-    asked: list[Asked] = []
+    asked: list[Request] = []
     told = type("Handler", (handler,), {"asked": asked, "weak": weak, "status": status})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(told, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
