@@ -61,7 +61,7 @@ class Subject:
 
 @dataclass
 class CellCheck:
-    """What was found of one cell and year."""
+    """Findings on one cell and year."""
 
     cell: Cell
     year: int
@@ -80,7 +80,7 @@ class CellCheck:
 
 
 def check_cell(subject: Subject, cell: Cell, year: int) -> CellCheck:
-    """Check a cell while no writer is at work on it; where one is, that is all that is said."""
+    """Check a cell while no writer is at work on it; otherwise report only that one is."""
     lock = cell_lock_path(subject.folder, year, cell)
     for _ in range(2):
         with no_writer(lock) as free:

@@ -1,4 +1,4 @@
-"""Whether a store's documents say what its tessera.json says: Zarr metadata and coordinate chunks."""
+"""Compare a store's Zarr metadata and coordinate chunks with its tessera.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two neighbouring cells fit: a cell that was written a pixel aside, or by other means, shows at its border.
+"""Test whether neighbouring cells fit: a cell that is shifted by a pixel, or made otherwise, shows at its border.
 
 Embeddings of neighbouring pixels differ about as much across a border between cells as they do beside it, and a row
 fits best to the row that lies beside it. Both are said by medians over the border's rows of squared distances between

@@ -1,4 +1,4 @@
-"""Which cells a store's folder holds anything of, by record, object or staged file; and what belongs to none."""
+"""List the cells of which a folder holds a record, an object or a staged file, and files that belong to no cell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PART = re.compile(r"\.(utm[\w-]+)\.json\.(?:[\w-]+\.)?\d+(?:-\d+)?\.part", re.A
 
 @dataclass
 class Survey:
-    """What is there.
+    """Files by cell.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Survey:
 
 
 def survey(folder: Path, header: Header, years: tuple[int, ...]) -> Survey:
-    """Look at names only; symbolic links are not followed."""
+    """List a folder by names only; symbolic links are not followed."""
     found = Survey()
     _records(found, folder, header, years)
     for zone in header.zones:

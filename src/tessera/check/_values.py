@@ -1,4 +1,4 @@
-"""The values of one cell: every chunk read and verified in strips, scales counted, prefixes compared."""
+"""Check the values of one cell in strips: verify every chunk, count scales, compare prefixes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STRIP_BYTES = 32 * 1024**2
 
 @dataclass
 class Values:
-    """What a cell's values say.
+    """Counts and problems of a cell's values.
 
     Attributes
     ----------

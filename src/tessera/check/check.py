@@ -1,4 +1,4 @@
-"""`check_store`: whether a store in a folder is what its commits say, cell by cell, in bounded memory."""
+"""`check_store`: verify a local store cell by cell, in bounded memory."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def check_store(
 
 
 def open_subject(store: Store) -> Subject:
-    """A store as it is now in its folder.
+    """Open the local store as it is now.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""`repair_store`: broken cells are dropped so that they can be embedded again; nothing else is touched.
+"""`repair_store`: drop broken cells so that they can be embedded again; nothing else is touched.
 
 Nothing that an old report says is believed: each cell is looked at again under its lock. What a killed writer left is
 finished where that can be. A cell is dropped with its scales first, so that every reader sees no data; then its other
@@ -39,7 +39,7 @@ def repair_store(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Repair:
-    """Drop the broken cells of a local store, finish what killed writers began, and write damaged documents again.
+    """Drop the broken cells of a local store, finish pending commits, and write damaged documents again.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What `check` and `repair` say: one line for each thing that is wrong, by cell and year."""
+"""Reports of `check` and `repair`: one line a problem, by cell and year."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["metadata", "record", "object", "shard", "values", "orphan", "str
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found.
+    """The result of a check.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is broken; warnings and notes may be there."""
+        """Whether there is no error; there may be warnings and notes."""
         return not any(problem.severity == "error" for problem in self.problems)
 
     @property
@@ -137,7 +137,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Repair:
-    """What a repair did, or with `dry_run` would do.
+    """The result of a repair, or with `dry_run` what it would do.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a commit of derived files intends: which files, in which order, and which of them are hidden meanwhile."""
+"""Commit derived files together: the files, their order, and those hidden meanwhile (see `tessera.base.journal`)."""
 
 from __future__ import annotations
 

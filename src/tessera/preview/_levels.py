@@ -1,4 +1,4 @@
-"""The geometry of what is derived from a store: levels of larger pixels on its lattice, and their arrays.
+"""Levels of larger pixels on a store's lattice, and the arrays of overviews.
 
 Everything lies under the store's root, outside its consolidated metadata: `overviews/utm31/d160/...`. Arrays cover the
 whole lattice, row 0 in the north, and are sparse.

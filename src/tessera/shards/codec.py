@@ -1,6 +1,6 @@
-"""A shard's bytes: an index and chunks in row order; Zarr v3's `sharding_indexed`, so that one pixel can be one range.
+"""Encode and decode shards: an index and chunks in row order, as Zarr v3's `sharding_indexed` codec defines them.
 
-Written here so that chunks lie in row order, and read here so that only what is asked for is read.
+Writing them here keeps chunks in row order; reading them here makes one pixel one range of bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PACKED_MOST = 1024
 
 
 def chunk_bitmap(mask: NDArray[np.bool_], form: ShardFormat | Layout) -> NDArray[np.bool_]:
-    """Which chunks of a shard hold a pixel of `mask` (shard, shard): (side, side) bool."""
+    """Find the chunks of a shard that hold a True pixel of `mask` (shard, shard): (side, side) bool."""
     side, chunk = form.side, form.chunk
     return np.asarray(mask.reshape(side, chunk, side, chunk).any(axis=(1, 3)))
 
@@ -90,7 +90,7 @@ class ShardIndex:
 
 
 def decode_index(data: bytes, size: int, form: ShardFormat, name: str) -> ShardIndex:
-    """Read a shard's index.
+    """Decode a shard's index.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def decode_index(data: bytes, size: int, form: ShardFormat, name: str) -> ShardI
 
 
 def decode_chunk(data: bytes | memoryview, form: ShardFormat, name: str) -> NDArray[Any]:
-    """A chunk's values, (chunk, chunk, bands), from its bytes and their CRC-32C.
+    """Decode a chunk to (chunk, chunk, bands) and verify its CRC-32C.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def decode_chunk(data: bytes | memoryview, form: ShardFormat, name: str) -> NDAr
 
 
 def unpack(data: bytes, form: ShardFormat, name: str) -> bytes:
-    """What a compressor packed; a length that it claims is checked before anything is allocated for it.
+    """Decompress a chunk; the length that it claims is checked before memory is allocated for it.
 
     Raises
     ------
@@ -159,12 +159,12 @@ def unpack(data: bytes, form: ShardFormat, name: str) -> bytes:
 
 
 def unpack_within(data: bytes, size: int, packer: str, name: str) -> bytes:
-    """What a packer ("blosc", "zstd" or gzip) packed, which must be `size` bytes.
+    """Decompress data ("blosc", "zstd", else gzip) that must have `size` bytes.
 
     Raises
     ------
     CorruptError
-        It claims another length, or cannot be unpacked; nothing larger is allocated.
+        It claims another length, or cannot be decompressed; nothing larger is allocated.
     """
     import zlib
 

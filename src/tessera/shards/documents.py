@@ -1,4 +1,4 @@
-"""The documents of a store: tessera.json for our readers, Zarr v3 metadata for everyone's.
+"""Documents of a store: `tessera.json` for our own readers, Zarr v3 metadata for all others.
 
 The attributes follow the `geoemb:` convention of the published stores.
 """
@@ -52,7 +52,7 @@ _NO_DATA = {"geotessera:mask_source": "source_nodata"}
 
 @dataclass(frozen=True)
 class Header:
-    """What tessera.json says.
+    """The content of `tessera.json`.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Header:
             raise InputError(f"{where} has no zone {zone}; it has {', '.join(map(str, self.zones))}")
 
     def codes(self, dims: int | None) -> tuple[ArraySpec, int]:
-        """The array from which the first `dims` codes are read (all where None), and how many of its bands to keep.
+        """Choose the smallest array that holds the first `dims` codes (all where None), and the bands of it to keep.
 
         Raises
         ------
@@ -189,7 +189,7 @@ def store_documents(header: Header) -> Iterator[tuple[str, bytes]]:
 
 
 def year_documents(header: Header) -> Iterator[tuple[str, bytes]]:
-    """What a new year changes, in the order in which it must appear: time, arrays, tessera.json, root."""
+    """Key and bytes of what a new year changes, in the order of writing: time, arrays, tessera.json, root."""
     years = pack_years(header.years)
     for zone in header.zones:
         yield f"{zone_name(zone)}/time/c/0", years

@@ -1,4 +1,4 @@
-"""Where a zone's arrays lie: their corner on the lattice, their shape, and the shards that a window touches."""
+"""Where a zone's arrays lie: corner on the lattice, shape, and the shards that a window touches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Slices = tuple[slice, slice]
 
 
 class Rectangle(Protocol):
-    """Pixels of a zone that are read: of the lattice, or larger ones counted from elsewhere."""
+    """A rectangle of pixels to read, in any unit: pixels of the lattice, or larger pixels of an overview."""
 
     @property
     def west(self) -> int: ...
@@ -54,7 +54,7 @@ class ShardPosition:
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """Its name in messages."""
         return f"{self.extent.group} shard {self.row}/{self.col}"
 
     @property
@@ -72,7 +72,7 @@ class ShardPosition:
         return spec.key(self.extent.group, year_index, self.row, self.col)
 
     def overlap(self, window: Rectangle) -> tuple[Slices, Slices] | None:
-        """Rows and columns of what it shares with a window, in the shard and in the window; None where nothing."""
+        """Intersect it with a window: rows and columns in the shard, and in the window; None where disjoint."""
         extent = self.extent
         north, south = min(self.north, window.north), max(self.north - self.size, window.south, extent.south)
         west, east = max(self.west, window.west), min(self.west + self.size, window.east, extent.east)
@@ -117,7 +117,7 @@ class Extent:
         return self.north - self.height
 
     def places(self, window: Rectangle, size: int) -> Iterator[ShardPosition]:
-        """The shards of `size` pixels that a window touches, from north to south, then from west to east."""
+        """Yield the shards of `size` pixels that a window touches, from north to south, then from west to east."""
         north, south = min(window.north, self.north), max(window.south, self.south)
         west, east = max(window.west, self.west), min(window.east, self.east)
         if north <= south or east <= west:

@@ -1,4 +1,4 @@
-"""One frozen Layout describes lattice, shards, chunks and arrays; writer and reader read it, and so does every client.
+"""The layout of a store: one frozen description of shards, chunks and arrays that writers, readers and clients share.
 
 A zone's arrays cover the whole lattice and are sparse: a cell that was never written has no objects. One cell is one
 shard. Inside a shard, chunks of 32 x 32 pixels lie in row order behind an index, each chunk's bytes pixel by pixel (all
@@ -148,7 +148,7 @@ class ShardFormat:
 
     @property
     def exact(self) -> bool:
-        """Whether a pixel's bytes lie together at a place that can be told without reading its chunk."""
+        """Whether a pixel's bytes are contiguous and their offset is known without reading the chunk."""
         return self.compressor is None and (self.pixel_major or self.bands == 1)
 
 
@@ -206,7 +206,7 @@ class Layout:
 
     @property
     def arrays(self) -> tuple[ArraySpec, ...]:
-        """All arrays of a zone in the order in which a commit moves them: scales last, since they say what is there."""
+        """All arrays of a zone in the order of a commit: scales last, since they say which pixels have data."""
         return (self.codes, *self.prefix_arrays, COUNTS, SCALES)
 
     @classmethod

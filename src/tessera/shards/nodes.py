@@ -1,4 +1,4 @@
-"""Zarr v3 metadata of groups and arrays, as every document of a store has it, so that stock clients read them all."""
+"""Zarr v3 metadata of groups, arrays and coordinates: one writer for stores, overviews and pyramids."""
 
 from __future__ import annotations
 
@@ -81,19 +81,19 @@ def sharded_node(spec: ArraySpec, form: ShardFormat, years: int, shape: tuple[in
 
 
 def coordinate_node(name: str, length: int, dtype: str, chunk: int | None = None) -> dict[str, Any]:
-    """Metadata of an array of one dimension in one chunk, which `pack_coordinate` packs; of `length` where None."""
+    """Metadata of a coordinate that `pack_coordinate` writes as one chunk, of `length` values where `chunk` is None."""
     size, fill = np.dtype(dtype).itemsize, 0 if dtype.startswith("int") else 0.0
     codecs = [_LITTLE, _blosc_codec(size, 9, "bitshuffle")]
     return array_node((length,), (chunk or length,), dtype, fill, (name,), codecs)
 
 
 def pack_coordinate(values: NDArray[Any]) -> bytes:
-    """The chunk of a coordinate."""
+    """The bytes of a coordinate's only chunk."""
     return pack(values, 9, "bit")
 
 
 def pack_years(years: tuple[int, ...]) -> bytes:
-    """The chunk of the time axis, filled up with zeros."""
+    """The bytes of the time axis' only chunk, padded with zeros."""
     chunk = np.zeros(MOST_YEARS, dtype=np.int32)
     chunk[: len(years)] = years
     return pack_coordinate(chunk)
@@ -110,13 +110,13 @@ def lattice_shape(side: int = PIXEL_SIZE) -> tuple[int, int]:
 
 
 def lattice_axes(side: int = PIXEL_SIZE) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Metres of the centres of a zone's rows (from north to south) and columns, in pixels of `side` metres."""
+    """Pixel centres of a zone, metres: y from north to south and x, for pixels of `side` metres."""
     y, x = (np.arange(count, dtype=np.float64) + 0.5 for count in lattice_shape(side))
     return NORTH * PIXEL_SIZE - y * side, WEST * PIXEL_SIZE + x * side
 
 
 def lattice_attributes(zone: int, side: int = PIXEL_SIZE) -> dict[str, Any]:
-    """What a group says of the place of its pixels, of `side` metres: CRS, transform, bounds."""
+    """Georeferencing attributes of a group whose pixels have `side` metres: CRS, transform, bounds, shape."""
     west, south, east, north = (float(edge * PIXEL_SIZE) for edge in (WEST, SOUTH, EAST, NORTH))
     return {
         "proj:code": zone_crs(zone),

@@ -1,4 +1,4 @@
-"""Blosc: packed to the same bytes on every machine, and never unpacked to more than was expected."""
+"""Blosc compression that gives the same bytes on every machine and never decompresses to more than was expected."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ HEADER_BYTES = 16
 
 
 def pack(values: NDArray[Any], level: int, shuffle: Literal["bit", "byte"]) -> bytes:
-    """Numbers packed by zstd in Blosc, little-endian; the same numbers always give the same bytes."""
+    """Compress numbers with Blosc and zstd, little-endian; the same numbers always give the same bytes."""
     return alone(lambda: pack_here(values, level, shuffle))
 
 
 def pack_here(values: NDArray[Any], level: int, shuffle: Literal["bit", "byte"]) -> bytes:
-    """As `pack`, for work that runs in `alone` already."""
+    """Like `pack`, inside `alone`."""
     from numcodecs import blosc
 
     little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
@@ -34,7 +34,7 @@ def pack_here(values: NDArray[Any], level: int, shuffle: Literal["bit", "byte"])
 
 
 def alone(work: Callable[[], Result]) -> Result:
-    """Do work outside the main thread, in which Blosc packs by several threads and blocks come in any order."""
+    """Run work outside the main thread: there Blosc uses one thread, in the main thread blocks come in any order."""
     if threading.current_thread() is not threading.main_thread():
         return work()
     with ThreadPoolExecutor(1) as pool:
@@ -42,7 +42,7 @@ def alone(work: Callable[[], Result]) -> Result:
 
 
 def unpack_blosc(data: bytes, length: int, name: str) -> bytes:
-    """What Blosc packed, of exactly `length` bytes; what the header claims is checked before anything is allocated.
+    """Decompress a Blosc buffer of exactly `length` bytes; the header is checked before memory is allocated.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def unpack_blosc(data: bytes, length: int, name: str) -> bytes:
 
 
 def zstd_length(data: bytes) -> int | None:
-    """Bytes that the first frame of zstd says it unpacks to (RFC 8878, 3.1.1.1), None where it does not say."""
+    """The decompressed size in the header of the first zstd frame (RFC 8878, 3.1.1.1), None where it has none."""
     if len(data) < 5 or data[:4] != b"\x28\xb5\x2f\xfd":
         return None
     form = data[4]

@@ -1,4 +1,4 @@
-"""Reading sharded arrays: indexes first, scales before codes, exact ranges for points, verified chunks for windows."""
+"""Read sharded arrays: indexes first, scales before codes, exact ranges for points, verified chunks for windows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _LackingError(CorruptError):
 
 @dataclass(frozen=True)
 class ShardedSource:
-    """Arrays of shards, read byte by byte; a `Source`.
+    """Sharded arrays that are read by byte ranges; a `Source`.
 
     A commit removes the scales of a place, moves the other shards and puts the scales last. A reader opens the shards
     of a place, then reads the scales and after them the codes, each of the version that it opened: what it reads is of
@@ -78,7 +78,7 @@ class ShardedSource:
         return year_index
 
     def read_window(self, window: Window, year_index: int, specs: tuple[ArraySpec, ...]) -> dict[str, NDArray[Any]]:
-        """Arrays over a window, the scales always among them; every chunk is verified, every place is of one version.
+        """Read arrays over a window, always with the scales; every chunk is verified, each place is of one version.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class ShardedSource:
     def read_rectangle(
         self, extents: Iterable[Extent], window: Rectangle, year_index: int, specs: tuple[ArraySpec, ...]
     ) -> dict[str, NDArray[Any]]:
-        """As `read_window`, of pixels that need not be the lattice's; the scales come first where they are read."""
+        """Like `read_window`, for pixels of any size; scales must come first where they are read."""
         out = {spec.name: spec.blank(*window.shape) for spec in specs}
         held = tuple(spec for spec in specs if spec in self.specs)
         with ThreadPoolExecutor(PLACES) as places, ThreadPoolExecutor(LARGE_THREADS) as pool:
@@ -177,7 +177,7 @@ class ShardedSource:
     def read_points(
         self, lonlat: NDArray[np.float64], year_index: int, spec: ArraySpec, dims: int, *, verify: bool
     ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """Codes and scale of the pixel that holds each point.
+        """Read the codes and the scale of the pixel that holds each point.
 
         Parameters
         ----------
@@ -292,7 +292,7 @@ def drop_bad_scales(scales: NDArray[np.float32]) -> None:
 def lattice_source(
     objects: Objects, layout: Layout, zones: tuple[int, ...], cache: DiskCache | None = None
 ) -> ShardedSource:
-    """A source of our own layout: arrays over the whole lattice of each zone."""
+    """Open arrays of our own layout, which cover the whole lattice of each zone."""
     forms = {spec.name: layout.format(spec) for spec in layout.arrays}
     extents = {zone: (lattice_extent(zone),) for zone in zones}
     return ShardedSource(Reading(objects, cache), layout.arrays, forms, extents)
@@ -301,5 +301,5 @@ def lattice_source(
 def read_window(
     objects: Objects, layout: Layout, window: Window, year_index: int, specs: tuple[ArraySpec, ...]
 ) -> dict[str, NDArray[Any]]:
-    """As `ShardedSource.read_window`, once."""
+    """Read one window without keeping a source."""
     return lattice_source(objects, layout, (window.zone,)).read_window(window, year_index, specs)

@@ -1,4 +1,4 @@
-"""One shard of one array: its index, chunks that are verified, pixels by exact ranges; of one version throughout."""
+"""One version of one shard: its index, verified chunks, and pixels by exact ranges."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Reading:
 
     @property
     def is_remote(self) -> bool:
-        """Whether its objects are read over a line."""
+        """Whether its objects are read over a network."""
         return self.objects.folder is None
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard that is there: its object, its format, its index, its version (None where none is told)."""
+    """A shard that exists: key, format, index and version (ETag; None where the server gives none)."""
 
     reading: Reading
     key: str
@@ -75,7 +75,7 @@ class Shard:
     def read_chunks(
         self, numbers: NDArray[np.int64], take: Callable[[int, NDArray[Any]], None], pool: Executor
     ) -> None:
-        """Hand those of the numbered chunks that are there to `take`: number and verified values (chunk, chunk, bands).
+        """Call `take` with the number and the verified values (chunk, chunk, bands) of each numbered chunk that exists.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Shard:
     def read_pixels(
         self, rows: NDArray[np.int64], cols: NDArray[np.int64], length: int, pool: Executor
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """The first `length` bytes of pixels by exact ranges: which are there (M,), their bytes (M, length).
+        """Read the first `length` bytes of pixels by exact ranges: which exist (M,), and their bytes (M, length).
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class Shard:
     def read_verified_pixels(
         self, rows: NDArray[np.int64], cols: NDArray[np.int64], length: int, pool: Executor
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """As `read_pixels`, from whole chunks; their checksums are checked where they have any."""
+        """Like `read_pixels`, but reads whole chunks and verifies their checksums where they have any."""
         form = self.form
         which = (rows // form.chunk) * form.side + cols // form.chunk
         values = np.empty((len(rows), length), dtype=np.uint8)
@@ -195,7 +195,7 @@ class Shard:
 
 
 def in_parallel(pool: Executor, work: Callable[[Any], None], items: list[Any]) -> None:
-    """Do work on each item in the pool, one item in this thread; after an error no item is begun any more."""
+    """Run work on each item in the pool, a single item in this thread; after an error no further item starts."""
     if len(items) == 1:
         work(items[0])
         return
@@ -211,7 +211,7 @@ def in_parallel(pool: Executor, work: Callable[[Any], None], items: list[Any]) -
 
 
 class IndexCache:
-    """Indexes of remote shards of one version each, the least recently used of which go."""
+    """A least-recently-used cache of the indexes of remote shards."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -219,7 +219,7 @@ class IndexCache:
         self._bytes = 0
 
     def get(self, key: str) -> tuple[bool, Shard | None]:
-        """Whether it may be used without asking, and the shard as it was last seen."""
+        """Whether the entry is fresh enough to use without a request, and the shard as last seen."""
         with self._lock:
             if key not in self._kept:
                 return False, None
@@ -249,7 +249,7 @@ class IndexCache:
 
 
 def open_shard(reading: Reading, key: str, form: ShardFormat, *, trust: bool) -> Shard | None:
-    """A shard with its index, None where there is no such shard; one request, or none where its index is known.
+    """Open a shard and read its index; None where there is no such shard. One request, or none for a cached index.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the pixels of a store come from: windows of arrays and single pixels, whatever lies beneath."""
+"""The protocol that every kind of store implements to read windows and points."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """What every kind of store can be asked."""
+    """Reads pixels of a store."""
 
     def read_window(self, window: Window, year_index: int, specs: tuple[ArraySpec, ...]) -> dict[str, NDArray[Any]]:
-        """Arrays over a window, the scales always among them; verified, each cell of one version.
+        """Read arrays over a window, always with the scales; verified, each cell of one version.
 
         Returns
         -------
@@ -28,5 +28,5 @@ class Source(Protocol):
     def read_points(
         self, lonlat: NDArray[np.float64], year_index: int, spec: ArraySpec, dims: int, *, verify: bool
     ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """Codes (N, dims) and scale (N,) of the pixel that holds each point; 0 and +inf where nothing was written."""
+        """Read codes (N, dims) and scales (N,) of the pixels that hold points; 0 and +inf where nothing was written."""
         ...

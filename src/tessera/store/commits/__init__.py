@@ -1,4 +1,4 @@
-"""How a cell becomes visible: staged, intended, moved, committed, in a folder or an object store."""
+"""Commit cells so that they become visible as a whole, in a folder or an object store."""
 
 from .backend import Backend, backend_of, create_empty, is_writable
 from .commit import (

@@ -1,4 +1,4 @@
-"""A store in a folder, for writing: locks, staged files, atomic renames (see `commit`)."""
+"""The backend for a store in a folder: locks, staged files, atomic renames (see `commit`)."""
 
 from __future__ import annotations
 

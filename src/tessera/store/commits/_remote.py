@@ -1,4 +1,4 @@
-"""A store in an object store, for writing: what a cell holds is read, merged and committed (see `remote_commit`)."""
+"""The backend for an object store: a cell is read, merged and committed by conditional puts (see `_remote_commit`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a store is written: in a folder or in an object store, by one writer a cell, each commit whole or not there."""
+"""The backends that a store can be written to: a folder or an object store, one writer a cell, atomic commits."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Backend(Protocol):
         ...
 
     def recover_all(self, header: Header) -> int:
-        """Finish what dead writers left of any cell, and sweep up after them; how many commits were finished."""
+        """Finish pending commits of dead writers, remove what they staged, and return how many were finished."""
         ...
 
     def write_cell(self, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:

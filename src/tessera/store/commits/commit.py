@@ -1,4 +1,4 @@
-"""How a cell becomes visible: staged, intended, moved, committed; a kill at any point loses nothing.
+"""Commit a cell in a folder, so that its objects become visible together; a kill at any point loses nothing.
 
 A cell is several objects. They are staged first; then an intent with their SHA-256 is written; the old scales are
 removed, so that every reader sees no data meanwhile; codes, prefixes and counts are moved into place, the scales last;
@@ -124,7 +124,7 @@ def _parse_input(part: Any) -> dict[str, Any]:
 
 
 def _parse_key(key: object) -> str:
-    """A key that stays below the store's root, whatever joins it to a path."""
+    """Check that a key stays below the store's root."""
     if isinstance(key, str) and _KEY.fullmatch(key):
         return key
     raise ValueError(f"key {str(key)[:200]!r} points outside the store")
@@ -275,7 +275,7 @@ def sha256_of(folder: Path, path: Path) -> str:
 
 
 def is_pending(folder: Path, year: int, cell: Cell) -> bool:
-    """Whether a writer is at work on a cell, or died on it."""
+    """Whether a commit of a cell is pending: its writer is at work, or died."""
     return _journal(folder, year, cell).is_pending
 
 
@@ -313,7 +313,7 @@ def read_intent(folder: Path, year: int, cell: Cell, layout: Layout) -> tuple[Co
 
 
 def recover_cell(folder: Path, year: int, cell: Cell, layout: Layout) -> bool:
-    """Finish or forget what a killed writer left of a cell; call it under the cell's lock.
+    """Finish or discard the pending commit of a killed writer; call it under the cell's lock.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The mark of a shard in an object store: 48 bytes that no chunk holds, and that say of which commit it is.
+"""Marks of shards in an object store: 48 bytes outside all chunks that name the commit.
 
 A mark lies at the end of a shard, or before an index that lies at the end; Zarr's readers take a shard's chunks from
 where its index points, and overlook it. With marks no two versions of an object are equal, so an ETag, though it be

@@ -1,4 +1,4 @@
-"""What a cell becomes when embeddings are written to it: its pixels merged, its shards encoded, its record drawn up."""
+"""Merge embeddings into a cell, encode its shards, and make its commit record."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Pixels:
 
 
 def blank(layout: Layout) -> Pixels:
-    """A cell to which nothing was written."""
+    """The pixels of a cell to which nothing was written."""
     side = layout.shard
     return Pixels(
         np.zeros((side, side, layout.dims), dtype=np.int8),

@@ -1,4 +1,4 @@
-"""Arrays that zarr-python reads for us, with codecs that never unpack more than a chunk has.
+"""zarr-python arrays with codecs that never decompress more than a chunk holds.
 
 zarr-python believes the length that packed bytes claim, and gzip names none: a few kilobytes would take all memory.
 """

@@ -1,4 +1,4 @@
-"""The published datasets by name: which runs there are, where they lie, and what tells them apart."""
+"""Published datasets by name: which runs exist, where they lie, and how they differ."""
 
 from __future__ import annotations
 

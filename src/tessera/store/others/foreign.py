@@ -1,4 +1,4 @@
-"""Stores of others: what a `geoemb:` root and its arrays say, checked, as formats that our own reader reads."""
+"""Open `geoemb:` stores that others wrote: their metadata, checked, as formats for our own reader."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def _dims_of(attributes: dict[str, Any], where: str) -> tuple[int, tuple[int, ..
 def identify(
     dataset: Dataset | None, attributes: dict[str, Any], dims: int, prefixes: tuple[int, ...], where: str
 ) -> ModelIdentity:
-    """Whose embeddings a foreign store holds: the dataset that it was opened as, or what its root says of a model.
+    """The model of a foreign store: the dataset that it was opened as, or what its root says.
 
     A root names a version but not the run, so that two stores of unknown runs are told apart by where they lie.
 

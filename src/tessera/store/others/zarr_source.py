@@ -1,4 +1,4 @@
-"""Stores of another layout, read by zarr-python: arrays in any order of axes, zones split by hemisphere, Icechunk."""
+"""Read stores of other layouts with zarr-python: any order of axes, zones split by hemisphere, Icechunk."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ class ZarrSource:
 
 @contextmanager
 def _told(where: str) -> Iterator[None]:
-    """What zarr-python raises while it reads an array, as ours."""
+    """Translate errors that zarr-python raises into ours."""
     try:
         with settled_reads():
             yield

@@ -1,4 +1,4 @@
-"""Vectors at points, and why a point has none."""
+"""Sample vectors at points, with the reason where a point has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every query has in common: which years, which codes, and the pixels that hold places, also near a zone's border.
+"""The part that all queries share: years, codes, and the pixels that hold points, also near a zone's border.
 
 A place belongs to the zone of its longitude. Within 0.1 degree of a border, where that zone's pixel has no data, the
 neighbour zone's pixel that holds the place counts, as in the published client.
@@ -147,7 +147,7 @@ class Query:
         scales: NDArray[np.float32],
         index: int,
     ) -> None:
-        """Put the neighbour zone's pixels where places near a border have none, in place."""
+        """Fill points near a border that have no data from the neighbour zone, in place."""
         bare = np.flatnonzero(~is_valid(scales))
         beyond = neighbours_of(lon[bare])
         for zone in np.unique(beyond[beyond > 0]).tolist():

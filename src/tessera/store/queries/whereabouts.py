@@ -1,4 +1,4 @@
-"""Where a store has data, and whether an area has any: told before anything of it is read or written."""
+"""Find where a store has data, and whether an area has any, before pixels are read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def refuse_empty(store: Readable, area: object, years: Sequence[int]) -> None:
 
 
 def where_data_lie(store: Readable, years: Sequence[int]) -> str:
-    """Where a store's data of some years lie, as a clause of a message; "" where it cannot tell."""
+    """Where a store's data of some years lie, as a clause of a message; "" where the store does not list its cells."""
     try:
         cells = [cell.window for year in years for cell in store.cells(year)]
     except InputError:

@@ -1,4 +1,4 @@
-"""Mean vectors of polygons, square by square of the store: however many polygons there are, a square is read once."""
+"""Mean vectors of polygons, square by square: each square of the store is read once, for all polygons."""
 
 from __future__ import annotations
 
