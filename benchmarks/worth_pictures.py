@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tessera.evaluation._curves import draw_sets, write_png
+from tessera.evaluation._curves import draw_sets
+from tessera.figures import save_figure
 
 DOCS = Path(__file__).parent.parent / "docs"
 _CELL = re.compile(r"([\d.]+) \(([\d.]+) to ([\d.]+)\)")
@@ -55,7 +56,7 @@ def _cell(cell: str) -> tuple[str, ...]:
 
 def main() -> None:
     for picture, (heading, metric, rows) in read_tables((DOCS / "worth.md").read_text(encoding="utf-8")).items():
-        write_png(draw_sets(rows, metric, heading), DOCS / picture)
+        save_figure(draw_sets(rows, metric, heading), DOCS / picture, "curves")
         print(DOCS / picture, len(rows))
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError
 from tessera.cubes import PixelCube, clear_counts, dates_of, draw_cube, period_of, write_cube
+from tessera.figures import save_figure
 from tessera.geo import Grid, Window
 
 pytest.importorskip("matplotlib")
@@ -47,13 +48,12 @@ def texts_of(cube: PixelCube, path: Path, monkeypatch: pytest.MonkeyPatch) -> tu
 
     figures: list[Any] = []
 
-    def keep(figure: Any, target: Path) -> Path:
+    def keep(figure: Any, target: Path, kind: str, *, margin: float) -> Path:
         figures.append(figure)
         figure.canvas.draw()
-        return save(figure, target)
+        return save_figure(figure, target, kind, margin=margin)
 
-    save = picture._save
-    monkeypatch.setattr(picture, "_save", keep)
+    monkeypatch.setattr(picture, "save_figure", keep)
     draw_cube(cube, path)
     monkeypatch.undo()
     return [text.get_text() for text in figures[0].findobj(matplotlib.text.Text) if text.get_text()], figures[0]

@@ -1,26 +1,20 @@
-"""What the pictures share: figures, names, outlines of cells in a map's longitudes."""
+"""What the pictures share: colours, names, outlines of cells in a map's longitudes."""
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from tessera.base import InputError, png_mark, require, write_atomic
 
 from ._outline import outlines
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from tessera.geo import Window
     from tessera.store import Store
 
 INK, FAINT, SEA, MARK = "#3a4450", "#c4ccd4", "#f6f8fa", "#c8322d"
-_DPI = 150
 
 
 def outline_rings(windows: set[Window], side: int, middle: float) -> list[NDArray[np.float64]]:
@@ -55,20 +49,3 @@ def name_of(store: Store) -> str:
 def short(text: str) -> str:
     """A name that fits a title and is no formula."""
     return (text if len(text) <= 48 else f"{text[:45]}...").replace("$", r"\$")
-
-
-def new_figure(width: float, height: float) -> Any:
-    """A figure of so many inches that belongs to no window."""
-    figures = require("matplotlib.figure", extra="heads", purpose="a picture")
-    return figures.Figure(figsize=(width, height), layout="constrained", facecolor="white")
-
-
-def save(figure: Any, path: Path) -> Path:
-    """Write a PNG, whole or not at all; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata=png_mark("coverage"))
-    try:
-        write_atomic(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write the picture {path}: {error.strerror or error}") from None
-    return path

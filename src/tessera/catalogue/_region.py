@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import require
+from tessera.figures import new_figure
 from tessera.geo import PIXEL_SIZE, Window, parse_area
 
-from ._draw import INK, MARK, name_of, new_figure, outline_rings, shifted, short
+from ._draw import INK, MARK, name_of, outline_rings, shifted, short
 from ._outline import outlines
 from ._shade import MOST, NO_DATA, NOTHING, SOME, VALID, Frame, shade
 from ._world import degrees, draw_globe
@@ -51,7 +52,7 @@ def draw_region(
     ratio = frame.height / frame.width
     wide = {1: 6.4, 2: 4.6, 3: 3.6}[columns]
     across, up = wide * min(1.0, 1.25 / ratio), wide * min(ratio, 1.25)
-    figure = new_figure(columns * (across + 0.7) + 2.9, max(3.6, lines * (up + 0.6) + 0.6))
+    figure = new_figure(columns * (across + 0.7) + 2.9, max(3.6, lines * (up + 0.6) + 0.6), layout="constrained")
     maps, side = figure.subfigures(1, 2, width_ratios=(figure.get_figwidth() - 2.9, 2.9))
     where = "" if counted.area is None else f", {short(counted.area)}"
     maps.suptitle(f"Coverage of {name_of(store)}{where}", fontsize=13, x=0.012, ha="left", color=INK)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import require
+from tessera.figures import new_figure
 from tessera.geo import PIXEL_SIZE
 
-from ._draw import FAINT, INK, MARK, SEA, name_of, new_figure, outline_rings
+from ._draw import FAINT, INK, MARK, SEA, name_of, outline_rings
 
 if TYPE_CHECKING:
     from tessera.geo import Window
@@ -107,7 +108,7 @@ def draw_world(store: Store, rows: list[CellRow], years: tuple[int, ...]) -> Any
     from matplotlib.collections import PolyCollection
     from matplotlib.patches import Patch
 
-    figure = new_figure(12, 6.5)
+    figure = new_figure(12, 6.5, layout="constrained")
     axes = figure.subplots()
     draw_globe(axes, names=True)
     held: dict[Window, set[int]] = {}

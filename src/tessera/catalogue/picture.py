@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tessera.base import InputError, check_picture, require, silent
+from tessera.figures import save_figure
 from tessera.geo import Window, parse_area
 
-from ._draw import save
 from ._region import draw_region
 from ._shade import frame_around
 from ._world import draw_world
@@ -64,10 +64,10 @@ def draw_coverage(
         boxes = [window.lonlat_bounds for window in {row.window for row in rows}]
         frame = frame_around(boxes, 0.06, _DOTS)
         if max(frame.east - frame.west, frame.north - frame.south) > _NEAR:
-            return save(draw_world(store, rows or [], years), path)
+            return save_figure(draw_world(store, rows or [], years), path, "coverage")
     else:
         frame = frame_around(_area_boxes(area), 0.1, _DOTS)
-    return save(draw_region(store, frame, area, years, rows, progress), path)
+    return save_figure(draw_region(store, frame, area, years, rows, progress), path, "coverage")
 
 
 def _known(store: Store, area: object, year: int | None) -> list[CellRow] | None:

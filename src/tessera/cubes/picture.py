@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_picture, png_mark, require, write_atomic
-from tessera.figures import draw_plainly
+from tessera.base import InputError, check_picture, require
+from tessera.figures import draw_plainly, new_figure, save_figure
 
 from .counts import clear_counts
 from .dates import dates_of, period_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from .cube import PixelCube
 
-_DPI = 150
 _WIDTH = 10.2
 """Inches."""
 _MAP = 4.2
@@ -72,7 +70,7 @@ def draw_cube(cube: PixelCube, path: str | Path, *, title: str = "", overwrite: 
     scale = _MAP / max(height, width)
     tall, wide = max(1.2, height * scale), max(1.2, width * scale)
     total = 0.75 + calendar + 0.85 + max(tall, 3.0) + 0.6
-    figure = _figure(_WIDTH, total)
+    figure = new_figure(_WIDTH, total)
 
     def box(left: float, top: float, across: float, down: float) -> tuple[float, float, float, float]:
         return left / _WIDTH, 1 - (top + down) / total, across / _WIDTH, down / total
@@ -91,7 +89,7 @@ def draw_cube(cube: PixelCube, path: str | Path, *, title: str = "", overwrite: 
     _draw_bar(figure, bar, _range(counts), "clear observations of a pixel", whole=True)
     lines = _facts(cube, counts, fractions)
     _text(figure, box(0.95 + wide + 1.1, top - 0.05, 0, 0), "\n".join(lines), size=9, linespacing=1.5)
-    return _save(figure, path)
+    return save_figure(figure, path, "cube", margin=0.15)
 
 
 def _days(cube: PixelCube) -> tuple[dict[str, list[dt.date]], bool]:
@@ -301,23 +299,3 @@ def _plain(axes: Any) -> None:
 def _text(figure: Any, place: Sequence[float], text: str, *, size: float, **more: Any) -> None:
     label = figure.text(place[0], place[1], text, fontsize=size, color=_INK, va="top", ha="left", **more)
     draw_plainly(label)
-
-
-def _figure(width: float, height: float) -> Any:
-    """A figure of its own, without pyplot: no global state and no screen."""
-    figure = require("matplotlib.figure", extra="heads", purpose="a picture").Figure(
-        (width, height), dpi=_DPI, facecolor="white"
-    )
-    require("matplotlib.backends.backend_agg", extra="heads", purpose="a picture").FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Any, path: str | Path) -> Path:
-    path = Path(path)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata=png_mark("cube"), bbox_inches="tight", pad_inches=0.15)
-    try:
-        write_atomic(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write the picture {path}: {error.strerror or error}") from None
-    return path

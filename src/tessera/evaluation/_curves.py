@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import png_mark, require, write_atomic
-from tessera.figures import draw_plainly
+from tessera.base import require
+from tessera.figures import draw_plainly, new_figure, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,7 @@ def draw_curves(result: Evaluation, path: Path, metric: str) -> None:
         draw_plainly(figure.suptitle(title, fontsize=9))
     else:
         figure = draw_sets(rows, metric, title)
-    write_png(figure, path)
+    save_figure(figure, path, "curves")
 
 
 def draw_sets(rows: Sequence[dict[str, Any]], metric: str, title: str) -> Any:
@@ -58,7 +57,7 @@ def draw_sets(rows: Sequence[dict[str, Any]], metric: str, title: str) -> Any:
     sets, heads, amounts = (list(dict.fromkeys(row[key] for row in rows)) for key in ("features", "head", "labels"))
     columns = min(_COLUMNS, len(sets))
     lines = math.ceil(len(sets) / columns)
-    figure = _figure((2.3 * columns + 0.4, 2.1 * lines + 1.0))
+    figure = new_figure(2.3 * columns + 0.4, 2.1 * lines + 1.0, layout="constrained")
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     low_is_good = metric == "rmse"
     best = {name: _best([row for row in rows if row["features"] == name], amounts, low=low_is_good) for name in sets}
@@ -93,25 +92,12 @@ def draw_sets(rows: Sequence[dict[str, Any]], metric: str, title: str) -> Any:
     return figure
 
 
-def write_png(figure: Any, path: Path) -> None:
-    """Write a figure as a PNG, whole or not at all."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata=png_mark("curves"))
-    write_atomic(path, file.getvalue())
-
-
 def _best(rows: list[dict[str, Any]], amounts: list[str], *, low: bool) -> tuple[list[int], list[float]]:
     """The better head's mean at each amount."""
     pick = min if low else max
     means = {name: [row["mean"] for row in rows if row["labels"] == name] for name in amounts}
     found = [(place, pick(means[name])) for place, name in enumerate(amounts) if means[name]]
     return [place for place, _ in found], [mean for _, mean in found]
-
-
-def _figure(size: tuple[float, float]) -> Any:
-    figure = require("matplotlib.figure", extra="heads", purpose="curves").Figure(size, dpi=150, layout="constrained")
-    require("matplotlib.backends.backend_agg", extra="heads", purpose="curves").FigureCanvasAgg(figure)
-    return figure
 
 
 def _curve(panel: Any, rows: list[dict[str, Any]], places: Sequence[float], index: int, label: str) -> None:
@@ -131,7 +117,7 @@ def _calm(panel: Any) -> None:
 def _by_head(rows: list[dict[str, Any]], heads: Sequence[str], features: Sequence[str], metric: str) -> Any:
     """Panels of one height side by side, one a head, with a legend beside them."""
     ticker: Any = require("matplotlib.ticker", extra="heads", purpose="curves")
-    figure = _figure((3.3 * len(heads) + 2.2, 3.4))
+    figure = new_figure(3.3 * len(heads) + 2.2, 3.4, layout="constrained")
     panels = figure.subplots(1, len(heads), sharey=True, squeeze=False)[0]
     for panel, head in zip(panels, heads, strict=True):
         for index, name in enumerate(features):

@@ -1,8 +1,10 @@
 """Pictures: figures with fonts that fit, maps with legend and scale bar, colours."""
 
 from .colours import choose_colours, parse_colour, to_rgb
+from .figure import new_figure, save_figure
 from .letters import draw_plainly, font_note, fonts_for
-from .maps import MAX_SIDE, draw_map, draw_panels, false_colour
+from .maps import MAX_SIDE, draw_map, draw_panels
+from .principal import false_colour, principal_axes
 
 __all__ = [
     "MAX_SIDE",
@@ -13,6 +15,9 @@ __all__ = [
     "false_colour",
     "font_note",
     "fonts_for",
+    "new_figure",
     "parse_colour",
+    "principal_axes",
+    "save_figure",
     "to_rgb",
 ]

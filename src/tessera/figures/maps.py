@@ -1,22 +1,22 @@
-"""Pictures: a map with its legend, panels side by side, and false colours of embeddings."""
+"""Pictures: a map with its legend, and panels side by side."""
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_output, is_png, png_mark, require, write_atomic
+from tessera.base import InputError, check_output, is_png, require
 
 from .colours import parse_colour, to_rgb
+from .figure import new_figure, save_figure
 from .letters import draw_plainly, font_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -24,58 +24,13 @@ if TYPE_CHECKING:
 
 _BLANK = 255
 """No data, both as a class index and as the grey value (white) that it gets."""
-_DPI = 160
+_DPI, _MARGIN = 160, 0.15
 _LONG_SIDE = 7.0
 """Longer side of a map, inches: 1,120 dots."""
 MAX_SIDE = 1400
 """Pixels of the longer side worth handing to `draw_map`."""
 _NOTE_WIDTH = 100
 """Letters of a line of a note."""
-_SAMPLE = 50_000
-"""Pixels that a PCA looks at."""
-_STRETCH = (2.0, 98.0)
-"""Percentiles stretched to 0 and 255, as image viewers do."""
-
-
-def false_colour(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Three principal components as red, green and blue.
-
-    Each component is stretched between its 2nd and 98th percentile. Its sign is such that its largest loading is
-    positive, so that the same values always get the same colours.
-
-    Parameters
-    ----------
-    values : (H, W, D) float32; a pixel with a value that is not finite has no data
-
-    Returns
-    -------
-    (H, W, 3) uint8, white where there is no data
-
-    Raises
-    ------
-    InputError
-        Another number of axes.
-    """
-    if values.ndim != 3:
-        raise InputError(f"values of shape {values.shape}; expected (H, W, D)")
-    good = np.isfinite(values).all(axis=2)
-    out = np.full((*good.shape, 3), _BLANK, dtype=np.uint8)
-    if not good.any():
-        return out
-    pixels = values[good]
-    sample = pixels[:: math.ceil(len(pixels) / _SAMPLE)].astype(np.float64)
-    mean = sample.mean(axis=0)
-    _, vectors = np.linalg.eigh(np.atleast_2d((sample - mean).T @ (sample - mean)))
-    axes = vectors[:, ::-1][:, :3]
-    axes = axes * np.where(np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0) < 0, -1.0, 1.0)
-    low, high = np.percentile((sample - mean) @ axes, _STRETCH, axis=0)
-    flat = high - low <= 1e-12
-    scaled = ((pixels - mean.astype(np.float32)) @ axes.astype(np.float32) - low) / np.where(flat, 1.0, high - low)
-    shades = np.where(flat, 128.0, np.clip(scaled, 0, 1) * 255)
-    colours = np.full((len(pixels), 3), 128, dtype=np.uint8)
-    colours[:, : axes.shape[1]] = np.rint(shades).astype(np.uint8)
-    out[good] = colours
-    return out
 
 
 def draw_map(
@@ -113,7 +68,7 @@ def draw_map(
     height, width = bounds[3] - bounds[1], bounds[2] - bounds[0]
     scale = _LONG_SIDE / max(height, width)
     # a sliver of land still needs room for ticks
-    figure = _figure(max(width * scale, 2.5), max(height * scale, 1.6))
+    figure = new_figure(max(width * scale, 2.5), max(height * scale, 1.6), dpi=_DPI)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     extent = [bounds[0] / 1000, bounds[2] / 1000, bounds[1] / 1000, bounds[3] / 1000]
     axes.imshow(_paint(classes, legend), extent=extent, interpolation="nearest", aspect="equal")
@@ -141,7 +96,7 @@ def draw_map(
     )
     lost += "".join(draw_plainly(text) for text in box.get_texts())
     _add_note(axes, font_note(lost), below=46)
-    return _save(figure, path, "map")
+    return save_figure(figure, path, "map", margin=_MARGIN)
 
 
 def draw_panels(
@@ -179,7 +134,7 @@ def draw_panels(
     rows = math.ceil(len(panels) / columns)
     side = 3.6
     tall = side * min(2.5, max(0.3, max(image.shape[0] / image.shape[1] for image in images)))
-    figure = _figure(columns * (side + 0.25), rows * (tall + 0.45))
+    figure = new_figure(columns * (side + 0.25), rows * (tall + 0.45), dpi=_DPI)
     grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.93, wspace=0.06, hspace=0.14)
     for axes in grid.flat:
@@ -199,14 +154,7 @@ def draw_panels(
         )
         lost += "".join(draw_plainly(text) for text in box.get_texts())
     _add_note(grid[0, 0], font_note(lost), below=None)
-    return _save(figure, path, "panels")
-
-
-def _figure(width: float, height: float) -> Any:
-    """A figure of its own, without pyplot: no global state and no screen."""
-    figure = require("matplotlib.figure", extra="heads", purpose="a picture").Figure((width, height), dpi=_DPI)
-    require("matplotlib.backends.backend_agg", extra="heads", purpose="a picture").FigureCanvasAgg(figure)
-    return figure
+    return save_figure(figure, path, "panels", margin=_MARGIN)
 
 
 def _add_note(axes: Any, note: str, *, below: float | None) -> None:
@@ -274,14 +222,3 @@ def _scale_bar(axes: Any, extent: list[float]) -> None:
     )
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
-
-
-def _save(figure: Any, path: str | Path, kind: str) -> Path:
-    path = Path(path)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15, metadata=png_mark(kind))
-    try:
-        write_atomic(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write the picture {path}: {error.strerror or error}") from None
-    return path

@@ -10,6 +10,7 @@ import numpy as np
 
 from tessera.base import Folder, InputError, sha256_hex
 from tessera.embeddings import dequantise, is_valid
+from tessera.figures import principal_axes
 
 from ._build import MEANS
 from ._levels import FINE, FOLDER, Unit, codes_of, read_box, scales_of
@@ -213,13 +214,9 @@ def fit_colours(values: NDArray[np.float32], model: str, method: Method = "pca")
     known = min(3, dims)
     total = float(exact.var(axis=0).sum())
     if method == "pca" and count > 3:
-        mean = exact.mean(axis=0)
-        spread, vectors = np.linalg.eigh(np.cov(exact, rowvar=False).reshape(dims, dims))
-        components[:known] = vectors[:, ::-1].T[:known]
-        for row in components:
-            row *= 1 if row[np.abs(row).argmax()] >= 0 else -1
-        variances = np.maximum(spread[::-1][:known], 0)
-        total = float(np.maximum(spread, 0).sum())
+        mean, components[:known], spread = principal_axes(exact)
+        variances = np.maximum(spread[:known], 0)
+        total = float(np.maximum(spread[::-1], 0).sum())
     else:
         method = "bands"
         components[:known, :known] = np.eye(known)

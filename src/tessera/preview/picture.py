@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_picture, png_mark, require, write_atomic
-from tessera.figures import draw_plainly
+from tessera.base import InputError, check_picture
+from tessera.figures import draw_plainly, new_figure, save_figure
 from tessera.net import CorruptError, NetError
 
 from ._colours import update_colours
@@ -191,11 +190,7 @@ def _draw(path: Path, picture: NDArray[np.uint8], bounds: tuple[float, float, fl
     middle = math.cos(math.radians((south + north) / 2))
     tall = (north - south) / max((east - west) * middle, 1e-9)
     size = (_INCHES, _INCHES * tall) if tall <= 1 else (_INCHES / tall, _INCHES)
-    purpose = "a picture with a frame"
-    figure = require("matplotlib.figure", extra="heads", purpose=purpose).Figure(
-        (max(size[0], 1.5), max(size[1], 1.5)), dpi=_DPI
-    )
-    require("matplotlib.backends.backend_agg", extra="heads", purpose=purpose).FigureCanvasAgg(figure)
+    figure = new_figure(max(size[0], 1.5), max(size[1], 1.5), dpi=_DPI)
     axes = figure.subplots()
     axes.imshow(picture, extent=(west, east, south, north), interpolation="nearest", aspect=1 / max(middle, 0.05))
     axes.xaxis.set_major_formatter(_degrees("E", "W"))
@@ -203,12 +198,7 @@ def _draw(path: Path, picture: NDArray[np.uint8], bounds: tuple[float, float, fl
     axes.locator_params(nbins=5)
     axes.tick_params(labelsize=8, top=True, right=True)
     draw_plainly(axes.set_title(title, fontsize=10))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.1, metadata=png_mark("preview"))
-    try:
-        write_atomic(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write the picture {path}: {error.strerror or error}") from None
+    save_figure(figure, path, "preview", margin=0.1)
 
 
 def _degrees(positive: str, negative: str) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tessera.base import InputError, check_output, is_tiff
 from tessera.embeddings import dequantise
+from tessera.figures import principal_axes
 from tessera.geo import parse_points
 from tessera.rasters import RasterProfile, write_raster
 from tessera.shards import SCALES
@@ -215,12 +216,8 @@ class ZoneAccessor:
 
 
 def _principal(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 3): coordinates on the first three principal axes, each turned so that its largest part is above 0."""
+    """(N, 3): coordinates on the first three principal axes."""
     if not len(values):
         return np.zeros((0, 3), dtype=np.float32)
-    some = values[:: max(1, len(values) // _SAMPLE)].astype(np.float64)
-    middle = some.mean(axis=0)
-    _, axes = np.linalg.eigh(np.cov(some - middle, rowvar=False) if len(some) > 1 else np.eye(values.shape[1]))
-    first = axes[:, ::-1][:, :3]
-    first = first * np.sign(first[np.abs(first).argmax(axis=0), range(3)])
-    return np.asarray((values - middle.astype(np.float32)) @ first.astype(np.float32), dtype=np.float32)
+    middle, axes, _ = principal_axes(values[:: max(1, len(values) // _SAMPLE)].astype(np.float64))
+    return np.asarray((values - middle.astype(np.float32)) @ axes.T.astype(np.float32), dtype=np.float32)
