@@ -62,12 +62,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(tmp_path: Path) ->
 
 def test_a_killed_run_goes_on_when_run_again(tmp_path: Path) -> None:
     path = tmp_path / "killed" / "tiny.safetensors"
-    script = [sys.executable, str(Path(pretrain_tiny.__file__)), str(path)]
-    killed = subprocess.run([*script, "13"], check=False, capture_output=True, text=True)
+    script = [sys.executable, str(Path(pretrain_tiny.__file__)), str(path), "13"]
+    killed = subprocess.run(script, check=False, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not path.exists()
     assert torch.load(f"{path}.state", weights_only=True)["step"] == 10
-    subprocess.run([*script, "0"], check=True, capture_output=True)
+    train(path)
     assert path.read_bytes() == _bytes_of(train(tmp_path / "tiny.safetensors"), tmp_path)
 
 
