@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import socket
 import subprocess
@@ -79,8 +80,15 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoints(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoints in the published containers with the fixtures' weights."""
-    out = tmp_path_factory.mktemp("checkpoints")
-    names = ["v2_nano", "v2_tiny", "v1_1", "v1_0_qat", "v1_0_early_with_projector", "v2_small_qk"]
-    subprocess.run([sys.executable, shared / "fixtures" / "build_checkpoints.py", out, *names], check=True)
+    """Checkpoints in the published containers with the fixtures' weights, made once for all processes of a run."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    base = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    out = base / "checkpoints"
+    with (base / "checkpoints.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            part = base / "checkpoints.part"
+            names = ["v2_nano", "v2_tiny", "v1_1", "v1_0_qat", "v1_0_early_with_projector", "v2_small_qk"]
+            subprocess.run([sys.executable, shared / "fixtures" / "build_checkpoints.py", part, *names], check=True)
+            part.rename(out)
     return out
