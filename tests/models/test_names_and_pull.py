@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -242,19 +243,22 @@ def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_obeys_the_environment(hub: Hub, tmp_path: Path) -> None:
     hub.publish("v1.1-mpc", published(tiny_of("v1.1"), tmp_path / "a.pt").read_bytes())
     env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+    # the library of the hub reads the environment once, when it is imported
+    script = """
+import sys
+from tessera.cli.shell import run
 
-    def tessera(*args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "tessera", "models", *args], env=env, capture_output=True, text=True
-        )
-
-    done = tessera("pull", "v1.1-mpc")
-    assert done.returncode == 0, done.stderr
-    assert str(tmp_path / "home") in done.stdout
-    assert len(done.stderr.splitlines()) == 1
-    assert "statistics  those of mpc" in tessera("info", "v1.1-mpc").stdout
-    lost = tessera("pull", "v2-large")
-    assert (lost.returncode, len(lost.stderr.splitlines())) == (1, 1)
+for command in ("pull v1.1-mpc", "info v1.1-mpc", "pull v2-large"):
+    code = run(["models", *command.split()])
+    for stream in (sys.stdout, sys.stderr):
+        print(f"ended {code}", file=stream, flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    pulled, info, _ = re.split(r"ended \d\n", done.stdout)[:3]
+    assert re.findall(r"ended (\d)", done.stdout) == ["0", "0", "1"], done.stderr
+    assert str(tmp_path / "home") in pulled
+    assert "statistics  those of mpc" in info
+    assert [len(said.splitlines()) for said in re.split(r"ended \d\n", done.stderr)] == [1, 0, 1, 0]
 
 
 def test_without_a_line_the_message_says_how_a_file_is_carried_over(hub: Hub) -> None:

@@ -104,7 +104,11 @@ def _run(target: Path, source: str, what: str, limit: int, seconds: float | None
 
 
 def _program() -> None:
-    import rasterio  # noqa: F401 - once, not in every child
+    import pandas  # noqa: F401 - once, not in every child
+    import pyarrow.parquet  # noqa: F401
+    import pyproj  # noqa: F401
+    import rasterio  # noqa: F401
+    import shapely  # noqa: F401
     import urllib3  # noqa: F401
     import zarr.codecs  # noqa: F401
 
@@ -115,7 +119,7 @@ def _program() -> None:
     target, (first, step) = Path(path), [*map(int, numbers), 0, 0][:2]
     moments = random.Random(first)
     for turn in range(200):
-        seconds = moments.uniform(0.1, 0.2) + 0.05 * turn if what == "timed" else None
+        seconds = moments.uniform(0.1, 0.2) * 1.3**turn if what == "timed" else None
         told = _run(target, source, what, first + turn * step, seconds)
         print(json.dumps(told), flush=True)
         if what == "whole" or not step or target.exists() or told["ended"] not in (0, -signal.SIGKILL):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -99,8 +100,10 @@ def test_a_link_out_at_any_folder_is_refused_and_nothing_is_written_there(whole:
     assert {"stac", "overviews", "global_rgb", ".tessera", ".tessera/locks", "commits/2024", "utm31/scales/c"} <= set(
         places
     )
+    # of numbered folders beside each other one stands for all
+    alike = {re.sub(r"\b\d+\b", "0", place): place for place in places}
     told = set()
-    for number, place in enumerate(places):
+    for number, place in enumerate(alike.values()):
         here = tmp_path / str(number)
         shutil.copytree(whole, here / "s")
         (here / "s" / place).rename(here / "outside")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -243,14 +244,20 @@ def test_zonal_means_equal_a_direct_computation(store: Store, given_: list[Any])
                 assert np.isnan(found.means[number, k]).all()
 
 
+@cache
+def unit_boxes() -> tuple[Any, Any, Any]:
+    """Columns, rows and boxes of the pixels around every star."""
+    cols, rows = np.meshgrid(np.arange(-80, 230), np.arange(-80, 210))
+    return cols, rows, shapely.box(cols, rows, cols + 1, rows + 1)
+
+
 @settings(max_examples=25)
 @given(st.lists(stars, min_size=1, max_size=3))
 def test_spans_are_the_pixels_whose_centre_is_inside_and_touched_ones_those_that_share_area(given_: list[Any]) -> None:
     shapes = np.array([shapely.make_valid(shapely.Polygon(star(*each))) for each in given_], dtype=object)
     edges = edges_of(shapes, np.arange(len(shapes)), lambda x, y: (x, y))
     spans, touched = edges.spans(-80, 210), edges.spans(-80, 210, touched=True)
-    cols, rows = np.meshgrid(np.arange(-80, 230), np.arange(-80, 210))
-    boxes = shapely.box(cols, rows, cols + 1, rows + 1)
+    cols, rows, boxes = unit_boxes()
     for number, shape in enumerate(shapes):
         mask = spans[spans.owner == number].mask(range(-80, 210), range(-80, 230))
         assert np.array_equal(mask, shapely.contains_xy(shape, cols + 0.5, rows + 0.5))
@@ -258,8 +265,11 @@ def test_spans_are_the_pixels_whose_centre_is_inside_and_touched_ones_those_that
         shapely.prepare(shape)
         meets = shapely.intersects(shape, boxes)
         assert not (mask & ~meets).any()
+        inside = shapely.contains_properly(shape, boxes)
+        assert mask[inside].all()
+        crossed = meets & ~inside
         overlap = np.zeros(mask.shape)
-        overlap[meets] = shapely.area(shapely.intersection(shape, boxes[meets]))
+        overlap[crossed] = shapely.area(shapely.intersection(shape, boxes[crossed]))
         assert mask[overlap > 1e-9].all()
 
 

@@ -165,10 +165,10 @@ def test_threads_that_race_lose_nothing(target: str) -> None:
             assert (found[:, 32 * k : 32 * k + 32] == 100 * (k + 1) + turn).all()
 
 
-def test_kill_9_at_random_moments_of_200_writes(target: str) -> None:
+def test_kill_9_at_random_moments_of_80_writes(target: str) -> None:
     rng, committed, written = random.Random(11), 0, 0
     with running(NURSERY, target) as nursery:
-        while written < 200:
+        while written < 80:
             tell(nursery, str(committed + 1))
             last, wanted, child = committed, rng.randrange(16), 0
             # so many writes, and then a moment of the next
