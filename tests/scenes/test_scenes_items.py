@@ -194,13 +194,13 @@ def test_outlines() -> None:
     ],
 )
 def test_an_outline_that_is_none(geometry: Any) -> None:
-    with pytest.raises(InputError, match="neither a geometry nor a bbox that can be read"):
+    with pytest.raises(InputError, match="no readable geometry or bbox"):
         read(planetary() | {"geometry": geometry})
 
 
 @pytest.mark.parametrize("box", [[], [1], [1, 2, 3], [1, 2, 3, 4, 5], "1234a", {}, [None] * 4, [10**400, 0, 1, 1], 4])
 def test_a_box_that_is_none(box: Any) -> None:
-    with pytest.raises(InputError, match="neither a geometry nor a bbox that can be read"):
+    with pytest.raises(InputError, match="no readable geometry or bbox"):
         read(planetary() | {"geometry": None, "bbox": box})
 
 

@@ -152,7 +152,7 @@ def test_tokens_that_come_expired_are_asked_for_again(late: int) -> None:
 )
 def test_tokens_that_are_always_over(expiry: str) -> None:
     service = Service(lambda url: {"msft:expiry": expiry, "token": "sig=SECRET"})
-    with pytest.raises(CredentialError, match=r"gave 4 tokens that were over, .*; is the clock right") as caught:
+    with pytest.raises(CredentialError, match=r"gave 4 expired tokens, .*; check this machine's clock") as caught:
         service.text()
     assert "SECRET" not in str(caught.value)
     assert service.made == 4

@@ -68,13 +68,13 @@ def test_an_object_of_the_protocol() -> None:
 
 @pytest.mark.parametrize("value", ["", " ", ",", [], (), [[]], [""]])
 def test_no_source(value: Any) -> None:
-    with pytest.raises(InputError, match="names none; expected mpc, earth-search, opera"):
+    with pytest.raises(InputError, match="is empty; expected mpc, earth-search, opera"):
         parse_source(value)
 
 
 @pytest.mark.parametrize("value", ["mpc,mpc", ["mpc", "opera", "mpc"], "stac:https://h/a,stac:https://h/b"])
 def test_a_source_twice(value: Any) -> None:
-    with pytest.raises(InputError, match="is there twice; expected each once"):
+    with pytest.raises(InputError, match="is given twice; expected each once"):
         parse_source(value)
 
 

@@ -225,7 +225,7 @@ def test_every_page_is_read(count: int, size: int, style: str) -> None:
 def test_a_next_page_at_another_server_is_not_asked_for(href: str, method: str) -> None:
     link = {"rel": "next", "href": href, "method": method}
     source, web = api(lambda *_: listed([], links=[link]), headers={"X-Key": "k"})
-    with pytest.raises(CorruptError, match="its next page is at another server") as caught:
+    with pytest.raises(CorruptError, match="its next page is on another server") as caught:
         list(source.search(query()))
     assert "SECRET" not in str(caught.value)
     assert len(web.asked) == 1
@@ -234,7 +234,7 @@ def test_a_next_page_at_another_server_is_not_asked_for(href: str, method: str) 
 @pytest.mark.parametrize("href", ["http://[", "//[::1", "https://a\u2100b/"])
 def test_a_next_page_that_is_nowhere(href: str) -> None:
     source, _ = api(lambda *_: listed([], links=[{"rel": "next", "href": href}]))
-    with pytest.raises(CorruptError, match="the address of its next page is none"):
+    with pytest.raises(CorruptError, match="the link to its next page is not an address"):
         list(source.search(query()))
 
 
@@ -245,7 +245,7 @@ def test_pages_in_circles() -> None:
         return listed([], links=[{"rel": "next", "href": f"{API}/search?p={next(turn) % 3}"}])
 
     source, web = api(reply)
-    with pytest.raises(CorruptError, match="go in circles"):
+    with pytest.raises(CorruptError, match="repeats its pages"):
         list(source.search(query()))
     assert len(web.asked) == 4
 
@@ -264,7 +264,7 @@ def endless(make: Any) -> Reply:
 @pytest.mark.parametrize("make", [lambda _: [on("2021-06-09")], lambda _: [], lambda _: [{}]])
 def test_pages_that_bring_nothing_new_have_an_end(make: Any) -> None:
     source, web = api(endless(make))
-    with pytest.raises(CorruptError, match="bring no new one"):
+    with pytest.raises(CorruptError, match="have no new one"):
         list(source.search(query()))
     assert len(web.asked) <= 12
 
@@ -328,7 +328,7 @@ def test_of_an_item_only_the_scene_is_kept() -> None:
 def test_a_next_page_that_takes_much_to_ask_for(more: dict[str, Any]) -> None:
     link = {"rel": "next", "href": f"{API}/search", "method": "POST"} | more
     source, web = api(lambda *_: listed([on("2021-06-09")], links=[link]))
-    with pytest.raises(CorruptError, match="to ask for its next page takes more than"):
+    with pytest.raises(CorruptError, match="the request for its next page has over"):
         list(source.search(query()))
     assert len(web.asked) == 1
 
@@ -372,7 +372,7 @@ def test_links_of_a_page_that_are_none(links: Any) -> None:
 @pytest.mark.parametrize("more", [{"numberMatched": 3}, {"context": {"matched": 3}}])
 def test_items_that_were_promised_must_come(more: dict[str, Any]) -> None:
     source, _ = api(lambda *_: listed([on("2021-06-09")], **more))
-    with pytest.raises(LoadError, match="gave 1 of 3 items, and no next page"):
+    with pytest.raises(LoadError, match="returned 1 of 3 items and no next page"):
         list(source.search(query()))
 
 

@@ -1,4 +1,4 @@
-"""One day of scenes laid into images, going on with other copies where a file cannot be read."""
+"""Mosaics of one day's scenes; where a file cannot be read, another copy is used."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
     from .records import Scene
 
 _MOST_SCENES = 255
-"""Scenes that one day's mosaic can tell apart."""
+"""Scenes that one day's mosaic can distinguish (uint8)."""
 _SLIVER = 0.01
-"""Share of a window that a copy of the same ground may add at an edge: processed anew, an edge moves
-by a pixel or two."""
+"""Share of a window that a copy with the same footprint may add at an edge: reprocessing moves an edge by a pixel or
+two."""
 
 
 class _Seen(NamedTuple):
-    """Where a product is clear and where it has data, a bit a pixel."""
+    """Where a product is clear and where it has data, one bit a pixel."""
 
     clear: NDArray[np.uint8]
     data: NDArray[np.uint8]
 
 
 class Bands(Protocol):
-    """Gives bands of scenes on the window, several at once."""
+    """Reads bands of scenes on the window, several at once."""
 
     def __call__(self, scene: Scene, bands: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Band names with their images, (H, W), in whichever order they come.
+        """Yield band names with their images, (H, W), in any order.
 
         Raises
         ------
@@ -59,14 +59,14 @@ class Bands(Protocol):
 
 
 class UnreadableError(Exception):
-    """A band of a scene that cannot be had."""
+    """A band of a scene that cannot be read."""
 
     def __init__(self, scene: Scene, band: str, error: NetError) -> None:
         super().__init__(f"item {scene.id}, {band}: {error}")
         self.scene, self.band, self.error = scene, band, error
 
     def to_json(self) -> dict[str, str]:
-        """As provenance holds it."""
+        """The entry in provenance."""
         kind = type(self.error).__name__.removesuffix("Error").lower()
         return {
             "id": self.scene.id,
@@ -88,16 +88,16 @@ class _Result:
 def lay_day(
     bands: Bands, stack: str, day: Day, recipe: Recipe, shape: tuple[int, int]
 ) -> tuple[dict[str, NDArray[Any]] | None, dict[str, Any]]:
-    """The images of a day as a cube holds them, None where it gives nothing, and a record of what they are made of.
+    """Mosaic one day: images in the form of a cube, and a record of the scenes that they are made of.
 
-    Of one acquisition a pixel takes the first product that has data there: a later one adds what an earlier one does
-    not hold, as where a granule is cut in pieces, and a copy of the same ground adds nothing. A product that cannot be
-    read is taken from those that cover its ground; where none does it is lost, and the day is laid from the others. A
-    pass that is not whole is taken from another source where that has it whole.
+    Within one acquisition a pixel takes its value from the first product that has data there. So a later piece of a
+    split granule adds pixels, and a copy with the same footprint adds none. Products that cover the same footprint
+    replace one that cannot be read; if there are none, it is recorded as lost, and the mosaic is made of the others.
+    A pass with losses is read from another source if that has it complete.
 
     Returns
     -------
-    images : "s2" (H, W, 10) uint16 and "s2_mask" (H, W) uint8; or the stack's name (H, W, 2) int16
+    images : "s2" (H, W, 10) uint16 and "s2_mask" (H, W) uint8; or the stack's name (H, W, 2) int16; None without data
     record : scenes used, lost and replaced
 
     Raises
@@ -112,7 +112,7 @@ def lay_day(
         try:
             result = _lay(bands, stack, acquisitions, recipe, shape)
         except UnreadableError as trouble:
-            # a provider that does not answer: only another one helps
+            # the provider does not answer: try the next source
             tried.append(trouble)
             silent = silent or trouble.error
             continue
@@ -129,7 +129,7 @@ def lay_day(
 
 
 def _worth(result: _Result) -> tuple[bool, int]:
-    """Images before none, and of none the one that says what was lost; then the fewest losses."""
+    """Rank of a result: those with images are higher; then fewer losses, or without images more, as they say why."""
     if result.images is None:
         return False, len(result.lost)
     return True, -len(result.lost)
@@ -145,7 +145,7 @@ def _record(result: _Result) -> dict[str, Any]:
 
 
 class _Waiting:
-    """Photographs of a day with their products that may still be read, best first; and what became of the others."""
+    """Acquisitions of a day: the products that may still be read, best first, and those lost or replaced."""
 
     def __init__(self, acquisitions: Iterable[Copies]) -> None:
         self.acquisitions = [list(copies) for copies in acquisitions]
@@ -153,22 +153,22 @@ class _Waiting:
         self.replaced: list[tuple[UnreadableError, Scene]] = []
 
     def give_up(self, trouble: UnreadableError, gave: float = 0.0) -> None:
-        """Go on without a product: others of its acquisition cover its ground, or it is lost.
+        """Drop a product: record it as replaced if others of its acquisition cover its footprint, else as lost.
 
         Parameters
         ----------
-        gave : share of the window that was to be taken from it, where that is known
+        gave : share of the window that was to be read from it, where known
 
         Raises
         ------
         UnreadableError
-            Its provider does not answer, and no other one covers its ground.
+            Its provider does not answer, and no other provider covers its footprint.
         """
         scene = trouble.scene
         copies = next(copies for copies in self.acquisitions if scene in copies)
         place = copies.index(scene)
         before, after = copies[:place], copies[place + 1 :]
-        # its frames hold the day's images
+        # the traceback's frames keep the day's images in memory
         trouble.with_traceback(None)
         if gave < _SLIVER and cover_footprint(before, scene):
             copies[:] = [*before, *self._answering(trouble, before, after)]
@@ -185,8 +185,8 @@ class _Waiting:
             self.lost.append(trouble)
 
     def _answering(self, trouble: UnreadableError, before: list[Scene], after: list[Scene]) -> list[Scene]:
-        """Products that may still be asked for: those of a silent provider would fail alike, and go where others cover
-        their ground."""
+        """Products that may still be read. If a provider does not answer, its other products are dropped where others
+        cover their footprints."""
         if not _is_silent(trouble):
             return after
         held = [*before, *(scene for scene in after if scene.source != trouble.scene.source)]
@@ -198,7 +198,7 @@ def _is_silent(trouble: UnreadableError) -> bool:
 
 
 def _lay(bands: Bands, stack: str, acquisitions: Iterable[Copies], recipe: Recipe, shape: tuple[int, int]) -> _Result:
-    """No file is read twice: what an acquisition that fails changes is what comes after it."""
+    """Mosaic one list of acquisitions; no file is read twice, since a failure changes only what comes after it."""
     waiting = _Waiting(acquisitions)
     if stack == "s2":
         images, used = _optical(bands, waiting, recipe, shape)
@@ -210,8 +210,8 @@ def _lay(bands: Bands, stack: str, acquisitions: Iterable[Copies], recipe: Recip
 def _optical(
     bands: Bands, waiting: _Waiting, recipe: Recipe, shape: tuple[int, int]
 ) -> tuple[dict[str, NDArray[Any]] | None, list[Scene]]:
-    """Scene classes choose a scene for every pixel, then the bands of the chosen are read."""
-    # band by band in memory: a band is written in one piece
+    """Choose a scene for every pixel by the scene classification, then read the bands of the chosen scenes."""
+    # bands first: each band is written contiguously
     mosaic = np.zeros((len(S2_BANDS), *shape), dtype=np.uint16)
     seen: dict[tuple[str, str, str], _Seen] = {}
     gone: list[tuple[UnreadableError, NDArray[np.uint8]]] = []
@@ -222,7 +222,7 @@ def _optical(
             _tell_holes(waiting, gone, filled, seen)
             return None, []
         try:
-            # those before one that failed keep their pixels
+            # scenes before a failed one keep their pixels
             for place in range(whole, len(chosen)):
                 _fill(mosaic, bands, chosen[place], pick == place + 1, recipe)
                 whole = place + 1
@@ -242,7 +242,7 @@ def _tell_holes(
     filled: NDArray[np.bool_],
     seen: dict[tuple[str, str, str], _Seen],
 ) -> None:
-    """Count a product as lost where those whose outlines cover its ground turned out to have no data there."""
+    """Record a replaced product as lost if its replacements, whose outlines cover it, have no data there."""
     for trouble, mine in gone:
         stand_in = next((scene for lost, scene in waiting.replaced if lost is trouble), None)
         if stand_in is None:
@@ -260,12 +260,12 @@ def _tell_holes(
 def _choose(
     bands: Bands, waiting: _Waiting, shape: tuple[int, int], seen: dict[tuple[str, str, str], _Seen]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Scene]]:
-    """Which scene each pixel is taken from, counted from 1; `seen` keeps what was read."""
+    """The scene of each pixel, counted from 1, where filled, and the scenes; `seen` caches the classifications."""
     pick = np.zeros(shape, dtype=np.uint8)
     filled = np.zeros(shape, dtype=np.bool_)
     chosen: list[Scene] = []
     for copies in waiting.acquisitions:
-        # where the acquisition has data: footprints may be wrong, and those of pieces meet in slanted lines
+        # masks of data instead of footprints: those may be wrong, and those of pieces meet in slanted lines
         held = np.zeros(shape, dtype=np.bool_)
         place = 0
         while place < len(copies) and len(chosen) < _MOST_SCENES and not (held | filled).all():
@@ -307,7 +307,7 @@ def _harmonised(dn: NDArray[np.uint16], scene: Scene, band: str, recipe: Recipe)
 def _radar(
     bands: Bands, waiting: _Waiting, recipe: Recipe, shape: tuple[int, int], stack: str
 ) -> tuple[dict[str, NDArray[Any]] | None, list[Scene]]:
-    """Each polarisation by itself, as published; a scene may lack one."""
+    """Mosaic each polarisation separately, as in the published preprocessing; a scene may lack one."""
     mosaic = np.zeros((*shape, len(S1_BANDS)), dtype=np.int16)
     filled = np.zeros(mosaic.shape, dtype=np.bool_)
     total = np.zeros(mosaic.shape if recipe.radar_mosaic == "mean" else (0,), dtype=np.int64)
@@ -318,7 +318,7 @@ def _radar(
         place = 0
         while place < len(copies):
             scene = copies[place]
-            # a copy costs as much as the first, so what outlines say of pieces is believed where the first has data
+            # reading a copy costs as much as the first, so outlines are trusted once the first has data
             if held.any() and cover_footprint(copies[:place], scene):
                 place += 1
                 continue
@@ -350,7 +350,7 @@ def _radar(
 
 
 def _polarisations(bands: Bands, scene: Scene, waiting: _Waiting) -> dict[int, NDArray[np.int16]] | None:
-    """All that a scene has, by place, before any of it is laid; None where the next copy must be taken."""
+    """All polarisations of a scene by band index, read before any is used; None if the next copy must be read."""
     try:
         found = bands(scene, [band for band in S1_BANDS if band in scene.assets])
         return {S1_BANDS.index(band): scale_s1(power) for band, power in found}

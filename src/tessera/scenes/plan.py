@@ -1,4 +1,4 @@
-"""Which scenes to read: those on the window in the period, put together by acquisition and day, first choice first."""
+"""Which scenes to read: those on the window in the period, grouped by day and acquisition, first choice first."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from .records import Scene
 
 Copies = tuple["Scene", ...]
-"""The products of one acquisition, best first: copies of the same ground, of which one is laid, or pieces, of
-which all are."""
+"""The products of one acquisition, best first: copies with the same footprint, of which one is used, or pieces, which
+are all used."""
 _ORBITS = ("ascending", "descending")
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -42,8 +42,8 @@ class Day:
 
     Attributes
     ----------
-    choices : one list of acquisitions, or several of which a later one is taken where an earlier one cannot be read
-        whole: the same passes as other sources hold them
+    choices : one list of acquisitions; or a list for each source of the same passes, a later one for use where an
+        earlier one cannot be read completely
     """
 
     day: dt.date
@@ -55,7 +55,7 @@ class Day:
         return tuple(scene for acquisitions in self.choices for copies in acquisitions for scene in copies)
 
     def to_bytes(self, stack: str) -> bytes:
-        """All that the day's images in a stack depend on, to the last copy: a line an acquisition."""
+        """All that the day's images in a stack depend on, including every copy: a line an acquisition."""
         return b"".join(
             json.dumps(
                 [stack, self.day.isoformat(), choice, *(_scene_json(scene) for scene in copies)], sort_keys=True
@@ -66,13 +66,13 @@ class Day:
         )
 
     def sha256(self, stack: str) -> str:
-        """Digest of that."""
+        """SHA-256 of `to_bytes`."""
         return hashlib.sha256(self.to_bytes(stack)).hexdigest()
 
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """What to read onto a window, in order of time."""
+    """What to read onto a window, in chronological order."""
 
     window: Window
     period: Period
@@ -82,14 +82,14 @@ class ReadPlan:
     descending: tuple[Day, ...]
 
     def days(self) -> Iterable[tuple[str, Day]]:
-        """Every stack's name in a cube with each of its days."""
+        """Each day with the name of its stack in a cube."""
         for stack, days in (("s2", self.optical), ("s1_asc", self.ascending), ("s1_desc", self.descending)):
             for day in days:
                 yield stack, day
 
     @property
     def sha256(self) -> str:
-        """Digest of what is planned, to the last copy: two plans of one digest give the same cube."""
+        """Digest of all planned scenes, including every copy: plans with equal digests give the same cube."""
         total = hashlib.sha256()
         for stack, day in self.days():
             total.update(day.to_bytes(stack))
@@ -99,16 +99,16 @@ class ReadPlan:
 def where_scenes_are(
     places: Iterable[Item], make: Callable[[Item], Made], tell: Callable[[str], None]
 ) -> Iterator[Made]:
-    """What is made of each place; one without scenes is told and left out, as sea beside land.
+    """Call `make` for each place and yield the results; skip places without scenes, such as sea beside land.
 
     Parameters
     ----------
-    tell : called with the line of such a place, once another one has given something
+    tell : called with the message of each skipped place, as soon as one place has scenes
 
     Raises
     ------
     NoScenesError
-        None of them has any: that of the first.
+        No place has scenes; the error is that of the first.
     """
     empty: list[NoScenesError] = []
     found = False
@@ -137,7 +137,7 @@ def _scene_json(scene: Scene) -> list[object]:
 def plan_reads(
     scenes: Sequence[Scene], window: Window, period: Period, recipe: Recipe, sources: Sequence[str]
 ) -> ReadPlan:
-    """Choose the scenes that lie on a window in a period, and put them together.
+    """Choose the scenes on a window in a period, and group them by day and acquisition.
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ def plan_reads(
 
     Raises
     ------
-    InputError
-        There is none; the line says what the scenes cover.
+    NoScenesError
+        There is none; the message says what the scenes cover.
     """
     left, bottom, right, top = window.bounds
     centre, _ = to_lonlat((left + right) / 2, (bottom + top) / 2, window.zone)
@@ -181,7 +181,7 @@ def _clear_enough(scene: Scene, recipe: Recipe) -> bool:
 
 
 def _optical(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> tuple[tuple[Copies, ...], ...]:
-    """One list of acquisitions, the clearest or the first of the catalogue first."""
+    """One list of acquisitions, in order of cloud cover or of the catalogue."""
     scenes = [scene for scene in scenes if _clear_enough(scene, recipe)]
     acquisitions = _acquisitions(scenes, recipe, preference)
     if recipe.order == "clearest":
@@ -192,7 +192,7 @@ def _optical(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]
 
 
 def _radar(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str, int]) -> tuple[tuple[Copies, ...], ...]:
-    """A list of acquisitions for each source: what one calls a scene is a burst to another, so they are not mixed."""
+    """A list of acquisitions for each source, not mixed: one source's scene is a frame, another's a burst."""
     choices = []
     for _, found in groupby(
         sorted(scenes, key=lambda scene: preference.get(scene.source, 0)),
@@ -219,7 +219,7 @@ def _acquisitions(scenes: Sequence[Scene], recipe: Recipe, preference: dict[str,
 
 
 def _touches(scene: Scene, window: Window, longitude: float) -> bool:
-    """Whether the boxes around footprint and window meet; longitudes count from the window, over the date line."""
+    """Whether the bounding boxes of footprint and window intersect; longitudes are relative to the window's."""
     left, bottom, right, top = window.bounds
     x = np.linspace(left, right, 5)
     y = np.linspace(bottom, top, 5)

@@ -1,4 +1,4 @@
-"""A table of scenes as GeoParquet 1.1: columns, bytes, and reading what a stranger wrote."""
+"""A table of scenes as GeoParquet 1.1: columns, bytes, and safe reading of untrusted files."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 FORMAT = "tessera-scenes"
 VERSION = 1
 _FILE_LIMIT = 256 * 1024**2
-"""Bytes of a file: a scene takes some 100."""
+"""Bytes of a file: a scene takes about 100."""
 _FOOTER_LIMIT = 8 * 1024**2
 _UNPACKED_LIMIT = 2 * 1024**3
-"""Bytes of all columns: a scene takes some 2,000."""
+"""Bytes of all columns: a scene takes about 2,000."""
 _PAGE_LIMIT = 64 * 1024**2
 _PLAIN = 0
-"""Encoding of values one after the other: no other page gives back more than it holds."""
+"""PLAIN encoding: with any other, a page may unpack to more values than its bytes hold."""
 _GROUP_ROWS = 4096
 _PAGE_ROWS = 64
-"""Scenes after which a page may end, so that none is over the limit: an outline of most corners takes 420 kB."""
+"""Scenes after which a page may end, so that no page exceeds the limit: the largest outline takes 420 kB."""
 _BATCH_ROWS = 256
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TEXTS = {
@@ -46,7 +46,7 @@ _TEXTS = {
     "s2:datatake_id": "datatake",
     "tile": "tile",
 }
-"""Column -> field of a scene; "" where it has none."""
+"""Column -> field of a scene; the value is "" where the scene has none."""
 
 
 def _schema() -> pyarrow.Schema:
@@ -122,7 +122,9 @@ def encode(scenes: tuple[Scene, ...], query: Mapping[str, Any], left_out: Mappin
     )
     written = pa.Table.from_pylist(rows, schema=schema)
     if written.nbytes > _UNPACKED_LIMIT:
-        raise InputError(f"{len(scenes)} scenes of {written.nbytes} bytes; a table is read up to {_UNPACKED_LIMIT}")
+        raise InputError(
+            f"{len(scenes)} scenes of {written.nbytes} bytes; expected at most {_UNPACKED_LIMIT} in a table"
+        )
     sink = pa.BufferOutputStream()
     pq.write_table(
         written,
@@ -136,12 +138,12 @@ def encode(scenes: tuple[Scene, ...], query: Mapping[str, Any], left_out: Mappin
     )
     data = bytes(sink.getvalue().to_pybytes())
     if len(data) > _FILE_LIMIT:
-        raise InputError(f"{len(scenes)} scenes take {len(data)} bytes; a table of scenes has at most {_FILE_LIMIT}")
+        raise InputError(f"{len(scenes)} scenes take {len(data)} bytes; expected at most {_FILE_LIMIT} in a table")
     return data
 
 
 def _outline(footprint: tuple[tuple[float, float], ...]) -> Any:
-    """The polygon that the corners draw, else the hull around them; in two where it lies over the date line."""
+    """The polygon through the corners, else their convex hull; in two parts where it crosses the date line."""
     import shapely
     from shapely.affinity import translate
 
@@ -150,12 +152,12 @@ def _outline(footprint: tuple[tuple[float, float], ...]) -> Any:
         return shape
     world, kind = shapely.box(-180, -90, 180, 90), shapely.get_dimensions(shape)
     parts = [part for turn in (0, -360) for part in shapely.get_parts(translate(shape, turn).intersection(world))]
-    # where it only touches the date line there is nothing on the other side
+    # a shape that only touches the date line has no part beyond it
     return shapely.union_all([part for part in parts if shapely.get_dimensions(part) == kind] or parts)
 
 
 def decode(path: Path) -> tuple[tuple[Scene, ...], dict[str, Any]]:
-    """Scenes, none of them checked, and what the file says of them; see `read_scenes`."""
+    """Unchecked scenes and the file's metadata; see `read_scenes`."""
     import pyarrow as pa
 
     try:
@@ -202,7 +204,7 @@ def _unpack(data: bytes, footer: bytes) -> tuple[dict[str, Any], pyarrow.Table]:
     rows = file.metadata.num_rows
     if not 0 <= rows <= SCENES_LIMIT:
         raise InputError(f"it claims {rows} scenes; a table has at most {SCENES_LIMIT}")
-    # pyarrow ends the process where it is asked for a column whose statistics are damaged
+    # pyarrow aborts the process when it reads a column with damaged statistics
     _check_pages(data, row_groups(footer, "its footer"))
     batches, held, count = [], 0, 0
     for batch in file.iter_batches(_BATCH_ROWS, columns=expected.names, use_threads=False):
@@ -216,7 +218,7 @@ def _unpack(data: bytes, footer: bytes) -> tuple[dict[str, Any], pyarrow.Table]:
 
 
 def _check_pages(data: bytes, groups: list[Group]) -> None:
-    """Refuse what would unpack to more than is read, by the headers of pages: what the footer says is not believed."""
+    """Refuse columns that would unpack to too much, by their page headers; sizes in the footer are not trusted."""
     unpacked = 0
     for group in (group for group in groups if group.rows):
         for column in group.chunks:

@@ -1,4 +1,4 @@
-"""What a scene, a query and the counts of a table can be: what passes here is written and read back."""
+"""Checks of the scenes, query and counts of a table, when it is written and when it is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .scene import S1_COLLECTIONS, S2_COLLECTIONS
 BANDS = (*sorted(S2_BANDS), "SCL", "VV", "VH")
 """Bands that a scene can have."""
 SCENES_LIMIT = 1_000_000
-"""Scenes of a table: OPERA has 100,000 a year over a country of 300,000 km2."""
+"""Scenes in a table: OPERA has 100,000 a year over a country of 300,000 km2."""
 CORNERS_LIMIT = 20_000
 """Corners of an outline: Earth Search has items of 2018 with some thousand."""
 _YEARS = range(2014, 2101)
@@ -27,17 +27,17 @@ _REMOTE = re.compile(r"(https?|s3)://[^/]")
 
 
 def check_scene(scene: Any, where: str | None = None) -> None:
-    """The one rule of what a scene can be: what passes here is taken by a table, written, and read back.
+    """Check every value of a scene; a table accepts, writes and reads back all scenes that pass.
 
     Parameters
     ----------
-    scene : of any values
-    where : what its line calls it; by its id where None
+    scene : with any values
+    where : name of the scene in messages; its id if None
 
     Raises
     ------
     InputError
-        A value cannot be.
+        A value is invalid.
     """
     _check_text("a scene's id" if where is None else f"{where}: id", scene.id, 300)
     where = where or f"scene {scene.id}"
@@ -76,7 +76,7 @@ def _check_corners(where: str, corners: object) -> None:
 
 def _check_asset(where: str, asset: Any) -> None:
     _check_text(where, asset.href, 8192)
-    # a path goes to readers that take "/vsi..." and "<VRTDataset>" for commands
+    # readers of local paths would interpret "/vsi..." and "<VRTDataset>" as instructions
     local = Path(asset.href).is_absolute() and not asset.href.startswith("/vsi")
     if not _REMOTE.match(asset.href) and not local:
         raise InputError(f"{where} is {_shown(asset.href)}; expected an http, https or s3 address or an absolute path")
@@ -90,7 +90,7 @@ def _check_text(what: str, value: object, most: int, *, least: int = 1) -> None:
 
 
 def _is_in_years(moment: dt.datetime) -> bool:
-    # the ends of the calendar have no UTC
+    # the first and last day of the calendar cannot be converted to UTC
     return moment.year in _YEARS and moment.astimezone(dt.UTC).year in _YEARS
 
 
@@ -143,7 +143,7 @@ def _day(value: object) -> dt.date:
 def checked_counts(counts: object) -> dict[str, int]:
     given = dict(counts) if isinstance(counts, Mapping) else {}
     if not isinstance(counts, Mapping) or len(given) > 100:
-        raise InputError(f"what was left out is {_shown(counts)}; expected reasons with counts")
+        raise InputError(f"the counts of items left out are {_shown(counts)}; expected reasons with counts")
     for reason, count in given.items():
         _check_text("a reason to leave out", reason, 200)
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**53:

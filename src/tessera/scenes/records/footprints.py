@@ -1,4 +1,4 @@
-"""The ground that scenes say they cover, and whether others cover it too."""
+"""Footprints of scenes, and whether other scenes cover them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 _SAME = 0.8
-"""Share of an outline that others cover where they hold the same ground: processed anew, an outline moves by some
-kilometres of a hundred; of two pieces of one granule each leaves the other out."""
+"""Share of an outline that others must cover to have the same footprint: reprocessing moves an outline of 100 km by
+some kilometres; two pieces of one granule do not overlap this much."""
 
 
 def unwrapped(corners: tuple[tuple[float, float], ...]) -> NDArray[np.float64]:
-    """(N, 2) longitudes and latitudes without a jump: longitudes above 180 over the date line."""
+    """(N, 2) longitudes and latitudes without a jump: longitudes are above 180 beyond the date line."""
     points = np.array(corners, dtype=np.float64).reshape(-1, 2)
     lon = points[:, 0]
     lon = np.where(np.abs(lon) <= 180.0, lon, (lon + 180.0) % 360.0 - 180.0)
@@ -31,7 +31,7 @@ def unwrapped(corners: tuple[tuple[float, float], ...]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=4096)
 def outline_of(footprint: tuple[tuple[float, float], ...]) -> Any:
-    """The polygon that corners draw, else the hull around them, or their box; longitudes go beyond 180."""
+    """The polygon through the corners, else their convex hull or bounding box; longitudes may exceed 180."""
     import shapely
 
     points = unwrapped(footprint)
@@ -46,7 +46,7 @@ def outline_of(footprint: tuple[tuple[float, float], ...]) -> Any:
 
 
 def cover_footprint(others: Sequence[Scene], scene: Scene) -> bool:
-    """Whether the outlines of other scenes together cover most of that of a scene; one without area is everybody's."""
+    """Whether other scenes together cover most of a scene's outline; any scene covers an outline without area."""
     import shapely
 
     if not others:
@@ -58,13 +58,13 @@ def cover_footprint(others: Sequence[Scene], scene: Scene) -> bool:
 
 
 def nearest_copy(others: Sequence[Scene], scene: Scene) -> Scene:
-    """Of other scenes the one that holds most of a scene's ground, the first of equals."""
+    """The scene of `others` that covers most of a scene's outline, the first of equals."""
     own = _outline(scene)
     return max(others, key=lambda other: float(_beside(other, own).intersection(own).area))
 
 
 def _beside(scene: Scene, own: Any) -> Any:
-    """The outline on the same side of the date line as another one."""
+    """The outline of a scene, moved to the same side of the date line as `own`."""
     from shapely.affinity import translate
 
     outline = _outline(scene)

@@ -1,4 +1,4 @@
-"""The rules that turn scenes into observations, each a pure function with the source of its constants."""
+"""The rules that turn scenes into observations: pure functions, and constants with their sources."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 OFFSET = 1000
-"""BOA_ADD_OFFSET of Sentinel-2 L2A products, sign turned (ESA, processing baseline 04.00, 25 January 2022)."""
+"""BOA_ADD_OFFSET of Sentinel-2 L2A products, sign reversed (ESA, processing baseline 04.00, 25 January 2022)."""
 OFFSET_BASELINE = (4, 0)
-"""First processing baseline with that offset. The date of acquisition does not decide: reprocessed products of
-2015 to 2021 carry baseline 05.xx and the offset too."""
+"""First processing baseline with that offset. The baseline decides, not the acquisition date: reprocessed products of
+2015 to 2021 have baseline 05.xx and the offset too."""
 OFFSET_DATE = date(2022, 1, 25)
-"""Last day of the published rule without the offset."""
+"""Last acquisition day from which the published preprocessing subtracts nothing."""
 HARMONISED_BUCKET = "sentinel-cogs"
-"""Element 84's copies on AWS, from whose digital numbers the offset has been taken off."""
+"""Element 84's copies on AWS: the offset is already subtracted from their digital numbers."""
 RAW_BUCKET = "sentinel-s2-l2a"
-"""ESA's originals on AWS, which are as their baseline says, also where Earth Search lists them beside the copies."""
+"""ESA's originals on AWS: their baseline tells the offset, also where Earth Search lists them beside the copies."""
 CLOUD_COVER_UNKNOWN = 100.0
-"""Per cent; an item that does not tell its cloud cover comes last within its day."""
+"""Per cent; an item without a cloud cover is sorted last within its day."""
 
 _BUCKET = re.compile(r"s3://([a-z0-9.-]+)/|https?://([a-z0-9-]+)\.s3[a-z0-9.-]*\.amazonaws\.com/")
 _BUCKET_IN_PATH = re.compile(r"https?://s3[a-z0-9.-]*\.amazonaws\.com/([a-z0-9.-]+)/")
@@ -41,12 +41,12 @@ _KEPT[list(SCL_KEPT)] = True
 
 
 def is_clear(scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pixels of a scene classification count as clear: a bool array of the same shape."""
+    """Which pixels of a scene classification (SCL) are clear: bool, of the same shape."""
     return _KEPT[scl]
 
 
 def has_offset(baseline: str) -> bool:
-    """Whether products of a processing baseline such as "05.09" carry the offset: from 04.00 on.
+    """Whether products of a processing baseline such as "05.09" have the offset; those from 04.00 on do.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def has_offset(baseline: str) -> bool:
 
 
 def bucket_of(href: str) -> str:
-    """The S3 bucket that an address names, s3:// or https:// of Amazon, or ""."""
+    """The S3 bucket in an s3:// or Amazon https:// address, or ""."""
     match = _BUCKET.match(href) or _BUCKET_IN_PATH.match(href)
     return "" if match is None else next(name for name in match.groups() if name)
 
@@ -68,11 +68,15 @@ def bucket_of(href: str) -> str:
 def keeps_offset(
     baseline: str, pixels: Sequence[str] = (), item: Sequence[str] = (), applied: bool | None = None
 ) -> bool:
-    """Whether the digital numbers of an item still carry the offset.
+    """Whether the digital numbers of an item still include the offset.
 
-    The first that tells decides. The address that the pixels came from: `sentinel-s2-l2a` follows the baseline,
-    `sentinel-cogs` has none. The address of the item: `sentinel-cogs` has none. Earth Search's note that the offset has
-    been taken off, which is not always right (nor is the offset in raster:bands, which is not looked at). The baseline.
+    Four kinds of evidence are tried in this order, and the first one found decides:
+
+    1. the address that the pixels came from: `sentinel-s2-l2a` follows the baseline, `sentinel-cogs` has no offset
+    2. the address of the item: `sentinel-cogs` has no offset
+    3. Earth Search's flag that the offset was subtracted, which is sometimes wrong (so is the offset in raster:bands,
+       which is not used)
+    4. the baseline
 
     Parameters
     ----------
@@ -96,16 +100,16 @@ def keeps_offset(
 
 
 def remove_offset(dn: NDArray[np.uint16], offset: bool, out: NDArray[np.uint16] | None = None) -> NDArray[np.uint16]:
-    """Digital numbers as reflectance x 10000 without offset.
+    """Convert digital numbers to reflectance x 10000 without the offset.
 
-    0 stays 0 (no data); with an offset every other number loses 1000 and is at least 1, since a dark pixel is not a
-    missing one. This is what Element 84 did to the harmonised copies on AWS.
+    0 stays 0 (nodata). With an offset, 1000 is subtracted from every other number; the result is at least 1, so that a
+    dark pixel does not become nodata. Element 84 harmonised its copies on AWS by the same rule.
 
     Parameters
     ----------
     dn : uint16, any shape
-    offset : whether `dn` carries the offset (see `keeps_offset`)
-    out : where to put the result; a new array where None, or `dn` itself where there is nothing to take off
+    offset : whether `dn` includes the offset (see `keeps_offset`)
+    out : array for the result; if None a new array, or `dn` itself where there is no offset
 
     Returns
     -------
@@ -123,10 +127,10 @@ def remove_offset(dn: NDArray[np.uint16], offset: bool, out: NDArray[np.uint16] 
 
 
 def remove_offset_by_date(dn: NDArray[np.uint16], moment: datetime) -> NDArray[np.uint16]:
-    """Digital numbers without offset by the rule that the published weights saw.
+    """Subtract the offset by the rule that the published weights were trained with.
 
-    Of scenes that were acquired after 25 January 2022, numbers of at least 1000 lose 1000; the rest stay as they are,
-    and so do all numbers of earlier scenes, whatever their baseline (published preprocessing of 2026).
+    In scenes acquired after 25 January 2022, 1000 is subtracted from numbers of at least 1000. Smaller numbers, and all
+    numbers of earlier scenes whatever their baseline, stay as they are (published preprocessing of 2026).
 
     Parameters
     ----------
@@ -143,18 +147,18 @@ def remove_offset_by_date(dn: NDArray[np.uint16], moment: datetime) -> NDArray[n
 
 
 def scale_s1(power: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
-    """Backscatter as the published cubes hold it: clip((20 * log10(v) + 50) * 200, 0, 32767), truncated.
+    """Scale backscatter as in the published cubes: clip((20 * log10(v) + 50) * 200, 0, 32767), truncated.
 
-    The formula takes power for amplitude, so a number is (2 * dB + 50) * 200 and -25 dB and below become 0, which is
-    no data. The checkpoints were trained on these numbers.
+    The formula treats power as amplitude, so a number is (2 * dB + 50) * 200, and -25 dB and below become 0, which is
+    nodata. The checkpoints were trained on these numbers.
 
     Parameters
     ----------
-    power : gamma0, linear power, any shape; not finite or <= 0 where there are no data
+    power : gamma0, linear power, any shape; not finite or <= 0 where nodata
 
     Returns
     -------
-    int16 of the same shape, 0 = no data
+    int16 of the same shape, 0 = nodata
     """
     value = np.asarray(power, dtype=np.float64)
     valid = np.isfinite(value) & (value > 0)
@@ -163,12 +167,12 @@ def scale_s1(power: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
 
 
 def solar_date(moment: datetime, longitude: float) -> date:
-    """The date by the sun at a longitude in degrees: UTC + longitude / 15 hours. A moment without zone is UTC."""
+    """The solar date at a longitude in degrees: UTC + longitude / 15 hours. A moment without a time zone is UTC."""
     return (_utc(moment) + timedelta(hours=longitude / 15.0)).date()
 
 
 def utc_date(moment: datetime) -> date:
-    """The date by UTC, which the published preprocessing goes by. A moment without zone is UTC."""
+    """The UTC date, which the published preprocessing uses. A moment without a time zone is UTC."""
     return _utc(moment).date()
 
 
@@ -177,21 +181,22 @@ def _utc(moment: datetime) -> datetime:
 
 
 def covers_enough(valid: int, pixels: int, least: float) -> bool:
-    """Whether so many valid pixels of so many reach a share, in per cent.
+    """Whether `valid` of `pixels` pixels are at least `least` per cent.
 
-    The published threshold is 0.01 per cent of the area as shipped; its code's defaults are 5 (Sentinel-2, a day) and
-    10 (Sentinel-1, each polarisation of a scene). Shares above 0 make seams between areas that are processed apart.
+    The published preprocessing ships with a threshold of 0.01 per cent of the area; the defaults of its code are 5
+    (Sentinel-2, a day) and 10 (Sentinel-1, each polarisation of a scene). A threshold above 0 causes seams between
+    areas that are processed separately.
     """
     return 100.0 * valid / max(1, pixels) >= least
 
 
 def copy_rank(scene: Scene) -> tuple[bool, bool, bool, tuple[int, int], bool, bool, str, int, str]:
-    """The key by which copies of one acquisition are sorted, the best first.
+    """Sort key for copies of one acquisition, the best first.
 
-    All bands there, a datatake and a baseline that can be read, the newer baseline, harmonised already, in a bucket
-    that is free to read (in ESA's, whoever reads pays), produced later (OPERA), the earlier of equal copies by sequence
-    (Earth Search's _0_ before _1_, whose files are damaged more often), then by name; after the ranking that dClimate's
-    ingestion of these collections found by incidents. Its known producer is not in it: no item tells its producer.
+    A copy is better if it has all bands; a datatake; a readable baseline; a newer baseline; pixels that are already
+    harmonised; a bucket that is free to read (readers pay for ESA's); a later production time (OPERA); a lower sequence
+    number (Earth Search's _1_ files are damaged more often than _0_). The name decides last. The order follows the
+    ranking that dClimate derived from incidents, without its rank of producers, which no item names.
     """
     match = _BASELINE.fullmatch(scene.baseline)
     baseline = (int(match[1]), int(match[2])) if match else (0, 0)
@@ -211,31 +216,31 @@ def copy_rank(scene: Scene) -> tuple[bool, bool, bool, tuple[int, int], bool, bo
 
 
 def _reversed(text: str) -> str:
-    """Text that sorts the other way round, digit by digit; what has none comes last."""
+    """Text that sorts in reverse, character by character; empty text comes last."""
     return "".join(chr(0x7F - ord(letter)) for letter in text if letter.isascii()) or "\x7f"
 
 
 def item_order(day: date, cloud_cover: float | None, identifier: str) -> tuple[date, float, str]:
-    """The key that items are sorted by, so that their order in a catalogue does not matter.
+    """Sort key that makes items independent of their order in a catalogue.
 
-    The clearest item of a solar day comes first and wins; an unknown cloud cover counts as 100 per cent.
+    The clearest item of a solar day comes first; an unknown cloud cover counts as 100 per cent.
     """
     return day, CLOUD_COVER_UNKNOWN if cloud_cover is None else cloud_cover, identifier
 
 
 def take_first_valid(target: NDArray[Any], filled: NDArray[np.bool_], values: NDArray[Any], valid: Any) -> int:
-    """Lay an item under the mosaic of its day: a pixel keeps the first valid value that it is given.
+    """Fill the empty pixels of a day's mosaic from an item: a pixel keeps its first valid value.
 
     Parameters
     ----------
     target : (H, W) or (H, W, bands), changed in place
     filled : (H, W) bool, which pixels have a value; changed in place
-    values : as `target`
-    valid : (H, W) bool, which of `values` count
+    values : shape and dtype of `target`
+    valid : (H, W) bool, which of `values` are valid
 
     Returns
     -------
-    How many pixels this item gave.
+    Number of pixels filled from this item.
     """
     new = np.asarray(valid, dtype=np.bool_) & ~filled
     target[new] = values[new]

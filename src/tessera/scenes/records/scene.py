@@ -1,4 +1,4 @@
-"""A scene: one acquisition as one provider holds it, narrowed to what is read."""
+"""A scene: one acquisition at one provider, with the fields that are read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 S2_COLLECTIONS = ("sentinel-2-l2a",)
 """Collections of surface reflectance in digital numbers: Planetary Computer's and Earth Search's."""
 S1_COLLECTIONS = ("sentinel-1-rtc", "opera-rtc-s1")
-"""Collections of terrain-corrected gamma0 in linear power: Planetary Computer's (10 m) and OPERA's (30 m, a burst a
-scene). GRD products are something else."""
+"""Collections of terrain-corrected gamma0 in linear power: Planetary Computer's (10 m) and OPERA's (30 m, one burst a
+scene). GRD products do not belong here."""
 
 _DATATAKE = re.compile(r"(GS2[A-Z]_\d{8}T\d{6})_\d{6}(_N\d\d\.\d\d)?")
-"""Satellite and start of the pass; the orbit's number and the processing baseline tell no more."""
+"""Satellite and start of the pass; orbit number and processing baseline do not identify an acquisition further."""
 _BURST = re.compile(r"OPERA_L2_RTC-S1_(T\d{3}-\d{6}-IW\d)_(\d{8})T\d{6}Z_(\d{8}T\d{6}Z)_(S1[A-Z])_\d+_v\d+\.\d+")
 """Burst, day of acquisition, time of production, and satellite, as OPERA names its products."""
 
@@ -28,8 +28,8 @@ class Asset:
 
     Attributes
     ----------
-    href : address as the provider tells it, not signed; a path where the file is on this machine
-    offset : whether its digital numbers carry the offset of processing baseline 04.00 (Sentinel-2)
+    href : the provider's address, unsigned; a path where the file is on this machine
+    offset : whether its digital numbers include the offset of processing baseline 04.00 (Sentinel-2)
     """
 
     href: str
@@ -42,9 +42,9 @@ class Scene:
 
     Attributes
     ----------
-    id, collection : as the item names itself
-    source : name of the source that holds it
-    moment : acquisition, with its time zone
+    id, collection : of the item
+    source : name of the source that lists it
+    moment : time of acquisition, with its time zone
     footprint : longitude and latitude in degrees of every corner of its outline
     cloud_cover : per cent; None where unknown, and for Sentinel-1
     baseline : processing baseline such as "05.09" (Sentinel-2), or ""
@@ -53,7 +53,7 @@ class Scene:
     datatake : such as "GS2A_20210601T105031_031012_N05.00" (Sentinel-2), or ""
     tile : MGRS tile such as "31UFS" (Sentinel-2), or the burst (OPERA), or ""
     assets : band name -> file; a Sentinel-1 scene may lack a polarisation
-    position : place in the answer of its catalogue, which only the published order looks at
+    position : index in the catalogue's answer, used only by the published order
     """
 
     id: str
@@ -72,7 +72,7 @@ class Scene:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from every other scene."""
+        """Identifies the scene."""
         return self.source, self.collection, self.id
 
     @property
@@ -82,11 +82,11 @@ class Scene:
 
     @property
     def acquisition(self) -> tuple[str, ...]:
-        """The same for scenes that hold the same acquisition of the same tile, whoever processed it, and when.
+        """Identifies the acquisition of a tile; equal for all products of it, whoever processed them and when.
 
-        They may be copies of the same ground or pieces of a granule that was cut; `_mosaic` tells them apart.
+        Such products are copies with the same footprint, or pieces of a split granule; `_mosaic` distinguishes them.
 
-        A datatake names the satellite and the start of its pass; its processing baseline is left out. A scene without a
+        A datatake names the satellite and the start of its pass; its processing baseline is ignored. A scene without a
         datatake or a tile is an acquisition of its own.
         """
         match = _DATATAKE.fullmatch(self.datatake)
@@ -96,12 +96,12 @@ class Scene:
             return "S1", self.id.removesuffix("_rtc")
         burst = _BURST.fullmatch(self.id) if self.collection == "opera-rtc-s1" else None
         if burst:
-            # a satellite sees a burst again after 12 days; seconds differ where a pass was processed anew
+            # a satellite images a burst every 12 days; the seconds differ where a pass was reprocessed
             return "S1 burst", burst[4], burst[1], burst[2]
         return self.key
 
     @property
     def produced(self) -> str:
-        """When it was processed, such as "20240123T055542Z", as an OPERA product's name tells; "" for others."""
+        """Time of production from an OPERA product's name, such as "20240123T055542Z"; "" for others."""
         burst = _BURST.fullmatch(self.id) if self.collection == "opera-rtc-s1" else None
         return burst[3] if burst else ""

@@ -1,4 +1,4 @@
-"""The table of scenes: what a search found, with the question, so that a cube can be built again from one answer."""
+"""The table of scenes: the result of a search with its query, from which a cube can be built again."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 _MARGIN = 0.1
-"""Degrees of latitude: an edge that is straight in degrees leaves one that is straight in UTM by less (0.07 for a scene
-of 250 km at 80 N)."""
+"""Degrees of latitude: an edge straight in degrees deviates by less from one straight in UTM (0.07 for a scene of
+250 km at 80 N)."""
 _TURNS = np.array([[-360.0], [0.0], [360.0]])
 
 
@@ -40,15 +40,15 @@ class SceneTable:
 
     Attributes
     ----------
-    scenes : in order of moment, source, collection and id, whatever order they are given in; moments in UTC
-    query : "box" (west, south, east, north in degrees; west > east over the date line), "first" and "last" (days of
-        UTC, both included), "sources" (a name each, or how it was asked: an object with "name")
-    left_out : reason -> how many items the sources left out for it
+    scenes : sorted by moment, source, collection and id; moments in UTC
+    query : "box" (west, south, east, north in degrees; west > east over the date line), "first" and "last" (UTC days,
+        both included), "sources" (a list of names, or of objects with "name" that describe the request)
+    left_out : reason -> number of items that the sources left out for it
 
     Raises
     ------
     InputError
-        A value cannot be, or a scene is there twice; the line names the scene and the value.
+        A value is invalid, or a scene occurs twice; the message names the scene and the value.
     """
 
     scenes: tuple[Scene, ...]
@@ -57,7 +57,7 @@ class SceneTable:
 
     def __post_init__(self) -> None:
         if len(self.scenes) > SCENES_LIMIT:
-            raise InputError(f"{len(self.scenes)} scenes; a table holds at most {SCENES_LIMIT}")
+            raise InputError(f"{len(self.scenes)} scenes; expected at most {SCENES_LIMIT} in a table")
         for scene in self.scenes:
             check_scene(scene)
         ordered = sorted((_in_utc(scene) for scene in self.scenes), key=lambda scene: (scene.moment, scene.key))
@@ -75,14 +75,14 @@ class SceneTable:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the scenes. The order of the answer does not count: neither `position` nor the query are in it."""
+        """Digest of the scenes, without `position` and the query: the order of the answer does not change it."""
         total = hashlib.sha256()
         for scene in self.scenes:
             total.update(json.dumps(_scene_json(scene), sort_keys=True).encode() + b"\n")
         return total.hexdigest()
 
     def near(self, window: Window) -> tuple[Scene, ...]:
-        """The scenes whose outline may meet a window: the boxes around both meet, give or take 0.1 degrees."""
+        """The scenes whose outline may intersect a window: their bounding boxes do, with a margin of 0.1 degrees."""
         west, south, east, north = window.lonlat_bounds
         if west > east:
             east += 360.0
@@ -100,16 +100,16 @@ class SceneTable:
         return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
     def write(self, path: Path | str) -> Path:
-        """Write the table as GeoParquet 1.1, whole or not at all; a file that is there is replaced.
+        """Write the table as GeoParquet 1.1, atomically; an existing file is replaced.
 
-        The same scenes, query and counts give the same bytes (with one version of pyarrow). A row is a scene: columns
-        as STAC names them, `assets` with address and offset of each band, `footprint` with the corners as told (WKB of
-        points) and `geometry` with the outline, in two where it lies over the date line.
+        The same scenes, query and counts give the same bytes (with one version of pyarrow). A row is a scene. Columns
+        have STAC names; `assets` has address and offset of each band, `footprint` the corners as received (WKB
+        points), and `geometry` the outline, in two parts where it crosses the date line.
 
         Raises
         ------
         TesseraError
-            The disk is full or refuses.
+            The file cannot be written, for example because the disk is full.
         """
         path = Path(path)
         try:
@@ -120,12 +120,12 @@ class SceneTable:
 
 
 def read_scenes(path: Path | str) -> SceneTable:
-    """Read a table of scenes; nothing that it says is used unchecked.
+    """Read a table of scenes and check every value in it.
 
     Raises
     ------
     InputError
-        There is no such file, it is no table of scenes, of another version, damaged, or a value cannot be.
+        The file is missing, not a table of scenes, of another version or damaged, or a value is invalid.
     """
     scenes, own = decode(Path(path))
     try:
@@ -133,7 +133,7 @@ def read_scenes(path: Path | str) -> SceneTable:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if found.sha256 != own.get("sha256"):
-        raise InputError(f"{path}: its scenes are not those that were written; search again, or take another copy")
+        raise InputError(f"{path}: its scenes do not match its SHA-256; search again, or use another copy")
     return found
 
 

@@ -1,7 +1,7 @@
-"""Earth Search of Element 84: Sentinel-2 L2A as cloud-optimised GeoTIFFs on AWS, public.
+"""Earth Search of Element 84: Sentinel-2 L2A as public cloud-optimised GeoTIFFs on AWS.
 
-Its facts: earth-search.aws.element84.com/v1. Some of its items lie in ESA's own bucket, sentinel-s2-l2a, and still
-carry the offset; the copies in sentinel-cogs do not.
+Reference: earth-search.aws.element84.com/v1. Some of its items are in ESA's own bucket, sentinel-s2-l2a, and still
+have the offset; the copies in sentinel-cogs do not.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class EarthSearch(StacApi):
         super().__init__(url, "earth-search", collections=S2_COLLECTIONS, web=web)
 
     def search_verdict(self, status: int, body: bytes) -> type[NetError] | None:
-        """What a refusal of a search means: here 403 is a throttle."""
+        """The error for a refused search; this API answers 403 when it throttles."""
         return LoadError if status == 403 else super().search_verdict(status, body)
 
     def verdict(self, status: int, body: bytes) -> type[NetError] | None:  # noqa: ARG002
-        """See `Source`; S3 refuses what is not there, as the buckets may not be listed."""
+        """See `Source`; S3 answers 403 for a missing file, because the buckets cannot be listed."""
         return MissingError if status == 403 else None

@@ -1,7 +1,7 @@
-"""Microsoft Planetary Computer: Sentinel-2 L2A and Sentinel-1 RTC in Azure, whose addresses are signed for a while.
+"""Microsoft Planetary Computer: Sentinel-2 L2A and Sentinel-1 RTC in Azure, read by signed addresses that expire.
 
-Its facts: the STAC and SAS APIs at planetarycomputer.microsoft.com. The library planetary-computer signs addresses of
-Azure alone, caches tokens for the whole process and asks again blindly when refused.
+Reference: the STAC and SAS APIs at planetarycomputer.microsoft.com. The library planetary-computer is not used: it
+signs addresses of Azure only, caches tokens for the whole process, and retries every refusal.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from .stac_api import StacApi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .stac_api import Place
+    from .stac_api import ContainerOf
 
 API = "https://planetarycomputer.microsoft.com/api/stac/v1"
 TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 KEY = "PC_SDK_SUBSCRIPTION_KEY"
-"""The variable that holds a subscription key; without one there are lower limits."""
+"""Environment variable with a subscription key; without one the rate limits are lower."""
 _PAGE = 250
 _MARGIN = 300.0
-"""Seconds before its end at which a token is replaced: longer than a file takes."""
+"""Seconds before its expiry at which a token is replaced: longer than reading a file takes."""
 _LEAST = 30.0
-"""Seconds that a token must still hold when it is handed out: some come expired (planetary-computer's issue 463)."""
+"""Seconds that a token must still be valid when it is used: some arrive expired (planetary-computer's issue 463)."""
 _TRIES = 4
 _PAUSE = 1.0
 _BUSY = (b"Egress is over the account limit", b"ServerBusy", b"OperationTimedOut", b"AccountBeingThrottled")
-"""What Azure says in a 403 that means slow down."""
+"""Texts in Azure's 403 answers that mean: send fewer requests."""
 _ACCOUNT, _CONTAINER = re.compile(r"[a-z0-9]{3,24}"), re.compile(r"[a-z0-9$-]{3,63}")
-"""Names that Azure's storage allows."""
+"""Names that Azure storage allows."""
 _PUBLIC = "ai4edatasetspublicassets"
 
 
@@ -57,8 +57,8 @@ class PlanetaryComputer(StacApi):
     Parameters
     ----------
     url, tokens : roots of the STAC API and of the token service
-    place : an address -> account and container whose token it needs, None where it needs none
-    now, pause : the clock, seconds since 1970, and what waits
+    place : address -> account and container whose token it needs, None where it needs none
+    now, pause : the clock (seconds since 1970) and the function that waits
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PlanetaryComputer(StacApi):
         url: str = API,
         *,
         tokens: str = TOKENS,
-        place: Place | None = None,
+        place: ContainerOf | None = None,
         web: Web | None = None,
         now: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
@@ -74,7 +74,7 @@ class PlanetaryComputer(StacApi):
         key = os.environ.get(KEY, "")
         headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
         super().__init__(url, "mpc", page=_PAGE, headers=headers, web=web)
-        # what a refusal of a search means is not what one of a token does: 502 is no sign of size here
+        # separate from searches, where 502 means that the answer was too large
         self._asking = web if web is not None else Web(self.verdict)
         self._service, self._place = tokens.rstrip("/"), place or azure_place
         self._now, self._pause = now, pause
@@ -94,7 +94,7 @@ class PlanetaryComputer(StacApi):
             return False
         with self._lock_of(place):
             held = self._tokens.get(place)
-            # another thread has been here since
+            # else another thread has renewed it meanwhile
             if held is None or refused.url == _signed(href, held):
                 self._tokens[place] = self._fetch(place)
         return True
@@ -110,7 +110,7 @@ class PlanetaryComputer(StacApi):
             held = self._tokens.get(place)
             if held is None or self._is_old(held):
                 fresh = self._fetch(place)
-                # tokens may be cached by the service: the longest lasting is kept
+                # the service may return a cached token: keep the one that expires last
                 if held is None or fresh.ends > held.ends:
                     self._tokens[place] = fresh
                 else:
@@ -120,7 +120,7 @@ class PlanetaryComputer(StacApi):
     def _is_old(self, held: _Token) -> bool:
         now = self._now()
         left = held.ends - now
-        # what the service keeps for a while is not asked for again with every file
+        # the service caches tokens, so a request for every file would bring the same one
         return left < _LEAST or (left < _MARGIN and now - held.asked >= _LEAST)
 
     def _lock_of(self, place: tuple[str, str]) -> threading.Lock:
@@ -128,14 +128,14 @@ class PlanetaryComputer(StacApi):
             return self._locks.setdefault(place, threading.Lock())
 
     def _fetch(self, place: tuple[str, str]) -> _Token:
-        """A token that holds for a while.
+        """Fetch a token that is valid for at least 30 s.
 
         Raises
         ------
         LoadError
             The service cannot be reached.
         CredentialError
-            It gives none; never an error that would count as a file's own, which the cube would go on without.
+            It gives no token. Errors about a single file are never raised, since the cube would go on without it.
         """
         url = f"{self._service}/{'/'.join(place)}"
         last = ""
@@ -145,7 +145,7 @@ class PlanetaryComputer(StacApi):
             try:
                 told = self._asking.get(url, limit=1 << 20, headers=self._headers).json(url)
             except CorruptError:
-                told = None  # a page for people, such as that of a gateway
+                told = None  # such as the HTML page of a gateway
             except (LoadError, CredentialError):
                 raise
             except NetError as error:
@@ -156,13 +156,13 @@ class PlanetaryComputer(StacApi):
             last = (
                 f"{url} gives no token; expected msft:expiry and token"
                 if token is None
-                else f"{url} gave {_TRIES} tokens that were over, the last at {token.said}; is the clock right?"
+                else f"{url} gave {_TRIES} expired tokens, the last until {token.said}; check this machine's clock"
             )
         raise CredentialError(last)
 
 
 def _token_of(told: Any, now: float) -> _Token | None:
-    """What the service said, None where that is no token."""
+    """The token in the service's answer, None where there is none."""
     text, expiry = (told.get("token"), told.get("msft:expiry")) if isinstance(told, dict) else (None, None)
     if not isinstance(text, str) or not text or not text.isprintable() or " " in text:
         return None
@@ -185,8 +185,8 @@ def azure_place(href: str) -> tuple[str, str] | None:
     except ValueError:
         return None
     container = parts.path.lstrip("/").partition("/")[0]
-    # a token is not for everybody on the line
+    # a token is sent encrypted only
     if parts.scheme != "https" or domain != "blob.core.windows.net" or host == _PUBLIC or "sig=" in parts.query:
         return None
-    # both become a part of the token service's address
+    # both become part of the token service's address
     return (host, container) if _ACCOUNT.fullmatch(host) and _CONTAINER.fullmatch(container) else None

@@ -1,4 +1,4 @@
-"""A static STAC catalogue, a folder or an address. Catalogues come from strangers: no link leaves their folder."""
+"""A static STAC catalogue in a folder or at an address. Catalogues are not trusted: no link may leave their folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .source import Query
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[/\\]")
-"""A scheme, a drive or a path from the root."""
+"""A scheme, a drive or an absolute path."""
 _DOCUMENTS = 1_000_000
 """Documents that one catalogue may link to."""
 _LIMIT = 64 * 1024**2
@@ -32,11 +32,11 @@ _NAMES = ("catalog.json", "collection.json")
 
 
 class StaticCatalogue:
-    """A catalogue whose documents link to each other, read whole.
+    """A catalogue of linked documents; a search reads them all.
 
     Attributes
     ----------
-    name : the id of its first document
+    name : the id of its root document
     asked : its folder or address, as given
     """
 
@@ -49,7 +49,7 @@ class StaticCatalogue:
         return f"StaticCatalogue({self.asked!r})"
 
     def search(self, query: Query, progress: Progress = silent) -> Iterator[Scene]:  # noqa: ARG002 - all of it is read
-        """See `Source`; every scene, wherever it lies."""
+        """See `Source`; yields every scene, whatever the query."""
         known: set[tuple[str, str]] = set()
         for count, (place, document) in enumerate(self._walk(), 1):
             progress(count, count)
@@ -68,7 +68,7 @@ class StaticCatalogue:
             yield scene
 
     def _walk(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Documents with their places, in the order of their links, children after the items beside them."""
+        """Paths and documents, breadth first, in the order of their links."""
         files = self._files
         waiting, known = [files.entry], {files.entry}
         for place in waiting:
@@ -98,7 +98,7 @@ class StaticCatalogue:
         return False
 
     def verdict(self, status: int, body: bytes) -> type[NetError] | None:
-        """See `Source`; a bucket that may not be listed refuses what is not there."""
+        """See `Source`; a bucket that cannot be listed answers 403 for a missing file."""
         return MissingError if status == 403 and b"AccessDenied" in body else None
 
 
@@ -109,7 +109,7 @@ class _Folder:
         try:
             found = path.exists()
         except (OSError, ValueError):
-            found = False  # too long for a name, or not allowed in one
+            found = False  # the name is too long or has characters that are not allowed
         if not found:
             raise InputError(f"catalogue not found: {str(path)[:200]}")
         if path.is_dir():
@@ -139,7 +139,7 @@ class _Folder:
         return self.inside(href, document, what)
 
     def inside(self, href: object, document: str, what: str) -> str:
-        """The file that a document refers to, which must lie in the catalogue's folder, also behind symbolic links."""
+        """The file that a document refers to; with symbolic links resolved it must be in the catalogue's folder."""
         if not isinstance(href, str) or not href or "\0" in href:
             raise InputError(f"{what} has href {href!r}; expected a relative path")
         if _ABSOLUTE.match(href):
@@ -151,14 +151,14 @@ class _Folder:
             except (OSError, RuntimeError, ValueError):
                 raise InputError(f"{what} has href {href!r}; expected a relative path") from None
             if not file.is_relative_to(self.root):
-                raise InputError(f"{what} points to {href!r}, which climbs out of the catalogue's folder")
+                raise InputError(f"{what} points to {href!r}; expected a path inside the catalogue's folder")
             if file.exists():
                 return str(file)
         return str((folder / href).resolve())
 
 
 class _Site:
-    """Documents of a server, under one address."""
+    """Documents on a server, below one address."""
 
     def __init__(self, url: str) -> None:
         check_root(url, "a static STAC catalogue, or its folder")
@@ -176,7 +176,7 @@ class _Site:
         return document
 
     def asset(self, href: object, document: str, what: str) -> str:
-        """The address of a file, here or at another server: what is read there is only ever taken for pixels."""
+        """The address of an asset, which may be on another server: assets are only read as pixels."""
         if isinstance(href, str) and href.startswith("s3://"):
             return public_address(href, what)
         address = self._joined(href, document, what)
@@ -185,10 +185,10 @@ class _Site:
         return address
 
     def inside(self, href: object, document: str, what: str) -> str:
-        """The document that a document refers to, which must lie under the catalogue's address."""
+        """The address of a linked document, which must be below the catalogue's address."""
         address = self._joined(href, document, what)
         if not address.startswith(self.root) or ".." in unquote(urlsplit(address).path).split("/"):
-            raise InputError(f"{what} points to {href!r}, which climbs out of {self.root}")
+            raise InputError(f"{what} points to {href!r}; expected an address below {self.root}")
         return address
 
     def _joined(self, href: object, document: str, what: str) -> str:
@@ -201,12 +201,12 @@ class _Site:
 
 
 def check_root(url: str, what: str) -> None:
-    """That an address may be shown, kept, and lengthened by a path.
+    """Check that an address can be shown and recorded, and that paths can be appended to it.
 
     Raises
     ------
     InputError
-        It is none of http or https, or has a password, a query or a fragment, which the line does not tell.
+        It is not http or https, or has a password, a query or a fragment (the message does not show them).
     """
     try:
         parts = urlsplit(url)
@@ -224,12 +224,12 @@ def check_root(url: str, what: str) -> None:
 
 
 _REGIONS = {"sentinel-cogs": "us-west-2", "sentinel-s2-l2a": "eu-central-1"}
-"""Buckets of Sentinel scenes and where they lie (Registry of Open Data on AWS)."""
+"""Regions of buckets with Sentinel scenes (Registry of Open Data on AWS)."""
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)")
 
 
 def public_address(href: str, what: str) -> str:
-    """The https address of a file of a public bucket.
+    """The https address of a file in a public bucket.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How much the answers of a search may hold, however long a provider goes on."""
+"""Limits on the items and memory of a search, however many pages a provider sends."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from ..records import Scene
 
 HELD = 1024**3
-"""Bytes of all that a search keeps: 160,000 scenes of Sentinel-2, or a year of 2,000 tiles; 300,000 bursts of OPERA, or
-three years of a country of 300,000 km2."""
+"""Bytes of all that a search keeps: 160,000 Sentinel-2 scenes (a year of 2,000 tiles), or 300,000 OPERA bursts (three
+years of a country of 300,000 km2)."""
 LEFT_OUT = 500
-"""Bytes that an item takes of which only the reason is kept."""
+"""Bytes of an item that is left out, of which only the reason is kept."""
 _SCENE, _CORNER, _ASSET = 1000, 128, 250
-"""Bytes of Python's objects besides the letters that they hold."""
+"""Bytes of the Python objects, without their text."""
 
 
 class Tally:
-    """What the threads of one search hold together.
+    """What the threads of one search keep in total.
 
     Parameters
     ----------
-    where : who is searched, in its line
-    items, held : at most so many items, and bytes
+    where : name of the catalogue in messages
+    items, held : most items and most bytes
     """
 
     def __init__(self, where: str, items: int = SCENES_LIMIT, held: int = HELD) -> None:
@@ -36,12 +36,12 @@ class Tally:
         self._lock = threading.Lock()
 
     def take(self, items: int, held: int) -> None:
-        """Count what is kept; numbers below 0 give it back.
+        """Add to the counts; negative numbers subtract.
 
         Raises
         ------
         PermanentError
-            It is more than a search may hold.
+            The search exceeds its limits.
         """
         with self._lock:
             self._items += items
@@ -49,18 +49,18 @@ class Tally:
             over = self._items > self._most[0] or self._held > self._most[1]
         if over and items > 0:
             raise PermanentError(
-                f"{self._where} tells of more than {self._most[0]} items or {self._most[1]} bytes of them; "
-                "expected less: search a smaller area or a shorter time"
+                f"{self._where} returns more than {self._most[0]} items or {self._most[1]} bytes of them; "
+                "search a smaller area or a shorter time"
             )
 
     def stop(self) -> None:
-        """Nobody waits for more: threads that still read pages end at their next item."""
+        """End the search: threads that still read pages stop at their next item."""
         with self._lock:
             self._most = (0, 0)
 
 
 def weight(scene: Scene) -> int:
-    """Bytes that a scene takes, about."""
+    """Approximate bytes of a scene in memory."""
     letters = sum(map(len, (scene.id, scene.platform, scene.datatake)))
     assets = sum(_ASSET + len(asset.href) for asset in scene.assets.values())
     return _SCENE + _CORNER * len(scene.footprint) + letters + assets

@@ -1,4 +1,4 @@
-"""STAC items, whoever's, narrowed to scenes."""
+"""STAC items of any provider converted to scenes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 _ORBITS = ("ascending", "descending")
 _NAME = 120
-"""Letters of an item's name that an error tells."""
+"""Characters of an item's name in messages."""
 _HELD = 400
-"""Letters of the names of its assets."""
+"""Characters of the list of its assets in messages."""
 _TILE = re.compile(r"(?:^|_)T?(\d{1,2}[C-X][A-Z]{2})(?:_|$)")
 _PRODUCT = re.compile(r"(S2[A-Z])_MSIL2A_(\d{8}T\d{6})_(?:N\d{4}_)?R(\d{3})_")
 """ESA's product names: satellite, start of the datatake, orbit."""
@@ -37,19 +37,19 @@ _PRODUCT = re.compile(r"(S2[A-Z])_MSIL2A_(\d{8}T\d{6})_(?:N\d{4}_)?R(\d{3})_")
 def scene_of(
     document: Mapping[str, Any], source: str, resolve: Callable[[str, object], str], position: int
 ) -> Scene | None:
-    """A scene of a STAC item, None where it is of another collection or holds other polarisations.
+    """Convert a STAC item to a scene; None where it is of another collection or has other polarisations.
 
     Parameters
     ----------
     document : a GeoJSON feature
     source : name of the source
-    resolve : what an asset is called and its href -> its address
-    position : in the answer of its catalogue
+    resolve : (name of an asset in messages, its href) -> its address
+    position : index in the catalogue's answer
 
     Raises
     ------
     InputError
-        It lacks what is needed, or says what cannot be, or what no table of scenes takes; the line names the item.
+        A required value is missing or invalid; the message names the item.
     """
     scene = _narrowed(document, source, resolve, position)
     if scene is not None:
@@ -69,7 +69,7 @@ def _narrowed(
     if not isinstance(about, dict) or not isinstance(assets, dict) or not isinstance(identifier, str) or not identifier:
         raise InputError(f"{where} is not a STAC item: it lacks an id, properties or assets")
     if not all(isinstance(asset, dict) for asset in assets.values()):
-        raise InputError(f"{where} is not a STAC item: an asset is no object")
+        raise InputError(f"{where} is not a STAC item: an asset is not an object")
     moment = _moment(where, about)
     footprint = _footprint(where, document)
     if collection in S2_COLLECTIONS:
@@ -79,7 +79,7 @@ def _narrowed(
         raise InputError(f"{where} has sat:orbit_state {orbit!r}; expected ascending or descending")
     held = {band: key for band, keys in S1_KEYS.items() for key in keys if key in assets}
     if not held:
-        return None  # HH and HV, over the poles: nothing that a cube holds
+        return None  # HH and HV, near the poles; cubes have VV and VH only
     return Scene(
         id=identifier,
         collection=str(collection),
@@ -98,12 +98,12 @@ def _narrowed(
 
 
 def named(document: Mapping[str, Any]) -> str:
-    """What lines about an item call it."""
+    """Name of an item in messages."""
     return f"item {printable(str(document.get('id', '?'))[:_NAME])}"
 
 
 def printable(text: str) -> str:
-    """A stranger's text as a terminal and a table may have it."""
+    """Untrusted text without characters that could disturb a terminal or a table."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
@@ -122,7 +122,7 @@ def _optical(
     if not isinstance(applied, bool | None):
         raise InputError(f"{where} has earthsearch:boa_offset_applied {applied!r}; expected true or false")
     places = list(_places(document))
-    # what is told of the origin of one asset holds for those of which nothing is told
+    # the recorded origin of some assets also applies to those without one
     told = [place for asset in assets.values() for place in _copied_from(asset)]
     made: dict[str, Asset] = {}
     for band, keys in S2_KEYS.items():
@@ -160,7 +160,7 @@ def _text(about: Mapping[str, Any], key: str) -> str:
 
 
 def _datatake(document: Mapping[str, Any], baseline: str) -> str:
-    """What the item says, or satellite and start of the datatake from ESA's product name, as both are one."""
+    """The item's datatake, else an equal one made of satellite and start of the datatake in ESA's product name."""
     about = document["properties"]
     said = _text(about, "s2:datatake_id")
     if said:
@@ -187,7 +187,7 @@ def _href(where: str, key: str, asset: Mapping[str, Any], resolve: Callable[[str
 
 
 def _copied_from(asset: Mapping[str, Any]) -> Iterator[str]:
-    """Where the pixels of an asset came from, by STAC's alternate assets."""
+    """Addresses that the pixels of an asset were copied from, by STAC's alternate assets."""
     others = asset.get("alternate")
     for other in others.values() if isinstance(others, dict) else ():
         if isinstance(other, dict) and isinstance(other.get("href"), str):
@@ -195,7 +195,7 @@ def _copied_from(asset: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _places(document: Mapping[str, Any]) -> Iterator[str]:
-    """Addresses of the item itself and of everything beside it."""
+    """Addresses of the item itself and of all its assets."""
     links = document.get("links")
     told = [document["properties"].get("earthsearch:s3_path")]
     told += [asset.get("href") for asset in document["assets"].values()]
@@ -208,7 +208,7 @@ def _places(document: Mapping[str, Any]) -> Iterator[str]:
 def _moment(where: str, about: Mapping[str, Any]) -> dt.datetime:
     said = about.get("datetime") or about.get("start_datetime")
     if said is None:
-        raise InputError(f"{where} has no datetime; expected the moment of acquisition")
+        raise InputError(f"{where} has no datetime; expected the time of acquisition")
     try:
         moment = dt.datetime.fromisoformat(str(said))
         moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
@@ -247,9 +247,9 @@ def _footprint(where: str, document: Mapping[str, Any]) -> tuple[tuple[float, fl
             points += [(float(west), float(south)), (float(east), float(north))]
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         points = []
-    # NaN is not within; some outlines over the date line go on beyond 180
+    # NaN fails the comparison; some outlines continue beyond 180 at the date line
     if not points or not all(abs(lon) <= 360.0 and abs(lat) <= 90.0 for lon, lat in points):
-        raise InputError(f"{where} has neither a geometry nor a bbox that can be read")
+        raise InputError(f"{where} has no readable geometry or bbox")
     return tuple(dict.fromkeys(points))
 
 

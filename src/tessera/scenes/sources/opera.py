@@ -1,7 +1,7 @@
-"""OPERA RTC-S1 of NASA's ASF: Sentinel-1 backscatter of 30 m, a product a burst, found by CMR and read with a token.
+"""OPERA RTC-S1 at NASA's ASF: Sentinel-1 backscatter at 30 m, one product a burst, searched in CMR, read with a token.
 
-Its facts are from CMR's search API (granules.json, CMR-Search-After, additional attributes), OPERA's product names and
-ASF's addresses. CMR's STAC interface is not asked: it pages a hundred at a time and does not filter by orbit.
+Reference: CMR's search API (granules.json, CMR-Search-After, additional attributes), OPERA's product names and ASF's
+addresses. CMR's STAC interface is not used: its pages have a hundred items, and it does not filter by orbit.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 CMR = "https://cmr.earthdata.nasa.gov/search"
 CONCEPT = "C2777436413-ASF"
-"""CMR's id of OPERA_L2_RTC-S1_V1."""
+"""CMR's id for OPERA_L2_RTC-S1_V1."""
 HOSTS = ("https://cumulus.asf.earthdatacloud.nasa.gov", "https://datapool.asf.alaska.edu")
-"""Who is sent the token; files are read from the first, which takes it without a login page."""
+"""Servers that receive the token; files are read from the first, which accepts it without a login page."""
 TOKEN = "EARTHDATA_TOKEN"  # noqa: S105 - the name of the variable
 COLLECTION = "opera-rtc-s1"
 _FOLDER = "OPERA/OPERA_L2_RTC-S1"
 _PAGE = 2000
-"""Products a page; CMR gives no more."""
+"""Products a page, CMR's maximum."""
 _PAGE_LIMIT = 96 * 1024**2
 _MOST_PAGES = 500
 _NEITHER = "no VV or VH"
@@ -55,20 +55,20 @@ _HELP = f"get one at https://urs.earthdata.nasa.gov (Generate Token) and set {TO
 
 
 class Opera:
-    """The products of one collection of CMR.
+    """See `Source`.
 
     Parameters
     ----------
     cmr : address of CMR's search
     token : of Earthdata Login; None for the variable EARTHDATA_TOKEN. Searching needs none
-    hosts : scheme and host of the servers that are sent the token, the preferred one first
-    web : who asks
-    at_once : searches under way at one time
-    now : seconds since 1970
+    hosts : scheme and host of the servers that receive the token, the preferred one first
+    web : HTTP client
+    at_once : concurrent searches
+    now : clock, seconds since 1970
 
     Attributes
     ----------
-    left_out : reason -> how many products the last search left out for it
+    left_out : reason -> number of products that the last search left out for it
     """
 
     name = "opera"
@@ -95,14 +95,14 @@ class Opera:
         return f"Opera({self.cmr!r})"
 
     def search(self, query: Query, progress: Progress = silent) -> Iterator[Scene]:
-        """See `Source`. Both orbits are asked for month by month; HH and HV products are left out.
+        """See `Source`. Each month and orbit is a search of its own; HH and HV products are left out.
 
         Raises
         ------
         InputError
-            The answer is none of CMR's, or a product lacks its name, its moment or its outline.
+            The answer is not in CMR's format, or a product lacks its name, time or outline.
         NetError
-            CMR cannot be asked, or does not give all that it found.
+            CMR cannot be searched, or returns fewer products than it found.
         """
         self.left_out = {}
         known: set[str] = set()
@@ -141,7 +141,7 @@ class Opera:
     def _entries(
         self, orbit: str, first: dt.date, last: dt.date, box: tuple[float, float, float, float]
     ) -> Iterator[tuple[re.Match[str], dict[str, Any]]]:
-        """Every product of a slice with its name, once."""
+        """Every product of a slice with its parsed name, once."""
         asked = {
             "collection_concept_id": CONCEPT,
             "temporal": f"{first}T00:00:00Z,{last}T23:59:59.999Z",
@@ -157,7 +157,7 @@ class Opera:
         for _ in range(_MOST_PAGES):
             answer = self._web.get(url, limit=_PAGE_LIMIT, headers=headers)
             if answer.headers.get("cmr-timed-out", "").lower() == "true":
-                raise LoadError(f"{self.cmr} ran out of time and tells a part of what there is")
+                raise LoadError(f"{self.cmr} timed out and returned only a part of its products; try again later")
             before = len(taken)
             entries = _feed(answer, self.cmr)
             for entry in entries:
@@ -170,12 +170,12 @@ class Opera:
             if not entries or not after or 0 < hits <= len(taken):
                 break
             if len(taken) == before:
-                raise CorruptError(f"{self.cmr} gives the same page again; expected the next one")
+                raise CorruptError(f"{self.cmr} returned the same page again; expected the next one")
             headers["CMR-Search-After"] = after
         else:
             raise CorruptError(f"{self.cmr} has more than {_MOST_PAGES} pages of one month; expected an end")
         if len(taken) < hits:
-            raise LoadError(f"{self.cmr} gave {len(taken)} of the {hits} products that it found")
+            raise LoadError(f"{self.cmr} returned {len(taken)} of the {hits} products that it found")
 
     def _named(self, entry: object) -> re.Match[str]:
         names = [entry.get(key) for key in ("producer_granule_id", "title")] if isinstance(entry, dict) else [None]
@@ -186,7 +186,7 @@ class Opera:
         return match
 
     def _scene(self, about: dict[str, Any], match: re.Match[str], orbit: str) -> Scene | None:
-        """A product as a scene, None where it has neither polarisation that is read."""
+        """A product as a scene, None where it has neither VV nor VH."""
         name = match[0]
         assets = self._assets(name, about.get("links"))
         if not assets:
@@ -209,7 +209,7 @@ class Opera:
         return scene
 
     def _assets(self, name: str, links: object) -> dict[str, Asset]:
-        """The file of each polarisation, on the host that is preferred."""
+        """The file of each polarisation, on the preferred host."""
         found: dict[str, list[tuple[int, str]]] = {}
         for link in links if isinstance(links, list) else []:
             href = link.get("href") if isinstance(link, dict) and not link.get("inherited") else None
@@ -221,7 +221,7 @@ class Opera:
                     found.setdefault(band, []).append((self._rank(href), href))
         best = {band: min(listed) for band, listed in found.items()}
         return {
-            # s3:// needs keys of an hour inside one region; the same file is on the first host
+            # s3:// needs hourly keys and works in one region only; the first host has the same file
             band: Asset(href if rank == 0 else f"{self.hosts[0]}/{_FOLDER}/{name}/{name}_{band}.tif")
             for band, (rank, href) in best.items()
         }
@@ -231,12 +231,12 @@ class Opera:
         return self.hosts.index(origin) if origin in self.hosts else len(self.hosts)
 
     def address(self, href: str) -> Address:
-        """See `Source`: the token is sent to Earthdata's hosts, and to no other.
+        """See `Source`; the token is sent to Earthdata's hosts only.
 
         Raises
         ------
         CredentialError
-            There is no token, it is none, or it has expired.
+            See `token`.
         """
         if _origin(href) not in self.hosts:
             return Address(href)
@@ -248,29 +248,29 @@ class Opera:
         Raises
         ------
         CredentialError
-            There is none, it is no token, or it has expired.
+            It is missing, malformed or expired.
         """
         token = (self._token if self._token is not None else os.environ.get(TOKEN, "")).strip()
         if not token:
-            raise CredentialError(f"OPERA's files need a token of Earthdata Login, and there is none: {_HELP}")
+            raise CredentialError(f"OPERA's files need a token of Earthdata Login, and none is set: {_HELP}")
         if _TOKEN_TEXT.fullmatch(token) is None:
-            raise CredentialError(f"the Earthdata token has characters that no token has: {_HELP}")
+            raise CredentialError(f"the Earthdata token has characters that a token cannot have: {_HELP}")
         ends = expiry(token)
         if ends is not None and ends.timestamp() <= self._now():
             raise CredentialError(f"the Earthdata token expired on {ends:%Y-%m-%d %H:%M} UTC: {_HELP}")
         return token
 
     def renew(self, href: str, refused: Address) -> bool:  # noqa: ARG002 - the protocol's shape
-        """See `Source`: False, a token is made by its owner."""
+        """See `Source`; False, because only the user can create a token."""
         return False
 
     def verdict(self, status: int, body: bytes) -> type[NetError] | None:  # noqa: ARG002 - the protocol's shape
-        """See `Source`: statuses mean what they usually do; 403 is also a user agreement that was not accepted."""
+        """See `Source`; statuses have their usual meaning. A user agreement that is not accepted also gives 403."""
         return None
 
 
 def expiry(token: str) -> dt.datetime | None:
-    """Until when a token says that it holds, None where it does not say; its signature is the server's matter."""
+    """When a token expires by its own claim, None where it has none. The signature is not checked; the server does."""
     parts = token.split(".")
     if len(parts) != 3 or len(parts[1]) > 8192:
         return None
@@ -285,7 +285,7 @@ def expiry(token: str) -> dt.datetime | None:
 
 
 def _in_order(work: Callable[[Item], Result], items: list[Item], at_once: int) -> Iterator[Result]:
-    """The results of some work in order of its items; threads that nobody waits for once the caller has enough."""
+    """Results of `work` in the order of the items; its threads are abandoned when the caller stops early."""
     if at_once <= 1:
         yield from map(work, items)
         return
@@ -319,7 +319,7 @@ def _in_order(work: Callable[[Item], Result], items: list[Item], at_once: int) -
 
 
 def _months(first: dt.date, last: dt.date) -> list[tuple[dt.date, dt.date]]:
-    """The months of a period, cut at its ends."""
+    """The months of a period, the first and last cut to it."""
     found = []
     while first <= last:
         end = min(last, first.replace(day=calendar.monthrange(first.year, first.month)[1]))
@@ -352,7 +352,7 @@ def _moment(name: str, value: object) -> dt.datetime:
 
 
 def _footprint(name: str, entry: dict[str, Any]) -> tuple[tuple[float, float], ...]:
-    """Every corner of the outer rings, which CMR writes latitude first; of the box where there are none."""
+    """Every corner of the outer rings, else of the box; CMR writes latitude first."""
     try:
         rings = [polygon[0] for polygon in entry.get("polygons") or []]
         numbers = [float(text) for ring in rings or entry.get("boxes") or [] for text in ring.split()]

@@ -1,4 +1,4 @@
-"""The names of sources."""
+"""Sources by name."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from .source import Source
 
 NAMES = ("mpc", "earth-search", "opera")
-"""Providers that are known by name."""
+"""Providers with a name of their own."""
 
 
 def parse_source(value: Any) -> tuple[Source, ...]:
-    """Open sources; no provider is asked yet.
+    """Open sources, such as "mpc,earth-search". Providers with an API get no request yet.
 
     Parameters
     ----------
     value : "mpc", "earth-search", "opera", "stac:" and the root of a STAC API, folder or address of a static catalogue,
-        several of these with commas, the preferred one first; an object of the protocol `Source`; or a list
+        or several of these with commas, the preferred one first; an object of the protocol `Source`; or a list
 
     Returns
     -------
@@ -33,14 +33,14 @@ def parse_source(value: Any) -> tuple[Source, ...]:
     Raises
     ------
     InputError
-        There is no such source, or one is there twice.
+        There is no such source, or one is given twice.
     NetError
-        A static catalogue cannot be read; its first document has its name.
+        A static catalogue cannot be read; its root document holds its name.
     """
     if isinstance(value, (list, tuple)):
         sources = tuple(source for one in value for source in parse_source(one))
     elif isinstance(value, str):
-        # a path may have a comma in its name
+        # a path may contain a comma
         texts = [value] if _exists(value) else [part.strip() for part in value.split(",") if part.strip()]
         sources = tuple(_open(text) for text in texts)
     elif isinstance(value, Path):
@@ -51,17 +51,15 @@ def parse_source(value: Any) -> tuple[Source, ...]:
         raise InputError(f"source {value!r}; expected {', '.join(NAMES)}, a catalogue's folder or address, or a Source")
     names = [source.name for source in sources]
     if not names:
-        raise InputError(
-            f"source {value!r} names none; expected {', '.join(NAMES)}, or a catalogue's folder or address"
-        )
+        raise InputError(f"source {value!r} is empty; expected {', '.join(NAMES)}, or a catalogue's folder or address")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"source {twice} is there twice; expected each once")
+        raise InputError(f"source {twice} is given twice; expected each once")
     return sources
 
 
 def sources_of(table: SceneTable) -> tuple[Source, ...]:
-    """Open the sources that a table of scenes was found at, whose files are still read there.
+    """Open the sources of a table of scenes, from which its files are read.
 
     Raises
     ------
@@ -73,12 +71,12 @@ def sources_of(table: SceneTable) -> tuple[Source, ...]:
 
 
 def check_credentials(sources: Iterable[Source]) -> None:
-    """That credentials which only their owner can make are there, before anything is searched or read.
+    """Check, before anything is searched or read, the credentials that only the user can create.
 
     Raises
     ------
     CredentialError
-        OPERA's token is missing, none, or has expired; the line names the variable and where to get one.
+        OPERA's token is missing, malformed or expired; the message names the variable and where to get one.
     """
     from .opera import Opera
 
@@ -91,7 +89,7 @@ def _exists(text: str) -> bool:
     try:
         return bool(text) and Path(text).exists()
     except (OSError, ValueError):
-        return False  # too long for a name, or not allowed in one
+        return False  # the name is too long or has characters that are not allowed
 
 
 def _open(text: str) -> Source:
@@ -114,6 +112,6 @@ def _open(text: str) -> Source:
     except LoadError:
         raise
     except NetError as error:
-        # an API has no catalog.json below its root
+        # the root of an API has no catalog.json
         said = f"{error}; expected a static catalogue (a STAC API's root is written stac:{text})"
         raise type(error)(said) from None

@@ -1,4 +1,4 @@
-"""What a provider of scenes is."""
+"""The protocol of a provider of scenes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Query:
-    """What is searched for.
+    """The area and time of a search.
 
     Attributes
     ----------
     box : west, south, east, north in degrees; west > east over the date line
-    first, last : days of UTC, both included
+    first, last : UTC days, both included
     """
 
     box: tuple[float, float, float, float]
@@ -30,7 +30,7 @@ class Query:
     last: dt.date
 
     def boxes(self) -> tuple[tuple[float, float, float, float], ...]:
-        """The box, in two where it lies over the date line."""
+        """The box, split in two where it crosses the date line."""
         west, south, east, north = self.box
         if west <= east:
             return (self.box,)
@@ -43,8 +43,8 @@ class Address:
 
     Attributes
     ----------
-    url : http or https, signed where its provider signs; or a path of this machine
-    headers : to send to that host, and to no other
+    url : http or https, signed where its provider signs; or a path on this machine
+    headers : to send to that host only
     """
 
     url: str
@@ -63,19 +63,19 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     def search(self, query: Query, progress: Progress) -> Iterator[Scene]:
-        """Scenes whose outline may meet the box, in the order of the catalogue; more may come, none twice.
+        """Scenes whose outline may intersect the box, in the catalogue's order; others may be included, none twice.
 
         Raises
         ------
         InputError
-            The catalogue is not one, or an item lacks what is needed.
+            This is not a catalogue, or an item lacks a required value.
         NetError
-            It cannot be asked.
+            The catalogue cannot be searched.
         """
         ...
 
     def address(self, href: str) -> Address:
-        """Where an asset can be read now: signed, with a token that still holds for some minutes.
+        """The address where an asset can be read now, with a signature or token that is valid for some minutes.
 
         Raises
         ------
@@ -87,10 +87,10 @@ class Source(Protocol):
     def renew(self, href: str, refused: Address) -> bool:
         """Fetch new credentials after these were refused; False where there are none to fetch.
 
-        Many threads may ask at once; one asks the provider.
+        Many threads may call this at once; only one of them asks the provider.
         """
         ...
 
     def verdict(self, status: int, body: bytes) -> type[NetError] | None:
-        """What a refusal of this provider means, where it is not what the status usually means."""
+        """The error for this provider's answer, None where the status has its usual meaning."""
         ...

@@ -1,6 +1,6 @@
 """Any STAC API: searched by month and collection, in smaller parts where an answer is too large.
 
-pystac-client is not used: its session tries again by itself, follows links to any server and takes answers of any size.
+pystac-client is not used: it retries by rules of its own, follows links to any server and accepts answers of any size.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
     from .source import Query
 
 _LIMIT = 16 * 1024**2
-"""Bytes of a page, which take some ten times as much once read. 250 items are 7 MB; more is asked for in parts."""
+"""Bytes of a page, which take about ten times as much when parsed; 250 items are 7 MB. Larger answers are split."""
 _MOST_PAGES = 10_000
 _IDLE = 10
-"""Pages in a row without a new item that are borne: what is added meanwhile moves small pages on."""
+"""Consecutive pages without a new item that are accepted: items added meanwhile shift small pages."""
 _STEP = 65_536
-"""Letters of what is asked for a next page, which the page before tells."""
+"""Characters of a request for a next page, which the previous page supplies."""
 _AT_ONCE = 4
-"""Searches under way at one time."""
+"""Concurrent searches."""
 _SMALLER = 4
-"""A page that is too large is asked for again with so many times fewer items."""
+"""Factor by which the page size is reduced when a page is too large."""
 _TOO_LARGE = (413, 502, 504)
-"""Earth Search answers 502 to what its gateway does not pass on (about 6 MB), each time that it is asked."""
+"""Earth Search always answers 502 where an answer is too large for its gateway (about 6 MB)."""
 _REASONS = 20
-"""Reasons to leave items out that are told, the most frequent ones; a table of scenes takes a hundred in all."""
+"""Most frequent reasons that are kept; a table of scenes accepts a hundred in all."""
 _TRACKED = 10_000
-"""Reasons that are counted while a search goes on, since strangers write them."""
+"""Distinct reasons that are counted during a search, since providers can write any number."""
 _REASON = 120
-"""Letters of a reason."""
+"""Characters of a reason."""
 _NAME = 400
-"""Letters of an id that are looked at; what has more than 300 is no scene."""
+"""Characters of an id that are kept; a scene's id has at most 300."""
 _OTHERS = "other reasons"
 
 Box = tuple[float, float, float, float]
@@ -57,7 +57,7 @@ _Span = tuple[dt.date, dt.date]
 
 
 class _LeftOut(NamedTuple):
-    """An item that is no scene: its collection and id, and why."""
+    """An item that cannot be a scene: its collection and id, and the reason."""
 
     key: tuple[str, str]
     reason: str
@@ -69,17 +69,17 @@ class StacApi:
     Parameters
     ----------
     url : its root, where its landing page is
-    name : in provenance; its host where None
+    name : in provenance; its host if None
     collections : to search
     page : items a page
     headers : sent with every search
-    web : who asks
+    web : HTTP client
 
     Attributes
     ----------
     api : the root
-    asked : how `parse_source` is told it
-    left_out : reason -> how many items the last search left out for it
+    asked : the text that `parse_source` accepts for it
+    left_out : reason -> number of items that the last search left out for it
     """
 
     def __init__(
@@ -108,14 +108,14 @@ class StacApi:
     # search
 
     def search(self, query: Query, progress: Progress = silent) -> Iterator[Scene]:
-        """See `Source`. Items that lack something are left out and counted.
+        """See `Source`. Items that lack a required value are left out and counted.
 
         Raises
         ------
         CorruptError
-            The answer is no list of items, or its pages go in circles.
+            The answer is not a list of items, or its pages repeat.
         NetError
-            It cannot be asked.
+            The API cannot be searched.
         """
         self.left_out, self._bad = {}, set()
         slices = [
@@ -151,17 +151,17 @@ class StacApi:
         try:
             return scene_of(item, self.name, lambda what, href: _address_of(what, href, base), 0)
         except InputError as error:
-            # without its name, so that the same reasons count together;
-            # these lines are kept in files: without what may be a signature
+            # without the item's name, so that equal reasons are counted together;
+            # without queries, since reasons are written to files and a query may hold a signature
             said = re.sub(r"\?[^\s'\"]+", "?", str(error).partition(named(item))[2].strip(" ,:"))
             reason = printable(said[:_REASON]) or "not a STAC item"
             return _LeftOut((str(item.get("collection"))[:_NAME], str(item.get("id", ""))[:_NAME]), reason)
 
     def _leave_out(self, item: _LeftOut) -> None:
-        """Count one bad item of thousands."""
+        """Count an item that is left out, once."""
         key, reason = item
         if key in self._bad:
-            return  # of two boxes, or of two pages
+            return  # listed in two boxes or on two pages
         if key[1] and len(self._bad) < _TRACKED:
             self._bad.add(key)
         if reason not in self.left_out and len(self.left_out) >= _TRACKED:
@@ -169,7 +169,7 @@ class StacApi:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
     def _slice(self, collection: str, span: _Span, box: Box, tally: Tally) -> list[Scene | _LeftOut]:
-        """Every item of a collection in a time; half by half, then in smaller pages, where that is too much."""
+        """Every item of a collection in a time span; too large an answer halves the span, then the page size."""
         page, web = self._page, self._web
         first, last = span
         while True:
@@ -188,7 +188,7 @@ class StacApi:
                 if page == 1 and web is self._patient:
                     raise LoadError(f"{error}, for a single item of {first}") from None
                 if page == 1:
-                    # not the item's size, then: the server may be down for a moment
+                    # size is not the cause: the server may be down for a moment
                     web = self._patient
                 page = max(1, page // _SMALLER)
             else:
@@ -209,7 +209,7 @@ class StacApi:
         for _ in range(_MOST_PAGES):
             step = self._step(method, url, body)
             if step in seen:
-                raise CorruptError(f"{self.api}/search: its pages go in circles after {came} items")
+                raise CorruptError(f"{self.api}/search repeats its pages after {came} items; expected each page once")
             seen.add(step)
             try:
                 if method == "POST":
@@ -224,7 +224,7 @@ class StacApi:
             del answer
             features = found.get("features") if isinstance(found, dict) else None
             if not isinstance(features, list) or not all(isinstance(item, dict) for item in features):
-                raise CorruptError(f"{self.api}/search answers no list of items; expected a GeoJSON FeatureCollection")
+                raise CorruptError(f"{self.api}/search returned no list of items; expected a GeoJSON FeatureCollection")
             came += len(features)
             new = sum(taken.add(item, self._scene) for item in features)
             idle = 0 if new else idle + 1
@@ -233,7 +233,9 @@ class StacApi:
                 self._check_all(found, came)
                 return
             if idle >= _IDLE:
-                raise CorruptError(f"{self.api}/search: {idle} pages after {came} items bring no new one, and no end")
+                raise CorruptError(
+                    f"{self.api}/search: {idle} pages after {came} items have no new one; expected an end"
+                )
             method = str(link.get("method") or "GET").upper()
             url = self._next(link)
             more = link.get("body")
@@ -241,13 +243,13 @@ class StacApi:
         raise CorruptError(f"{self.api}/search has more than {_MOST_PAGES} pages")
 
     def _step(self, method: str, url: str, body: dict[str, Any]) -> bytes:
-        """What tells one question from another."""
+        """Digest of a request, to detect repetition."""
         try:
             step = f"{method} {url} {json.dumps(body, sort_keys=True)}"
         except RecursionError:
             step = " " * (_STEP + 1)
         if len(step) > _STEP:
-            raise CorruptError(f"{self.api}/search: to ask for its next page takes more than {_STEP} letters")
+            raise CorruptError(f"{self.api}/search: the request for its next page has over {_STEP} characters")
         return hashlib.sha256(step.encode("utf-8", "surrogatepass")).digest()
 
     def _next(self, link: dict[str, Any]) -> str:
@@ -255,25 +257,25 @@ class StacApi:
             url = urljoin(f"{self.api}/", str(link["href"]))
             parts = urlsplit(url)
         except ValueError:
-            raise CorruptError(f"{self.api}/search: the address of its next page is none") from None
+            raise CorruptError(f"{self.api}/search: the link to its next page is not an address") from None
         if parts[:2] != urlsplit(self.api)[:2]:
             where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-            raise CorruptError(f"{self.api}/search: its next page is at another server, {where}")
+            raise CorruptError(f"{self.api}/search: its next page is on another server, {where}")
         return url
 
     def _check_all(self, found: dict[str, Any], count: int) -> None:
-        """A count that the provider tells must have come."""
+        """Check that as many items came as the provider counts."""
         context = found.get("context")
         told = found.get("numberMatched", context.get("matched") if isinstance(context, dict) else None)
         if isinstance(told, int) and told > count:
-            raise LoadError(f"{self.api}/search gave {count} of {told} items, and no next page")
+            raise LoadError(f"{self.api}/search returned {count} of {told} items and no next page")
 
     def search_verdict(self, status: int, body: bytes) -> type[NetError] | None:  # noqa: ARG002
-        """What a refusal of a search means."""
+        """The error for a refused search, None for the usual one."""
         return OversizeError if status in _TOO_LARGE else None
 
     def _patient_verdict(self, status: int, body: bytes) -> type[NetError] | None:
-        """The same of a search for one item, where a gateway's error is only that."""
+        """Like `search_verdict`, for a search for one item, where a gateway's error does not mean too large."""
         return None if status in _TOO_LARGE else self.search_verdict(status, body)
 
     # files
@@ -287,12 +289,12 @@ class StacApi:
         return False
 
     def verdict(self, status: int, body: bytes) -> type[NetError] | None:
-        """See `Source`; a bucket that may not be listed refuses what is not there."""
+        """See `Source`; a bucket that cannot be listed answers 403 for a missing file."""
         return MissingError if status == 403 and b"AccessDenied" in body else None
 
 
 class _Taken:
-    """What the pages of one slice gave, narrowed to what is read of it."""
+    """Scenes, and items left out, from the pages of one slice."""
 
     def __init__(self, tally: Tally) -> None:
         self.items: list[Scene | _LeftOut] = []
@@ -302,7 +304,7 @@ class _Taken:
         self._count = self._held = 0
 
     def add(self, item: dict[str, Any], read: Callable[[dict[str, Any]], Scene | _LeftOut | None]) -> bool:
-        """Keep an item unless it is there; whether its id is a new one."""
+        """Keep an item unless it is already kept; returns whether its id is new."""
         name = item.get("id")
         short = name[:_NAME] if isinstance(name, str) else ""
         if short in self._scenes:
@@ -320,12 +322,12 @@ class _Taken:
         return new
 
     def drop(self) -> None:
-        """Another question is asked in place of this one."""
+        """Subtract the items from the tally, since another request replaces this one."""
         self._tally.take(-self._count, -self._held)
 
 
 def _link(document: dict[str, Any], rel: str) -> dict[str, Any] | None:
-    """The first link of a kind that leads somewhere."""
+    """The first link of a relation that has an href."""
     links = document.get("links")
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == rel and isinstance(link.get("href"), str):
@@ -335,7 +337,7 @@ def _link(document: dict[str, Any], rel: str) -> dict[str, Any] | None:
 
 def _address_of(what: str, href: object, base: str) -> str:
     if not isinstance(href, str) or not href or any(ord(letter) < 33 for letter in href):
-        raise InputError(f"{what} has no href that is an address")
+        raise InputError(f"{what} has no address as its href")
     if href.startswith("s3://"):
         return public_address(href, what)
     try:
@@ -349,7 +351,7 @@ def _address_of(what: str, href: object, base: str) -> str:
 
 
 def _most_frequent(counts: dict[str, int]) -> dict[str, int]:
-    """The reasons of most items, the same ones in whatever order they came, and how many items had another."""
+    """The reasons with most items, whatever order they came in, and the number of items with other reasons."""
     others = counts.get(_OTHERS, 0)
     ordered = sorted(((-count, reason) for reason, count in counts.items() if reason != _OTHERS))
     kept = {reason: -count for count, reason in ordered[:_REASONS]}
@@ -358,12 +360,12 @@ def _most_frequent(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _months(first: dt.date, last: dt.date) -> Iterator[_Span]:
-    """Calendar months of a time, its first and last cut."""
+    """Calendar months of a time span, the first and last cut to it."""
     while first <= last:
         after = (first.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
         yield first, min(last, after - dt.timedelta(days=1))
         first = after
 
 
-Place = Callable[[str], tuple[str, str] | None]
-"""An address -> account and container that sign for it, None where it is not signed."""
+ContainerOf = Callable[[str], tuple[str, str] | None]
+"""Address -> account and container whose token signs it, None where it is not signed."""
