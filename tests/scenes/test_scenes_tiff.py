@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.io import MemoryFile
-from tessera.rasters._place import parse_place
+from tessera.rasters._georeference import parse_georeference
 from tiff_helpers import CountedFile, entry_at, image, tiff, with_entry, without_entry
 
 from tessera.net import CorruptError, NetError, PermanentError
@@ -213,21 +213,21 @@ SCALE, TIE = (10.0, 10.0, 0.0), (0.0, 0.0, 0.0, 600_000.0, 5_000_000.0, 0.0)
 
 
 def test_a_grid_from_a_tie_point_anywhere() -> None:
-    there = parse_place("B04.tif", SCALE, (3.0, 7.0, 0.0, 600_030.0, 4_999_930.0, 0.0), (), KEYS)
-    assert there == parse_place("B04.tif", SCALE, TIE, (), KEYS)
+    there = parse_georeference("B04.tif", SCALE, (3.0, 7.0, 0.0, 600_030.0, 4_999_930.0, 0.0), (), KEYS)
+    assert there == parse_georeference("B04.tif", SCALE, TIE, (), KEYS)
     assert there.transform == (10.0, 0.0, 600_000.0, 0.0, -10.0, 5_000_000.0)
     assert there.moved(2, 3).transform == (10.0, 0.0, 600_020.0, 0.0, -10.0, 4_999_970.0)
 
 
 def test_a_grid_from_a_matrix() -> None:
     matrix = [10.0, 0.0, 0.0, 600_000.0, 0.0, -10.0, 0.0, 5_000_000.0, *[0.0] * 7, 1.0]
-    assert parse_place("a", (), (), tuple(matrix), KEYS) == parse_place("a", SCALE, TIE, (), KEYS)
+    assert parse_georeference("a", (), (), tuple(matrix), KEYS) == parse_georeference("a", SCALE, TIE, (), KEYS)
     matrix[1] = 0.5
     with pytest.raises(PermanentError, match="rotated grid"):
-        parse_place("a", (), (), tuple(matrix), KEYS)
+        parse_georeference("a", (), (), tuple(matrix), KEYS)
     matrix[1], matrix[5] = 0.0, 10.0
     with pytest.raises(PermanentError, match="north up"):
-        parse_place("a", (), (), tuple(matrix), KEYS)
+        parse_georeference("a", (), (), tuple(matrix), KEYS)
 
 
 @pytest.mark.parametrize(
@@ -242,16 +242,16 @@ def test_a_grid_from_a_matrix() -> None:
 )
 def test_a_crs_without_a_code_is_refused(keys: tuple[int, ...], error: type[NetError]) -> None:
     with pytest.raises(error):
-        parse_place("a", SCALE, TIE, (), keys)
+        parse_georeference("a", SCALE, TIE, (), keys)
 
 
 def test_a_geographic_crs_has_a_code() -> None:
-    assert parse_place("a", (0.1, 0.1, 0.0), TIE, (), (1, 1, 0, 2, 1024, 0, 1, 2, 2048, 0, 1, 4326)).epsg == 4326
+    assert parse_georeference("a", (0.1, 0.1, 0.0), TIE, (), (1, 1, 0, 2, 1024, 0, 1, 2, 2048, 0, 1, 4326)).epsg == 4326
 
 
 @pytest.mark.parametrize("scale", [(float("nan"), 10.0, 0.0), (float("inf"), 10.0, 0.0)])
 def test_a_grid_without_numbers_is_damaged(scale: tuple[float, ...]) -> None:
     with pytest.raises(CorruptError, match="damaged"):
-        parse_place("a", scale, TIE, (), KEYS)
+        parse_georeference("a", scale, TIE, (), KEYS)
     with pytest.raises(PermanentError, match="north up"):
-        parse_place("a", (0.0, 10.0, 0.0), TIE, (), KEYS)
+        parse_georeference("a", (0.0, 10.0, 0.0), TIE, (), KEYS)
