@@ -187,8 +187,8 @@ def test_pipes_and_devices_are_told_at_once(tmp_path: Path, suffix: str) -> None
         ),
         (("DROP TABLE gpkg_spatial_ref_sys",), "no such table"),
         (("UPDATE gpkg_geometry_columns SET srs_id = 0",), "has no CRS"),
-        (("UPDATE a SET geom = x'00'",), "no GeoPackage geometry"),
-        (("UPDATE a SET geom = 'x'",), "no GeoPackage geometry"),
+        (("UPDATE a SET geom = x'00'",), "not a GeoPackage geometry"),
+        (("UPDATE a SET geom = 'x'",), "not a GeoPackage geometry"),
         (("UPDATE gpkg_contents SET table_name = 'b'", "DROP TABLE gpkg_geometry_columns"), "no layer of features"),
         (
             (
@@ -464,7 +464,7 @@ def test_spreadsheets_that_unfold_to_gigabytes_are_refused(tmp_path: Path) -> No
         tmp_path / "a.ods", tmp_path / "b.ods", repeat(b'table:number-rows-repeated="60000">', b"w" * 100_000)
     )
     for path in (many, rows_of):
-        with pytest.raises(InputError, match="unfolds to cells of"):
+        with pytest.raises(InputError, match="expands to cells of"):
             read_vector(path)
     for suffix in ("xlsx", "ods"):
         same = changed(tmp_path / f"a.{suffix}", tmp_path / f"c.{suffix}", lambda _, data: data)

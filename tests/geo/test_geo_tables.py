@@ -94,7 +94,7 @@ def test_forms_of_csv(tmp_path: Path, data: str | bytes, columns: dict[str, list
         (b"lon,lat,c\n5,50,\x00\n", "not a vector file"),
         ("easting,northing\n1,2\n", "columns easting, northing; expected lon and lat"),
         ("lon,lat,c\n5,50\n", "not a CSV table"),
-        ("lon,lat\n5,50 N\n", "column 'lat' of positions holds what is no number"),
+        ("lon,lat\n5,50 N\n", "column 'lat' of positions holds a value that is no number"),
         ("PROJCS[", "give its .shp"),
         ("!table\n!version 300\n", "a MapInfo table"),
     ],
@@ -246,7 +246,7 @@ def test_a_longitude_beyond_180_is_wrapped_for_points_and_polygons_alike() -> No
             shapely.union(shapely.box(179, 10, 180, 11), shapely.box(-180, 10, -179, 11))
         )
     for area in (shapely.box(361, 10, 362, 11), shapely.box(640_000, 5_600_000, 640_100, 5_600_100)):
-        with pytest.raises(InputError, match="no degrees, metres perhaps"):
+        with pytest.raises(InputError, match="not degrees, perhaps metres"):
             parse_area(area)
     with pytest.raises(InputError, match="does latitude come first"):
         parse_points([(50.0, 120.0)])

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.io import MemoryFile
-from tessera.rasters._georeference import parse_georeference
 from tiff_helpers import CountedFile, entry_at, image, tiff, with_entry, without_entry
 
 from tessera.net import CorruptError, NetError, PermanentError
 from tessera.rasters import _tiff
+from tessera.rasters._georeference import parse_georeference
 from tessera.rasters._tiff import Pieces, parse_tiff, read_lists
 
 DEFLATED: dict[str, Any] = {"tiled": True, "blockxsize": 32, "blockysize": 16, "compress": "deflate"}

@@ -1,4 +1,4 @@
-"""Where and when things are: the lattice and its cells, UTM zones, tile names, areas, periods, points, vector files."""
+"""Space and time: the lattice and its cells, UTM zones, tile names, areas, periods, points, vector files."""
 
 from .area import Area, ZonePart, parse_area
 from .crs import parse_crs

@@ -1,4 +1,4 @@
-"""Arrow tables, as Parquet and GDAL give them, as columns that change no value."""
+"""Columns of Arrow tables, from Parquet and GDAL, as arrays with exactly the same values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 20_000_000
 _UNPACKED = 2 * 1024**3
 _NESTED = 1024**3
-"""Bytes of a nested column at most, texts counted as often as they stand there."""
+"""Most bytes of a nested column, counting every repetition of a text."""
 
 
 def read_parquet(path: Path, source: str) -> VectorTable:
@@ -30,7 +30,7 @@ def read_parquet(path: Path, source: str) -> VectorTable:
     Raises
     ------
     InputError
-        No Parquet, no geometry, or more than is read.
+        It is not Parquet, has no geometry, or is too large.
     """
     with open_parquet_bounded(path, what="vector file", most_rows=MAX_ROWS, most_bytes=_UNPACKED) as opened:
         schema = opened.schema
@@ -46,7 +46,7 @@ def read_parquet(path: Path, source: str) -> VectorTable:
         else:
             geometry, crs = _about(raw, schema.names, source)
         wanted = [field.name for field in schema if field.name == geometry or not _is_bytes(field.type)]
-        # each text is held once
+        # equal texts share one object
         table = opened.read(wanted, dictionaries=True)
     left_out = [name for name in schema.names if name not in wanted]
     notes = (f"{source}: columns of bytes are left out: {listed(left_out)}",) if left_out else ()
@@ -56,7 +56,7 @@ def read_parquet(path: Path, source: str) -> VectorTable:
 
 
 def _about(raw: bytes, names: list[str], source: str) -> tuple[str, object]:
-    """The geometry column that GeoParquet's metadata name, and its CRS."""
+    """The name of the geometry column in GeoParquet's metadata, and its CRS."""
     try:
         meta = json.loads(raw)
         name = meta["primary_column"]
@@ -72,7 +72,7 @@ def _about(raw: bytes, names: list[str], source: str) -> tuple[str, object]:
 
 
 def with_geometry(table: Any, geometry: str, crs: object, source: str, notes: tuple[str, ...] = ()) -> VectorTable:
-    """An Arrow table with a column of well-known binary as features in degrees."""
+    """Features in degrees from an Arrow table with a column of well-known binary."""
     import pyarrow as pa
 
     column = table[geometry]
@@ -90,7 +90,7 @@ def with_geometry(table: Any, geometry: str, crs: object, source: str, notes: tu
 
 
 def columns_of(table: Any, source: str) -> dict[str, NDArray[Any]]:
-    """The columns of an Arrow table, without those of bytes."""
+    """The columns of an Arrow table, without columns of bytes."""
     refuse_twice(table.column_names, source)
     return {
         name: _column(table[name], f"{source}, column {shown(name)}")
@@ -144,13 +144,13 @@ def _objects(values: list[Any]) -> NDArray[np.object_]:
 
 
 def _taken(distinct: NDArray[np.object_], indices: Any) -> NDArray[np.object_]:
-    """Values by their numbers, None where there is no number; equal ones are one object."""
+    """Values by index, None where the index is null; equal values share one object."""
     numbers = indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return np.asarray(np.append(distinct, np.array([None], dtype=object))[numbers], dtype=object)
 
 
 def _expanded(array: Any) -> int:
-    """Bytes of an array, at most, with each text counted as often as it stands there."""
+    """Upper bound of an array's bytes, counting every repetition of a text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

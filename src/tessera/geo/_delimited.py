@@ -1,4 +1,4 @@
-"""Tables of text, CSV and its kin: every cell stays the text it is, positions aside."""
+"""Text tables such as CSV: every cell stays text, except coordinates."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _SEPARATORS = ",;\t|"
 _MISSING = ("NA", "NaN", "nan", "NULL", "#N/A")
-"""What R, numpy, databases and spreadsheets write for a missing value; in quotes it is a name."""
+"""What R, numpy, databases and spreadsheets write for a missing value; in quotes it is text."""
 _HEADER = 1024 * 1024
 _BLOCK = 16 * 1024 * 1024
-"""Bytes that are parsed at a time; a row must fit in."""
+"""Bytes parsed at a time; a row must fit."""
 
 
 def read_delimited(path: Path, source: str) -> VectorTable:
-    """Points of a CSV, TSV or the like with columns of longitude and latitude, degrees.
+    """Points of a CSV, TSV or similar table with columns of longitude and latitude, degrees.
 
     The separator is a comma, semicolon, tab or bar. The text is UTF-8, UTF-16 with a byte order mark, or else
     Windows-1252.
@@ -36,7 +36,7 @@ def read_delimited(path: Path, source: str) -> VectorTable:
     Raises
     ------
     InputError
-        No such table, or no such columns.
+        It is not such a table, or lacks these columns.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -47,7 +47,7 @@ def read_delimited(path: Path, source: str) -> VectorTable:
     refuse_twice(names, source)
     positions = position_names(names)
     if positions is None:
-        # the line that says so
+        # raises the error
         return of_columns(dict.fromkeys(names, np.empty(0, dtype=object)), source)
     text = arrow.ConvertOptions(
         column_types=dict.fromkeys(names, "string"),
@@ -96,7 +96,7 @@ def read_delimited(path: Path, source: str) -> VectorTable:
 
 
 def _refuse_open_quote(path: Path, table: Any, separator: str, encoding: str, source: str) -> None:
-    """Raise InputError where a quote closes nowhere, or first in a later row, so that one cell holds whole rows."""
+    """Raise InputError where a quote never closes, or closes in a later row, so that one cell would hold whole rows."""
     import pyarrow.compute as pc
 
     if not any(pc.any(pc.match_substring_regex(table[name], "[\r\n]")).as_py() for name in table.column_names):
@@ -111,18 +111,18 @@ def _refuse_open_quote(path: Path, table: Any, separator: str, encoding: str, so
                     if next(rows, None) is None:
                         return
                 except csv.Error as error:
-                    # text behind a quote in one and the same line is a matter of taste
+                    # text after a closing quote in the same line is accepted
                     if rows.line_num > line or "end of data" in str(error):
                         raise InputError(
-                            f"{source}, line {line} has a quote that never closes, or closes within the text of a "
-                            "later line; expected quotes in pairs around a cell"
+                            f"{source}, line {line} has a quote that never closes, or closes inside the text of a "
+                            "later line; expected a pair of quotes around a cell"
                         ) from None
     finally:
         csv.field_size_limit(longest)
 
 
 def _numbers(column: Any) -> NDArray[Any]:
-    """A column of degrees as float64, or its text where a cell is something else: a decimal comma, a word."""
+    """A column of degrees as float64, or as text where a cell is not a number, such as one with a decimal comma."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -135,7 +135,7 @@ def _numbers(column: Any) -> NDArray[Any]:
 
 
 def _texts(column: Any) -> NDArray[np.object_]:
-    """A column of text, equal cells held once."""
+    """A column of text; equal cells share one object."""
     coded = column.dictionary_encode()
     parts = [np.empty(0, dtype=object)]
     for chunk in coded.chunks:
@@ -156,7 +156,7 @@ def _encoding(path: Path, source: str) -> tuple[str, tuple[str, ...]]:
         data = head
         while data and (is_utf8 or is_windows):
             if b"\0" in data:
-                raise InputError(f"{source} is not a CSV table: it holds bytes of 0; expected text in UTF-8")
+                raise InputError(f"{source} is not a CSV table: it has zero bytes; expected text in UTF-8")
             is_utf8 = is_utf8 and _decodes(decoder, data)
             is_windows = is_windows and _decodes(windows, data)
             data = file.read(_BLOCK)
@@ -176,7 +176,7 @@ def _decodes(decoder: codecs.IncrementalDecoder, data: bytes, *, final: bool = F
 
 
 def _header(path: Path, encoding: str, source: str) -> tuple[str, list[str], int]:
-    """The separator, the names of the columns, and the lines before the header."""
+    """The separator, the column names, and the number of lines before the header."""
     with open_regular(path, what="vector file") as file:
         data = file.read(_HEADER)
     text = data.decode(encoding, "ignore")

@@ -1,4 +1,4 @@
-"""GeoJSON as a table: a collection, a feature, a geometry, or a feature a line."""
+"""GeoJSON as a table: a collection, a feature, a geometry, or one feature a line."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def load_json(data: str | bytes, source: str) -> dict[str, Any]:
-    """A JSON object, or the features of one object a line.
+    """A JSON object; features written one a line become a collection.
 
     Raises
     ------
     InputError
-        Neither.
+        It is neither.
     """
     try:
         text = data if isinstance(data, str) else decode_text(data, source)
@@ -38,7 +38,7 @@ def load_json(data: str | bytes, source: str) -> dict[str, Any]:
 
 
 def _several(text: str) -> bool:
-    """Whether the first line is a feature of its own and others follow."""
+    """Whether the first line is a complete feature and others follow."""
     line, _, rest = text.partition("\n")
     if not rest.strip() or not line.rstrip().endswith("}"):
         return False
@@ -59,7 +59,7 @@ def from_geojson(value: dict[str, Any], source: str) -> VectorTable:
     Raises
     ------
     InputError
-        Another object, a geometry that cannot be read, or a CRS that is not degrees.
+        It is another object, has an unreadable geometry, or a CRS that is not degrees.
     """
     _check_crs(value, source)
     kind = value.get("type")
@@ -72,7 +72,7 @@ def from_geojson(value: dict[str, Any], source: str) -> VectorTable:
     else:
         raise InputError(f"{source} has type {shown(kind)}; expected a FeatureCollection, Feature or geometry")
     if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
-        raise InputError(f"{source} has no list of features")
+        raise InputError(f"{source} has no list of features; expected a FeatureCollection with `features`")
     from shapely.geometry import shape
 
     geometries = np.empty(len(features), dtype=object)

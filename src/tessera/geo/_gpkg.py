@@ -1,4 +1,4 @@
-"""GeoPackage, which is SQLite: its tables are read and nothing that they could set off."""
+"""GeoPackage, which is SQLite: only its tables are read, and no code in it can run."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _ENVELOPES = (0, 32, 48, 48, 64)
 _CELL = 256 * 1024 * 1024
 _LEAST = 64 * 1024 * 1024
 _COMPUTED = 64 * 1024
-"""Bytes that a computed cell may have, however many there are in a row."""
+"""Bytes that a computed cell may always have, however many there are in a row."""
 _STEPS = 1_000_000
 _READS = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE))
 _OWN_KEYS = frozenset(("fid", "ogc_fid"))
-"""Names of the row number that drivers add; it is no attribute."""
+"""Names of the row number that drivers add, which is not an attribute."""
 
 
 def read_gpkg(path: Path, source: str, layer: str | None = None) -> list[tuple[str, VectorTable]]:
-    """The layers of a GeoPackage by name; its tables with lon and lat where it has no layer.
+    """The layers of a GeoPackage by name, or if it has none, its tables with lon and lat.
 
     Parameters
     ----------
-    layer : read this one alone
+    layer : read only this one
 
     Raises
     ------
     InputError
-        No GeoPackage, a damaged one, or one whose views would unpack to more than the file holds.
+        It is not a GeoPackage, is damaged, or has views that would unpack to more than the file holds.
     """
     try:
         with _opened(path) as (database, size):
@@ -52,14 +52,14 @@ def read_gpkg(path: Path, source: str, layer: str | None = None) -> list[tuple[s
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
-    """A connection that can read tables of this file and do nothing else, and the file's bytes."""
+    """A connection that can only read tables of this file, and the file's size in bytes."""
     with tempfile.TemporaryDirectory(prefix="tessera-") as folder:
         with open_regular(path, what="vector file") as file:
             size = os.fstat(file.fileno()).st_size
         own = Path(os.path.realpath(path))
         log = own.with_name(own.name + "-wal")
         if log.is_file() and log.stat().st_size:
-            # what another program has not yet written back is read from a copy, so that no file appears beside it
+            # a database with a write-ahead log is copied first, so that no file appears beside it
             for part in (own, log):
                 with open_regular(part, what="vector file") as source, (Path(folder) / part.name).open("wb") as target:
                     shutil.copyfileobj(source, target)
@@ -114,13 +114,13 @@ def _layers(database: sqlite3.Connection, size: int, source: str, layer: str | N
 def _table(
     database: sqlite3.Connection, name: str, budget: list[int], source: str, *, is_view: bool
 ) -> dict[str, list[Any]]:
-    """Columns by name, in the file's own types; what drivers number rows by is left out."""
+    """Columns by name, in the file's own types, without the row number that drivers add."""
     quoted = f'"{name.replace(chr(34), chr(34) * 2)}"'
     about = database.execute(f"PRAGMA table_info({quoted})").fetchall()
     truths = {row[1] for row in about if str(row[2]).upper() == "BOOLEAN"}
     described = database.execute(f"SELECT * FROM {quoted} LIMIT 0").description  # noqa: S608
     if is_view or len(described) != len(about):
-        # cells that are computed, each of which may be of any length
+        # computed cells may have any length
         database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(budget[0] // len(described), _COMPUTED))
     rows = database.execute(f"SELECT * FROM {quoted}")  # noqa: S608
     names = [str(column[0]) for column in rows.description]
@@ -139,7 +139,7 @@ def _table(
 
 
 def _kept(columns: dict[str, list[Any]]) -> dict[str, Any]:
-    """Columns as arrays, without those of bytes."""
+    """Columns as arrays, without columns of bytes."""
     return {
         name: as_column(values)
         for name, values in columns.items()
@@ -174,16 +174,16 @@ def _crs(database: sqlite3.Connection, srs: int) -> str | None:
 
 
 def _wkb(blob: object, what: str) -> bytes | None:
-    """The well-known binary in a GeoPackage's geometry, None where there is none."""
+    """The well-known binary in a GeoPackage geometry, None where there is none."""
     if blob is None:
         return None
     if not isinstance(blob, bytes) or len(blob) < 8 or blob[:2] != b"GP":
-        raise InputError(f"{what}: no GeoPackage geometry; expected points or polygons")
+        raise InputError(f"{what}: not a GeoPackage geometry; expected points or polygons")
     flags = blob[3]
     envelope = (flags >> 1) & 7
     if flags & 0x20 or envelope >= len(_ENVELOPES):
-        raise InputError(f"{what}: a geometry of an extension; expected points or polygons")
+        raise InputError(f"{what}: an extended geometry type; expected points or polygons")
     start = 8 + _ENVELOPES[envelope]
     if len(blob) < start + 5:
-        raise InputError(f"{what}: a geometry that is cut short")
+        raise InputError(f"{what}: a truncated geometry; expected points or polygons")
     return blob[start:]

@@ -1,4 +1,4 @@
-"""What kind of vector file a file is, by its first bytes and never by its name."""
+"""The kind of a vector file, by its first bytes instead of its name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ READ = (
     "GeoJSON, GeoPackage, Shapefile (also zipped), GeoParquet, FlatGeobuf, file geodatabase, KML, KMZ, GPX waypoints; "
     "CSV, TSV, Excel .xlsx, .ods, .dbf and Parquet with columns lon and lat"
 )
-"""What is read, for a message."""
+"""Supported formats, for messages."""
 HEAD = 4096
-"""Bytes that tell a file's kind."""
+"""Bytes at the beginning that identify a file's kind."""
 _BINARY = (
     (b"PAR1", "parquet"),
     (b"SQLite format 3\0", "sqlite"),
@@ -40,21 +40,21 @@ _TEXT_REFUSED = (
 _DBF = frozenset(b"\x03\x30\x31\x43\x83\x8b\xcb\xf5\xfb")
 _NAME = re.compile(r"<([^\s/>]+)")
 _PROLOG = (("<?", "?>"), ("<!--", "-->"))
-"""What may stand before the root of a document, and how it ends."""
+"""Start and end of constructs that may precede the root element."""
 
 
 def kind_of(head: bytes, source: str, suffix: str = "") -> str:
-    """ "parquet", "sqlite", "shp", "fgb", "zip", "dbf", "json", "kml", "gpx" or "text" (CSV and its kin).
+    """ "parquet", "sqlite", "shp", "fgb", "zip", "dbf", "json", "kml", "gpx" or "text" (CSV and similar).
 
     Parameters
     ----------
     head : the first `HEAD` bytes
-    suffix : of the name; tells a dBase table, which has no mark of its own
+    suffix : of the name; identifies dBase tables, which have no signature
 
     Raises
     ------
     InputError
-        Another kind, or one that is never read because it may refer to other files or to the network.
+        It is another kind, or one that may refer to other files or to the network and is never read.
     """
     if not head:
         raise InputError(f"{source} is an empty file; expected features")
@@ -94,7 +94,7 @@ def _xml(text: str, source: str) -> str:
 
 
 def _root(text: str) -> str:
-    """The name of the root element; each letter is looked at once, whatever stands before it."""
+    """The name of the root element, in time linear in what precedes it."""
     at = 0
     while True:
         at = len(text) - len(text[at:].lstrip())
@@ -115,7 +115,7 @@ def _root(text: str) -> str:
 
 
 def text_of(head: bytes) -> str | None:
-    """The first bytes as text, where they are text."""
+    """The first bytes as text, None where they are not text."""
     name = encoding_of(head)
     decoded = head.decode(name or "latin-1", "ignore")
     return None if "\0" in decoded else decoded

@@ -1,4 +1,4 @@
-"""KML and GPX as tables: every folder of a KML, the waypoints of a GPX. Nothing that they refer to is opened."""
+"""KML and GPX as tables: all folders of a KML, the waypoints of a GPX. External references are never opened."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class _Node:
     attributes: dict[str, str]
     text: list[str] = field(default_factory=list)
     parts: list[Any] = field(default_factory=list)
-    """What its children came to: geometries, rings."""
+    """Geometries or rings of its children."""
 
 
 @dataclass
 class _Reader:
-    """Elements as they open and close, without recursion."""
+    """Collects features from start and end tags, without recursion."""
 
     source: str
     open: list[_Node] = field(default_factory=list)
@@ -78,7 +78,7 @@ def read_kml(data: bytes, source: str) -> VectorTable:
     Raises
     ------
     InputError
-        No KML, or coordinates that are no numbers.
+        It is not KML, or has coordinates that are not numbers.
     """
     reader = _Reader(source)
 
@@ -113,12 +113,12 @@ def read_kml(data: bytes, source: str) -> VectorTable:
 
 
 def read_gpx(data: bytes, source: str) -> VectorTable:
-    """The waypoints of a GPX file with what it says of each, such as name, desc, ele and time, as text.
+    """The waypoints of a GPX file with their elements, such as name, desc, ele and time, as text.
 
     Raises
     ------
     InputError
-        No GPX, no waypoint, or a position that is no number.
+        It is not GPX, has no waypoint, or has a position that is not a number.
     """
     import shapely
 
@@ -131,7 +131,7 @@ def read_gpx(data: bytes, source: str) -> VectorTable:
                 place = float(node.attributes["lon"]), float(node.attributes["lat"])
             except (KeyError, ValueError):
                 what = f"{source}, feature {len(reader.rows) - 1}"
-                raise InputError(f"{what}: a waypoint without lon and lat; expected degrees") from None
+                raise InputError(f"{what}: a waypoint without numeric lon and lat; expected degrees") from None
             reader.shapes[-1] = shapely.Point(*place)
         elif parent.name == "wpt" and node.name not in ("extensions", "link"):
             reader.rows[-1][node.name] = "".join(node.text)
@@ -171,7 +171,7 @@ def _shape(node: _Node, what: str) -> Any:
 
 
 def _together(parts: list[Any]) -> Any:
-    """Shapes of one placemark as one shape."""
+    """Geometries of one placemark as one geometry."""
     import shapely
 
     if len(parts) <= 1:

@@ -1,4 +1,4 @@
-"""Formats of other libraries through GDAL, which sees the checked files of one dataset and nothing else."""
+"""Formats read through GDAL, which can access only the checked files of one dataset."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DRIVERS = {
     "gdb": ("OpenFileGDB", ".gdb"),
 }
 _CRS_BYTES = {".prj": None, ".fgb": 11 * 1024**2, ".gdbtable": None}
-"""Files with a CRS -> bytes in which it stands; the header of a FlatGeobuf has at most 10 MB."""
+"""Suffix of a file with a CRS -> leading bytes that can hold it (None: all); a FlatGeobuf header has at most 10 MB."""
 _SIDES = (".shx", ".dbf", ".prj", ".cpg")
 _HEADERS = {"xlsx": {"HEADERS": "FORCE"}, "ods": {"HEADERS": "FORCE"}}
 
@@ -36,13 +36,13 @@ _HEADERS = {"xlsx": {"HEADERS": "FORCE"}, "ods": {"HEADERS": "FORCE"}}
 def read_ogr(path: Path, kind: str, source: str, layer: str | None = None) -> list[tuple[str, VectorTable]]:
     """The layers of a Shapefile, FlatGeobuf, file geodatabase or spreadsheet, by name.
 
-    GDAL has no list of allowed drivers here. It is given a folder of links to the files of this dataset alone, under
-    names of ours, and what it takes them for is checked.
+    GDAL cannot be limited to a list of drivers here. It gets a folder of links to the files of this dataset only, under
+    new names, and the driver that it chooses is checked.
 
     Parameters
     ----------
-    kind : a key of `_DRIVERS`, known by the file's content
-    layer : read this one alone
+    kind : a key of `_DRIVERS`, from the file's content
+    layer : read only this one
 
     Raises
     ------
@@ -60,7 +60,7 @@ def read_ogr(path: Path, kind: str, source: str, layer: str | None = None) -> li
             about = {name: pyogrio.read_info(own, layer=name) for name, _ in layers}
             found = {str(info.get("driver", driver)) for info in about.values()}
             if found - {driver}:
-                raise InputError(f"{source} is taken for {listed(sorted(found))}; expected {driver}")
+                raise InputError(f"{source} is {listed(sorted(found))} to GDAL; expected {driver}")
             return _read(pyogrio, own, kind, source, _named(layers, about, layer, path, source))
         except (errors.DataSourceError, errors.DataLayerError, errors.FieldError, errors.GeometryError) as error:
             said = str(error).replace(str(own), path.name).partition("; It might help")[0]
@@ -74,7 +74,7 @@ def read_ogr(path: Path, kind: str, source: str, layer: str | None = None) -> li
 def _named(
     layers: list[list[Any]], about: dict[str, Any], layer: str | None, path: Path, source: str
 ) -> list[tuple[str, str, Any]]:
-    """Layers that are read: GDAL's name, ours, and what is known of each; those without geometry where none has one."""
+    """Layers to read: GDAL's name, our name and its information; layers without geometry only if none has one."""
     found = []
     for name, geometry in layers:
         ours = path.stem if name == "layer" and len(layers) == 1 else name
@@ -109,7 +109,7 @@ def _read(
 
 
 def _link(path: Path, own: Path, kind: str) -> None:
-    """Links to the files of a dataset, each a regular file, under the names that GDAL looks for."""
+    """Link the files of a dataset, which must be regular files, under the names that GDAL looks for."""
     files = {own: path}
     if kind == "gdb":
         own.mkdir()
@@ -131,7 +131,7 @@ def _link(path: Path, own: Path, kind: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What GDAL says besides its errors is no one's concern here."""
+    """Suppress GDAL's warnings and log messages."""
     log = logging.getLogger("pyogrio")
     level = log.level
     log.setLevel(logging.CRITICAL + 1)

@@ -1,4 +1,4 @@
-"""Spreadsheets of strangers: how much text their cells come to, counted before a library unfolds them."""
+"""Untrusted spreadsheets: the size of their expanded cells, computed before a library expands them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 MOST_TEXT = 512 * 1024**2
 _CELL = 16
-"""Bytes that a cell takes beside its text, at least."""
+"""Bytes that a cell takes besides its text, at least."""
 
 
 def check_sheets(archive: ZipFile, kind: str, source: Path | str) -> None:
-    """Raise InputError where the cells of a spreadsheet come to more than `MOST_TEXT` bytes.
+    """Raise InputError if the cells of a spreadsheet expand to more than `MOST_TEXT` bytes.
 
-    In an .xlsx many cells share one text; in an .ods a cell and a row say how often they stand there.
+    In .xlsx many cells share one text; in .ods cells and rows have repeat counts.
 
     Parameters
     ----------
-    archive : whose members are known to be of bounded size
+    archive : with members of checked sizes
     kind : "xlsx" or "ods"
     """
     names = archive.namelist()
@@ -41,7 +41,7 @@ def check_sheets(archive: ZipFile, kind: str, source: Path | str) -> None:
             if name.endswith(".xml") and not name.lower().endswith("sharedstrings.xml"):
                 total += _xlsx(archive.read(name), texts, source)
     if total > MOST_TEXT:
-        raise InputError(f"{source} unfolds to cells of {total:,} bytes; at most {MOST_TEXT:,} are read")
+        raise InputError(f"{source} expands to cells of {total:,} bytes; at most {MOST_TEXT:,} are read")
 
 
 def _parse(
@@ -109,7 +109,7 @@ def _ods(data: bytes, source: Path | str) -> int:
         if name == "table-row":
             rows, row = _repeated(given.get("number-rows-repeated")), 0
         elif name in ("table-cell", "covered-table-cell"):
-            # empty ones at the end of a row or sheet are often repeated to its edge, and not read
+            # empty cells at the end of a row or sheet often repeat up to its edge; they are not read
             cells, cell = _repeated(given.get("number-columns-repeated")), _CELL if "value-type" in given else 0
             cell += sum(len(value) for value in given.values()) if cell else 0
 

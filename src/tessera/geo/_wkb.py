@@ -1,4 +1,4 @@
-"""Well-known binary of strangers: how deep it is nested is known before a library descends into it."""
+"""Untrusted well-known binary: its nesting depth is checked before a library parses it recursively."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 32
 _SAFE = 9 * MAX_DEPTH
-"""Bytes that cannot be nested deeper: a collection within another takes nine."""
+"""Bytes too few for deeper nesting: each nested collection takes nine."""
 _CONTAINERS = frozenset((4, 5, 6, 7, 9, 10, 11, 12, 15, 16))
 _RINGS = frozenset((3, 17))
 _LINES = frozenset((2, 8, 13))
 
 
 def from_wkb(blobs: Sequence[bytes | None] | NDArray[Any], source: str) -> NDArray[np.object_]:
-    """Geometries (N,) of well-known binary, None where there is none.
+    """Geometries (N,) from well-known binary, None where there is none.
 
     Raises
     ------
     InputError
-        It is no well-known binary, or nested deeper than `MAX_DEPTH`.
+        It is not well-known binary, or nested deeper than `MAX_DEPTH`.
     """
     import shapely
 
@@ -44,7 +44,7 @@ def from_wkb(blobs: Sequence[bytes | None] | NDArray[Any], source: str) -> NDArr
 
 
 def _check_depth(blob: bytes, source: str) -> None:
-    """Walk the collections of one geometry without recursion."""
+    """Check the nesting depth of one geometry, without recursion."""
     if blob[1:5] in (b"\3\0\0\0", b"\2\0\0\0", b"\1\0\0\0", b"\0\0\0\1", b"\0\0\0\2", b"\0\0\0\3"):
         return
     left = [1]
@@ -55,7 +55,7 @@ def _check_depth(blob: bytes, source: str) -> None:
                 left.pop()
                 continue
             left[-1] -= 1
-            # the library takes any other number for the byte order of what was read before
+            # for any other number the library would keep the previous byte order
             if blob[at] > 1:
                 raise InputError(f"{source} has the byte order {blob[at]}; expected 0 or 1, as in WKB")
             order = "<" if blob[at] else ">"
@@ -81,13 +81,13 @@ def _check_depth(blob: bytes, source: str) -> None:
             elif flat == 1:
                 at += size
             else:
-                return  # no such geometry, which the library says
+                return  # unknown geometry type: the library reports it
     except (struct.error, IndexError):
-        return  # cut short, which the library says
+        return  # truncated: the library reports it
 
 
 def _form(code: int) -> tuple[int, bool, int]:
-    """A type's number without dimensions, whether an SRID follows, and the bytes of a point; ISO's and EWKB's codes."""
+    """Decode an ISO or EWKB type: its number without dimensions, whether an SRID follows, and the bytes of a point."""
     iso = (code & 0xFFFF) // 1000
     flat = (code & 0xFFFF) % 1000
     z = bool(code & 0x80000000) or iso in (1, 3)
@@ -96,7 +96,7 @@ def _form(code: int) -> tuple[int, bool, int]:
 
 
 def depth_checked(value: Any, source: str) -> Any:
-    """A GeoJSON geometry whose collections are not nested deeper than `MAX_DEPTH`; others are refused."""
+    """Return a GeoJSON geometry, or raise InputError if its collections are nested deeper than `MAX_DEPTH`."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [

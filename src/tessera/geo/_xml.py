@@ -1,4 +1,4 @@
-"""XML of strangers, element by element: nothing that it refers to is opened, and no document type is taken."""
+"""Untrusted XML, element by element: references are never opened, and document types are refused."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def walk_xml(
     source: Path | str,
     fault: str,
 ) -> None:
-    """Go through a document's elements, named without their prefixes, and its text.
+    """Walk through a document's elements, named without prefixes, and its text.
 
     Parameters
     ----------
-    source : what to call it in a message
-    fault : what the source is or cannot be where this is no XML: "is not XML"
+    source : its name in messages
+    fault : words after the name if it is not XML, such as "is not XML"
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Zip archives of strangers: spreadsheets, KMZ and zipped vector files, unpacked within bounds and nowhere else."""
+"""Untrusted Zip archives: spreadsheets, KMZ and zipped vector files, unpacked within limits into a temporary folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MEMBERS = 10_000
 _UNPACKED = 2 * 1024**3
 _FREE = 64 * 1024 * 1024
-"""Bytes that a member may unpack to whatever its ratio."""
+"""Bytes that a member may always unpack to; above them `_RATIO` limits it."""
 _RATIO = 100
 _STEP = 1024 * 1024
 _SPATIAL = (".shp", ".gpkg", ".geojson", ".json", ".geojsonl", ".kml", ".gpx", ".fgb", ".parquet", ".geoparquet")
@@ -32,16 +32,16 @@ _SIDES = (".shx", ".dbf", ".prj", ".cpg")
 
 @contextmanager
 def unzipped(path: Path, source: str) -> Iterator[tuple[str, list[tuple[str, Path]]]]:
-    """What kind of archive it is and its datasets by name, unpacked into a folder that is gone afterwards.
+    """The kind of an archive and its datasets by name, unpacked into a temporary folder that is then removed.
 
     Yields
     ------
-    "xlsx", "ods" or "zip", and the datasets; of a spreadsheet the one file, packed anew without compression
+    "xlsx", "ods" or "zip", and the datasets; for a spreadsheet the one file, repacked without compression
 
     Raises
     ------
     InputError
-        It is damaged or encrypted, a name in it leads out, it unpacks to too much, or it holds nothing that is read.
+        It is damaged or encrypted, has a name that leads out of it, unpacks to too much, or has no readable dataset.
     """
     with tempfile.TemporaryDirectory(prefix="tessera-") as folder, open_regular(path, what="vector file") as file:
         try:
@@ -95,7 +95,7 @@ def _kind(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> str:
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: str) -> Iterator[bytes]:
-    """A member's bytes, as many as it says and no more than its packed size allows."""
+    """A member's bytes; at most the size that it declares and that its packed size allows."""
     most = max(_FREE, _RATIO * info.compress_size)
     if info.file_size > most:
         raise InputError(
@@ -106,7 +106,7 @@ def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: str) -> Ite
         while data := member.read(_STEP):
             most -= len(data)
             if most < 0:
-                raise InputError(f"{source} holds {shown(info.filename)}, which unpacks to more than it says")
+                raise InputError(f"{source} holds {shown(info.filename)}, which unpacks to more than it declares")
             yield data
 
 
@@ -125,7 +125,7 @@ def _repacked(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], tar
 def _datasets(
     archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folder: Path, source: str
 ) -> list[tuple[str, Path]]:
-    """The datasets of an archive, unpacked into folders of ours under names of ours."""
+    """The datasets of an archive, unpacked into folders and names that the archive does not choose."""
     places = {name: PurePosixPath(name) for name in members}
     geodatabases = sorted({str(place.parent) for place in places.values() if place.parent.suffix.lower() == ".gdb"})
     loose = {name: place for name, place in places.items() if str(place.parent) not in geodatabases}

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _DENSIFY_DEGREES = 0.01
-"""Longest edge before projection: a straight edge in degrees then bends by less than a pixel within a zone."""
+"""Longest edge before projection: an edge straight in degrees then deviates by less than a pixel within a zone."""
 _TOLERANCE = 1e-6
 """Pixels; rounding of a projection must not add a row."""
 _NUMBERS = re.compile(r"[-+.\d]+(\s+[-+.\d]+)+")
 _WIDEST = 180.0
+"""Degrees over the date line that a bbox may span: more means that two longitudes are in the wrong order."""
 _FORM = "west,south,east,north in degrees with decimal points, such as 5.1,50.6,5.2,50.7"
-"""Degrees over the date line that a bbox may span: more is two longitudes in the wrong order."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ZonePart:
 
     @property
     def window(self) -> Window:
-        """The smallest lattice window that holds it."""
+        """The smallest lattice window that contains it."""
         left, bottom, right, top = (value / PIXEL_SIZE for value in self.geometry.bounds)
         west, east = math.floor(left + _TOLERANCE), math.ceil(right - _TOLERANCE)
         south, north = math.floor(bottom + _TOLERANCE), math.ceil(top - _TOLERANCE)
@@ -55,7 +55,7 @@ class ZonePart:
         return Window(self.zone, west, north, east - west, north - south)
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
-        """Which pixels of `window` have their centre inside: (height, width) bool."""
+        """Pixels of `window` whose centre is inside: (height, width) bool."""
         import shapely
 
         x = (np.arange(window.west, window.east) + 0.5) * PIXEL_SIZE
@@ -72,8 +72,8 @@ class Area:
     Attributes
     ----------
     geometry : polygon or multipolygon in degrees (EPSG:4326), cut at the date line
-    name : what to call it in a message
-    cell_window : the exact window, where the area was named by a cell
+    name : its name in messages
+    cell_window : the exact window, if the area was given as a cell
     """
 
     geometry: BaseGeometry
@@ -87,7 +87,7 @@ class Area:
         return float(west), float(south), float(east), float(north)
 
     def parts(self) -> list[ZonePart]:
-        """The area cut into UTM zones, from west to east; a zone that it only touches is left out."""
+        """The area cut into UTM zones, from west to east; zones that it only touches are left out."""
         import shapely
 
         if self.cell_window is not None:
@@ -110,7 +110,7 @@ class Area:
 
     @property
     def zones(self) -> tuple[int, ...]:
-        """The UTM zones that it lies in."""
+        """The UTM zones that it covers."""
         return tuple(part.zone for part in self.parts())
 
 
@@ -134,7 +134,7 @@ def parse_area(area: object) -> Area:
     Raises
     ------
     InputError
-        It is none of these, is empty, or lies beyond 80 S or 84 N.
+        It is none of these, is empty, or extends beyond 80 S or 84 N.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def _bbox(values: Any) -> Area:
     west, south, east, north = numbers
     name = f"bbox {west:g},{south:g},{east:g},{north:g}"
     if max(abs(west), abs(east)) > 360 or max(abs(south), abs(north)) > 90:
-        raise InputError(f"{name}: these are no degrees, metres perhaps; expected west, south, east, north in degrees")
+        raise InputError(f"{name}: not degrees, perhaps metres; expected west, south, east, north in degrees")
     if abs(west) > 180 or abs(east) > 180:
         if west < east and max(abs(west), abs(east)) <= TURN and east - west <= _WIDEST:
             return _polygons([shapely.box(west, south, east, north)], name)
@@ -247,7 +247,7 @@ def _middle(ring: NDArray[np.float64]) -> float:
 
 
 def _cut_at_date_line(polygon: Any) -> BaseGeometry:
-    """A polygon drawn straight over the date line (its edges jump by more than 180 degrees), cut there."""
+    """Cut a polygon at the date line if its edges cross it (jump by more than 180 degrees)."""
     import shapely
     import shapely.affinity
 

@@ -1,4 +1,4 @@
-"""The CRS that a stranger's file declares, and the way from it to degrees."""
+"""The CRS that an untrusted file declares, and its conversion to degrees."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _FILES = re.compile(
     r"PARAMETER_?FILE|PROJ4_GRIDS|(?:grids|model|file|init|catalog)\s*=(?!\s*@null(?:[\s\"\\]|$))|\"value\": *\"",
     re.IGNORECASE,
 )
-"""Where WKT and PROJJSON name a file of shifts, which PROJ opens to transform; @null is none."""
+"""Where WKT and PROJJSON name a grid-shift file, which PROJ would open for a transformation; @null names none."""
 _IN_DATA = re.compile(rb"PARAMETER_?FILE|PROJ4_GRIDS|(?:nad|geoid|\+)grids\s*=(?!\s*@null(?:[\s\"]|$))", re.IGNORECASE)
 _BLOCK, _OVERLAP = 16 * 1024**2, 256
 
 
 def refuse_crs_files(file: BinaryIO, most: int | None, source: str) -> None:
-    """Raise InputError where a file of another library holds a CRS that names a file: that library would open it.
+    """Raise InputError if a file has a CRS that names another file, because the library that reads it would open that.
 
     Parameters
     ----------
-    file : opened; WKT stands in it as it is or in UTF-16
-    most : bytes at its beginning that can hold a CRS, None: all
+    file : opened, with WKT in ASCII or UTF-16
+    most : leading bytes that can hold a CRS, None: all
     """
     held, left = b"", most
     while data := file.read(_BLOCK if left is None else min(left, _BLOCK)):
@@ -46,16 +46,16 @@ def _names_file(source: str) -> str:
 
 
 def parse_crs(crs: object, source: str) -> CRS:
-    """A CRS of a stranger's file as pyproj's.
+    """Parse the CRS of an untrusted file with pyproj.
 
     Parameters
     ----------
-    crs : "EPSG:3035" or the like, WKT, or PROJJSON as a mapping. A PROJ string is refused: to read it can open a file
+    crs : a code such as "EPSG:3035", WKT, or PROJJSON as a mapping. PROJ strings are refused, as they can open files
 
     Raises
     ------
     InputError
-        None, or one that cannot be read.
+        It is None or cannot be parsed.
     """
     from pyproj import CRS
     from pyproj.exceptions import ProjError
@@ -72,16 +72,16 @@ def parse_crs(crs: object, source: str) -> CRS:
 
 
 def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDArray[np.object_]:
-    """Geometries of a CRS in degrees (EPSG:4326); those of EPSG:4326 itself are kept bit for bit.
+    """Transform geometries to degrees (EPSG:4326); those already in EPSG:4326 keep their exact coordinates.
 
     Parameters
     ----------
-    crs : as `parse_crs` takes it
+    crs : see `parse_crs`
 
     Raises
     ------
     InputError
-        What `parse_crs` refuses, a CRS without a way to degrees, or one whose way names a file.
+        See `parse_crs`; or there is no transformation to degrees, or it names a file.
     """
     import shapely
     from pyproj import CRS, Transformer
@@ -91,7 +91,7 @@ def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDA
     if _FILES.search(json.dumps(crs) if isinstance(crs, dict) else str(crs)):
         raise InputError(_names_file(source))
     try:
-        # x is the longitude in every vector format, whatever order of axes the CRS itself declares
+        # x is the longitude in every vector format, whatever axis order the CRS declares
         if parsed.equals(CRS.from_epsg(4326), ignore_axis_order=True):
             return geometries
         transformer = Transformer.from_crs(parsed, "EPSG:4326", always_xy=True)

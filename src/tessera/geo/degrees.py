@@ -1,4 +1,4 @@
-"""One rule of degrees for points and polygons: what is taken, what is wrapped, what was meant instead."""
+"""Checks of degrees for points and polygons: valid values, longitudes to wrap, hints at likely mistakes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 TURN = 360.0
 _TRIED = 100
-"""Points that are tried the other way round."""
+"""Points that are tried with exchanged coordinates."""
 
 
 def wrapped(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) degrees with longitudes of -360 to 360 brought into -180 to 180; those within are kept bit for bit."""
+    """(N, 2) degrees with longitudes of -360 to 360 wrapped to -180 to 180; those within keep their exact values."""
     lon = lonlat[:, 0]
     with np.errstate(invalid="ignore"):
         beyond = (np.abs(lon) > 180.0) & (np.abs(lon) <= TURN)
@@ -31,19 +31,19 @@ def wrapped(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def check_degrees(lonlat: NDArray[np.float64], what: str) -> None:
-    """Raise InputError where coordinates (N, 2) are not finite or no degrees.
+    """Raise InputError if coordinates (N, 2) are not finite or cannot be degrees.
 
     Parameters
     ----------
-    what : what has them, for the message: "plots.geojson, feature 3"
+    what : their owner in the message, such as "plots.geojson, feature 3"
     """
     if not np.isfinite(lonlat).all():
         raise InputError(f"{what} has coordinates that are not finite; expected degrees")
     lon, lat = np.abs(lonlat).max(axis=0, initial=0.0)
     if lon > TURN or lat > TURN:
         raise InputError(
-            f"{what} reaches {lonlat[np.abs(lonlat).max(axis=1).argmax()].round(2).tolist()}: no degrees, metres "
-            "perhaps; expected longitude and latitude in degrees"
+            f"{what} reaches {lonlat[np.abs(lonlat).max(axis=1).argmax()].round(2).tolist()}: not degrees, perhaps "
+            "metres; expected longitude and latitude in degrees"
         )
     if lat > 90:
         raise InputError(
@@ -52,12 +52,12 @@ def check_degrees(lonlat: NDArray[np.float64], what: str) -> None:
 
 
 def swap_hint(lonlat: NDArray[np.float64], with_data: Callable[[NDArray[np.float64]], int]) -> str:
-    """What to say of places without data of which some have data when their coordinates change places; else "".
+    """A hint if points without data have data once longitude and latitude are exchanged; else "".
 
     Parameters
     ----------
-    lonlat : (N, 2) degrees
-    with_data : how many of some places (M, 2) have data; an InputError stands for none
+    lonlat : (N, 2) degrees, of points without data
+    with_data : counts the points (M, 2) with data; an InputError counts as none
     """
     other = lonlat[:: max(1, len(lonlat) // _TRIED), ::-1][:_TRIED]
     other = other[np.isfinite(other).all(axis=1) & (other[:, 1] >= -80) & (other[:, 1] <= 84)]

@@ -1,4 +1,4 @@
-"""A raster grid: a CRS, an affine transform and a shape; a rectangle of the lattice or any other."""
+"""A raster grid: a CRS, an affine transform and a shape; on the lattice or not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Grid:
 
     Attributes
     ----------
-    crs : "EPSG:<code>" or WKT. Southern UTM (EPSG:327NN) is kept as its northern twin with negative northings
+    crs : "EPSG:<code>" or WKT. Southern UTM (EPSG:327NN) becomes northern UTM with negative northings
     transform : (a, b, c, d, e, f) with x = a*col + b*row + c and y = d*col + e*row + f, in units of the CRS
     height, width : pixels
     """

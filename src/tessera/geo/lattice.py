@@ -1,4 +1,4 @@
-"""The lattice: every zone's 10 m pixels, and the cells of 1024 x 1024 pixels that are the unit of work.
+"""The lattice: the 10 m pixels of every zone, and the cells of 1024 x 1024 pixels that are the unit of work.
 
 Pixels are counted from the zone's origin: a pixel (px, py) covers eastings 10*px to 10*px + 10 and northings 10*py to
 10*py + 10, both half-open, so that a point belongs to exactly one pixel. A cell (e, n) holds pixels 1024*e to
@@ -26,12 +26,12 @@ PIXEL_SIZE = 10
 CELL_SIZE = 1024
 """Side of a cell, pixels; 10.24 km."""
 CELL_EAST = range(15, 83)
-"""Cell columns of the lattice: eastings 153,600 to 849,920 m hold every zone's 6 degrees at the equator."""
+"""Cell columns of the lattice: eastings 153,600 to 849,920 m contain a zone's 6 degrees at the equator."""
 CELL_NORTH = range(-868, 912)
-"""Cell rows of the lattice: northings -8,888,320 to 9,338,880 m hold 80 S to 84 N."""
+"""Cell rows of the lattice: northings -8,888,320 to 9,338,880 m contain 80 S to 84 N."""
 
 CELL_SIDES = tuple(2**k for k in range(13))
-"""Sides that a cell may have: powers of two to 4096, which all divide the lattice (68 x 1,780 cells of 1024)."""
+"""Allowed sides of a cell: powers of two up to 4096, which all divide the lattice (68 x 1,780 cells of 1024)."""
 
 WEST = CELL_EAST.start * CELL_SIZE
 EAST = CELL_EAST.stop * CELL_SIZE
@@ -50,7 +50,7 @@ class Cell:
     ----------
     zone : UTM zone, 1 to 60
     east, north : south-west corner in metres / 10,240 (15 to 82; -868 to 911), or in sides of a smaller `size`
-    size : side in pixels, one of `CELL_SIDES`; other sides than 1024 serve small stores and the published geometry
+    size : side in pixels, one of `CELL_SIDES`; sides other than 1024 are for small stores and the published geometry
     """
 
     zone: int
@@ -74,17 +74,17 @@ class Cell:
 
     @property
     def _unit(self) -> int:
-        """Pixels that `east` and `north` count."""
+        """Pixels in one unit of `east` and `north`."""
         return min(self.size, CELL_SIZE)
 
     @property
     def name(self) -> str:
-        """Its name, such as "utm31_e64_n548": signed metres / 10,240, never an array row."""
+        """Its name, such as "utm31_e64_n548": signed metres / 10,240, not array indices."""
         return f"utm{self.zone:02d}_e{self.east}_n{self.north}"
 
     @property
     def window(self) -> Window:
-        """Its pixels."""
+        """The window of its pixels."""
         size = self.size
         return Window(self.zone, self.east * self._unit, self.north * self._unit + size, size, size)
 
@@ -98,7 +98,7 @@ class Cell:
 
 
 def parse_cell(name: str, size: int = CELL_SIZE) -> Cell:
-    """The cell of a name such as "utm31_e64_n548" or "utm31_e64_n-12".
+    """The cell with a name such as "utm31_e64_n548" or "utm31_e64_n-12".
 
     Raises
     ------
@@ -155,7 +155,7 @@ class Window:
 
     @property
     def east(self) -> int:
-        """px behind the last column."""
+        """px after the last column."""
         return self.west + self.width
 
     @property
@@ -193,7 +193,7 @@ class Window:
 
     @property
     def grid(self) -> Grid:
-        """The same pixels as a CRS and a transform."""
+        """The same pixels as a `Grid`."""
         transform = (
             float(PIXEL_SIZE),
             0.0,
@@ -251,12 +251,12 @@ class Window:
 
 
 def lonlat_box(windows: Iterable[Window]) -> list[float] | None:
-    """West, south, east, north in degrees of windows, west > east over the date line; None of none."""
+    """[west, south, east, north] of windows in degrees, west > east over the date line; None without windows."""
     boxes = np.array([window.lonlat_bounds for window in windows]).reshape(-1, 4)
     if not len(boxes):
         return None
     west, south, east, north = boxes.T
-    # the widest gap around the globe is what the box leaves out
+    # the box leaves out the widest gap around the globe
     order = np.argsort(west)
     reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
     gaps = np.append(west[order][1:], west[order][0] + 360) - reach

@@ -6,9 +6,9 @@ from .zones import from_lonlat
 
 
 def square_at(lon: float, lat: float, zone: int) -> str:
-    """The 100 km square of a place in degrees, in a UTM zone.
+    """The 100 km square of a point in degrees, in a UTM zone.
 
-    Military Grid Reference System (NGA.STND.0037): letters of columns repeat every three zones, of rows every two.
+    Military Grid Reference System (NGA.STND.0037): column letters repeat every three zones, row letters every two.
     """
     x, y = from_lonlat([lon], [lat], zone)
     easting, northing = float(x[0]), float(y[0]) % 2_000_000.0

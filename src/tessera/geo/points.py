@@ -1,4 +1,4 @@
-"""Points in degrees, and the lattice pixel that holds each."""
+"""Points in degrees, and the lattice pixel of each."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def parse_points(points: object) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        Another shape, a geometry that is missing or no point, a coordinate that is not finite, or a point beyond 80 S
-        or 84 N.
+        The shape is another one, a geometry is missing or not a point, a coordinate is not finite, or a point is beyond
+        80 S or 84 N.
     """
     if isinstance(points, (str, Path, dict, VectorTable)) or hasattr(points, "to_crs") or hasattr(points, "columns"):
         lonlat = lonlat_of(read_vector(points))
@@ -44,7 +44,7 @@ def parse_points(points: object) -> NDArray[np.float64]:
         try:
             lonlat = np.asarray(points, dtype=np.float64)
         except (TypeError, ValueError):
-            raise InputError("points that are no numbers; expected pairs of longitude and latitude") from None
+            raise InputError("points that are not numbers; expected pairs of longitude and latitude") from None
         if lonlat.shape == (2,):
             lonlat = lonlat[None]
         if lonlat.size == 0:
@@ -57,12 +57,12 @@ def parse_points(points: object) -> NDArray[np.float64]:
 
 
 def lonlat_of(table: VectorTable) -> NDArray[np.float64]:
-    """Longitude and latitude (N, 2) of features that are a point each; a multipoint of one is a point.
+    """Longitude and latitude (N, 2) of features that are one point each; a multipoint of one point counts.
 
     Raises
     ------
     InputError
-        A feature has no geometry, is several points or no point.
+        A feature has no geometry, several points, or another geometry.
     """
     import shapely
 
@@ -91,7 +91,7 @@ def _check(lonlat: NDArray[np.float64]) -> None:
         index = int(np.flatnonzero(~good)[0])
         if max(abs(lon[index]), abs(lat[index])) > TURN:
             raise InputError(
-                f"point {index} is at {lon[index]:.10g}, {lat[index]:.10g}: no degrees, metres perhaps; expected "
+                f"point {index} is at {lon[index]:.10g}, {lat[index]:.10g}: not degrees, perhaps metres; expected "
                 f"longitude and latitude in degrees"
             )
         turned = "; does latitude come first?" if 90 < abs(lat[index]) <= 180 and abs(lon[index]) <= 90 else ""
@@ -104,7 +104,7 @@ def _check(lonlat: NDArray[np.float64]) -> None:
 def points_in_zones(
     lonlat: NDArray[np.float64],
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Group points by UTM zone and find the pixel that holds each.
+    """Group points by UTM zone and find the pixel of each.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Features as plain arrays, and how the columns of a table become them."""
+"""Features as plain arrays, and conversion of table columns to them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class VectorTable:
     geometries : (N,) shapely geometries, degrees (EPSG:4326); None where a feature has none
     columns : attribute name -> (N,) array: whole numbers as int64, or as object where some are missing (None); other
         numbers as float64, NaN where missing; all else as object, None where missing
-    source : what to call it in a message
-    typed : whether the format types its columns; those of CSV are text
-    positions : the columns of longitude and latitude that the points were made of, where they were
-    absent : attribute name -> (N,) bool: cells that say NA without quotes, as R writes a missing value
-    notes : what was read in another way than one may think
+    source : its name in messages
+    typed : whether the format has typed columns; in CSV all are text
+    positions : names of the longitude and latitude columns, if points were made from them
+    absent : attribute name -> (N,) bool: cells with NA without quotes, as R writes a missing value
+    notes : what was read differently than a user may expect
     """
 
     geometries: NDArray[np.object_]
@@ -51,12 +51,12 @@ class VectorTable:
         return len(self.geometries)
 
     def column(self, name: str) -> NDArray[Any]:
-        """The values of one attribute; a cell that says NA without quotes is missing.
+        """The values of one attribute; a cell with NA without quotes is missing.
 
         Raises
         ------
         InputError
-            There is no such column; the line lists those there are.
+            There is no such column; the message lists the existing ones.
         """
         if name not in self.columns:
             raise InputError(f"{self.source} has no column {shown(name)}; {self._instead(name)}")
@@ -72,14 +72,14 @@ class VectorTable:
 
 
 def listed(names: Sequence[str] | dict[str, Any]) -> str:
-    """Names for a message, few of many."""
+    """Names for a message, at most 20 of them."""
     held = list(names)
     more = f" and {len(held) - _LISTED} more" if len(held) > _LISTED else ""
     return (", ".join(shown(name, 40)[1:-1] for name in held[:_LISTED]) or "none") + more
 
 
 def as_column(values: list[Any]) -> NDArray[Any]:
-    """Values as an array that changes none of them: see `VectorTable.columns`."""
+    """Values as an array that keeps each exactly: see `VectorTable.columns`."""
     kinds = {type(value) for value in values}
     missing = type(None) in kinds
     if kinds == {int}:
@@ -87,7 +87,7 @@ def as_column(values: list[Any]) -> NDArray[Any]:
         if whole.dtype.kind == "i":
             return whole
     elif float in kinds and kinds <= {float, int, type(None)}:
-        # a number that float64 does not hold keeps the column as it is
+        # an integer that float64 cannot represent keeps the column as objects
         numbers = [value for value in values if type(value) is int]
         if all(abs(value) <= 2**53 for value in numbers):
             return np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
@@ -99,14 +99,14 @@ def as_column(values: list[Any]) -> NDArray[Any]:
 
 
 def refuse_twice(names: Sequence[str], source: str) -> None:
-    """Raise InputError where a name stands twice."""
+    """Raise InputError if a name occurs twice."""
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
         raise InputError(f"{source} has the column {shown(twice)} twice; expected distinct names")
 
 
 def refuse_broken_text(names: Sequence[str], columns: dict[str, NDArray[Any]], source: str) -> None:
-    """Raise InputError where a text holds half of a letter, which no file can hold."""
+    """Raise InputError if a text has a lone surrogate, which cannot be written to a file."""
     for name in names:
         values = columns[name]
         texts = [name, *(values.tolist() if values.dtype == object else ())]
@@ -117,15 +117,15 @@ def refuse_broken_text(names: Sequence[str], columns: dict[str, NDArray[Any]], s
                 except UnicodeEncodeError:
                     where = "its name" if index == 0 else f"feature {index - 1}"
                     raise InputError(
-                        f"{source}, column {shown(name)}, {where}: {shown(value)} holds half of a letter (a lone "
+                        f"{source}, column {shown(name)}, {where}: {shown(value)} has half of a character (a lone "
                         "surrogate); expected Unicode text"
                     ) from None
 
 
 def numbers_of(values: NDArray[Any]) -> tuple[NDArray[np.float64], bool] | None:
-    """Numbers of a column with NaN for what is missing, and whether decimal commas were read; None if it holds others.
+    """A column as numbers, NaN where missing, and whether it has decimal commas; None if other values are in it.
 
-    A text counts where all of it is one number: "12", "-0.5", "1e-3", "1,5".
+    A text is a number if all of it is one: "12", "-0.5", "1e-3", "1,5".
     """
     if values.dtype.kind in "fiu":
         return values.astype(np.float64), False
@@ -153,7 +153,7 @@ def numbers_of(values: NDArray[Any]) -> tuple[NDArray[np.float64], bool] | None:
 
 
 def position_names(names: Sequence[str]) -> tuple[str, str] | None:
-    """The columns of longitude and latitude, whatever their case."""
+    """Names of the longitude and latitude columns, in any case; None without them."""
     by_lower = {name.strip().casefold(): name for name in reversed(names)}
     lon = next((by_lower[name] for name in LON if name in by_lower), None)
     lat = next((by_lower[name] for name in LAT if name in by_lower), None)
@@ -173,7 +173,7 @@ def of_columns(
     Raises
     ------
     InputError
-        There are no such columns, or they hold what is no number.
+        These columns are missing, or hold values that are not numbers.
     """
     import shapely
 
@@ -187,7 +187,9 @@ def of_columns(
             values[absent[name]] = None
         found = numbers_of(values)
         if found is None:
-            raise InputError(f"{source}: column {shown(name)} of positions holds what is no number; expected degrees")
+            raise InputError(
+                f"{source}: column {shown(name)} of positions holds a value that is no number; expected degrees"
+            )
         kept[name] = found[0]
         if found[1]:
             notes = (*notes, f"{source}, column {shown(name)}: decimal commas are read as points")
@@ -198,12 +200,12 @@ def of_columns(
 
 
 def joined(parts: list[tuple[str, VectorTable]], path: Path | str) -> VectorTable:
-    """All layers of a file as one table, with a column `layer`, where they fit.
+    """All layers of a file as one table, with a column `layer`.
 
     Raises
     ------
     InputError
-        Their columns or kinds of geometry differ; the line lists them and says how to choose.
+        Their columns or geometry types differ; the message lists the layers and says how to choose one.
     """
     import shapely
 
@@ -237,7 +239,7 @@ def joined(parts: list[tuple[str, VectorTable]], path: Path | str) -> VectorTabl
     if "layer" not in columns:
         columns["layer"] = as_column([name for name, table in filled for _ in range(len(table))])
     notes = tuple(note for _, table in filled for note in table.notes)
-    together = f"{path}: {len(filled)} layers are read together, told apart by the column layer"
+    together = f"{path}: {len(filled)} layers are read together; the column layer names them"
     return VectorTable(
         np.concatenate([table.geometries for _, table in filled]),
         columns,

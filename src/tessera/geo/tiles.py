@@ -1,4 +1,4 @@
-"""Names of the published 0.1 degree tiles; here they are an import and export format, and a way to name an area."""
+"""Names of the published 0.1 degree tiles, used for import, export, and as names of areas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Tile:
 
     @property
     def name(self) -> str:
-        """Its published name, from its centre: "grid_-0.05_51.55"."""
+        """Its published name, made of its centre, such as "grid_-0.05_51.55"."""
         return f"grid_{self.lon10 / 10 + 0.05:.2f}_{self.lat10 / 10 + 0.05:.2f}"
 
     @property
@@ -30,12 +30,12 @@ class Tile:
 
 
 def parse_tile(name: str) -> Tile:
-    """The tile of a published name.
+    """The tile with a published name.
 
     Raises
     ------
     InputError
-        The name has another form, or its centre is no tile's centre.
+        The name has another form, or its coordinates are not the centre of a tile.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -53,7 +53,7 @@ def tiles_of(west: float, south: float, east: float, north: float) -> list[Tile]
     """The tiles that a box of degrees touches, from south to north, then from west to east."""
 
     def index(value: float) -> int:
-        # whole microdegrees: 0.1 has no exact float, and a corner of a tile must fall into that tile
+        # integer microdegrees: 0.1 is not exact in binary, and a tile's corner must belong to that tile
         return math.floor(round(value * 1e6) / 1e5)
 
     def last(value: float) -> int:

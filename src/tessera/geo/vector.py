@@ -1,6 +1,6 @@
-"""Vector files and tables as plain arrays; what a file is, is known by its content.
+"""Vector files and tables as plain arrays; the content of a file decides its format.
 
-GeoJSON, GeoPackage, GeoParquet, Parquet, CSV, KML and GPX need the base install alone; Shapefile, FlatGeobuf, file
+GeoJSON, GeoPackage, GeoParquet, Parquet, CSV, KML and GPX need only the base install; Shapefile, FlatGeobuf, file
 geodatabase and spreadsheets need the extra geo. Formats that refer to other files or to the network are never read.
 """
 
@@ -33,18 +33,18 @@ _LAYER = "|layername="
 def read_vector(source: object) -> VectorTable:
     """Read features from a file, GeoJSON or a data frame.
 
-    All layers of a file are read together where their columns and kinds of geometry agree.
+    All layers of a file are read together if their columns and geometry types agree.
 
     Parameters
     ----------
     source : path of a vector file, or of a table with columns lon and lat in degrees; "plots.gpkg|layername=fields"
         takes one layer; a GeoJSON FeatureCollection, Feature or geometry, as a mapping or as text that starts with "{";
-        a GeoDataFrame; a DataFrame with columns lon and lat, degrees; a VectorTable, which is returned as it is
+        a GeoDataFrame; a DataFrame with columns lon and lat, degrees; a VectorTable, which is returned unchanged
 
     Raises
     ------
     InputError
-        The file is missing, of a kind that is not read, has no geometry, or has layers that differ.
+        The file is missing or in an unsupported format, has no geometry, or has layers that differ.
     """
     if isinstance(source, VectorTable):
         return source
@@ -73,7 +73,7 @@ def read_vector(source: object) -> VectorTable:
 
 
 def exists(path: str | Path) -> bool:
-    """Whether a path exists; text that can be no path, such as a very long one, does not."""
+    """Whether a path exists; False for text that cannot be a path, such as very long text."""
     try:
         return Path(path).exists()
     except (OSError, ValueError):
@@ -81,7 +81,7 @@ def exists(path: str | Path) -> bool:
 
 
 def _layers(path: Path, source: str, layer: str | None, *, unpacked: bool = False) -> list[tuple[str, VectorTable]]:
-    """The layers of a file by name, or one of them; `unpacked` says that it comes out of an archive."""
+    """The layers of a file by name, or one of them; `unpacked` means that the file comes from an archive."""
     from ._gpkg import read_gpkg
     from ._ogr import read_ogr
 
@@ -137,7 +137,7 @@ def _from_zip(path: Path, source: str, layer: str | None, *, unpacked: bool) -> 
         if kind != "zip":
             return read_ogr(datasets[0][1], kind, source, layer)
         if unpacked:
-            # one in another may unpack to any size, or to itself
+            # nested archives may unpack to any size, or to themselves
             raise InputError(f"{source} is an archive in an archive; unpack it first")
         if len(datasets) == 1:
             name, place = datasets[0]
@@ -149,7 +149,7 @@ def _from_zip(path: Path, source: str, layer: str | None, *, unpacked: bool) -> 
 
 
 def _renamed(layers: list[tuple[str, VectorTable]], place: Path, name: str) -> list[tuple[str, VectorTable]]:
-    """Layers that are called after their own file, as it is called in the archive."""
+    """Rename layers that are named after their temporary file to its name in the archive."""
     return [(Path(name).stem if ours == place.stem else ours, table) for ours, table in layers]
 
 
@@ -161,7 +161,7 @@ def _chosen(layers: list[tuple[str, VectorTable]], source: str, layer: str | Non
 
 
 def _plain(series: Any) -> list[Any]:
-    """A pandas column as plain values: None where it is missing, dates as text."""
+    """A pandas column as plain values: None where missing, dates as text."""
     values = series.astype(object).where(series.notna(), None).tolist()
     return [value.isoformat() if hasattr(value, "isoformat") else value for value in values]
 

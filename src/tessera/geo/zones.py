@@ -1,7 +1,7 @@
-"""UTM zones by the nominal 6-degree rule, one northern CRS a zone: the south has negative northings.
+"""UTM zones by the nominal 6-degree rule, one northern CRS a zone: the southern hemisphere has negative northings.
 
-Neither the Norwegian nor the Svalbard exception applies, as in the published stores (their zone groups are named utm01
-to utm60 and carry EPSG:326NN in both hemispheres).
+The Norwegian and Svalbard exceptions do not apply, as in the published stores (their zone groups are named utm01 to
+utm60 and have EPSG:326NN in both hemispheres).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def zone_crs(zone: int) -> str:
 
 
 def zones_of(lon: ArrayLike) -> NDArray[np.int64]:
-    """The zone that holds each longitude: floor((lon + 180) / 6) + 1, and 180 E counts to zone 60.
+    """The zone of each longitude: floor((lon + 180) / 6) + 1; 180 E belongs to zone 60.
 
     Parameters
     ----------
@@ -64,12 +64,12 @@ def _transformer(zone: int, inverse: bool) -> Transformer:
 
 
 def from_lonlat(lon: ArrayLike, lat: ArrayLike, zone: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Project degrees (EPSG:4326) to eastings and northings of `zone`, metres; negative northings in the south."""
+    """Project degrees (EPSG:4326) to eastings and northings of `zone`, metres; southern northings are negative."""
     x, y = _transformer(zone, False).transform(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
     return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
 
 def to_lonlat(x: ArrayLike, y: ArrayLike, zone: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Longitudes and latitudes (EPSG:4326, degrees) of eastings and northings of `zone`, metres."""
+    """Convert eastings and northings of `zone`, metres, to longitudes and latitudes (EPSG:4326, degrees)."""
     lon, lat = _transformer(zone, True).transform(np.asarray(x, np.float64), np.asarray(y, np.float64))
     return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
