@@ -26,8 +26,6 @@ BREACHES: set[str] = {
     "circle: heads.head",
     "circle: heads.raster",
     "circle: heads.sidecars",
-    "not by the face: cli.store.group imports cli._made_from",
-    "wall: cli.store.group imports cli._made_from",
 }
 """Where the house breaks its own rules today. The list may only shrink."""
 

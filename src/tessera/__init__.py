@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tessera.evaluation import Evaluation, evaluate
     from tessera.geo import Window, parse_area
     from tessera.heads import Head, fit, load_head
+    from tessera.scale import EmbedReport, embed
     from tessera.scenes import Recipe, build_cube, build_cubes
     from tessera.simulator import simulate
     from tessera.store import Store, create_store, open_store
@@ -30,6 +31,7 @@ _HOMES = {
     "evaluation": ("Evaluation", "evaluate"),
     "geo": ("Window", "parse_area"),
     "heads": ("Head", "fit", "load_head"),
+    "scale": ("EmbedReport", "embed"),
     "scenes": ("Recipe", "build_cube", "build_cubes"),
     "simulator": ("simulate",),
     "store": ("Store", "create_store", "open_store"),
@@ -37,6 +39,7 @@ _HOMES = {
 _HOME = {name: room for room, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "EmbedReport",
     "Embeddings",
     "Encoder",
     "Evaluation",
@@ -52,6 +55,7 @@ __all__ = [
     "build_cube",
     "build_cubes",
     "create_store",
+    "embed",
     "evaluate",
     "export_dpixel",
     "fit",

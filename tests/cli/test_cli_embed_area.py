@@ -17,7 +17,7 @@ from tessera.base import InputError, TesseraError
 from tessera.cubes import PixelCube, open_cube, write_cube
 from tessera.geo import Cell, Window, parse_period, to_lonlat
 from tessera.net import LoadError
-from tessera.scenes import Asset, NoScenesError, Recipe, Scene, SceneTable, read_scenes
+from tessera.scenes import Asset, NoScenesError, Recipe, Scene, SceneTable
 from tessera.store import open_store
 
 Run = Callable[..., tuple[int, str, str]]
@@ -109,9 +109,6 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
         "build_cube": made.build,
         "source_names": lambda source: str(source).removesuffix(".parquet").rpartition("/")[2],
         "LossError": LossError,
-        "parse_period": parse_period,
-        "Recipe": Recipe,
-        "read_scenes": read_scenes,
     }
     for name, value in faces.items():
         monkeypatch.setattr(tessera.scenes, name, value)
@@ -191,7 +188,7 @@ def test_a_season_is_kept_under_the_year_that_was_given(tmp_path: Path, run: Run
     assert record.inputs[0]["provenance"]["period"] == ["2021-04-01", "2021-09-30"]
     wrong: list[tuple[list[object], str]] = [
         ([*season], "2021-04-01/2021-09-30 is no calendar year; give with --year"),
-        ([*season, "--year", 2019], "--year 2019 with a period of 2021-04-01/2021-09-30"),
+        ([*season, "--year", 2019], "year 2019 with a period of 2021-04-01/2021-09-30"),
         (["--from", "2021-04-01", "--year", 2021], "only one of --from and --to given"),
         ([], "neither of --year and --from --to given"),
         (["--from", "2021-04-01", "--to", "spring", "--year", 2021], "day 'spring'"),
@@ -224,7 +221,7 @@ def test_mistakes_are_one_line(tmp_path: Path, run: Run, provider: Provider) -> 
         ([*area[2:], "--bbox", "1,2,3", "--source", "mpc"], "has 3 numbers; expected four"),
         ([*area, "--source", "mpc", "--set", "max_cloud"], "--set max_cloud"),
         ([*area, "--source", "mpc", "--dims", 17], "expected one of"),
-        ([*area, "--source", "folder", "--model", "v1.1"], "expected --weights mpc or --weights aws"),
+        ([*area, "--source", "folder", "--model", "v1.1"], "expected statistics mpc or aws (--statistics)"),
     ]
     for given, reason in wrong:
         code, out, err = run("embed", *given, "-o", tmp_path / "s", "--device", "cpu")
@@ -315,17 +312,17 @@ def test_cubes_are_kept_where_that_is_asked_for(tmp_path: Path, run: Run, provid
     assert not folder.exists()
 
 
-def test_the_weights_of_v1_1_follow_the_source_of_the_scenes() -> None:
-    from tessera.cli._embed import weights_of
+def test_the_statistics_of_v1_1_follow_the_source_of_the_scenes() -> None:
+    from tessera.scale._setup import statistics_for
 
-    assert weights_of(None, "v1.1", "mpc") == "mpc"
-    assert weights_of(None, "v1.1", "earth-search,opera") == "aws"
-    assert weights_of(None, "v1.1", "mpc,earth-search") == "mpc"
-    assert weights_of("aws", "v1.1", "mpc") == "aws"
-    assert weights_of("mpc", "some.pt", "folder") == "mpc"
-    assert weights_of(None, "v1.1", "folder") is None
-    assert weights_of(None, "v1.1-mpc", "earth-search") is None
-    assert weights_of(None, None, "mpc") is None
+    assert statistics_for(None, "v1.1", "mpc") == "mpc"
+    assert statistics_for(None, "v1.1", "earth-search,opera") == "aws"
+    assert statistics_for(None, "v1.1", "mpc,earth-search") == "mpc"
+    assert statistics_for("aws", "v1.1", "mpc") == "aws"
+    assert statistics_for("mpc", "some.pt", "folder") == "mpc"
+    assert statistics_for(None, "v1.1", "folder") is None
+    assert statistics_for(None, "v1.1-mpc", "earth-search") is None
+    assert statistics_for(None, None, "mpc") is None
 
 
 def test_simulated_scenes_to_a_store(tmp_path: Path, run: Run) -> None:
@@ -368,7 +365,7 @@ def test_a_year_is_not_replaced_by_another_question_without_being_told_to(
         assert (code, out) == (2, ""), given
         assert err == (
             f"tessera: {store} holds 2021 of cell {CELLS[0]} from {there}; asked for {wanted}; "
-            "give --replace to write over it, or another --out\n"
+            "give --replace (replace=True in Python) to write over it, or another store\n"
         )
     # a part of it too, and a cube
     code, _, err = run("embed", "--bbox", SMALL, "-o", store, *PLAIN, *season, "--source", "mpc")
@@ -517,12 +514,12 @@ def test_a_bbox_with_latitudes_first_gets_a_hint(tmp_path: Path, run: Run, provi
 def test_long_work_shows_life_off_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tessera.cli import _scenes
+    from tessera.cli.terminal import now_and_then
 
     now = [100.0]
-    monkeypatch.setattr("tessera.cli._scenes.time.monotonic", lambda: now[0])  # the module is shared
+    monkeypatch.setattr("tessera.cli.terminal.show.time.monotonic", lambda: now[0])  # the module is shared
     seen: list[int] = []
-    count = _scenes.now_and_then(lambda done, total: seen.append(done), "Reading", "days")
+    count = now_and_then(lambda done, total: seen.append(done), "Reading", "days")
     for seconds, done in ((10, 1), (31, 2), (32, 3), (60, 4), (62, 4)):
         now[0] = 100.0 + seconds
         count(done, 9)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tessera.cli._embed import Outcomes
+from tessera.cli._outcomes import Outcomes
 from tessera.cli.terminal import show as _show
 from tessera.cli.terminal.show import (
-    Pace,
+    Meter,
     bytes_in_words,
     pixels_in_words,
     rate_in_words,
@@ -83,26 +83,26 @@ def test_times_counts_and_bytes_in_words() -> None:
 
 
 def test_a_line_has_rate_and_time_left(clock: Clock) -> None:
-    pace = Pace("px")
-    pace.count(0, 2_000_000)
-    assert pace.line() == "0.00 of 2.00 million pixels"
+    meter = Meter("px")
+    meter.count(0, 2_000_000)
+    assert meter.line() == "0.00 of 2.00 million pixels"
     clock.now += 100.0
-    pace.count(30, 2_000_000)
-    assert pace.line() == "0.00 of 2.00 million pixels, 0.3 px/s, about 2.5 months left"
-    pace.count(2_000_000, 2_000_000)
-    assert pace.line().endswith("million pixels, 20,000 px/s")
+    meter.count(30, 2_000_000)
+    assert meter.line() == "0.00 of 2.00 million pixels, 0.3 px/s, about 2.5 months left"
+    meter.count(2_000_000, 2_000_000)
+    assert meter.line().endswith("million pixels, 20,000 px/s")
 
 
 def test_what_was_done_before_has_no_rate_and_a_new_count_begins_anew(clock: Clock) -> None:
-    pace = Pace("steps")
+    meter = Meter("steps")
     clock.now += 50.0
-    pace.count(900, 1000)
-    assert pace.rate() == ""
+    meter.count(900, 1000)
+    assert meter.rate() == ""
     clock.now += 10.0
-    pace.count(905, 1000)
-    assert pace.line() == "905 of 1,000 steps, 0.5 steps/s, about 3.2 minutes left"
-    pace.count(0, 80)
-    assert pace.line() == "0 of 80 steps"
+    meter.count(905, 1000)
+    assert meter.line() == "905 of 1,000 steps, 0.5 steps/s, about 3.2 minutes left"
+    meter.count(0, 80)
+    assert meter.line() == "0 of 80 steps"
 
 
 def test_done_is_said_only_where_it_went_well(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:

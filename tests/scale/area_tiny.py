@@ -24,7 +24,7 @@ from tessera.base import write_atomic
 from tessera.cubes import PixelCube, write_cube
 from tessera.encode import row_blocks as blocks_module
 from tessera.geo import Cell, Window
-from tessera.scale import AreaReport, embed_area
+from tessera.scale import CubeSource, EmbedReport, How, Reporter, embed_area
 from tessera.store import Store, open_store
 
 IDENTITY: dict[str, Any] = {"period": ["2023-04-01", "2023-09-30"], "source": "near,far", "recipe": {"day": "solar"}}
@@ -80,11 +80,15 @@ class Builder:
         return cube
 
 
-def take(store: Store, build: Builder, area: object = WINDOW, **more: Any) -> AreaReport:
+def take(store: Store, build: Any, area: object = WINDOW, **more: Any) -> EmbedReport:
+    """Embed an area; what is given besides goes to where `embed_area` takes it."""
     encoder = more.pop("encoder", None) or make_encoder()
     options = more.pop("options", None) or encoder.options()
-    identity = more.pop("identity", IDENTITY)
-    return embed_area(store, encoder, area, more.pop("year", YEAR), build, options, identity=identity, **more)
+    told = {name: more.pop(name) for name in ("asked", "scenes") if name in more}
+    source = CubeSource(build, more.pop("identity", IDENTITY), **told)
+    reporter = Reporter(**{name: more.pop(name) for name in ("reading", "embedding", "cell") if name in more})
+    year = more.pop("year", YEAR)
+    return embed_area(store, area, year, source, How(encoder, options, **more), reporter)
 
 
 def _run(store: str, limit: int | None, seconds: float | None) -> int:

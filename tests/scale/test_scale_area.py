@@ -26,7 +26,7 @@ from tessera.check import repair_store
 from tessera.cubes import open_cube, write_cube
 from tessera.geo import Window, parse_area, to_lonlat
 from tessera.net import CorruptError, LoadError
-from tessera.scale import CellOutcome, EmptyCellError, RefusedCellError, Workers, embed_area, embed_cube, places_of
+from tessera.scale import CellOutcome, EmptyCellError, RefusedCellError, Workers, embed_cube, places_of
 from tessera.store import Store
 
 ENCODER = make_encoder()
@@ -68,9 +68,9 @@ def test_the_store_holds_what_the_encoder_makes_of_the_whole_area(store: Store, 
     report = take(
         store,
         build,
-        progress=lambda done, total: seen.append((done, total)),
-        building=lambda done, total: building.append((done, total)),
-        tell=lambda outcome, done, total: told.append((outcome, done, total)),
+        embedding=lambda done, total: seen.append((done, total)),
+        reading=lambda done, total: building.append((done, total)),
+        cell=lambda outcome, done, total: told.append((outcome, done, total)),
     )
     assert (report.written, report.skipped, report.empty, report.refused) == (4, 0, [], [])
     assert [(outcome.cell, done, total) for outcome, done, total in told] == [
@@ -96,7 +96,7 @@ def test_a_second_run_builds_nothing_and_changes_nothing(store: Store, tmp_path:
     take(store, Builder())
     before = files_of(tmp_path / "s")
     seen: list[int] = []
-    report = take(store, no_build, progress=lambda done, total: seen.append(done))  # type: ignore[arg-type]
+    report = take(store, no_build, embedding=lambda done, total: seen.append(done))
     assert (report.written, report.skipped) == (0, 4)
     assert [outcome.cell for outcome in report.outcomes] == list(CELLS)
     assert seen[-1] == 40 * 34
@@ -127,18 +127,18 @@ def test_cells_of_another_identity_are_not_taken_for_finished(store: Store, othe
         raise AskedError
 
     with pytest.raises(AskedError):
-        take(store, build, **other)  # type: ignore[arg-type]
+        take(store, build, **other)
 
 
 def test_an_identity_is_compared_as_json_gives_it_back(store: Store) -> None:
     take(store, Builder())
     same = IDENTITY | {"period": ("2023-04-01", "2023-09-30")}
-    assert take(store, no_build, identity=same).skipped == 4  # type: ignore[arg-type]
+    assert take(store, no_build, identity=same).skipped == 4
 
 
 def test_a_cell_that_a_cube_of_the_same_identity_gave_is_finished(store: Store) -> None:
     embed_cube(store, ENCODER, observed(WINDOW), YEAR, ENCODER.options())
-    assert take(store, no_build).skipped == 4  # type: ignore[arg-type]
+    assert take(store, no_build).skipped == 4
 
 
 def test_a_cell_whose_object_is_gone_is_made_again(store: Store, tmp_path: Path, whole: dict[str, bytes]) -> None:
@@ -323,7 +323,7 @@ def test_a_full_disk_is_one_line(store: Store, tmp_path: Path, whole: dict[str, 
         raise OSError(errno.ENOSPC, "No space left on device", str(out))
 
     with pytest.raises(TesseraError, match=r"No space left on device.*run the same command again") as caught:
-        take(store, full)  # type: ignore[arg-type]
+        take(store, full)
     assert "\n" not in str(caught.value)
     take(store, Builder())
     assert files_of(tmp_path / "s") == whole
@@ -363,9 +363,9 @@ def test_what_a_killed_run_left_of_a_finished_cell_goes(store: Store, tmp_path: 
     cubes = tmp_path / "s" / ".tessera" / "work" / "cubes"
     first = sorted(cubes.glob("*.zarr"))[0]
     (cubes / f".{first.name}.host.99999999.part" / "x").mkdir(parents=True)
-    assert take(store, no_build, keep_cubes=True).skipped == 4  # type: ignore[arg-type]
+    assert take(store, no_build, keep_cubes=True).skipped == 4
     assert len(list(cubes.iterdir())) == 5
-    assert take(store, no_build).skipped == 4  # type: ignore[arg-type]
+    assert take(store, no_build).skipped == 4
     assert leftovers(tmp_path / "s") == []
 
 
@@ -391,7 +391,7 @@ def test_blocks_of_a_cell_that_was_committed_before_the_stop_go(
 
 def test_what_was_asked_for_tells_cubes_of_one_identity_apart(store: Store, tmp_path: Path) -> None:
     take(store, Builder(), asked={"asked": "here"}, keep_cubes=True)
-    assert take(store, no_build, asked={"asked": "here"}, keep_cubes=True).skipped == 4  # type: ignore[arg-type]
+    assert take(store, no_build, asked={"asked": "here"}, keep_cubes=True).skipped == 4
     record = store.commit(store.cells(YEAR)[0], YEAR)
     assert record is not None
     assert record.inputs[0]["provenance"]["asked"] == "here"
@@ -411,7 +411,7 @@ def test_what_was_begun_from_other_scenes_is_not_taken_up(
     assert build.steps == list(range(STEPS)) * 4
     assert files_of(tmp_path / "s") == whole
     assert leftovers(tmp_path / "s") == []
-    assert take(store, no_build, scenes="of tomorrow").skipped == 4  # type: ignore[arg-type]
+    assert take(store, no_build, scenes="of tomorrow").skipped == 4
 
 
 def test_a_cell_that_another_process_is_at_is_waited_for(
@@ -482,7 +482,7 @@ def test_what_the_store_would_refuse_is_refused_before_anything_is_built(store: 
     ]
     for given, reason in wrong:
         with pytest.raises(InputError, match=reason):
-            take(store, no_build, **given)  # type: ignore[arg-type]
+            take(store, no_build, **given)
     assert store.years == ()
 
 
@@ -495,9 +495,9 @@ def test_a_cube_that_is_not_what_was_asked_for_is_not_embedded(store: Store) -> 
         return write_cube(replace(cube, provenance=cube.provenance | {"source": "far"}), out)
 
     with pytest.raises(InputError, match="built of another window"):
-        take(store, other_window)  # type: ignore[arg-type]
+        take(store, other_window)
     with pytest.raises(InputError, match="built of another source"):
-        take(store, other_source)  # type: ignore[arg-type]
+        take(store, other_source)
     assert store.years == ()
 
 
@@ -526,4 +526,4 @@ def test_dying_at_any_time_ends_with_the_same_bytes(tmp_path: Path, whole: dict[
 
 def test_an_area_is_whatever_parse_area_reads(store: Store) -> None:
     with pytest.raises(InputError, match=r"bbox 'a,b'; expected four numbers, west,south"):
-        embed_area(store, ENCODER, "a,b", YEAR, no_build, ENCODER.options(), identity=IDENTITY)
+        take(store, no_build, "a,b")

@@ -16,7 +16,7 @@ from tessera.base import MachineError, TesseraError, open_regular
 from tessera.cubes import open_cube
 from tessera.geo import Window
 from tessera.net import MissingError, NetError, PermanentError
-from tessera.scenes import _files, build_cube
+from tessera.scenes import _files, asked_of, build_cube
 from tessera.scenes._files import LocalFile
 from tessera.simulator import simulate
 
@@ -148,7 +148,7 @@ def test_a_thread_that_cannot_say_how_its_job_ended_is_not_waited_for(
     if what == "memory":
         monkeypatch.setattr("tessera.base.crew.Future.set_result", none_left)
         monkeypatch.setattr("tessera.base.crew.Future.set_exception", none_left)
-        monkeypatch.setattr("tessera.scenes.build.ThreadPoolExecutor", _Straight)
+        monkeypatch.setattr("tessera.scenes._lines.ThreadPoolExecutor", _Straight)
     else:
         starts = [0]
         start = threading.Thread.start
@@ -190,8 +190,6 @@ def test_a_machine_error_is_one_of_ours() -> None:
 
 
 def test_a_pipe_as_a_table_of_scenes_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from tessera.cli._scenes import asked_of
-
     os.mkfifo(tmp_path / "s.parquet")
     with pytest.raises(TesseraError, match="a pipe"):
         asked_of(str(tmp_path / "s.parquet"))

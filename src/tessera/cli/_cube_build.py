@@ -10,7 +10,6 @@ import typer
 from tessera.base import check_folder
 
 from ._scenes import (
-    LEAST_SEEN,
     FromOption,
     MaxLostOption,
     PeriodOption,
@@ -20,19 +19,11 @@ from ._scenes import (
     SourceOption,
     ToOption,
     YearOption,
-    area_of,
-    asked_of,
-    hint_swapped,
-    in_words,
-    left_out_line,
     named_parts,
     recipe_of,
-    scenes_of,
     stated_period,
-    tell_line,
-    uncovered_line,
 )
-from .terminal import OverwriteOption, one_of, step
+from .terminal import OverwriteOption, one_of, step, tell_line
 
 BboxOption = Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")]
 AoiOption = Annotated[str | None, typer.Option(help="Vector file of polygons.")]
@@ -59,11 +50,19 @@ def build(
     Example: tessera cube build --source earth-search,opera --bbox 5.237,50.681,5.270,50.702 --year 2023 -o cube.zarr
     """
     from tessera.cubes import sweep_spool
-    from tessera.scenes import NoScenesError, build_cube, where_scenes_are
+    from tessera.scenes import (
+        NoScenesError,
+        area_of,
+        asked_of,
+        build_cube,
+        left_out_line,
+        swapped_hint,
+        where_scenes_are,
+    )
 
     time, recipe = stated_period(year, period, first, last), recipe_of(published, setting)
     _, value = one_of(bbox=bbox, aoi=aoi, tile=tile)
-    parts = area_of(bbox, value).parts()
+    parts = area_of(value).parts()
 
     def of_zone(place: tuple[Any, Path]) -> tuple[Path, Any]:
         """The new cube of a zone, None where it is there."""
@@ -86,7 +85,7 @@ def build(
                     progress=progress,
                 )
         except NoScenesError as error:
-            raise NoScenesError(f"{error}{hint_swapped(bbox, str(error))}") from None
+            raise NoScenesError(f"{error}{swapped_hint(value, str(error))}") from None
 
     def left_out(line: str) -> None:
         tell_line(f"{line}; that zone is left out")
@@ -106,6 +105,7 @@ def build(
 def _uncovered(cube: Any) -> str:
     """A line where a part of the area was never seen, "" where every pixel was, but for one in a hundred."""
     from tessera.cubes import clear_counts
+    from tessera.scenes import LEAST_SEEN
 
     counts, _ = clear_counts(cube)
     share = float((counts == 0).mean())
@@ -118,7 +118,7 @@ def _is_there(target: Path, window: Any, period: Any, source: str, recipe: Any, 
     """Whether a cube of this window, period, source, recipe and reader is there; another in its place is an error."""
     from tessera.base import InputError
     from tessera.cubes import open_cube
-    from tessera.scenes import source_names
+    from tessera.scenes import asked_of, source_names
 
     if not target.exists():
         return False
@@ -155,7 +155,7 @@ def scenes(
     Example: tessera cube scenes --source mpc --bbox 5.237,50.681,5.270,50.702 --year 2023 -o scenes.parquet
     """
     from tessera.base import InputError, check_output
-    from tessera.scenes import read_scenes, search_scenes
+    from tessera.scenes import AreaScenes, area_of, read_scenes, search_scenes
 
     time = stated_period(year, period, first, last)
     _, value = one_of(bbox=bbox, aoi=aoi, tile=tile)
@@ -163,7 +163,7 @@ def scenes(
         raise InputError(f"{out} does not end in .parquet; expected the name of a table of scenes")
     given = (source, aoi)
     check_output(out, "table", inputs=given, ours=lambda path: bool(read_scenes(path).query), overwrite=overwrite)
-    area = area_of(bbox, value)
+    area = area_of(value)
     with step("Searching") as progress:
         table = search_scenes(area, time, source, progress=progress)
     if not overwrite and out.exists():
@@ -172,10 +172,10 @@ def scenes(
             raise InputError(f"{out} exists, of another search; expected a new path for the table, or --overwrite")
     else:
         table.write(out)
-    found = scenes_of(table, area, time)
-    print(f"{out}: {in_words(found)} of {time}")
-    tell_line(left_out_line(table.left_out))
-    tell_line(uncovered_line(found, area))
+    found = AreaScenes(table, area, time)
+    print(f"{out}: {found}")
+    for line in found.notes:
+        tell_line(line)
 
 
 def one_line(cube: Any) -> str:

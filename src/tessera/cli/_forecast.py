@@ -3,56 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .terminal import bytes_in_words, pixels_in_words, print_json, print_table, step, time_in_words
+from .terminal import bytes_in_words, pixels_in_words, print_json, print_table, time_in_words
 
 if TYPE_CHECKING:
-    from tessera.cubes import PixelCube
-    from tessera.encode import Encoder, Options
     from tessera.scale import Forecast
-    from tessera.store import Store
 
 NIGHT = 10 * 3600.0
 """Seconds of a night."""
-
-
-def forecast_of_cubes(
-    store: Store | None,
-    encoder: Encoder,
-    opened: list[tuple[Path, PixelCube, int]],
-    options: Options,
-    devices: tuple[str, ...],
-    out: str,
-    began: float,
-) -> Forecast:
-    """What embedding some cubes would take.
-
-    Parameters
-    ----------
-    began : when the command did, of the monotonic clock
-    """
-    from tessera.scale import forecast_cubes
-
-    begun = time.monotonic() - began, time.process_time()
-    with step("Timing the encoder"):
-        return forecast_cubes(
-            store,
-            encoder,
-            [(cube, year) for _, cube, year in opened],
-            options,
-            sizes=[_size_of(path) for path, _, _ in opened],
-            devices=devices,
-            local="://" not in out,
-            begun=begun,
-        )
-
-
-def _size_of(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def show_forecast(forecast: Forecast, out: str, *, as_json: bool) -> None:

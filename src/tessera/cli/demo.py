@@ -11,7 +11,6 @@ import typer
 
 from tessera.base import InputError, check_folder, read_json, require, write_atomic
 
-from ._made_from import update_manifest
 from .terminal import step
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ def demo(
     Example: tessera demo --dir tessera-demo
     """
     require("rasterio", extra="scenes", purpose="the demo")
+    from tessera.catalogue import write_manifest
     from tessera.cubes import open_cube
     from tessera.encode import load_encoder
     from tessera.geo import Cell, Window
@@ -72,7 +72,7 @@ def demo(
     store = open_store(store_path) if store_path.exists() else create_store(store_path, model=encoder)
     with step(f"3/6 Embedding with {encoder.identity.name} into a store", unit="px") as progress:
         embed_cube(store, encoder, cube, _YEAR, encoder.options(), progress=progress)
-        update_manifest(store)
+        write_manifest(store)
     truth = read_truth(scenes)
     labels, rows, cols = _label_points(truth, CLASSES, window, seed)
     write_atomic(folder / "labels.geojson", json.dumps(labels, indent=1).encode())

@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tessera.base import InputError
+from tessera.base import InputError, TesseraError
 
-from ._made_from import refuse_other, told_of, update_manifest
-from ._scenes import FromOption, MaxLostOption, PublishedOption, ReaderOption, SetOption, ToOption, area_of, recipe_of
-from .terminal import one_of, step
+from ._scenes import (
+    FromOption,
+    MaxLostOption,
+    PublishedOption,
+    ReaderOption,
+    SetOption,
+    ToOption,
+    period_of,
+    recipe_of,
+)
+from .terminal import one_of, tell_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tessera.cubes import PixelCube
-    from tessera.encode import Encoder, Options
-    from tessera.scale import Workers
-    from tessera.store import Store
+    from tessera.geo import Period
 
 
 def embed(
     out: Annotated[
-        str, typer.Option("--out", "-o", help="Store, a path or s3, gs or az URL; created if it is not there.")
+        str, typer.Option("--out", "-o", help="Store: a path or an s3, gs or az URL. Created if nothing is there.")
     ],
     cubes: Annotated[
-        list[Path] | None, typer.Argument(help="Cubes on the lattice; none with --bbox, --aoi or --tile.")
+        list[Path] | None, typer.Argument(help="Cubes on the lattice. Give none with --bbox, --aoi or --tile.")
     ] = None,
-    bbox: Annotated[str | None, typer.Option(help="Area to read scenes of: west,south,east,north in degrees.")] = None,
-    aoi: Annotated[str | None, typer.Option(help="Area as a vector file of polygons.")] = None,
-    tile: Annotated[str | None, typer.Option(help="Area as a tile (grid_5.05_50.65) or cell (utm31_e64_n548).")] = None,
+    bbox: Annotated[str | None, typer.Option(help="Area: west,south,east,north in degrees.")] = None,
+    aoi: Annotated[str | None, typer.Option(help="Area: a vector file of polygons.")] = None,
+    tile: Annotated[str | None, typer.Option(help="Area: a tile (grid_5.05_50.65) or a cell (utm31_e64_n548).")] = None,
     year: Annotated[
-        int | None, typer.Option(help="Calendar year; of the store, with --from and --to or where a cube does not say.")
+        int | None,
+        typer.Option(help="Calendar year to read. With --from and --to: the year under which the store keeps it."),
     ] = None,
     first: FromOption = None,
     last: ToOption = None,
     source: Annotated[
         str | None,
         typer.Option(
-            help="Of an area: mpc, earth-search, opera, several with commas, a static STAC catalogue, stac:URL. "
-            "Of cubes: mpc or aws, for v1.1: whose scenes the weights know."
+            help="Where scenes come from: mpc, earth-search, opera, several with commas (the preferred one first), a "
+            "static STAC catalogue, or stac:URL of an API."
         ),
     ] = None,
     scenes: Annotated[
@@ -54,7 +57,7 @@ def embed(
     published: PublishedOption = False,
     setting: SetOption = None,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Search and read again, also of cells that are finished.")
+        bool, typer.Option("--refresh", help="Search and read again, also cells that are finished.")
     ] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Write over a year that was made from another period, source or rules.")
@@ -63,153 +66,73 @@ def embed(
         bool, typer.Option("--keep-cubes", help="Keep the cubes of an area beside the unfinished work.")
     ] = False,
     model: Annotated[
-        str | None, typer.Option(help="Published name or checkpoint file; the bundled weights where left out.")
+        str | None, typer.Option(help="Published name or checkpoint file. Default: the bundled weights.")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="mpc or aws, for v1.1 and an area, where --source does not say.")
+    statistics: Annotated[
+        str | None,
+        typer.Option(
+            help="mpc or aws: the provider with whose statistics v1.1 was trained. Default: that of --source."
+        ),
     ] = None,
-    dims: Annotated[int | None, typer.Option(help="Prefix of the model's dims to keep.")] = None,
+    weights: Annotated[str | None, typer.Option(hidden=True)] = None,
+    dims: Annotated[int | None, typer.Option(help="Length of the prefix of each vector to keep. Default: all.")] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:<n>; the GPUs where there are any, else the CPU.")
+        str | None, typer.Option(help="cpu, cuda or cuda:<n>. Default: every GPU, or the CPU where there is none.")
     ] = None,
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has instructions for it.")
     ] = "auto",
     workers: Annotated[
-        int | None, typer.Option(help="Processes; one a GPU where left out, or this one alone on a CPU.")
+        int | None, typer.Option(help="Processes that share the work. Default: one a GPU; one on a CPU.")
     ] = None,
     min_s2: Annotated[
-        int, typer.Option(help="Fewest clear Sentinel-2 dates of a pixel to embed; one that is in the store stays.")
+        int, typer.Option(help="Fewest clear Sentinel-2 dates of a pixel to embed. What the store holds stays.")
     ] = 0,
     min_s1: Annotated[
-        int, typer.Option(help="Fewest Sentinel-1 dates of a pixel to embed; one that is in the store stays.")
+        int, typer.Option(help="Fewest Sentinel-1 dates of a pixel to embed. What the store holds stays.")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of the dates that v1.0 draws; other versions do not draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the dates that v1.0 draws. Other versions do not draw.")] = 0,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Say how long it will take, what it reads and writes; write nothing."),
+        typer.Option("--dry-run", help="Estimate the time, and what is read and written. Write nothing."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
-    """Embed cubes, or an area from its scenes; run again after any stop, it goes on and ends with the same bytes.
+    """Embed cubes, or an area from its scenes. Run again after any stop: it goes on, and ends with the same bytes.
 
     Example: tessera embed cube.zarr -o store.zarr
 
     From scenes: tessera embed --bbox 5.237,50.681,5.270,50.702 --year 2023 --source mpc -o store.zarr
 
-    How long that will take: the same with --dry-run
+    To estimate the time first, add --dry-run.
     """
     began = time.monotonic()
     if as_json and not dry_run:
         raise InputError("--json given without --dry-run; expected both")
-    how = _How(out, model, dims, device, precision, workers, min_s2, min_s1, seed)
     places = {name: value for name, value in (("bbox", bbox), ("aoi", aoi), ("tile", tile)) if value is not None}
     more = {"--from": first, "--to": last, "--scenes": scenes, "--published": published, "--set": setting}
-    more |= {"--refresh": refresh, "--keep-cubes": keep_cubes, "--weights": weights}
+    more |= {"--refresh": refresh, "--keep-cubes": keep_cubes}
     _check_inputs(cubes or [], [f"--{name}" for name in places], [name for name, value in more.items() if value])
+    if cubes and source is not None:
+        statistics, source = _renamed("--source of cubes", source, statistics), None
+    statistics = _renamed("--weights", weights, statistics)
+    how: dict[str, Any] = {"out": out, "model": model, "statistics": statistics, "dims": dims, "device": device}
+    how |= {"precision": precision, "workers": workers, "min_s2": min_s2, "min_s1": min_s1, "seed": seed}
+    how |= {"replace": replace}
+    forecast = (as_json, began) if dry_run else None
     if cubes:
-        _embed_cubes(cubes, year, source, how, replace=replace, dry=(as_json, began) if dry_run else None)
+        _embed_cubes(cubes, year, how, forecast)
         return
-
-    from ._embed import Wanted, check_refused, embed_scenes, forecast_scenes, period_and_year, weights_of
-    from ._forecast import show_forecast
-
     _, where = one_of(bbox=bbox, aoi=aoi, tile=tile)
     _, origin = one_of(source=source, scenes=None if scenes is None else str(scenes))
-    period, its_year = period_and_year(year, first, last)
-    recipe = recipe_of(published, setting)
-    wanted = Wanted(area_of(bbox, where), period, its_year, origin, recipe, reader, max_lost, bbox)
-    chosen = weights_of(weights, model, wanted.source_names)
-    store, encoder, options, pool = how.begin(chosen, "--weights")
-    if dry_run:
-        kept = {"refresh": refresh, "replace": replace, "keep_cubes": keep_cubes}
-        found = forecast_scenes(store, encoder, options, wanted, how.devices, out, began, **kept)
-        show_forecast(found, out, as_json=as_json)
-        return
-    store, report = embed_scenes(
-        store,
-        lambda: how.create(encoder, options),
-        encoder,
-        options,
-        wanted,
-        refresh=refresh,
-        replace=replace,
-        keep_cubes=keep_cubes,
-        workers=pool(Path()),
-    )
-    update_manifest(store)
-    check_refused(report)
-
-
-@dataclass(frozen=True)
-class _How:
-    """Options of how and where to embed, as they were given."""
-
-    out: str
-    model: str | None
-    dims: int | None
-    device: str | None
-    precision: str
-    workers: int | None
-    min_s2: int
-    min_s1: int
-    seed: int
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """One of each process."""
-        from tessera.scale import devices_for
-
-        return devices_for(self.device, self.workers)
-
-    def begin(
-        self, weights: str | None, option: str
-    ) -> tuple[Store | None, Encoder, Options, Callable[[Path], Workers | None]]:
-        """The store, None where there is none yet, the encoder, its options, and what makes the workers for a cube.
-
-        Parameters
-        ----------
-        weights : whose statistics to bind, "mpc" or "aws"
-        option : that says so
-        """
-        from tessera.base import InputError
-        from tessera.encode import Draw, load_encoder
-        from tessera.scale import Workers
-
-        if weights is None and self.model == "v1.1":
-            raise InputError(f"v1.1 has weights for scenes of mpc and of aws; expected {option} mpc or {option} aws")
-        devices = self.devices
-        encoder = load_encoder(self.model, weights, device=devices[0], precision=self.precision)
-        options = encoder.options(self.dims, min_s2=self.min_s2, min_s1=self.min_s1, draw=Draw(self.seed))
-        store = _open(self.out, options.dims, encoder, option)
-
-        def pool(cube: Path) -> Workers | None:
-            return Workers(cube, self.model, weights, encoder.precision, devices) if len(devices) > 1 else None
-
-        return store, encoder, options, pool
-
-    def create(self, encoder: Encoder, options: Options) -> Store:
-        """The store, which was not there a moment ago."""
-        from tessera.base import TakenError
-        from tessera.store import create_store
-
-        found = _open(self.out, options.dims, encoder, "--weights")
-        if found is not None:
-            return found
-        try:
-            return create_store(self.out, options.dims, encoder)
-        except TakenError:
-            # of several starts at once one makes it, and all go on with it
-            found = _open(self.out, options.dims, encoder, "--weights")
-            if found is None:
-                raise
-            return found
+    period, its_year = _period_and_year(year, first, last)
+    how |= {"source": origin, "period": period, "recipe": recipe_of(published, setting), "reader": reader}
+    how |= {"max_lost": max_lost, "refresh": refresh, "keep_cubes": keep_cubes}
+    _embed_area(where, its_year, how, forecast)
 
 
 def _check_inputs(cubes: list[Path], places: list[str], more: list[str]) -> None:
     """Refuse cubes and an area together, neither, and options of an area without one."""
-    from tessera.base import InputError
-
     if cubes and places:
         raise InputError(f"both {cubes[0]} and {places[0]} given; expected cubes, or an area of which to read scenes")
     if cubes and more:
@@ -218,90 +141,73 @@ def _check_inputs(cubes: list[Path], places: list[str], more: list[str]) -> None
         raise InputError("nothing to embed; expected cubes, or an area: --bbox, --aoi or --tile, --year and --source")
 
 
-def _embed_cubes(
-    cubes: list[Path], year: int | None, source: str | None, how: _How, *, replace: bool, dry: tuple[bool, float] | None
-) -> None:
-    """Embed cubes, or where `dry` is given forecast it: whether as JSON, and when the command began."""
-    from tessera.base import InputError, check_folder
-    from tessera.cubes import open_cube
-    from tessera.geo import Window
-    from tessera.scale import embed_cube
+def _renamed(old: str, value: str | None, statistics: str | None) -> str | None:
+    """The value of --statistics, also where it came by its old name."""
+    if value is None:
+        return statistics
+    if statistics is not None:
+        raise InputError(f"both --statistics and {old} given; expected --statistics alone")
+    tell_line(f"{old} is deprecated and goes in tessera 0.3; give --statistics {value}")
+    return value
 
-    if "://" not in how.out:
-        check_folder(how.out, "store", inputs=(*cubes, how.model))
-    opened = []
-    for path in cubes:
-        cube = open_cube(path)
-        try:
-            Window.of_grid(cube.grid)
-        except InputError as error:
-            how_to = "crs= and transform= of tessera.cubes.cube_of_arrays, or tessera cube import --crs --west --north"
-            raise InputError(f"{path}: {error}; make it anew with {how_to}") from None
-        opened.append((path, cube, _year(cube, year, path)))
-    found, encoder, options, pool = how.begin(source, "--source")
-    if found is not None and not replace:
-        for _, cube, its_year in opened:
-            refuse_other(found, [Window.of_grid(cube.grid)], its_year, told_of(cube.provenance))
-    if dry is not None:
-        from ._forecast import forecast_of_cubes, show_forecast
 
-        as_json, began = dry
-        forecast = forecast_of_cubes(found, encoder, opened, options, how.devices, how.out, began)
-        show_forecast(forecast, how.out, as_json=as_json)
+def _period_and_year(year: int | None, first: str | None, last: str | None) -> tuple[Period, int]:
+    """The period of the scenes and the store's year.
+
+    Raises
+    ------
+    InputError
+        Neither was given, or a period that is no calendar year without the year of the store.
+    """
+    period = period_of(year if first is None and last is None else None, first, last)
+    if year is None and not period.whole_year:
+        raise InputError(f"{period} is no calendar year; give with --year the one under which the store keeps it")
+    return period, period.first.year if year is None else year
+
+
+def _embed_area(where: str, year: int, how: dict[str, Any], forecast: tuple[bool, float] | None) -> None:
+    """Embed an area, or where `forecast` is given estimate it: whether as JSON, and when the command began."""
+    from tessera.scale import embed, forecast_embed
+
+    from ._outcomes import reporting
+
+    out = how["out"]
+    with reporting(out, found_to_stderr=forecast is not None) as reporter:
+        if forecast is not None:
+            found = forecast_embed(where, year, **how, began=forecast[1], reporter=reporter)
+        else:
+            report = embed(where, year, **how, reporter=reporter)
+    if forecast is not None:
+        from ._forecast import show_forecast
+
+        show_forecast(found, out, as_json=forecast[0])
         return
-    store = how.create(encoder, options) if found is None else found
-    for path, cube, its_year in opened:
-        with step(f"Embedding {path.name}", unit="px") as progress:
-            written, skipped = embed_cube(
-                store, encoder, cube, its_year, options, workers=pool(path), progress=progress
-            )
-        cells = f"{written} cell{'s' * (written != 1)} written, {skipped} already there"
-        print(f"{path}: {cells}; {_with_data(store, cube, its_year)} of its pixels have data; {how.out}")
-    update_manifest(store)
-
-
-def _with_data(store: Store, cube: PixelCube, year: int) -> str:
-    """Share of a cube's pixels that the store has vectors of."""
-    from tessera.geo import Window
-
-    window = Window.of_grid(cube.grid)
-    return f"{store.coverage(window, year):.0%}"
-
-
-def _open(out: str, dims: int, encoder: Encoder, option: str) -> Store | None:
-    """The store, None where nothing is; `option` says whose statistics the weights have."""
-    from tessera.base import InputError, check_folder
-    from tessera.store import NoStoreError, open_store
-
-    local = "://" not in out
-    if local and not Path(out).exists():
-        check_folder(out, "store")
-        return None
-    try:
-        store = open_store(out)
-    except NoStoreError as error:
-        if not local:
-            return None
-        raise InputError(f"{out} exists and is no store ({error}); expected a store or a new path") from None
-    if store.model.sha256 != encoder.identity.sha256 or store.dims != dims:
-        raise InputError(
-            f"{out} holds {store.dims} dims of {store.model.name} ({store.model.sha256[:12]}); "
-            f"given {dims} of {encoder.identity.name} ({encoder.identity.sha256[:12]}), other weights or statistics; "
-            f"--model, {option} and --dims choose them"
+    print(
+        f"{report.store.objects.root}: {report.written} cell{'s' * (report.written != 1)} written, "
+        f"{report.skipped} already there, {len(report.empty)} without scenes, {len(report.refused)} refused"
+    )
+    if how["keep_cubes"]:
+        print(f"cubes are kept in {report.store.scratch() / 'cubes'}")
+    if report.refused:
+        cell, reason = report.refused[0]
+        # of several cells each has told its reason
+        said = f": {reason}" if len(report.outcomes) == 1 else ""
+        raise TesseraError(
+            f"{len(report.refused)} of {len(report.outcomes)} cells were refused, such as {cell}{said}; run the "
+            "same command again to try what was lost anew, or with a greater --max-lost"
         )
-    return store
 
 
-def _year(cube: PixelCube, given: int | None, path: Path) -> int:
-    from tessera.base import InputError
-    from tessera.geo import check_year_of, period_of_provenance
-    from tessera.shards import parse_year
+def _embed_cubes(cubes: list[Path], year: int | None, how: dict[str, Any], forecast: tuple[bool, float] | None) -> None:
+    from tessera.scale import embed_cubes, forecast_embed_cubes
 
-    year = cube.year if given is None else given
-    if year is None:
-        told = period_of_provenance(cube.provenance)
-        covers = "does not say its year" if told is None else f"covers {told[0]} to {told[1]}"
-        raise InputError(f"{path} {covers}; give with --year the one under which the store keeps it")
-    if cube.year is not None and cube.year != year:
-        raise InputError(f"{path} is of {cube.year}; --year says {year}")
-    return parse_year(check_year_of(cube.provenance, year, str(path)))
+    from ._outcomes import reporting
+
+    with reporting(how["out"]) as reporter:
+        if forecast is None:
+            embed_cubes(cubes, year, **how, reporter=reporter)
+            return
+        found = forecast_embed_cubes(cubes, year, **how, began=forecast[1], reporter=reporter)
+    from ._forecast import show_forecast
+
+    show_forecast(found, how["out"], as_json=forecast[0])

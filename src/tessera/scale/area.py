@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Folder, InputError, silent
+from tessera.base import Folder, InputError
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube
 from tessera.geo import Window, parse_area
 from tessera.shards import parse_year
@@ -17,98 +16,27 @@ from tessera.shards import parse_year
 from ._spool import discard
 from .cells import embed_cube, work_of
 from .cubes import CellCubes, Place, RefusedCellError
+from .report import CellOutcome, EmbedReport, Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tessera.base import Progress
-    from tessera.encode import Encoder, Options
     from tessera.store import Store
 
-    from .cubes import Build, Made
-    from .workers import Workers
-
-
-@dataclass(frozen=True)
-class CellOutcome:
-    """What became of a cell.
-
-    Attributes
-    ----------
-    cell : its name
-    what : "skipped" where the store held it already
-    reason : one line: why a cell is empty or refused, or how many scenes were lost of one that is written
-    """
-
-    cell: str
-    what: Literal["written", "skipped", "empty", "refused"]
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class AreaReport:
-    """What became of an area.
-
-    Attributes
-    ----------
-    outcomes : of each cell, in the order in which they were done
-    """
-
-    outcomes: tuple[CellOutcome, ...]
-
-    @property
-    def written(self) -> int:
-        """Cells that were written."""
-        return len(self._of("written"))
-
-    @property
-    def skipped(self) -> int:
-        """Cells that were finished before and left alone."""
-        return len(self._of("skipped"))
-
-    @property
-    def empty(self) -> list[tuple[str, str]]:
-        """Cells without a scene, with the reason."""
-        return self._of("empty")
-
-    @property
-    def refused(self) -> list[tuple[str, str]]:
-        """Cells that were refused, with the reason."""
-        return self._of("refused")
-
-    def _of(self, what: str) -> list[tuple[str, str]]:
-        return [(outcome.cell, outcome.reason) for outcome in self.outcomes if outcome.what == what]
-
-
-def _not_told(outcome: CellOutcome, done: int, total: int) -> None:
-    """Tell nobody of a cell's outcome."""
+    from .cubes import CubeSource, Made
+    from .how import How
 
 
 def embed_area(
-    store: Store,
-    encoder: Encoder,
-    area: object,
-    year: int,
-    build: Build,
-    options: Options,
-    *,
-    identity: dict[str, Any],
-    asked: dict[str, Any] | None = None,
-    scenes: str = "",
-    refresh: bool = False,
-    keep_cubes: bool = False,
-    workers: Workers | None = None,
-    progress: Progress = silent,
-    building: Progress = silent,
-    tell: Callable[[CellOutcome, int, int], None] = _not_told,
-) -> AreaReport:
+    store: Store, area: object, year: int, source: CubeSource, how: How, reporter: Reporter | None = None
+) -> EmbedReport:
     """Embed an area, cell by cell, from cubes that are built when their cell comes.
 
-    While a cell is embedded the next cell's cube is built, so that two cubes lie on the disk at most. A cell is
-    finished, and left alone without a call of `build`, when the store holds it from inputs of this identity, by the
-    same model in the same way. A run that was stopped, in whichever way, goes on where it was when it is run again, and
-    ends with the same bytes. Processes of one machine that share an area wait for each other's cells.
+    While a cell is embedded the next cell's cube is built, so at most two cubes lie on the disk. A cell is finished,
+    and left alone without a build, when the store holds it from inputs of the source's identity, by the same model in
+    the same way. A run that was stopped, in whichever way, goes on where it was when it is run again, and ends with the
+    same bytes. Processes of one machine that share an area wait for each other's cells.
 
     Parameters
     ----------
@@ -116,20 +44,9 @@ def embed_area(
     area : what `tessera.geo.parse_area` reads, or a `Window`; only its window of each zone is written, not whole cells,
         and no cell that a polygon does not touch
     year : under which the store keeps the embeddings
-    build : makes the cube of a window
-    options : see `Encoder.options`
-    identity : what makes two builds of a window the same: entries that every cube's provenance has, such as its period,
-        source and recipe
-    asked : what makes them the same besides and no cube says, such as the digest of a catalogue's address; the store's
-        provenance is given it
-    scenes : digest of what `build` builds from, such as a table of scenes; a cube that was begun from others is not
-        taken up
-    refresh : build every cell anew; one whose observations did not change is then left alone
-    keep_cubes : leave the cubes in the folder `cubes` of the store's scratch folder, where later runs find them
-    workers : processes to share the work; their `cube` is set to each cell's own. None works in this process
-    progress : called with pixels done and their total
-    building : called with what `build` says of the cell that it is at
-    tell : called with each cell's outcome, the cells done and their total
+    source : of the cubes
+    how : encoder, options, processes, and what becomes of cubes
+    reporter : its `reading`, `embedding` and `cell` are called
 
     Returns
     -------
@@ -142,28 +59,25 @@ def embed_area(
     TesseraError
         The disk is full or refuses, a provider does not answer or refuses; finished blocks, days and cells stay.
     """
+    reporter = reporter or Reporter()
     scratch = store.scratch()
     Folder(scratch.parent).check(scratch.name)
     places = places_of(area, store.layout.shard)
-    _check(store, encoder, options, places)
-    if not identity:
+    check_model(store, how)
+    _check_places(store, places)
+    if not source.identity:
         raise InputError("an empty identity; expected what every cube's provenance has: period, source, recipe")
-    year = parse_year(year)
-    plain, plain_asked = _as_json(identity), _as_json(asked)
-    known = known_of(encoder, options, identity, asked)
+    year, source = parse_year(year), source.plain()
+    known = known_of(how, source)
     cubes = CellCubes(
         scratch,
         str(year),
-        plain,
-        plain_asked,
-        scenes,
-        build,
+        source,
         lambda place: store.made_from(place.window, year, known),
-        refresh,
-        building,
+        how.refresh,
+        reporter.reading,
     )
-    run = _Run(store, encoder, year, options, cubes, keep_cubes, workers, places, progress, tell)
-    return run.all()
+    return _Run(store, year, cubes, how, places, reporter).all()
 
 
 def places_of(area: object, side: int) -> list[Place]:
@@ -192,13 +106,25 @@ def places_of(area: object, side: int) -> list[Place]:
     return found
 
 
-def _check(store: Store, encoder: Encoder, options: Options, places: list[Place]) -> None:
-    """Refuse, before anything is built, what the store would refuse in the end."""
-    if store.model.sha256 != encoder.identity.sha256 or store.dims != options.dims:
+def check_model(store: Store, how: How) -> None:
+    """Refuse a store of other weights, or of vectors of another length.
+
+    Raises
+    ------
+    InputError
+        It is one.
+    """
+    model, dims = how.encoder.identity, how.options.dims
+    if store.model.sha256 != model.sha256 or store.dims != dims:
         raise InputError(
             f"{store.objects.root} holds {store.dims} dims of {store.model.name} ({store.model.sha256[:12]}); given "
-            f"{options.dims} of {encoder.identity.name} ({encoder.identity.sha256[:12]})"
+            f"{dims} of {model.name} ({model.sha256[:12]}), other weights or statistics; choose them by model, "
+            "statistics and dims"
         )
+
+
+def _check_places(store: Store, places: list[Place]) -> None:
+    """Refuse, before anything is built, what the store would refuse in the end."""
     if not places:
         raise InputError("no cell lies on the area")
     lacking = sorted({place.cell.zone for place in places} - set(store.zones))
@@ -214,26 +140,14 @@ def _inside(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _as_json(entries: dict[str, Any] | None) -> dict[str, Any]:
-    """Entries as a record gives them back."""
-    plain: dict[str, Any] = json.loads(json.dumps(entries or {}))
-    return plain
-
-
-def known_of(
-    encoder: Encoder, options: Options, identity: dict[str, Any], asked: dict[str, Any] | None
-) -> dict[str, Any]:
+def known_of(how: How, source: CubeSource) -> dict[str, Any]:
     """What the provenance of a finished cell has."""
-    return _as_json(identity) | _as_json(asked) | _how(encoder, options)
-
-
-def _how(encoder: Encoder, options: Options) -> dict[str, Any]:
-    """What provenance says of how an encoder embeds, whatever it embeds."""
     days = np.zeros(0, dtype=np.int16)
     optical, mask = np.zeros((0, 1, 1, len(S2_BANDS)), dtype=np.uint16), np.zeros((0, 1, 1), dtype=np.uint8)
     radar = np.zeros((0, 1, 1, len(S1_BANDS)), dtype=np.int16)
-    told = encoder.provenance(PixelCube(optical, mask, days, radar, days, radar, days), options)
-    return {key: value for key, value in told.items() if key != "cube_sha256"}
+    told = how.encoder.provenance(PixelCube(optical, mask, days, radar, days, radar, days), how.options)
+    plain = source.plain()
+    return {**plain.identity, **plain.asked, **{key: value for key, value in told.items() if key != "cube_sha256"}}
 
 
 @dataclass
@@ -241,36 +155,32 @@ class _Run:
     """One call of `embed_area`."""
 
     store: Store
-    encoder: Encoder
     year: int
-    options: Options
     cubes: CellCubes
-    keep_cubes: bool
-    workers: Workers | None
+    how: How
     places: list[Place]
-    progress: Progress
-    tell: Callable[[CellOutcome, int, int], None]
+    reporter: Reporter
     outcomes: list[CellOutcome] = field(default_factory=list)
     pixels: int = 0
 
     def __post_init__(self) -> None:
         self.total = sum(place.pixels for place in self.places)
 
-    def all(self) -> AreaReport:
+    def all(self) -> EmbedReport:
         """Take every cell."""
         with closing(self.cubes.one_ahead(self._unfinished())) as cells:
             for made in cells:
                 with made:
                     self._count(made.place, self._take(made))
         self.cubes.close()
-        return AreaReport(tuple(self.outcomes))
+        return EmbedReport(self.store, tuple(self.outcomes))
 
     def _unfinished(self) -> Iterator[Place]:
         for place in self.places:
             if self.cubes.refresh or not self.cubes.is_finished(place):
                 yield place
                 continue
-            if not self.keep_cubes:
+            if not self.how.keep_cubes:
                 self.cubes.sweep(place)
             self._discard_blocks(place)
             self._count(place, CellOutcome(place.cell.name, "skipped"))
@@ -285,14 +195,14 @@ class _Run:
         if made.cube is not None:
             written, _ = embed_cube(
                 self.store,
-                self.encoder,
+                self.how.encoder,
                 made.cube,
                 self.year,
-                self.options,
-                workers=None if self.workers is None else replace(self.workers, cube=made.path),
-                progress=lambda done, _: self.progress(before + done, self.total),
+                self.how.options,
+                workers=self.how.workers_on(made.path),
+                progress=lambda done, _: self.reporter.embedding(before + done, self.total),
             )
-        if not self.keep_cubes:
+        if not self.how.keep_cubes:
             self.cubes.remove(made.place)
         if not written:
             return CellOutcome(name, "skipped")
@@ -308,11 +218,11 @@ class _Run:
         for part in () if record is None else record.inputs:
             if part["window"] == [window.west, window.north, window.width, window.height]:
                 box = (0, window.height, 0, window.width)
-                work = work_of(self.encoder, part["provenance"], self.options, self.year, box)
+                work = work_of(self.how.encoder, part["provenance"], self.how.options, self.year, box)
                 discard(self.cubes.scratch, work)
 
     def _count(self, place: Place, outcome: CellOutcome) -> None:
         self.outcomes.append(outcome)
         self.pixels += place.pixels
-        self.progress(self.pixels, self.total)
-        self.tell(outcome, len(self.outcomes), len(self.places))
+        self.reporter.embedding(self.pixels, self.total)
+        self.reporter.cell(outcome, len(self.outcomes), len(self.places))

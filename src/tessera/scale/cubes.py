@@ -15,7 +15,7 @@ from tessera.base import Folder, InputError, TesseraError, sha256_hex
 from tessera.cubes import open_cube
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -58,6 +58,32 @@ class Build(Protocol):
             There is no cube of this window; others go on. Every other error ends the run.
         """
         ...
+
+
+@dataclass(frozen=True)
+class CubeSource:
+    """Where the cubes of an area come from.
+
+    Attributes
+    ----------
+    build : makes the cube of a window
+    identity : entries that every cube's provenance has, such as its period, source and recipe; two cubes of a window
+        with the same entries are the same
+    asked : identity entries that a cube does not record, such as a hash of the catalogue's address; they are added to
+        the provenance that the store keeps
+    scenes : digest of what `build` reads from, such as a table of scenes; a cube that was begun from others is built
+        anew
+    """
+
+    build: Build
+    identity: Mapping[str, Any]
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    scenes: str = ""
+
+    def plain(self) -> CubeSource:
+        """The same, with entries as a record gives them back."""
+        identity, asked = json.loads(json.dumps([dict(self.identity), dict(self.asked)]))
+        return replace(self, identity=identity, asked=asked)
 
 
 @dataclass(frozen=True)
@@ -106,10 +132,7 @@ class CellCubes:
     ----------
     scratch : of the store; cubes lie in its folder `cubes`, locks beside it
     label : part of every cube's name, such as a year
-    identity : entries that every cube's provenance has; plain values as JSON gives them back
-    asked : entries that tell cubes of one identity apart, and that their provenance is given when they are taken
-    scenes : digest of what cubes are built from; what was begun from others is not taken up
-    build : makes a cube
+    source : of the cubes, plain
     is_finished : asks the store whether a place needs no cube
     refresh : take no cube that lies there already
     progress : of the build
@@ -117,10 +140,7 @@ class CellCubes:
 
     scratch: Path
     label: str
-    identity: dict[str, Any]
-    asked: dict[str, Any]
-    scenes: str
-    build: Build
+    source: CubeSource
     is_finished: Callable[[Place], bool]
     refresh: bool
     progress: Progress
@@ -171,11 +191,13 @@ class CellCubes:
         """How the name of a cube begins: other windows, times, sources and recipes have other names."""
         window = place.window
         corner = [window.zone, window.west, window.north, window.width, window.height]
-        key = sha256_hex(json.dumps([corner, self.identity | self.asked], sort_keys=True).encode())[:12]
+        key = sha256_hex(json.dumps([corner, {**self.source.identity, **self.source.asked}], sort_keys=True).encode())[
+            :12
+        ]
         return f"{place.cell.name}_{self.label}_{key}"
 
     def _path(self, place: Place) -> Path:
-        return self.scratch / "cubes" / f"{self._name(place)}_{sha256_hex(self.scenes.encode())[:8]}.zarr"
+        return self.scratch / "cubes" / f"{self._name(place)}_{sha256_hex(self.source.scenes.encode())[:8]}.zarr"
 
     def _lock(self, place: Place) -> Path:
         return self.scratch.parent / "locks" / f"cube-{self._name(place)}.lock"
@@ -193,7 +215,7 @@ class CellCubes:
             waited = self._hold(made)
             if not waited or self.refresh or not self.is_finished(place):
                 cube = self._cube(place, made.path)
-                made.cube = replace(cube, provenance=cube.provenance | self.asked)
+                made.cube = replace(cube, provenance={**cube.provenance, **self.source.asked})
         except EmptyCellError as error:
             self.remove(place)
             made.error = error
@@ -237,14 +259,14 @@ class CellCubes:
                     return cube
             self.remove(place)
         self._door.make(path.parent)
-        cube = self.build(place.window, path, self._watched)
+        cube = self.source.build(place.window, path, self._watched)
         unlike = self._unlike(cube, place)
         if unlike:
             raise InputError(f"the cube of {place.cell.name} was built of another {' and '.join(unlike)}")
         return cube
 
     def _unlike(self, cube: PixelCube, place: Place) -> list[str]:
-        other = [key for key, value in self.identity.items() if cube.provenance.get(key) != value]
+        other = [key for key, value in self.source.identity.items() if cube.provenance.get(key) != value]
         return other if cube.grid == place.window.grid else ["window", *other]
 
     def _watched(self, done: int, total: int) -> None:

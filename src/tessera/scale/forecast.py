@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
     from tessera.cubes import PixelCube
     from tessera.encode import Encoder, Options
+    from tessera.scenes import Survey
     from tessera.shards import Layout
     from tessera.store import Store
 
-    from .cubes import Place
+    from .cubes import CubeSource, Place
+    from .how import How
     from .pace import Pace
 
 _CRC = 4
@@ -38,32 +40,6 @@ _SAMPLED_PLACES, _SAMPLED_PIXELS = 3, 4096
 _MOST_TIMED = 4
 _BUDGET = 6.0
 """Processor seconds of timing the encoder."""
-
-
-class WindowReads(Protocol):
-    """What the cube of a window would take, as `tessera.scenes.survey_scenes` has it."""
-
-    @property
-    def requests(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def cube_bytes(self) -> int: ...
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def processor_seconds(self) -> float: ...
-
-
-class Reads(Protocol):
-    """What the cubes of several windows would take, and pixels like theirs."""
-
-    @property
-    def windows(self) -> Sequence[WindowReads | None]: ...
-    @property
-    def scenes(self) -> int: ...
-    @property
-    def sample(self) -> PixelCube: ...
 
 
 @dataclass(frozen=True)
@@ -128,17 +104,12 @@ class _Work:
 
 def forecast_area(
     store: Store | None,
-    encoder: Encoder,
     area: object,
     year: int,
-    options: Options,
-    survey: Callable[[list[Window]], Reads],
+    source: CubeSource,
+    how: How,
+    survey: Callable[[list[Window]], Survey],
     *,
-    identity: dict[str, Any],
-    asked: dict[str, Any] | None = None,
-    refresh: bool = False,
-    keep_cubes: bool = False,
-    devices: tuple[str, ...] = ("cpu",),
     local: bool = True,
     begun: tuple[float, float] = (0.0, 0.0),
 ) -> Forecast:
@@ -149,9 +120,8 @@ def forecast_area(
     Parameters
     ----------
     store : None where there is none yet
-    area, year, identity, asked, refresh, keep_cubes : as `embed_area` takes them
+    area, year, source, how : as `embed_area` takes them; no cube is built
     survey : what the cubes of windows would take; `tessera.scenes.survey_scenes` bound to a table of scenes
-    devices : a process each
     local : whether the store is on this machine
     begun : seconds and processor seconds that were spent before, such as on a search, which a run would spend again
 
@@ -161,16 +131,17 @@ def forecast_area(
         No cell lies on the area, or no scene on any cell.
     """
     year = parse_year(year)
+    encoder, options, devices = how.encoder, how.options, how.devices
     writing, layout, bare = measure_writing(encoder, options)
     if store is not None:
         layout, bare = store.layout, 0
     places = places_of(area, layout.shard)
     if not places:
         raise InputError("no cell lies on the area")
-    known = known_of(encoder, options, identity, asked)
-    todo = [place for place in places if store is None or refresh or not store.made_from(place.window, year, known)]
+    known = known_of(how, source)
+    todo = [place for place in places if store is None or how.refresh or not store.made_from(place.window, year, known)]
     if not todo:
-        return _nothing(len(places), 0, encoder, devices)
+        return _nothing(len(places), 0, how)
     reads = survey([place.window for place in todo])
     pace = measure_pace(encoder, reads.sample, options, devices, _BUDGET)
     raw = _raw_bytes(reads.sample)
@@ -186,7 +157,7 @@ def forecast_area(
     written = [_store_bytes(place.window, layout) for place, _ in there]
     cubes = sorted(one.cube_bytes for _, one in there)
     pixels = sum(place.pixels for place, _ in there)
-    held = sum(cubes) if keep_cubes else sum(cubes[-2:])
+    held = sum(cubes) if how.keep_cubes else sum(cubes[-2:])
     return Forecast(
         cells=len(places),
         cells_done=len(places) - len(todo),
@@ -211,12 +182,10 @@ def forecast_area(
 
 def forecast_cubes(
     store: Store | None,
-    encoder: Encoder,
     cubes: Sequence[tuple[PixelCube, int]],
-    options: Options,
+    how: How,
     *,
     sizes: Sequence[int],
-    devices: tuple[str, ...] = ("cpu",),
     local: bool = True,
     begun: tuple[float, float] = (0.0, 0.0),
 ) -> Forecast:
@@ -227,13 +196,14 @@ def forecast_cubes(
     store : None where there is none yet
     cubes : on the lattice, each with the year under which the store keeps it
     sizes : bytes of each on disk
-    devices, local, begun : as `forecast_area` takes them
+    how, local, begun : as `forecast_area` takes them
 
     Raises
     ------
     InputError
         A cube is off the lattice.
     """
+    encoder, options, devices = how.encoder, how.options, how.devices
     writing, layout, bare = measure_writing(encoder, options)
     if store is not None:
         layout, bare = store.layout, 0
@@ -253,7 +223,7 @@ def forecast_cubes(
             else:
                 every.append((index, lacking, inside))
     if not every:
-        return _nothing(cells, done, encoder, devices)
+        return _nothing(cells, done, how)
     used = sorted({index for index, _, _ in every})
     timed = used[:: max(1, len(used) // _MOST_TIMED)][:_MOST_TIMED]
     paces = {
@@ -294,7 +264,7 @@ def forecast_cubes(
     )
 
 
-def _nothing(cells: int, done: int, encoder: Encoder, devices: tuple[str, ...]) -> Forecast:
+def _nothing(cells: int, done: int, how: How) -> Forecast:
     """Of a run that finds all of it done."""
     return Forecast(
         cells=cells,
@@ -311,9 +281,9 @@ def _nothing(cells: int, done: int, encoder: Encoder, devices: tuple[str, ...]) 
         seconds=0.0,
         processor_seconds=0.0,
         pixels_per_second=0.0,
-        device=encoder.device,
-        precision=encoder.precision,
-        processes=len(devices),
+        device=how.encoder.device,
+        precision=how.encoder.precision,
+        processes=len(how.devices),
         pixels_timed=0,
     )
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import threading
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from functools import cache
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import Crew, InputError, MachineError, TesseraError, checked, raise_if_machine, silent
+from tessera.base import InputError, MachineError, TesseraError, checked, silent
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import Window, parse_area, parse_period
-from tessera.net import NetError
 
 from ._bands import resampling_of
 from ._files import Traffic
-from ._mosaic import UnreadableError, lay_day
+from ._lines import GLANCE, Lines, days_at_once, pools
+from ._mosaic import lay_day
 from ._readers import check_reader, make_reader
 from .plan import NoScenesError, plan_reads, where_scenes_are
 from .recipe import Recipe
@@ -38,7 +34,6 @@ if TYPE_CHECKING:
     from tessera.cubes import CubeSpool
     from tessera.geo import Period
 
-    from ._bands import Reader
     from .plan import Day, ReadPlan
     from .records import Scene
     from .search import Found
@@ -46,20 +41,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 MAX_LOST = 1
 """Scenes that may be lost: the published production rejects what lost more than one file (pipeline notes of 2026)."""
-LINES = 24
-"""Files that are read at once; the published production caps a worker at 64."""
-_IMAGES_BYTES = 128 * 1024**2
-"""Images of days that are laid at the same time; a day of a cell has 25 MB."""
-_MOST_DAYS = 5
-_GLANCE = 0.2
-"""Seconds between two looks: of a day that waits for files, whether the build was given up; of the build, at its days,
-after each of which it tells its progress."""
 _SILENT_ROUNDS = 50
 """Glances after which a day that was laid, and whose thread does not say so, is given up."""
-_PARTING = 1.0
-"""Seconds that threads have for what they decode when a build is given up; one that waits for a server is left."""
-_ARENA_MAX, _MMAP_THRESHOLD = -8, -3
-"""mallopt's parameters (glibc's malloc.h); libraries without it are left as they are."""
 
 
 class LossError(TesseraError):
@@ -127,11 +110,7 @@ def build_cube(
     >>> cube = tessera.build_cube(bbox, 2023, source="earth-search,opera", out="real.zarr")  # doctest: +SKIP
     """
     window = _one_window(aoi)
-    if not isinstance(recipe, Recipe | None):
-        raise InputError(f"recipe is a {type(recipe).__name__}; expected a tessera.scenes.Recipe")
-    if max_lost < 0:
-        raise InputError(f"max_lost {max_lost}; expected 0 or more")
-    check_reader(reader)
+    check_reading(recipe, reader, max_lost)
     period, recipe = parse_period(year), recipe or Recipe()
     found = find_scenes(source, [window], period)
     check_credentials(found.sources)
@@ -198,7 +177,7 @@ def build_cubes(
     >>> [cube.grid.crs for cube in cubes]
     ['EPSG:32631']
     """
-    check_reader(reader)
+    check_reading(recipe, reader, max_lost)
     period, recipe = parse_period(year), recipe or Recipe()
     windows = [aoi] if isinstance(aoi, Window) else [part.window for part in parse_area(aoi).parts()]
     found = find_scenes(source, windows, period)
@@ -212,6 +191,21 @@ def build_cubes(
     return (build.in_memory() for build in builds)
 
 
+def check_reading(recipe: Recipe | None, reader: str, max_lost: int) -> None:
+    """Check how scenes are to be read, as `build_cube` takes it.
+
+    Raises
+    ------
+    InputError
+        Another type than a recipe, an unknown reader, or less than no scene that may be lost.
+    """
+    if not isinstance(recipe, Recipe | None):
+        raise InputError(f"recipe is a {type(recipe).__name__}; expected a tessera.scenes.Recipe")
+    if max_lost < 0:
+        raise InputError(f"max_lost {max_lost}; expected 0 or more")
+    check_reader(reader)
+
+
 def _one_window(aoi: object) -> Window:
     if isinstance(aoi, Window):
         return aoi
@@ -221,48 +215,6 @@ def _one_window(aoi: object) -> Window:
         zones = " and ".join(str(part.zone) for part in parts)
         raise InputError(f"{area.name} lies in UTM zones {zones}; a cube has one: use build_cubes, one cube a zone")
     return parts[0].window
-
-
-class _Lines:
-    """Bands of scenes, read by a number of threads that all days share."""
-
-    def __init__(self, reader: Reader, crew: Crew, given_up: threading.Event) -> None:
-        self._reader, self._crew, self._given_up = reader, crew, given_up
-
-    def _read(self, scene: Scene, band: str) -> NDArray[Any]:
-        # a job that is cancelled from outside would leave its day waiting for ever
-        if self._given_up.is_set():
-            raise CancelledError
-        return self._reader.read(scene, band)
-
-    def __call__(self, scene: Scene, bands: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-        waiting = {self._crew.submit(self._read, scene, band): place for place, band in enumerate(bands)}
-        failed: tuple[int, NetError] | None = None
-        try:
-            # of several bands that fail the first is named, so what is lost reads the same every time
-            while waiting and (failed is None or min(waiting.values()) < failed[0]):
-                ready, _ = wait(waiting, _GLANCE, FIRST_COMPLETED)
-                # a server may keep a file's thread waiting for minutes
-                if self._given_up.is_set():
-                    raise CancelledError
-                if not ready:
-                    self._crew.check()
-                while ready:
-                    done = ready.pop()
-                    place = waiting.pop(done)
-                    try:
-                        image = done.result()
-                    except NetError as error:
-                        failed = (place, error) if failed is None or place < failed[0] else failed
-                        continue
-                    if failed is None:
-                        yield bands[place], image
-                    del done, image
-        finally:
-            for job in waiting:
-                job.cancel()
-        if failed is not None:
-            raise UnreadableError(scene, bands[failed[0]], failed[1]) from None
 
 
 class _Build:
@@ -349,8 +301,8 @@ class _Build:
         """Lay days, a few at a time, and keep each when it is done."""
         total = len(records) + len(wanted)
         at_once = days_at_once(self.plan.window.shape)
-        with _pools(at_once) as (days, lines, given_up):
-            bands = _Lines(self._reader, lines, given_up)
+        with pools(at_once) as (days, lines, given_up):
+            bands = Lines(self._reader, lines, given_up)
 
             ended: set[tuple[str, dt.date]] = set()
 
@@ -374,7 +326,7 @@ class _Build:
                 if not waiting:
                     return
                 # a round without a finished day shows life, and lets the caller stop
-                done, _ = wait(waiting, _GLANCE, FIRST_COMPLETED)
+                done, _ = wait(waiting, GLANCE, FIRST_COMPLETED)
                 for job in done:
                     records[waiting.pop(job)] = job.result()
                 silent_rounds = silent_rounds + 1 if not done and ended & set(waiting.values()) else 0
@@ -427,12 +379,6 @@ class _Build:
         }
 
 
-def days_at_once(shape: tuple[int, int]) -> int:
-    """Days of (H, W) pixels that are laid at the same time."""
-    height, width = shape
-    return max(1, min(_MOST_DAYS, _IMAGES_BYTES // (height * width * 2 * (len(S2_BANDS) + 2))))
-
-
 def _told(trouble: Mapping[str, str]) -> dict[str, str]:
     """Without the message, which may name the address of the day."""
     return {key: value for key, value in trouble.items() if key != "said"}
@@ -445,33 +391,3 @@ def _resampling(scenes: Iterable[Scene], recipe: Recipe) -> dict[str, str]:
         for band in (SCL, *S2_BANDS) if scene.optical else S1_BANDS:
             rules[band] = resampling_of(scene, band, recipe)
     return dict(sorted(rules.items()))
-
-
-@cache
-def _few_arenas() -> None:
-    """Let threads share memory that was freed: glibc keeps it apart for each thread, a third more in all."""
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_ARENA_MAX, 2)
-        libc.mallopt(_MMAP_THRESHOLD, 4 * 1024**2)
-
-
-@contextmanager
-def _pools(days: int) -> Iterator[tuple[ThreadPoolExecutor, Crew, threading.Event]]:
-    """Threads that lay days and threads that read files; after an error or interrupt what waits is given up."""
-    given_up = threading.Event()
-    _few_arenas()
-    lines = Crew(LINES, "tessera-file")
-    try:
-        # days end before the caller goes on: they write
-        with ThreadPoolExecutor(days, thread_name_prefix="tessera-day") as laying:
-            try:
-                yield laying, lines, given_up
-            except BaseException as error:
-                given_up.set()
-                laying.shutdown(wait=False, cancel_futures=True)
-                if isinstance(error, (MemoryError, RuntimeError)):
-                    raise_if_machine(error, "reading scenes")
-                raise
-    finally:
-        lines.dismiss(_PARTING if given_up.is_set() else None)

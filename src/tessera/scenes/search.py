@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError, silent
+from tessera.base import InputError, open_regular, raise_if_machine, sha256_hex, silent
 from tessera.geo import Window, parse_area, parse_period
 
 from .records import SceneTable, read_scenes
@@ -149,6 +151,38 @@ def source_names(source: Any) -> str:
         There is no such source.
     """
     return ",".join(one.name for one in _opened(source)[1])
+
+
+def asked_of(source: Any) -> str:
+    """Digest of what a source names, since two catalogues may have one name.
+
+    Providers count by name, APIs and catalogues by address or resolved path, a table of scenes by its content.
+
+    Raises
+    ------
+    InputError
+        There is no such source.
+    """
+    if isinstance(source, SceneTable):
+        return source.sha256
+    if isinstance(source, (str, Path)) and str(source).endswith(".parquet"):
+        try:
+            with open_regular(Path(source), what="table of scenes") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise_if_machine(error, source)
+            raise InputError(f"table of scenes {source} cannot be read: {error.strerror}") from None
+    asked = []
+    for one in parse_source(source):
+        text = str(getattr(one, "asked", one.name))
+        asked.append(text if "://" in text else _entry(Path(text)))
+    return sha256_hex(json.dumps(asked).encode())
+
+
+def _entry(path: Path) -> str:
+    """The first document of a catalogue on this machine; a provider's name as it is."""
+    entries = [path / "catalog.json", path / "collection.json", path]
+    return next((str(entry.resolve()) for entry in entries if entry.is_file()), str(path))
 
 
 def _opened(source: Any) -> tuple[SceneTable | None, tuple[Source, ...]]:

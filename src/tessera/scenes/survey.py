@@ -19,9 +19,9 @@ from tessera.geo import to_lonlat
 
 from ._bands import dtype_of, href_of, resampling_of
 from ._files import Traffic, open_file
+from ._lines import LINES, Lines, days_at_once, pools
 from ._mosaic import lay_day
 from ._readers import check_reader, make_reader
-from .build import _Lines, _pools, days_at_once
 from .plan import NoScenesError, plan_reads
 from .recipe import Recipe
 from .records import SCL
@@ -332,13 +332,13 @@ class _Survey:
     def _size(self) -> None:
         from tessera.rasters import Target
 
-        lines, done = Crew(24, "tessera-size"), 0
+        lines, done = Crew(LINES, "tessera-size"), 0
         targets = {id(pair.plan): Target.of(pair.plan.window) for pair in self._sized}
         given_up = threading.Event()
 
         def size(pair: _Pair) -> _Size:
             tally = _Tally()
-            bands = _Lines(_Sizer(targets[id(pair.plan)], pair.plan, self._sources, tally), lines, given_up)
+            bands = Lines(_Sizer(targets[id(pair.plan)], pair.plan, self._sources, tally), lines, given_up)
             shape = pair.plan.window.shape
             images, _ = lay_day(bands, pair.stack, pair.day, pair.plan.recipe, shape)
             if images is None:
@@ -381,9 +381,9 @@ class _Survey:
             began, used = time.monotonic(), time.process_time()
             with (
                 open_spool(place / "cube.zarr", {}, window.shape) as spool,
-                _pools(days_at_once(window.shape)) as (days, lines, given_up),
+                pools(days_at_once(window.shape)) as (days, lines, given_up),
             ):
-                bands = _Lines(reader, lines, given_up)
+                bands = Lines(reader, lines, given_up)
 
                 def lay(pair: _Pair) -> bool:
                     images, record = lay_day(bands, pair.stack, pair.day, recipe, window.shape)

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from .._made_from import in_words
 from ..terminal import print_json, print_table
 from . import _check, _coverage, _exchange, _preview
 
@@ -38,6 +37,8 @@ def info(
     if as_json:
         print_json(about)
         return
+    from tessera.scale import made_from_in_words
+
     zones = about["zones"]
     rows: list[tuple[str, ...]] = [
         ("store", about["store"]),
@@ -63,7 +64,7 @@ def info(
         made = cells["made_from"]
         for told in made[:_MOST]:
             count = f" ({told['cells']} cell{'s' * (told['cells'] != 1)})" if len(made) > 1 else ""
-            rows.append((f"{year} from", in_words(told) + count))
+            rows.append((f"{year} from", made_from_in_words(told) + count))
         if len(made) > _MOST:
             rows.append((f"{year} from", f"{len(made) - _MOST} more (--json)"))
     print_table(rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tessera.base import InputError
+from tessera.base import InputError, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ _LONG = {"px": "pixels"}
 """Unit of a rate -> of a count."""
 
 
-class Pace:
+class Meter:
     """Counts that come in, and what they say of speed and of the time that is left.
 
     Parameters
@@ -102,30 +102,52 @@ def step(title: str, unit: str = "") -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    pace = Pace(unit)
+    meter = Meter(unit)
     if not console.is_terminal:
-        told = time.monotonic()
-
-        def count(done: int, total: int) -> None:
-            nonlocal told
-            pace.count(done, total)
-            if time.monotonic() - told >= TELL_EVERY:
-                told = time.monotonic()
-                print(f"{title}: {pace.line()}", file=sys.stderr, flush=True)
-
-        yield count
-        print(f"{title}: done in {seconds_in_words(pace.seconds)}{pace.rate()}", file=sys.stderr, flush=True)
+        yield _lines(title, meter)
+        print(f"{title}: done in {seconds_in_words(meter.seconds)}{meter.rate()}", file=sys.stderr, flush=True)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, console=console) as bars:
         task = bars.add_task(title, total=None)
 
         def show(done: int, total: int) -> None:
-            pace.count(done, total)
-            bars.update(task, completed=done, total=total, description=f"{title}{pace.rate()}")
+            meter.count(done, total)
+            bars.update(task, completed=done, total=total, description=f"{title}{meter.rate()}")
 
         yield show
-        bars.update(task, description=f"{title}: done in {seconds_in_words(pace.seconds)}{pace.rate()}")
+        bars.update(task, description=f"{title}: done in {seconds_in_words(meter.seconds)}{meter.rate()}")
+
+
+def now_and_then(progress: Progress, title: str, unit: str) -> Progress:
+    """The same progress; where standard error is no terminal, also a line every half a minute.
+
+    Parameters
+    ----------
+    unit : of what is counted, such as "px" or "days"
+    """
+    return progress if sys.stderr.isatty() else _lines(title, Meter(unit), progress)
+
+
+def _lines(title: str, meter: Meter, progress: Progress = silent) -> Progress:
+    """Count with a meter, tell `progress`, and print a line every half a minute."""
+    told = time.monotonic()
+
+    def count(done: int, total: int) -> None:
+        nonlocal told
+        progress(done, total)
+        meter.count(done, total)
+        if time.monotonic() - told >= TELL_EVERY:
+            told = time.monotonic()
+            print(f"{title}: {meter.line()}", file=sys.stderr, flush=True)
+
+    return count
+
+
+def tell_line(line: str) -> None:
+    """Print a line to standard error, if there is one."""
+    if line:
+        print(line, file=sys.stderr)
 
 
 def rate_in_words(each: float) -> str:

@@ -1,20 +1,19 @@
-"""What a store's years were made from: in words, against being replaced without notice, and in its manifest."""
+"""What a store's years were made from: in words, and as a guard against replacing them without notice."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from ._cube_info import text_of
+from tessera.base import InputError, printable
+from tessera.geo import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tessera.geo import Window
     from tessera.store import Store
 
 _KEYS = ("period", "source", "recipe", "reader")
-"""Entries of provenance that say what observations are of."""
+"""Entries of provenance that name the observations."""
 _LONGEST = 300
 """Characters of a value that a line shows."""
 
@@ -24,8 +23,8 @@ def told_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {key: provenance.get(key) for key in _KEYS}
 
 
-def in_words(told: Mapping[str, Any]) -> str:
-    """The same as text."""
+def made_from_in_words(told: Mapping[str, Any]) -> str:
+    """Period, source, rules and reader of a provenance, such as "2023, source mpc, default rules, reader ranges"."""
     return ", ".join(_word(key, told.get(key)) for key in _KEYS if told.get(key) is not None) or "unknown inputs"
 
 
@@ -34,7 +33,7 @@ def refuse_other(store: Store, windows: Iterable[Window], year: int, wanted: Map
 
     Parameters
     ----------
-    windows : to be written
+    windows : that are to be written
     wanted : entries of the provenance of what is to be written; `asked` is compared where both sides have it
 
     Raises
@@ -42,8 +41,6 @@ def refuse_other(store: Store, windows: Iterable[Window], year: int, wanted: Map
     InputError
         The store holds such embeddings; the line names both and the option that replaces them.
     """
-    from tessera.base import InputError
-
     if year not in store.years:
         return
     for window in windows:
@@ -55,14 +52,13 @@ def refuse_other(store: Store, windows: Iterable[Window], year: int, wanted: Map
                 if other:
                     raise InputError(
                         f"{store.objects.root} holds {year} of cell {cell.name} from {_side(other, there)}; asked for "
-                        f"{_side(other, wanted, there)}; give --replace to write over it, or another --out"
+                        f"{_side(other, wanted, there)}; give --replace (replace=True in Python) to write over it, "
+                        "or another store"
                     )
 
 
 def _seen(inputs: Iterable[Mapping[str, Any]], window: Window) -> list[Mapping[str, Any]]:
     """The parts of a cell that lie on a window, without those that a later part covers."""
-    from tessera.geo import Window
-
     found: list[tuple[Window, Mapping[str, Any]]] = []
     for part in inputs:
         place = Window(window.zone, *part["window"])
@@ -94,8 +90,8 @@ def _word(key: str, value: Any) -> str:
     if key == "period" and isinstance(value, list) and len(value) == 2:
         first, last = (str(day) for day in value)
         whole = first[4:] == "-01-01" and last[4:] == "-12-31" and first[:4] == last[:4]
-        return text_of(first[:4] if whole else f"{first[:10]}/{last[:10]}")
-    return f"{key} {text_of(value)[:_LONGEST]}"
+        return printable(first[:4] if whole else f"{first[:10]}/{last[:10]}")
+    return f"{key} {printable(str(value))[:_LONGEST]}"
 
 
 def _rules(value: Any) -> str:
@@ -108,21 +104,8 @@ def _rules(value: Any) -> str:
     if value == Recipe.published().to_json():
         return "published rules"
     other = [f"{name} {_plain(inner)}" for name, inner in value.items() if usual.get(name) != inner]
-    return f"rules {', '.join(other)}"[:_LONGEST] if other else "default rules"
+    return printable(f"rules {', '.join(other)}")[:_LONGEST] if other else "default rules"
 
 
 def _plain(value: Any) -> str:
-    return text_of(" ".join(map(str, value)) if isinstance(value, list) else value)
-
-
-def update_manifest(store: Store) -> None:
-    """Bring the manifest up to date; what was embedded is in the store whether this works or not."""
-    from tessera.base import TesseraError
-    from tessera.catalogue import write_manifest
-
-    try:
-        left_out = write_manifest(store).left_out
-    except (TesseraError, OSError) as error:
-        left_out = (f"the manifest was not updated ({error}); tessera store catalogue does it",)
-    for line in left_out:
-        print(line, file=sys.stderr)
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
