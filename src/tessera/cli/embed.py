@@ -147,7 +147,7 @@ def _renamed(old: str, value: str | None, statistics: str | None) -> str | None:
         return statistics
     if statistics is not None:
         raise InputError(f"both --statistics and {old} given; expected --statistics alone")
-    tell_line(f"{old} is deprecated and goes in tessera 0.3; give --statistics {value}")
+    tell_line(f"{old} is deprecated; tessera 0.3 removes it; give --statistics {value}")
     return value
 
 

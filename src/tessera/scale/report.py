@@ -58,6 +58,13 @@ class CubeOutcome:
 class EmbedReport:
     """What became of an area.
 
+    Examples
+    --------
+    >>> import tessera
+    >>> report = tessera.embed((5.245, 50.690, 5.253, 50.695), 2023, source="scenes", out="embedded.zarr")
+    >>> [outcome.what for outcome in report.outcomes]
+    ['written']
+
     Attributes
     ----------
     store : that holds the embeddings, open

@@ -71,7 +71,8 @@ def embed(
 
     Examples
     --------
-    >>> report = tessera.embed((5.237, 50.681, 5.270, 50.702), 2023, source="scenes", out="embedded.zarr")
+    >>> import tessera
+    >>> report = tessera.embed((5.245, 50.690, 5.253, 50.695), 2023, source="scenes", out="embedded.zarr")
     >>> report.written, report.refused
     (1, [])
     >>> report.store.years
