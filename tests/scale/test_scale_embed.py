@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from embed_tiny import AREA, SCENES, YEAR, embed
 from scale_tiny import files_of, make_model
 
 import tessera
-from tessera.base import InputError
+from tessera.base import InputError, Progress, silent
 from tessera.scale import Reporter, forecast_embed, forecast_embed_cubes
 from tessera.scenes import read_scenes, search_scenes
 
@@ -66,8 +67,14 @@ def test_a_report_has_the_store_and_what_became_of_each_cell(scenes: Path, model
     told: list[tuple[str, int, int]] = []
     found: list[tuple[str, bool]] = []
     steps: list[str] = []
+
+    @contextmanager
+    def step(title: str, unit: str) -> Iterator[Progress]:
+        steps.append(title + unit)
+        yield silent
+
     reporter = Reporter(
-        step=lambda title, unit: steps.append(title) or Reporter().step(title, unit),  # type: ignore[func-returns-value]
+        step=step,
         found=lambda line, known: found.append((line, known)),
         cell=lambda outcome, done, total: told.append((outcome.what, done, total)),
     )
