@@ -20,7 +20,7 @@ from .files import (
 from .folder import Folder
 from .journal import Journal
 from .kept import Kept
-from .machine import MachineError, machine_failure, raise_if_machine
+from .machine import MachineError, machine_failure, memory_bytes, raise_if_machine
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, check_picture, is_input
 from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_parquet_bounded
@@ -65,6 +65,7 @@ __all__ = [
     "is_tiff",
     "machine_failure",
     "make_or_find",
+    "memory_bytes",
     "new_folder",
     "only_year",
     "open_parquet_bounded",

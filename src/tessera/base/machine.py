@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 
 from .errors import TesseraError
@@ -42,6 +43,14 @@ _CAUSES = 8
 
 class MachineError(TesseraError):
     """This machine failed, not the file: too many open files, no memory, a full or failing disk. Cure it, run again."""
+
+
+def memory_bytes() -> int:
+    """Memory of this machine; 16 GiB where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 16 * 1024**3
 
 
 def machine_failure(error: BaseException) -> str | None:

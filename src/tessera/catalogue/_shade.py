@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.embeddings import is_valid
-from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, from_lonlat, zones_of
+from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, box_around, from_lonlat, zones_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -125,15 +125,8 @@ def _class_of(row: CellRow) -> int:
 
 def frame_around(boxes: Iterable[tuple[float, float, float, float]], margin: float, dots: int) -> Frame:
     """The map that holds boxes (west, south, east, north; west > east over the date line), with a margin."""
-    given = np.array(list(boxes), dtype=np.float64).reshape(-1, 4)
-    west, south, east, north = given.T
-    order = np.argsort(west)
-    reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
-    gaps = np.append(west[order][1:], west[order][0] + 360) - reach
-    first = order[(int(np.argmax(gaps)) + 1) % len(order)]
-    left = float(west[first])
-    right = float(left + np.max((west - left) % 360 + (east - west) % 360))
-    low, high = float(south.min()), float(north.max())
+    left, low, east, high = box_around(np.array(list(boxes), dtype=np.float64).reshape(-1, 4))
+    right = east if east >= left else east + 360
     pad = margin * max(right - left, high - low)
     left, right, low, high = left - pad, right + pad, max(-80.0, low - pad), min(84.0, high + pad)
     stretch = max(0.1, float(np.cos(np.radians((low + high) / 2))))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tessera.base import Folder, TesseraError, silent, staging, sync_folder
-from tessera.geo import PIXEL_SIZE
+from tessera.geo import PIXEL_SIZE, box_around
 from tessera.store import open_store
 
 from ._records import collection_id
@@ -322,12 +322,6 @@ def _extent(table: pyarrow.Table) -> list[float]:
 
     if not table.num_rows:
         return [-180.0, -90.0, 180.0, 90.0]
-    boxes = np.array([_geojson_box(shape) for shape in shapely.from_wkb(table["geometry"].to_pylist())])
-    west, south, east, north = boxes.T
-    # the widest gap around the globe is what the box leaves out
-    order = np.argsort(west)
-    reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
-    gaps = np.append(west[order][1:], west[order][0] + 360) - reach
-    after = int(np.argmax(gaps))
-    right = (reach[after] + 180) % 360 - 180
-    return [float(west[order][(after + 1) % len(order)]), float(south.min()), float(right), float(north.max())]
+    return list(
+        box_around(np.array([_geojson_box(shape) for shape in shapely.from_wkb(table["geometry"].to_pylist())]))
+    )

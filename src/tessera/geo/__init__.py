@@ -2,7 +2,7 @@
 
 from .area import Area, ZonePart, parse_area
 from .crs import parse_crs
-from .degrees import check_degrees, swap_hint, wrapped
+from .degrees import box_around, check_degrees, swap_hint, wrapped
 from .grid import Grid
 from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, lonlat_box, parse_cell
 from .mgrs import square_at
@@ -29,6 +29,7 @@ __all__ = [
     "VectorTable",
     "Window",
     "ZonePart",
+    "box_around",
     "check_degrees",
     "check_year_of",
     "from_lonlat",

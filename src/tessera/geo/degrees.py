@@ -30,6 +30,20 @@ def wrapped(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
+def box_around(boxes: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """The smallest box that holds boxes (N, 4) of degrees, at least one: west, south, east, north.
+
+    West is greater than east where a box reaches over the date line, in what is given and in what is returned.
+    """
+    west, south, east, north = boxes.T
+    # the box leaves out the widest gap around the globe
+    order = np.argsort(west)
+    reach = np.maximum.accumulate(west[order] + (east - west)[order] % TURN)
+    after = int(np.argmax(np.append(west[order][1:], west[order][0] + TURN) - reach))
+    left = west[order][(after + 1) % len(order)]
+    return float(left), float(south.min()), float((reach[after] + 180) % TURN - 180), float(north.max())
+
+
 def check_degrees(lonlat: NDArray[np.float64], what: str) -> None:
     """Raise InputError if coordinates (N, 2) are not finite or cannot be degrees.
 

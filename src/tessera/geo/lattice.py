@@ -15,6 +15,7 @@ import numpy as np
 
 from tessera.base import InputError
 
+from .degrees import box_around
 from .grid import Grid
 from .zones import parse_zone, to_lonlat, zone_crs
 
@@ -255,11 +256,4 @@ def lonlat_box(windows: Iterable[Window]) -> list[float] | None:
     boxes = np.array([window.lonlat_bounds for window in windows]).reshape(-1, 4)
     if not len(boxes):
         return None
-    west, south, east, north = boxes.T
-    # the box leaves out the widest gap around the globe
-    order = np.argsort(west)
-    reach = np.maximum.accumulate(west[order] + (east - west)[order] % 360)
-    gaps = np.append(west[order][1:], west[order][0] + 360) - reach
-    after = int(np.argmax(gaps))
-    edges = west[order][(after + 1) % len(order)], south.min(), (reach[after] + 180) % 360 - 180, north.max()
-    return [round(float(value), 5) for value in edges]
+    return [round(value, 5) for value in box_around(boxes)]

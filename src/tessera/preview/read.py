@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, memory_bytes
 from tessera.embeddings import dequantise
 from tessera.geo import (
     EAST,
@@ -109,11 +108,7 @@ def read_overview(store: Store, area: object, year: int, level: int = 160, dims:
 
 def _check_size(box: Box, dims: int) -> None:
     size = 5 * box.height * box.width * dims
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        memory = 16 * 1024**3
-    if size > memory:
+    if size > memory_bytes():
         raise InputError(
             f"an overview of {box.height} x {box.width} pixels takes {size / 1e9:,.1f} GB, more than this machine has; "
             f"read a coarser level, or parts"

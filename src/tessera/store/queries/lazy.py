@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, prefetched, require
+from tessera.base import InputError, memory_bytes, prefetched, require
 
-from .region import STRIP_BYTES, memory_bytes
+from .region import STRIP_BYTES
 from .target import crs_facts
 
 if TYPE_CHECKING:

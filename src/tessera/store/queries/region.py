@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -191,11 +190,3 @@ def plan_region(
     mixed = target.window is None and method != "nearest"
     warp = make_warp(query, target, method) if mixed else None
     return Region(query, target, warp, outline, pixel_step(target))
-
-
-def memory_bytes() -> int:
-    """Memory of this machine; 16 GiB where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 16 * 1024**3
