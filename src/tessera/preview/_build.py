@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tessera.store import Store
 
     from ._journal import Journal
+    from ._levels import Level
     from ._means import Means
 
 _BATCH = 16 * 1024**2
@@ -77,10 +78,21 @@ def parse_years(store: Store, years: Iterable[int] | None) -> tuple[int, ...]:
     """
     chosen = store.years if years is None else tuple(years)
     for year in chosen:
-        if year not in store.years:
-            held = ", ".join(map(str, store.years)) or "none yet"
-            raise InputError(f"{store.objects.root} has no year {year}; it has {held}")
+        store.header.year_index(year, store.objects.root)
     return chosen
+
+
+def cells_by_unit(
+    store: Store, root: Path, kind: str, level: Level, years: Iterable[int]
+) -> list[tuple[int, Unit, dict[str, Cell]]]:
+    """Year, unit of a level and its cells by name; a unit that was recorded but has no cell any more comes without."""
+    work: list[tuple[int, Unit, dict[str, Cell]]] = []
+    for year in years:
+        units: dict[Unit, dict[str, Cell]] = {unit: {} for unit in recorded_units(root, kind, year)}
+        for cell in store.cells(year):
+            units.setdefault(Unit.of(cell, level), {})[cell.name] = cell
+        work += [(year, unit, units[unit]) for unit in sorted(units)]
+    return work
 
 
 def update_overviews(
@@ -89,12 +101,7 @@ def update_overviews(
     """Bring the means of some years up to date; cells that did not change are not read."""
     root = parse_store(store)
     held = read_overviews(store) or Overviews(store.model)
-    work: list[tuple[int, Unit, dict[str, Cell]]] = []
-    for year in years:
-        units: dict[Unit, dict[str, Cell]] = {unit: {} for unit in recorded_units(root, MEANS, year)}
-        for cell in store.cells(year):
-            units.setdefault(Unit.of(cell, FINE), {})[cell.name] = cell
-        work += [(year, unit, units[unit]) for unit in sorted(units)]
+    work = cells_by_unit(store, root, MEANS, FINE, years)
     zones = tuple({unit.zone for _, unit, _ in work})
     declare(store, root, held, (), zones)
     made, done, total = Made(), 0, sum(len(cells) for _, _, cells in work)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tessera.base import Folder, silent
 from tessera.net import CorruptError, NetError
 
-from ._build import MEANS, Made
+from ._build import MEANS, Made, cells_by_unit
 from ._levels import FINE, FULL, Box, Unit, codes_of, read_box, rgb_of, scales_of
 from ._means import InFluxError, read_strips, source_of
 from ._records import NOTHING, Record, read_record, record_key, recorded_units
@@ -53,12 +53,7 @@ def update_full_rgb(
     store: Store, root: Path, years: tuple[int, ...], colours: Colours, *, progress: Progress = silent
 ) -> Made:
     """Paint the store's own pixels where a cell or the colours changed."""
-    work: list[tuple[int, Unit, dict[str, Cell]]] = []
-    for year in years:
-        units: dict[Unit, dict[str, Cell]] = {unit: {} for unit in recorded_units(root, RGB[FULL], year)}
-        for cell in store.cells(year):
-            units.setdefault(Unit.of(cell, FULL), {})[cell.name] = cell
-        work += [(year, unit, units[unit]) for unit in sorted(units)]
+    work = cells_by_unit(store, root, RGB[FULL], FULL, years)
     made, done, total = Made(), 0, sum(len(cells) for _, _, cells in work)
     for year, unit, cells in work:
         sources = {name: source_of(store, cell, year) for name, cell in sorted(cells.items())}
