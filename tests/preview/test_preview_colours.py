@@ -195,7 +195,7 @@ def test_colours_stay_until_they_are_fitted_again(tmp_path: Path) -> None:
         update_preview(store, colours="hsv")
     about = json.loads(path.read_bytes())
     path.write_text(json.dumps({**about, "model": "00" * 32}))
-    with pytest.raises(InputError, match=r"is of 8 dims of model 000000000000, the store of 8 of cdcdcdcdcdcd"):
+    with pytest.raises(InputError, match=r"is of 8 dims of model 000000000000, the store of 8 of abababababab"):
         update_preview(store)
     for broken in ({**about, "low": [1.0]}, {**about, "mean": ["x"]}, {**about, "gamma": float("nan")}, {}):
         path.write_text(json.dumps(broken))
