@@ -67,7 +67,7 @@ def test_right_types_pass(given: dict[str, Any]) -> None:
         ({"path": 3}, "path 3 of verb; expected str or Path"),
         ({"path": None}, "path None of verb; expected str or Path"),
         ({"path": b"x"}, "path b.x. of verb"),
-        ({"path": "\ud800"}, r"path '.ud800' of verb holds half of a letter"),
+        ({"path": "\ud800"}, r"path '.ud800' of verb holds half of a character"),
         ({"year": "2023a"}, "year '2023a' of verb; expected int, Sequence or None"),
         ({"year": 1.5}, "year 1.5 of verb"),
         ({"year": True}, "year True of verb"),

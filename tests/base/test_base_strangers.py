@@ -121,9 +121,9 @@ def test_text_is_read_in_every_form_that_marks_itself(tmp_path: Path, encoding: 
         (b"\xff\xfe{", r"is not UTF-16 at byte 2"),
         (
             b'{"a": "x\\ud800y"}',
-            r"holds half of a letter \(a lone surrogate\), the last of .*x\\ud800'; expected Unicode",
+            r"holds half of a character \(a lone surrogate\), the last of .*x\\ud800'; expected Unicode",
         ),
-        (b'{"x\\uDFFF": 1}', r"holds half of a letter"),
+        (b'{"x\\uDFFF": 1}', r"holds half of a character"),
         (b"[" * 100_000, r"is not JSON: maximum recursion depth"),
         (b'{"a": ' + b"[" * 900 + b'"\\ud83c\\udf3e"' + b"]" * 900 + b"}", ""),
     ],
@@ -140,5 +140,5 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path: Path, data: bytes, rea
 
 
 def test_text_with_an_undecoded_letter_is_no_json() -> None:
-    with pytest.raises(InputError, match=r"the GeoJSON given holds half of a letter"):
+    with pytest.raises(InputError, match=r"the GeoJSON given holds half of a character"):
         parse_json('{"a": "\udcff"}', "the GeoJSON given")

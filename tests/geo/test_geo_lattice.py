@@ -131,7 +131,7 @@ def test_points_of_many_zones_come_back_in_their_places() -> None:
         ([(0.0, np.nan)], "nan"),
         ([(1.0, 2.0, 3.0)], r"\(1, 3\)"),
         ("nothing.csv", "not found"),
-        (["a"], "no numbers"),
+        (["a"], "not numbers"),
     ],
 )
 def test_bad_points_are_one_line(points: object, reason: str) -> None:

@@ -282,9 +282,9 @@ def test_an_area_of_nothing_is_one_line(shape: Any) -> None:
 
 def test_half_a_letter_in_a_column_is_refused() -> None:
     feature = {"type": "Feature", "geometry": None, "properties": {"a": "\ud800"}}
-    with pytest.raises(InputError, match="half of a letter"):
+    with pytest.raises(InputError, match="half of a character"):
         read_vector(feature)
-    with pytest.raises(InputError, match="half of a letter"):
+    with pytest.raises(InputError, match="half of a character"):
         read_vector({**feature, "properties": {"\udfff": 1}})
 
 

@@ -174,7 +174,7 @@ def test_half_a_letter_is_refused_in_one_line(store: FakeStore, tmp_path: Path) 
     saved["classes"][0] = "\ud800"
     saved["metrics"]["per_class"]["\ud800"] = saved["metrics"]["per_class"].pop("a")
     (tmp_path / "h.json").write_text(json.dumps(saved))
-    with pytest.raises(InputError, match=r"holds half of a letter"):
+    with pytest.raises(InputError, match=r"holds half of a character"):
         load_head(tmp_path / "h.json")
 
 

@@ -46,7 +46,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Have a function refuse arguments of other types than its annotations name, before it does anything.
 
     An annotation that cannot be judged, such as a protocol or a name that is known to type checkers alone, takes all
-    but plain values. Text with half of a letter (a lone surrogate) is refused for every parameter.
+    but plain values. Text with half of a character (a lone surrogate) is refused for every parameter.
     """
     signature = inspect.signature(function)
     where = function.__qualname__
@@ -101,7 +101,7 @@ def _check(value: object, annotation: Any, name: str, where: str) -> None:
     if isinstance(annotation, str) and not _fits(value, annotation):
         raise InputError(f"{name} {_worded(value)} of {where}; expected {_named(annotation)}")
     if isinstance(value, str) and _HALF.search(value):
-        raise InputError(f"{name} {shown(value)} of {where} holds half of a letter (a lone surrogate)")
+        raise InputError(f"{name} {shown(value)} of {where} holds half of a character (a lone surrogate)")
 
 
 def _worded(value: object) -> str:

@@ -97,7 +97,7 @@ def parse_json(data: bytes | str, what: str, *, pairs: Callable[[list[tuple[str,
         except UnicodeEncodeError as error:
             half = error.object[max(0, error.start - 20) : error.end]
             raise InputError(
-                f"{what} holds half of a letter (a lone surrogate), the last of {shown(half)}; expected Unicode text"
+                f"{what} holds half of a character (a lone surrogate), the last of {shown(half)}; expected Unicode text"
             ) from None
         except RecursionError as error:
             raise InputError(f"{what} is nested too deeply: {error}") from None

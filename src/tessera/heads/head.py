@@ -72,7 +72,7 @@ class Head(LinearModel):
             parse_colour(colour)
         for text in (self.column, *self.classes):
             if any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise InputError(f"{shown(text)} holds half of a letter (a lone surrogate); expected text")
+                raise InputError(f"{shown(text)} holds half of a character (a lone surrogate); expected text")
 
     def __repr__(self) -> str:
         return (
