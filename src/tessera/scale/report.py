@@ -58,17 +58,17 @@ class CubeOutcome:
 class EmbedReport:
     """What became of an area.
 
+    Attributes
+    ----------
+    store : that holds the embeddings, open
+    outcomes : one for each cell, in the order in which they were done
+
     Examples
     --------
     >>> import tessera
     >>> report = tessera.embed((5.245, 50.690, 5.253, 50.695), 2023, source="scenes", out="embedded.zarr")
     >>> [outcome.what for outcome in report.outcomes]
     ['written']
-
-    Attributes
-    ----------
-    store : that holds the embeddings, open
-    outcomes : one for each cell, in the order in which they were done
     """
 
     store: Store

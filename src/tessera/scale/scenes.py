@@ -69,15 +69,6 @@ def embed(
     on where it was, and ends with the same bytes. Finished cells are left alone without asking a provider. Several
     processes of one machine may embed into one store at the same time. `tessera embed` does the same in a shell.
 
-    Examples
-    --------
-    >>> import tessera
-    >>> report = tessera.embed((5.245, 50.690, 5.253, 50.695), 2023, source="scenes", out="embedded.zarr")
-    >>> report.written, report.refused
-    (1, [])
-    >>> report.store.years
-    (2023,)
-
     Parameters
     ----------
     area : what `parse_area` reads, such as (west, south, east, north) in degrees or a vector file of polygons
@@ -115,6 +106,15 @@ def embed(
         A provider does not answer, or refuses; what is finished stays.
     TesseraError
         The disk is full or refuses; what is finished stays.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> report = tessera.embed((5.245, 50.690, 5.253, 50.695), 2023, source="scenes", out="embedded.zarr")
+    >>> report.written, report.refused
+    (1, [])
+    >>> report.store.years
+    (2023,)
     """
     reporter = _with(reporter, progress)
     setup = Setup(out, model, statistics, dims, device, precision, workers, min_s2, min_s1, seed)
