@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
+    from tessera.heads import Labels
 
 OURS = "encoder"
 BASELINES = (
@@ -85,9 +86,17 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _digest(labels: Labels) -> str:
+    """SHA-256 of labels, places, split and observations."""
+    label = labels.values if labels.kind == "regression" else np.char.encode(labels.values.astype(str), "utf-8")
+    parts = [array for array in (label, labels.groups, labels.lonlat, labels.test) if array is not None]
+    own = "" if labels.series is None else labels.series.digest()
+    return sha256_hex(f"{digest_of(*parts)}{own}".encode())
+
+
 def _one(held: Held, encoder: tessera.Encoder, options: argparse.Namespace) -> Evaluation:
     shown = digest_of(held.s2, held.db, held.month, held.weather, held.terrain, held.cover)
-    digest = f"{held.labelled.digest()} {shown} {held.true_b8a}"
+    digest = f"{_digest(held.labelled)} {shown} {held.true_b8a}"
 
     def vectors_of(name: str) -> NDArray[np.float32]:
         parts = [
@@ -107,6 +116,7 @@ def _one(held: Held, encoder: tessera.Encoder, options: argparse.Namespace) -> E
         draws=options.draws,
         seed=options.seed,
         block_km=options.block_km,
+        beside=False,
         keep=options.out / "scores",
         progress=_progress(held.name),
     )

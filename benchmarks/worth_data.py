@@ -14,7 +14,8 @@ import numpy as np
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
 from tessera.cubes import series_of_arrays as make_series
-from tessera.evaluation import Labelled, scaled_db
+from tessera.evaluation import scaled_db
+from tessera.heads import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ class Held:
     """
 
     name: str
-    labelled: Labelled
+    labelled: Labels
     amounts: tuple[str, ...]
     s2: NDArray[np.float32]
     db: NDArray[np.float32]
@@ -216,7 +217,7 @@ def _held(
     days = np.broadcast_to(day, valid.shape)
     ascending = np.zeros((len(rows), seen.shape[1]), dtype=np.bool_)
     series = make_series(pixels[rows], valid[rows], days[rows], scaled_db(db[rows]), days[rows], ascending)
-    labelled = Labelled(
+    labelled = Labels(
         label[rows],
         kind,
         None if group is None else group[rows],

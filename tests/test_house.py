@@ -16,17 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "tessera"
 
 
-BREACHES: set[str] = {
-    "circle: evaluation._curves",
-    "circle: evaluation._mlp",
-    "circle: evaluation._notes",
-    "circle: evaluation.learners",
-    "circle: evaluation.plan",
-    "circle: evaluation.result",
-    "circle: heads.head",
-    "circle: heads.raster",
-    "circle: heads.sidecars",
-}
+BREACHES: set[str] = set()
 """Where the house breaks its own rules today. The list may only shrink."""
 
 TOP = {"tessera", "tessera._version", "tessera.__main__"}

@@ -100,7 +100,7 @@ def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
     places.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     shared = ("evaluate", tmp_path / "store", places, "--labels", "50%", "--draws", "2", "--heads", "linear")
     # 400 m of land are one block of 10 km
-    code, text, error = run(*shared, "--column", "crop")
+    code, text, error = run(*shared, "--column", "crop", "--block-km", "10")
     assert (code, text) == (2, "")
     assert "expected at least two; try --block-km 0.5 (block_km in Python): 3 held apart, where 10 makes 1" in error
     code, text, error = run(*shared, "--column", "crop", "--block-km", "0.1")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tessera.cubes import S2_BANDS
 from tessera.cubes import PixelSeries as Series
-from tessera.evaluation import Labelled
+from tessera.heads import Labels
 
 
 def ragged(seed: int = 0, count: int = 40, most: int = 14) -> Series:
@@ -32,21 +32,19 @@ def ragged(seed: int = 0, count: int = 40, most: int = 14) -> Series:
     return Series(s2, day2, ends2, s1, day1, descending, ends1)
 
 
-def told_apart(
-    seed: int = 0, groups: int = 30, each: int = 4, classes: int = 3
-) -> tuple[Labelled, NDArray[np.float32]]:
+def told_apart(seed: int = 0, groups: int = 30, each: int = 4, classes: int = 3) -> tuple[Labels, NDArray[np.float32]]:
     """Classes in groups of one class each, and features that tell them."""
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(groups), each).astype(np.int64)
     target = group % classes
     label = np.array([f"class {k}" for k in target], dtype=object)
     x = np.eye(classes)[target] * 2 + rng.normal(0, 0.7, (len(target), classes))
-    return Labelled(label, "classification", group=group), x.astype(np.float32)
+    return Labels(label, "classification", groups=group), x.astype(np.float32)
 
 
-def groups_of(labelled: Labelled) -> NDArray[np.int64]:
-    assert labelled.group is not None
-    return labelled.group
+def groups_of(labelled: Labels) -> NDArray[np.int64]:
+    assert labelled.groups is not None
+    return labelled.groups
 
 
 def write_table(path: Path, rows: dict[str, list[Any]]) -> Path:

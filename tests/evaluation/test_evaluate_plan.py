@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.evaluation import Labelled, make_plan, parse_amounts, parse_labels, spatial_blocks
+from tessera.evaluation import make_plan, parse_amounts
+from tessera.heads import Labels, parse_labels, spatial_blocks
 
 
-def everything(labelled: Labelled) -> np.ndarray:
+def everything(labelled: Labels) -> np.ndarray:
     return np.ones(len(labelled), dtype=np.bool_)
 
 
@@ -62,7 +63,7 @@ def test_a_large_group_is_tested_in_some_draws_only(seed: int) -> None:
     sizes = np.arange(4, 34)
     group = np.repeat(np.arange(30), sizes).astype(np.int64)
     label = np.array(["a", "b"], dtype=object)[group % 2]
-    labelled = Labelled(label, "classification", group)
+    labelled = Labels(label, "classification", group)
     plan = make_plan(labelled, everything(labelled), parse_amounts("2/class", "classification"), draws=20, seed=seed)
     (folds,) = plan.folds.values()
     tested = np.array([np.isin(np.arange(30), group[fold.test]) for fold in folds])
@@ -87,16 +88,16 @@ def test_a_given_split_that_divides_says_so() -> None:
     group = groups_of(labelled)
     lonlat = np.column_stack([5 + group * 0.5, np.full(len(group), 50.0)])
     test = np.arange(len(group)) % 4 == 0
-    given_split = Labelled(labelled.label, "classification", group, lonlat, test)
+    given_split = Labels(labelled.values, "classification", group, lonlat, test)
     notes = make_plan(given_split, everything(labelled), parse_amounts("5/class", "classification"), draws=2).notes
     assert "the given split divides 30 groups: their labels are learnt from and tested" in notes
     assert "30 of 30 tested labels lie in blocks of 10 km that are learnt from too" in notes
-    whole = Labelled(labelled.label, "classification", group, lonlat, group >= 9)
+    whole = Labels(labelled.values, "classification", group, lonlat, group >= 9)
     assert not make_plan(whole, everything(labelled), parse_amounts("5/class", "classification"), draws=2).notes
 
 
 def test_few_groups_and_missing_labels_are_told_and_default_amounts_fit() -> None:
-    labelled = Labelled(np.arange(60.0), "regression", np.arange(60, dtype=np.int64) // 10)
+    labelled = Labels(np.arange(60.0), "regression", np.arange(60, dtype=np.int64) // 10)
     plan = make_plan(labelled, everything(labelled), parse_amounts("500", "regression"), draws=2)
     assert "as few as 2 groups are tested in a draw: intervals are too narrow" in plan.notes
     assert "500 labels are asked for and 40 are there to learn from" in plan.notes
@@ -111,10 +112,10 @@ def test_default_amounts_fit_every_draw_or_are_told_in_one_line() -> None:
     amounts = parse_amounts(None, "regression")
     numbers = np.arange(22, dtype=np.float64)
     for seed in range(4):
-        made = Labelled(numbers, "regression", source="made", group=np.arange(22) // 3 % 5)
+        made = Labels(numbers, "regression", source="made", groups=np.arange(22) // 3 % 5)
         folds = make_plan(made, everything(made), amounts, seed=seed, drop=True).folds
         assert min(len(fold.train) for parts in folds.values() for fold in parts) >= 2
-    few = Labelled(numbers[:5], "regression", source="made", group=np.array([0, 0, 0, 0, 1]))
+    few = Labels(numbers[:5], "regression", source="made", groups=np.array([0, 0, 0, 0, 1]))
     with pytest.raises(InputError, match=r"1 labels of made to learn from in a draw; expected at least 2"):
         make_plan(few, everything(few), amounts, drop=True)
 
@@ -134,7 +135,7 @@ def test_blocks_that_are_too_large_are_told_with_a_side_that_is_not() -> None:
     labelled, _ = told_apart(0, 60, 1, 2)
     # 8 x 7 km of land, well inside one block of 20 km
     places = np.column_stack([5.01 + np.arange(60) % 8 * 0.014, 50.88 + np.arange(60) // 8 * 0.009])
-    near = replace(labelled, group=None, lonlat=places)
+    near = replace(labelled, groups=None, lonlat=places)
     amounts = parse_amounts("5/class", "classification")
     advice = r"; try --block-km ([\d.]+) \(block_km in Python\): (\d+) held apart, where 20 makes 1$"
     with pytest.raises(InputError, match="expected at least two" + advice) as caught:
@@ -149,14 +150,20 @@ def test_blocks_that_are_too_large_are_told_with_a_side_that_is_not() -> None:
 FURTHER = "; label places further apart (blocks below 0.5 km may divide a field and are not advised)"
 
 
-def _advised(group: object, step: float, count: int = 60) -> str:
+def _advised(group: object, step: float, count: int = 60, block_km: float | None = 10.0) -> str:
     """Notes, or the refusal, of places in a row, `step` degrees of longitude apart."""
     label = np.array([f"class {k % 2}" for k in range(count)], dtype=object)
     lonlat = np.column_stack([5 + np.arange(count) * step, np.full(count, 50.0)])
-    labelled = Labelled(label, "classification", None if group is None else np.asarray(group, np.int64), lonlat)
+    labelled = Labels(label, "classification", None if group is None else np.asarray(group, np.int64), lonlat)
     try:
         return " ".join(
-            make_plan(labelled, everything(labelled), parse_amounts("5/class", "classification"), draws=2).notes
+            make_plan(
+                labelled,
+                everything(labelled),
+                parse_amounts("5/class", "classification"),
+                draws=2,
+                block_km=block_km,
+            ).notes
         )
     except InputError as error:
         return str(error)
@@ -173,6 +180,8 @@ def test_smaller_blocks_are_advised_only_where_they_help() -> None:
     # thirty places are never more than thirty
     assert "; try --block-km 5 (block_km in Python): 30 held apart, where 10 makes 22" in _advised(None, 0.1, 30)
     assert "--block-km" not in _advised(None, 0.5, 90)
+    # where no side is asked for, the one that would be advised is taken
+    assert "--block-km" not in _advised(None, 0.1, 30, None)
     # three labels a class are too few in blocks of any size
     assert _advised(None, 0.02, 6).endswith("expected at least two")
 
@@ -183,7 +192,7 @@ def test_blocks_smaller_than_a_field_are_never_advised_and_told_where_they_are_a
     assert "try --block-km 0.5 (block_km in Python): " in notes
     label = np.array([f"class {k % 2}" for k in range(60)], dtype=object)
     lonlat = np.column_stack([5 + np.arange(60) * 0.0005612, np.full(60, 50.0)])
-    labelled = Labelled(label, "classification", None, lonlat)
+    labelled = Labels(label, "classification", None, lonlat)
     amounts = parse_amounts("5/class", "classification")
     plan = make_plan(labelled, everything(labelled), amounts, draws=2, block_km=0.04)
     assert any(note.startswith("blocks of 40 m are smaller than a field may be (16 ha: 400 m") for note in plan.notes)
@@ -210,7 +219,7 @@ def test_labels_where_no_feature_has_data_are_told() -> None:
 def test_a_split_that_comes_with_the_data_is_kept_and_its_whole_is_drawn_three_times() -> None:
     labelled, _ = told_apart()
     test = groups_of(labelled) < 10
-    given_split = Labelled(labelled.label, "classification", labelled.group, None, test)
+    given_split = Labels(labelled.values, "classification", labelled.groups, None, test)
     plan = make_plan(given_split, everything(labelled), parse_amounts("12,100%", "classification"), draws=5)
     few, whole = plan.folds.values()
     assert plan.split == "given"
@@ -223,7 +232,7 @@ def test_groups_and_blocks_hold_out_together() -> None:
     labelled, _ = told_apart(groups=12, each=3)
     # groups 2k and 2k + 1 share a block, so that pairs of groups must stay together
     lonlat = np.column_stack([groups_of(labelled) // 2, np.full(len(labelled), 45.0)]).astype(np.float64)
-    labelled = Labelled(labelled.label, "classification", labelled.group, lonlat)
+    labelled = Labels(labelled.values, "classification", labelled.groups, lonlat)
     plan = make_plan(labelled, everything(labelled), parse_amounts("1/class", "classification"), draws=8)
     assert plan.split == "spatial"
     pair = groups_of(labelled) // 2
@@ -251,10 +260,10 @@ def test_a_random_split_says_that_it_inflates() -> None:
 
 def test_rare_classes_are_left_out_and_said() -> None:
     labelled, _ = told_apart()
-    label = labelled.label.copy()
+    label = labelled.values.copy()
     label[:3] = "rare"
     plan = make_plan(
-        Labelled(label, "classification", labelled.group),
+        Labels(label, "classification", labelled.groups),
         everything(labelled),
         parse_amounts("2/class", "classification"),
         draws=2,
@@ -277,7 +286,7 @@ def test_labels_without_data_are_left_out() -> None:
 def test_numbers_are_dealt_by_group() -> None:
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(20), 5).astype(np.int64)
-    labelled = Labelled(rng.normal(size=100), "regression", group)
+    labelled = Labels(rng.normal(size=100), "regression", group)
     plan = make_plan(labelled, everything(labelled), parse_amounts("7,50%", "regression"), draws=3)
     for fold in plan.folds[parse_amounts("7", "regression")[0]]:
         assert len(fold.train) == 7
@@ -302,7 +311,7 @@ def test_amounts_refused(given_amounts: str, kind: str, message: str) -> None:
 
 def test_plans_refused() -> None:
     labelled, _ = told_apart()
-    bare = Labelled(labelled.label, "classification")
+    bare = Labels(labelled.values, "classification")
     some = parse_amounts("5/class", "classification")
     with pytest.raises(InputError, match="no split, group or place"):
         make_plan(bare, everything(bare), some)
@@ -314,7 +323,7 @@ def test_plans_refused() -> None:
         make_plan(labelled, everything(labelled), some, split="best")
     with pytest.raises(InputError, match="at least one each"):
         make_plan(labelled, everything(labelled), parse_amounts("2", "classification"))
-    one = Labelled(labelled.label, "classification", np.zeros(len(labelled), dtype=np.int64))
+    one = Labels(labelled.values, "classification", np.zeros(len(labelled), dtype=np.int64))
     with pytest.raises(InputError, match="expected at least two"):
         make_plan(one, everything(one), some)
 

@@ -11,24 +11,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluate_made import told_apart
+from evaluate_made import groups_of, told_apart
 
-from tessera.base import InputError
-from tessera.evaluation import Evaluation, Labelled, evaluate
+from tessera.base import InputError, Kept
+from tessera.evaluation import Evaluation, evaluate
 from tessera.evaluation._curves import draw_sets
+from tessera.heads import Labels
 
 
 def compared(tmp: Path | None = None, **options: object) -> Evaluation:
     labelled, x = told_apart()
     noise = np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
     settings: dict[str, object] = {"heads": "linear,knn", "labels": "2/class,10/class", "draws": 6, "times": 100}
+    settings["beside"] = False
     return evaluate({"good": x, "noise": noise}, labelled, keep=tmp, **{**settings, **options})  # type: ignore[arg-type]
 
 
 def test_good_features_beat_noise_and_the_difference_says_so() -> None:
     result = compared()
     table = {(row["features"], row["head"], row["labels"], row["metric"]): row for row in result.table()}
-    assert len(table) == 2 * 2 * 2 * 3
+    assert len(table) == 2 * 2 * 2 * 4
     good, noise = (table[name, "linear", "10/class", "macro_f1"] for name in ("good", "noise"))
     assert good["mean"] > 0.85
     assert noise["mean"] < 0.5
@@ -59,7 +61,7 @@ def test_the_report_says_which_differences_hold() -> None:
     assert lines[1].startswith(f"{sum(one['holds'] for one in records)} of 10 differences hold")
     assert "above 0 the first is better" in lines[0]
     content = json.loads(result.to_json())
-    assert len(content["head_differences"]) == 2 * 2 * 3
+    assert len(content["head_differences"]) == 2 * 2 * 4
     alone = evaluate(told_apart()[1], told_apart()[0], heads="knn", labels="2/class", draws=2, times=20)
     assert alone.report_differences() == ([], [])
 
@@ -129,10 +131,10 @@ def test_features_that_lack_a_pixel_take_it_from_all() -> None:
     assert mine == [row["mean"] for row in only.table()]
 
 
-def _without(labelled: Labelled, pixel: int) -> Labelled:
+def _without(labelled: Labels, pixel: int) -> Labels:
     kept = np.arange(len(labelled)) != pixel
-    group = None if labelled.group is None else labelled.group[kept]
-    return replace(labelled, label=labelled.label[kept], group=group)
+    group = None if labelled.groups is None else labelled.groups[kept]
+    return replace(labelled, values=labelled.values[kept], groups=group)
 
 
 def test_the_same_arguments_give_the_same_result_and_kept_scores_are_used(tmp_path: Path) -> None:
@@ -140,8 +142,9 @@ def test_the_same_arguments_give_the_same_result_and_kept_scores_are_used(tmp_pa
     assert compared().to_json() == first
     files = sorted(tmp_path.iterdir())
     assert len(files) == 8
-    changed = np.load(files[0])
-    np.save(files[0], changed * 0)
+    changed = Kept(tmp_path).get(files[0].name, 1 << 20)
+    assert changed is not None
+    Kept(tmp_path).put(files[0].name, {"scores": changed["scores"] * 0})
     files[1].write_bytes(b"\x93NUMPY no more")
     again = json.loads(compared(tmp_path).to_json())
     # a kept score is believed, a broken one is made anew
@@ -162,7 +165,7 @@ def test_numbers(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(25), 4).astype(np.int64)
     x = rng.normal(size=(100, 4)).astype(np.float32)
-    labelled = Labelled(50 + 10 * x[:, 0].astype(np.float64) + rng.normal(0, 2, 100), "regression", group)
+    labelled = Labels(50 + 10 * x[:, 0].astype(np.float64) + rng.normal(0, 2, 100), "regression", group)
     result = evaluate(x, labelled, heads="linear,forest", labels="10,100%", draws=3, times=50)
     rows = {(row["head"], row["labels"], row["metric"]): row["mean"] for row in result.table()}
     assert 1.5 < rows["linear", "100%", "rmse"] < 2.6
@@ -180,6 +183,24 @@ def test_numbers(tmp_path: Path) -> None:
     assert "below 0 the first is better" in lines[0]
 
 
+def test_what_a_random_split_would_show_stands_beside(tmp_path: Path) -> None:
+    """Labels of a group are alike, and the group's own feature tells nothing of another group."""
+    labelled, _ = told_apart(groups=40, each=6)
+    own = np.random.default_rng(0).normal(size=(40, 8))[groups_of(labelled)].astype(np.float32)
+    asked: dict[str, object] = {"heads": "knn", "labels": "5/class,100%", "draws": 4, "times": 20}
+    result = evaluate(own, labelled, keep=tmp_path, **asked)  # type: ignore[arg-type]
+    beside = result.about["random"]
+    assert beside["labels"] == "100%"
+    honest = next(row["mean"] for row in result.table() if (row["labels"], row["metric"]) == ("100%", "macro_f1"))
+    assert honest < 0.55
+    assert beside["scores"]["features 1"]["knn"]["macro_f1"] > 0.8
+    assert result.report_random().startswith("a random split would show macro-F1 of 100%: features 1 knn 0.")
+    assert json.loads(result.to_json())["random"] == beside
+    again = evaluate(own, labelled, keep=tmp_path, **asked)  # type: ignore[arg-type]
+    assert again.to_json() == result.to_json()
+    assert compared(split="random").report_random() == ""
+
+
 def test_wrong_names_are_refused() -> None:
     result = compared()
     with pytest.raises(InputError, match="feature set 'bad'; there is good, noise"):
@@ -194,9 +215,9 @@ def test_wrong_names_are_refused() -> None:
 
 def test_the_verb_works_whatever_was_imported_first() -> None:
     code = (
-        "import numpy as np, tessera.evaluation as room, tessera; "
+        "import numpy as np, tessera.evaluation, tessera; from tessera.heads import Labels; "
         "label = np.array(['a', 'b'] * 8, dtype=object); "
-        "data = room.Labelled(label, 'classification', np.arange(16)); "
+        "data = Labels(label, 'classification', np.arange(16)); "
         "x = np.random.default_rng(0).normal(size=(16, 2)); "
         "print(tessera.evaluate(x, data, heads='knn', labels='2/class', draws=1, times=5))"
     )

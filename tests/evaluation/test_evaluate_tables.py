@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
-from tessera.evaluation import read_pixel_years, read_places
+from tessera.evaluation import read_pixel_years
+from tessera.heads import read_labels
 
 
 def test_a_table_becomes_pixel_years(tmp_path: Path) -> None:
@@ -38,11 +39,11 @@ def test_a_table_becomes_pixel_years(tmp_path: Path) -> None:
         span = slice(series.s1_offsets[place], series.s1_offsets[place + 1])
         assert series.s1[span, 0].tolist() == [round((2 * rows["VV"][i] + 50) * 200) for i in radar]
         assert series.s1_descending[span].tolist() == [rows["orbit"][i] == "descending" for i in radar]
-        assert table.label[place] == rows["label"][own[0]]
+        assert table.values[place] == rows["label"][own[0]]
         assert table.lonlat is not None
         assert table.lonlat[place].tolist() == [rows["lon"][own[0]], 50.0]
-    assert table.group is not None
-    assert len(np.unique(table.group)) == 12
+    assert table.groups is not None
+    assert len(np.unique(table.groups)) == 12
 
 
 def test_floats_are_regressed_and_never_made_classes(tmp_path: Path) -> None:
@@ -50,9 +51,9 @@ def test_floats_are_regressed_and_never_made_classes(tmp_path: Path) -> None:
     path = write_table(tmp_path / "t.parquet", rows)
     table = read_pixel_years(path)
     assert table.kind == "regression"
-    assert table.label.tolist() == [pixel * 1.25 for pixel in range(12)]
-    assert table.group is not None
-    assert len(np.unique(table.group)) == 6
+    assert table.values.tolist() == [pixel * 1.25 for pixel in range(12)]
+    assert table.groups is not None
+    assert len(np.unique(table.groups)) == 6
     with pytest.raises(InputError, match="fraction"):
         read_pixel_years(path, kind="classification")
 
@@ -60,7 +61,7 @@ def test_floats_are_regressed_and_never_made_classes(tmp_path: Path) -> None:
 def test_the_least_table(tmp_path: Path) -> None:
     rows = {name: values for name, values in rows_of().items() if name in ("sample_id", "date", "label", *S2_BANDS)}
     table = read_pixel_years(write_table(tmp_path / "t.parquet", rows))
-    assert table.group is None
+    assert table.groups is None
     assert table.lonlat is None
     assert table.test is None
     assert table.series is not None
@@ -169,9 +170,9 @@ def test_lines_and_no_features_are_refused(tmp_path: Path) -> None:
     content["features"][1]["geometry"] = {"type": "LineString", "coordinates": [[5, 50], [6, 50]]}
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="feature 1 is a LineString; expected points or polygons"):
-        read_places(path, "height")
+        read_labels(path, "height")
     with pytest.raises(InputError, match="holds no features; expected labelled points or polygons"):
-        read_places(_geojson(tmp_path / "none.geojson", []), "height")
+        read_labels(_geojson(tmp_path / "none.geojson", []), "height")
 
 
 def test_files_refused(tmp_path: Path) -> None:
@@ -219,38 +220,38 @@ def _geojson(path: Path, values: list[Any], *, polygons: bool = False) -> Path:
 
 
 def test_places(tmp_path: Path) -> None:
-    crops = read_places(_geojson(tmp_path / "a.geojson", ["oak", "ash", None, "oak"], polygons=True), "height")
-    assert (crops.kind, len(crops.notes)) == ("classification", 1)
-    assert crops.group is not None
-    assert len(crops) > len(np.unique(crops.group)) == 3
-    heights = read_places(_geojson(tmp_path / "b.geojson", [1.5, 20, None, 3], polygons=True), "height")
+    crops = read_labels(_geojson(tmp_path / "a.geojson", ["oak", "ash", None, "oak"], polygons=True), "height")
+    assert (crops.kind, crops.missing) == ("classification", 1)
+    assert crops.groups is not None
+    assert len(crops) > len(np.unique(crops.groups)) == 3
+    heights = read_labels(_geojson(tmp_path / "b.geojson", [1.5, 20, None, 3], polygons=True), "height")
     assert heights.kind == "regression"
-    assert heights.label.tolist() == [1.5, 20.0, 3.0]
-    assert heights.notes[1:] == ("3 polygons with a number stand for one place inside each",)
-    whole = read_places(_geojson(tmp_path / "c.geojson", [1, 20, 1, 3]), "height", kind="regression")
-    assert whole.label.tolist() == [1.0, 20.0, 1.0, 3.0]
-    assert read_places(tmp_path / "c.geojson", "height").kind == "classification"
+    assert heights.values.tolist() == [1.5, 20.0, 3.0]
+    assert heights.notes == ("3 polygons with a number stand for one place inside each",)
+    whole = read_labels(_geojson(tmp_path / "c.geojson", [1, 20, 1, 3]), "height", kind="regression")
+    assert whole.values.tolist() == [1.0, 20.0, 1.0, 3.0]
+    assert read_labels(tmp_path / "c.geojson", "height").kind == "classification"
     with pytest.raises(InputError, match="holds text"):
-        read_places(tmp_path / "a.geojson", "height", kind="regression")
+        read_labels(tmp_path / "a.geojson", "height", kind="regression")
     with pytest.raises(InputError, match="continuous"):
-        read_places(tmp_path / "b.geojson", "height", kind="classification")
+        read_labels(tmp_path / "b.geojson", "height", kind="classification")
     with pytest.raises(InputError, match="expected classification or regression"):
-        read_places(tmp_path / "b.geojson", "height", kind="ranking")
+        read_labels(tmp_path / "b.geojson", "height", kind="ranking")
 
 
 def test_numbers_of_a_csv_are_numbers_when_they_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("lon;lat;height\n5;50;1,5\n6;51;20\n7;52;NA\n8;53;\n")
-    found = read_places(path, "height")
-    assert (found.kind, found.label.tolist()) == ("regression", [1.5, 20.0])
+    found = read_labels(path, "height")
+    assert (found.kind, found.values.tolist()) == ("regression", [1.5, 20.0])
     assert "decimal commas are read as points" in " ".join(found.notes)
-    assert "2 features without a value or place are left out" in found.notes
+    assert found.missing == 2
     path.write_text("lon,lat,height\n5,50,12\n6,51,20\n7,52,12\n")
-    assert read_places(path, "height").label.tolist() == ["12", "20", "12"]
-    assert read_places(path, "height", kind="regression").label.tolist() == [12.0, 20.0, 12.0]
+    assert read_labels(path, "height").values.tolist() == ["12", "20", "12"]
+    assert read_labels(path, "height", kind="regression").values.tolist() == [12.0, 20.0, 12.0]
     path.write_text("lon,lat,height\n5,50,12\n6,51,tall\n")
     with pytest.raises(InputError, match="column 'height' holds text; expected numbers"):
-        read_places(path, "height", kind="regression")
+        read_labels(path, "height", kind="regression")
     text = _geojson(tmp_path / "a.geojson", ["1.5", "2.5", "1.5"])
-    assert read_places(text, "height").kind == "classification"
-    assert read_places(text, "height", kind="regression").label.tolist() == [1.5, 2.5, 1.5]
+    assert read_labels(text, "height").kind == "classification"
+    assert read_labels(text, "height", kind="regression").values.tolist() == [1.5, 2.5, 1.5]

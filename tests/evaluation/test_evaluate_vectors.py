@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import tessera
 from tessera.base import InputError
 from tessera.cubes import cube_of
-from tessera.evaluation import Labelled, encode_series, vectors_of
+from tessera.evaluation import encode_series, vectors_of
+from tessera.heads import Labels
 
 
 @given(st.integers(0, 10_000), st.integers(1, 30), st.integers(0, 12))
@@ -51,7 +52,7 @@ def test_vectors_are_those_of_each_pixel_alone_and_nan_without_observations() ->
 
 def test_what_makes_features() -> None:
     label = np.array(["a", "b"] * 4, dtype=object)
-    places = Labelled(label, "classification", lonlat=np.zeros((8, 2)))
+    places = Labels(label, "classification", lonlat=np.zeros((8, 2)))
     numbers = np.arange(16.0).reshape(8, 2)
     assert vectors_of(numbers, places).dtype == np.float32
     np.testing.assert_array_equal(vectors_of(lambda given: numbers[: len(given)], places), numbers)
@@ -64,4 +65,4 @@ def test_what_makes_features() -> None:
     with pytest.raises(InputError, match="no observations to encode"):
         vectors_of(None, places)
     with pytest.raises(InputError, match="no places"):
-        vectors_of(store, Labelled(label, "classification"), year=2020)
+        vectors_of(store, Labels(label, "classification"), year=2020)

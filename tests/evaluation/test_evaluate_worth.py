@@ -17,7 +17,8 @@ import worth_features
 import worth_galileo
 import worth_presto
 from tessera.base import InputError
-from tessera.evaluation import Labelled, evaluate
+from tessera.evaluation import evaluate
+from tessera.heads import Labels
 from worth_data import Held, read_sets
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ def test_the_sets_are_what_they_are_said_to_be(sets: dict[str, Held]) -> None:
     }
     fuel = sets["fuel_moisture"].labelled
     assert fuel.test is not None
-    assert fuel.group is not None
+    assert fuel.groups is not None
     assert (int(fuel.test.sum()), fuel.kind) == (735, "regression")
-    assert not set(fuel.group[fuel.test]) & set(fuel.group[~fuel.test])
-    assert len(set(sets["corsica"].labelled.label)) == 9
-    assert set(sets["africa_crop"].labelled.label) == {"crop", "other"}
+    assert not set(fuel.groups[fuel.test]) & set(fuel.groups[~fuel.test])
+    assert len(set(sets["corsica"].labelled.values)) == 9
+    assert set(sets["africa_crop"].labelled.values) == {"crop", "other"}
 
 
 def test_units_are_those_of_a_cube(sets: dict[str, Held]) -> None:
@@ -109,7 +110,7 @@ def _few(held: Held, rows: NDArray[np.int64] | slice = FIRST) -> Held:
     given = held.labelled
     assert given.lonlat is not None
     parts = {part: getattr(held, part)[rows] for part in ("s2", "db", "month", "weather", "terrain", "cover")}
-    return replace(held, labelled=Labelled(given.label[rows], given.kind, None, given.lonlat[rows]), **parts)
+    return replace(held, labelled=Labels(given.values[rows], given.kind, None, given.lonlat[rows]), **parts)
 
 
 def test_what_galileo_is_not_shown_changes_nothing(sets: dict[str, Held], galileo: worth_galileo.Galileo) -> None:

@@ -18,8 +18,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tessera.base import InputError
-from tessera.heads import NO_DATA, Head, area_table, empty_share, fit, load_head, map_values, read_map_classes
-from tessera.heads.codes import class_labels, code_note, left_to_right, one_line
+from tessera.heads import (
+    NO_DATA,
+    Head,
+    area_table,
+    class_labels,
+    code_note,
+    empty_share,
+    fit,
+    left_to_right,
+    load_head,
+    map_values,
+    one_line,
+    read_map_classes,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +100,7 @@ def test_codes_agree_in_map_prediction_report_table_style_names_and_colours(stor
     assert nodata == NO_DATA
     np.testing.assert_array_equal(found[inside], want[inside])
     assert set(np.unique(found[inside])) == {0, 10, 20, 200}
-    index = super(Head, head).predict(np.asarray(store.read_region(AREA, 2021).values))
+    index = head.learnt.predict(np.asarray(store.read_region(AREA, 2021).values))
     np.testing.assert_array_equal(head.names(want), np.asarray(head.classes, dtype=object)[index])
     assert head.names(np.array([255, 3, 20], np.uint8)).tolist() == [None, None, "20"]
     assert json.loads(tags["TESSERA_CLASSES"]) == list(head.classes)
@@ -124,7 +136,7 @@ def test_a_saved_head_maps_as_before_it_was_saved(store: FakeStore, tmp_path: Pa
     assert back.values == head.values == (30, 7, 0, 1)
     assert set(json.loads((tmp_path / "h.json").read_text())) == {
         *("format", "version", "kind", "classes", "colours", "column", "year", "dims", "model"),
-        *("weights", "bias", "mean", "std", "metrics"),
+        *("head", "span", "arrays", "metrics"),
     }
 
 

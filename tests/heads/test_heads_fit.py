@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.figures import choose_colours
-from tessera.heads import NO_DATA, LinearModel, fit, fit_linear, read_labels
+from tessera.heads import NO_DATA, Labels, LinearModel, fit, learn, read_labels
 
 NAMES = ("forest", "town", "water")
 TRUTH = make_truth()
@@ -49,7 +49,7 @@ def test_separable_classes_are_learnt(store: FakeStore, split: str) -> None:
     text = head.report()
     assert "labels: 60 of column 'crop'\n" in text
     assert f"split: {split}, 5 folds" in text
-    assert ("flatters" in text) == (split == "random")
+    assert ("which inflates scores" in text) == (split == "random")
     assert all(name in text for name in NAMES)
 
 
@@ -61,7 +61,8 @@ def test_shuffled_labels_report_chance(store: FakeStore) -> None:
 def test_the_same_arguments_give_the_same_head(store: FakeStore) -> None:
     labels = draw_labels(TRUTH, NAMES, 10)
     one, two = fit(store, labels, "crop", seed=3), fit(store, labels, "crop", seed=3)
-    np.testing.assert_array_equal(one.weights, two.weights)
+    for name, array in one.learnt.arrays().items():
+        np.testing.assert_array_equal(two.learnt.arrays()[name], array)
     assert one.report() == two.report()
 
 
@@ -96,11 +97,14 @@ def test_too_few_places_for_folds_are_said(store: FakeStore) -> None:
     two = points_geojson(pixel_lonlat([0, 1, 0, 1], [0, 0, 25, 25]), ["a", "a", "b", "b"])
     head = fit(store, two, "crop")
     assert head.metrics["macro_f1"] is None
-    assert "not tested: fewer than two classes" in head.report()
+    assert (
+        "not tested: fewer than two classes have labels in more than one block of 10 km or polygon; label places"
+        in (head.report())
+    )
     labels = draw_labels(TRUTH, NAMES, 15)
     labels["features"] += points_geojson(pixel_lonlat([0], [0]), ["rare"])["features"]
     head = fit(store, labels, "crop")
-    assert "learnt but not tested, as all labels lie in one block of 320 m or polygon: rare" in head.report()
+    assert "learnt but not tested, as all labels lie in one block of 0.5 km or polygon: rare" in head.report()
     assert head.metrics["per_class"]["rare"]["f1"] is None
     assert head.metrics["per_class"]["forest"]["tested"] == 15
 
@@ -129,8 +133,12 @@ def test_polygons_and_points_in_one_file(store: FakeStore) -> None:
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"head": "mlp"}, "head 'mlp'; there is linear"),
-        ({"split": "none"}, "split 'none'; expected one of spatial, random"),
+        ({"head": "svm"}, "head 'svm'; expected one of linear, knn, mlp, forest"),
+        ({"split": "none"}, "split 'none'; expected one of spatial, group, given, random"),
+        ({"split": "given"}, "comes with no split; expected a column test"),
+        ({"kind": "ranking"}, "kind 'ranking'; expected classification or regression"),
+        ({"kind": "regression"}, "column 'crop' holds text; expected numbers for a regression"),
+        ({"block_km": 0.0}, "blocks of 0.0 km; expected finite above 0"),
         ({"year": 1999}, "year 1999; the store holds 2021"),
         ({"column": "kind"}, "no column 'kind'; it has crop"),
         ({"colours": {"sea": "#000000"}}, "a colour for 'sea', which is no class; the classes are forest, town, water"),
@@ -173,45 +181,52 @@ def test_probabilities_and_no_data(store: FakeStore) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.data(), st.integers(2, 4), st.integers(1, 5))
 def test_any_finite_features_give_a_finite_model(data: st.DataObject, count: int, dims: int) -> None:
-    y = np.array([str(k) for k in range(count)] * 3, dtype=object)
+    y = np.array(list(range(count)) * 3)
     x = data.draw(hnp.arrays(np.float64, (len(y), dims), elements=st.floats(-1e6, 1e6, width=32)))
-    model = fit_linear(x, y)
-    assert model.classes == tuple(map(str, range(count)))
+    model = learn("linear", x, y, count)
+    assert model.classes == count
     assert model.predict(x.astype(np.float32)).max() < count
 
 
 def test_standardisation_makes_scale_and_shift_irrelevant() -> None:
     rng = np.random.default_rng(0)
-    y = np.array(["a", "b"] * 30, dtype=object)
-    x = rng.normal(size=(60, 5)) + (y == "a")[:, None]
+    y = np.array([0, 1] * 30)
+    x = rng.normal(size=(60, 5)) + (y == 0)[:, None]
     x[:, 3] = 7.0
-    one, two = fit_linear(x, y), fit_linear(x * 1000 - 50, y)
+    one, two, turned = (learn("linear", *pair, 2) for pair in ((x, y), (x * 1000 - 50, y), (x, 1 - y)))
+    assert isinstance(one, LinearModel)
+    assert isinstance(two, LinearModel)
+    assert isinstance(turned, LinearModel)
     np.testing.assert_allclose(one.weights, two.weights, atol=1e-4)
     np.testing.assert_allclose(one.weights[0], -one.weights[1])
-    turned = fit_linear(x, y, classes=("b", "a"))
     np.testing.assert_allclose(turned.weights[::-1], one.weights, atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("x", "y", "kwargs", "message"),
+    ("head", "x", "y", "classes", "message"),
     [
-        (np.zeros((3, 2)), ["a", "b"], {}, "expected .N, D. and .N,."),
-        (np.full((2, 2), np.nan), ["a", "b"], {}, "2 of 2 rows of features are not finite"),
-        (np.zeros((2, 2)), ["a", "a"], {}, "labels of 1 class; expected at least two"),
-        (np.zeros((2, 2)), ["a", "b"], {"classes": ("a", "b", "c")}, "expected just the classes a, b, c"),
+        ("svm", np.zeros((2, 2)), [0, 1], 2, "head 'svm'; expected some of linear"),
+        ("linear", np.zeros((3, 2)), [0, 1], 2, "expected .N, D. and .N,."),
+        ("knn", np.zeros((2, 0)), [0, 1], 2, "expected .N, D. and .N,."),
+        ("forest", np.full((2, 2), np.nan), [0, 1], 2, "2 of 2 rows of features are not finite"),
+        ("linear", np.zeros((2, 2)), [0, 0], 1, "labels of 1 classes; expected each of 2"),
+        ("linear", np.zeros((2, 2)), [0, 1], 3, "labels of 2 classes; expected each of 3"),
+        ("linear", np.zeros((2, 2)), [0, 2], 2, "labels of 2 classes; expected each of 2"),
     ],
 )
-def test_bad_features_are_one_line(x: Any, y: Any, kwargs: Any, message: str) -> None:
+def test_bad_features_are_one_line(head: str, x: Any, y: Any, classes: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        fit_linear(x, y, **kwargs)
+        learn(head, x, np.array(y), classes)
 
 
 def test_a_model_checks_its_arrays() -> None:
     ones = np.ones(2, dtype=np.float32)
     with pytest.raises(InputError, match="weights float32"):
-        LinearModel(("a", "b"), np.ones((3, 2), dtype=np.float32), ones, ones, ones)
+        LinearModel(2, np.ones((3, 2), dtype=np.float32), ones, ones, ones)
     with pytest.raises(InputError, match="expected above 0"):
-        LinearModel(("a", "b"), np.ones((2, 2), dtype=np.float32), ones, ones, 0 * ones)
+        LinearModel(2, np.ones((2, 2), dtype=np.float32), ones, ones, 0 * ones)
+    with pytest.raises(InputError, match="1 classes; expected 2 to 255"):
+        LinearModel(1, np.ones((1, 2), dtype=np.float32), ones[:1], ones, ones)
 
 
 def test_colours_are_distinct_stable_and_conventional() -> None:
@@ -253,3 +268,72 @@ def test_a_head_says_of_classes_that_look_alike(store: FakeStore) -> None:
     assert head.colours[2] == "#000001"
     assert "note: 'Arable' and 'arable' are different classes" in head.report()
     assert fit(store, labels, "crop", colours={"fore\u0302t": "#000001"}).colours[2] == "#000001"
+
+
+@pytest.mark.parametrize("head", ["linear", "knn", "forest", "mlp"])
+def test_every_learner_fits_reports_and_names_itself(store: FakeStore, head: str) -> None:
+    found = fit(store, draw_labels(TRUTH, NAMES, 15), "crop", head=head)
+    assert (found.head, found.kind, found.classes) == (head, "classification", NAMES)
+    assert (found.predict(store.values) == TRUTH).mean() > 0.95
+    metrics, text = found.metrics, found.report()
+    assert text.startswith(f"{head} head: 3 classes, 8 dims, year 2021")
+    assert metrics["block_km"] == 0.5
+    assert f"split: spatial, 5 folds, {metrics['places']} groups (blocks of 0.5 km, whole polygons) kept whole" in text
+    assert f"a bootstrap of 400 samples over {metrics['per_place']['places']} places" in text
+    beside = metrics["random"]
+    assert f"a random split would show balanced accuracy {beside['balanced_accuracy']:.3f}, macro-F1" in text
+
+
+def test_a_random_split_flatters_where_neighbours_are_alike() -> None:
+    """Each field has vectors and a class of its own: a neighbour tells the class, another field does not."""
+    fields = make_truth(classes=48, side=20)
+    store = make_store(fields, noise=0.1)
+    truth = np.random.default_rng(4).integers(0, 2, 48)[fields]
+    labels = draw_labels(truth, ("a", "b"), 120)
+    honest = fit(store, labels, "crop", head="knn", block_km=0.5).metrics
+    assert honest["random"]["macro_f1"] > 0.9
+    assert honest["macro_f1"] < honest["random"]["macro_f1"] - 0.05
+    told = fit(store, labels, "crop", head="knn", split="random").metrics
+    assert told["macro_f1"] == honest["random"]["macro_f1"]
+    assert told["random"] is None
+    assert any("inflates" in note for note in told["notes"])
+
+
+def test_a_split_that_comes_with_labels_tests_what_it_says(store: FakeStore) -> None:
+    read = read_labels(draw_labels(TRUTH, NAMES, 20), "crop")
+    with_split = replace(read, test=np.arange(60) % 4 == 0)
+    metrics = fit(store, with_split, "crop", split="given").metrics
+    assert (metrics["split"], metrics["folds"]) == ("given", 1)
+    assert sum(row["tested"] for row in metrics["per_class"].values()) == 15
+    with pytest.raises(InputError, match="has no places; expected lon and lat"):
+        fit(store, replace(read, lonlat=None), "crop")
+    with pytest.raises(InputError, match="kind 'regression' for labels of a classification"):
+        fit(store, read, "crop", kind="regression")
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (
+            ["a", "b"],
+            "2 of 2 labels of .* of 2 classes of which 0 have two labels or more; expected two labels or more",
+        ),
+        (["a", "a", "b"], "3 of 3 labels of .* of 2 classes of which 1 have two labels or more"),
+        (["a", "b", "c"], "has 3 classes for as many labels; expected a column that names classes"),
+        ([1.5, 2.5, 3.5], "3 of 3 labels of .* have data in 2021; expected at least 4 numbers that differ"),
+        ([1.5] * 4, "4 of 4 labels .* have data in 2021, all of them 1.5; expected at least 4 numbers that differ"),
+    ],
+)
+def test_what_cannot_be_learnt_is_one_line(store: FakeStore, values: list[Any], line: str) -> None:
+    lonlat = pixel_lonlat(np.arange(len(values)) * 20, np.arange(len(values)) * 25)
+    with pytest.raises(InputError, match=line) as caught:
+        fit(store, points_geojson(lonlat, values), "crop")
+    assert "\n" not in str(caught.value)
+
+
+def test_two_labels_a_class_are_learnt(store: FakeStore) -> None:
+    lonlat = pixel_lonlat([0, 60, 20, 80], [0, 60, 0, 60])
+    head = fit(store, points_geojson(lonlat, ["a", "a", "b", "b"]), "crop")
+    assert head.classes == ("a", "b")
+    assert isinstance(head.metrics["notes"], list)
+    assert Labels(np.array(["a"], dtype=object)).classes == ("a",)

@@ -13,11 +13,19 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError
 from tessera.geo import from_lonlat, points_in_zones, to_lonlat, zones_of
-from tessera.heads import Labels, read_labels
-from tessera.heads.labels import PIXELS_PER_POLYGON
+from tessera.heads import Labels
+from tessera.heads import read_labels as read
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PIXELS_PER_POLYGON = 200
+
+
+def read_labels(*given: Any) -> Any:
+    """Labels of which the tests know that they have places and groups."""
+    return read(*given)
+
 
 POINTS = pixel_lonlat([3, 50, 90], [4, 60, 100])
 
@@ -176,11 +184,10 @@ def test_whole_numbers_sort_as_numbers() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([1.5, 2.0, 3.0], "holds 1.5, a continuous target; expected classes"),
-        ([float("inf"), 2.0, 3.0], "holds inf, a continuous target"),
+        ([float("inf"), 2.0, 3.0], "holds inf, a continuous target; expected classes, or kind regression"),
         (["a", "a", "a"], "only the class 'a' .0 missing.; expected at least two classes"),
         ([None, None, None], "no value .3 missing."),
-        ([["a"], "b", "c"], "holds a list; expected text or whole numbers"),
+        ([["a"], "b", "c"], "holds a list; expected text or numbers"),
     ],
 )
 def test_values_that_are_refused(values: list[Any], message: str) -> None:
@@ -222,8 +229,13 @@ def test_geometries_that_are_refused_or_missing(tmp_path: Path) -> None:
 
 
 def test_labels_check_their_shapes() -> None:
-    with pytest.raises(InputError, match="labels with lonlat"):
-        Labels(np.zeros((3, 2)), np.empty(2, dtype=object), np.zeros(3, dtype=np.int64), "x", "y")
+    two = np.array(["a", "b"], dtype=object)
+    with pytest.raises(InputError, match=r"x: lonlat float64 \(3, 2\) for 2 labels; expected float64 \(2, 2\)"):
+        Labels(two, lonlat=np.zeros((3, 2)), source="x")
+    with pytest.raises(InputError, match="groups float64"):
+        Labels(two, groups=np.zeros(2))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="to regress; expected finite float64"):
+        Labels(np.array([1.0, np.nan]), "regression")
 
 
 def test_helpers_agree() -> None:
@@ -255,7 +267,8 @@ def test_classes_of_a_csv_are_the_text_they_are(tmp_path: Path) -> None:
     assert labels.missing == 2
     path.write_text("lon,lat,crop\n5,50,1.5\n5,51,2\n")
     with pytest.raises(InputError, match=r"holds 1\.5, a continuous target"):
-        read_labels(path, "crop")
+        read_labels(path, "crop", "classification")
+    assert read_labels(path, "crop").values.tolist() == [1.5, 2.0]
     with pytest.raises(InputError, match="did you mean 'crop'"):
         read_labels(path, "Crop")
 

@@ -199,7 +199,7 @@ def test_failing_picture_leaves_nothing(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("tessera.heads.raster.draw_map", fail)
+    monkeypatch.setattr("tessera.heads.maps.map.draw_map", fail)
     with pytest.raises(MemoryError):
         head.map(store, AREA, out=tmp_path / "map.tif")
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from tessera.base import InputError
-from tessera.heads import confusion, mean_interval, scores
+from tessera.heads import confusion, scores
 
 PAIRS = st.integers(2, 6).flatmap(
     lambda k: st.tuples(
@@ -54,21 +54,8 @@ def test_names_and_indices_agree() -> None:
         (lambda: confusion([[0]], [0], 2), r"truth of shape \(1, 1\)"),
         (lambda: scores(np.zeros((2, 2), dtype=np.int64)), "counts nothing"),
         (lambda: scores(np.zeros((2, 3), dtype=np.int64)), "expected a square"),
-        (lambda: mean_interval([]), "expected .N,. finite"),
-        (lambda: mean_interval([1.0, float("nan")]), "1 finite"),
     ],
 )
 def test_bad_input_is_one_line(call: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
-
-
-def test_interval_is_student_t() -> None:
-    values = np.arange(20) / 20
-    mean, low, high = mean_interval(values)
-    # 2.0930 is the 97.5 % quantile of Student's t with 19 degrees of freedom
-    half = 2.093024 * values.std(ddof=1) / np.sqrt(20)
-    assert (mean, low, high) == pytest.approx((values.mean(), values.mean() - half, values.mean() + half), rel=1e-6)
-    one = mean_interval([0.5])
-    assert one[0] == 0.5
-    assert np.isnan(one[1:]).all()

@@ -13,10 +13,10 @@ from heads_fakes import draw_labels, make_store, make_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tessera.evaluation.scoring import score_classes
-from tessera.heads import confusion, fit, load_head, scores
-from tessera.heads._places import TOTALS, place_scores
-from tessera.heads._report import format_report, parse_metrics
+from tessera.heads import confusion, fit, load_head, score_classes, scores
+from tessera.heads._by_place import TOTALS, place_scores
+from tessera.heads._metrics import parse_metrics
+from tessera.heads._report import format_report
 
 NAMES = ("forest", "town", "water")
 TRUTH = make_truth()
@@ -52,11 +52,11 @@ def test_scores_are_those_of_fit_and_evaluate(seed: int, classes: int, count: in
     truth, said, places = rng.integers(0, [[classes], [classes], [groups]], (3, count))
     found = by_place(truth, said, places, places, classes=classes)
     own = scores(confusion(truth, said, classes))
-    chances = np.eye(classes)[said]
     even = 1 / np.bincount(places)[places]
-    pixel, place = score_classes(truth, said, chances, np.stack([np.ones(count), even]))[:, :2]
-    np.testing.assert_allclose([own.balanced_accuracy, own.macro_f1], pixel)
-    np.testing.assert_allclose([found["per_place"][key][0] for key in TOTALS[1:]], place)
+    pixel, place = score_classes(truth, said, np.stack([np.ones(count), even]), classes=classes)
+    np.testing.assert_allclose([own.balanced_accuracy, own.macro_f1, own.accuracy], pixel)
+    np.testing.assert_allclose([found[key] for key in TOTALS], pixel)
+    np.testing.assert_allclose([found["per_place"][key][0] for key in TOTALS], place)
     share = np.mean([np.mean((truth == said)[places == one]) for one in np.unique(places)])
     assert found["per_place"]["accuracy"][0] == pytest.approx(share)
     for low, high in found["intervals"].values():

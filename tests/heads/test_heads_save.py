@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 from pathlib import Path
@@ -7,37 +8,143 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heads_fakes import draw_labels, make_store, make_truth
+from heads_fakes import MODEL, draw_labels, make_store, make_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tessera.base import InputError
-from tessera.heads import Head, fit, load_head
+from tessera.figures import choose_colours
+from tessera.heads import HEADS, Head, fit, learn, load_head
+from tessera.heads.maps import edges_of, ramp
 
 TRUTH = make_truth()
 STORE = make_store(TRUTH, noise=1.0)
 
 
-@pytest.fixture(scope="module")
-def head() -> Head:
-    return fit(STORE, draw_labels(TRUTH, ("forêt", "b", "c"), 12), "crop", colours={"b": "#123456"})
+LABELS = draw_labels(TRUTH, ("forêt", "b", "c"), 12)
+KEPT = Path(__file__).parent / "kept"
+
+
+def numbers_of(labels: dict[str, Any]) -> dict[str, Any]:
+    """The same places with a number each."""
+    rng = np.random.default_rng(3)
+    height = {"forêt": 20.0, "b": 5.0, "c": 0.5}
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {**one, "properties": {"crop": height[one["properties"]["crop"]] + rng.random()}}
+            for one in labels["features"]
+        ],
+    }
+
+
+@pytest.fixture(scope="module", params=[(head, kind) for head in HEADS for kind in ("classes", "numbers")])
+def head(request: pytest.FixtureRequest) -> Head:
+    name, kind = request.param
+    if kind == "numbers":
+        return fit(STORE, numbers_of(LABELS), "crop", head=name)
+    return fit(STORE, LABELS, "crop", head=name, colours={"b": "#123456"})
 
 
 @pytest.fixture(scope="module")
-def saved(head: Head, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = head.save(tmp_path_factory.mktemp("head") / "head.json")
-    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+def heads() -> dict[str, dict[str, Any]]:
+    """The content of a file of each learner, of classes."""
+    out = {}
+    for name in HEADS:
+        with tempfile.TemporaryDirectory() as folder:
+            path = fit(STORE, LABELS, "crop", head=name).save(Path(folder) / "head.json")
+            out[name] = json.loads(path.read_text(encoding="utf-8"))
+    return out
+
+
+@pytest.fixture(scope="module")
+def saved(heads: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return heads["linear"]
 
 
 def test_round_trip_is_exact(head: Head, tmp_path: Path) -> None:
     back = load_head(head.save(tmp_path / "new" / "head.json"))
-    for name in ("weights", "bias", "mean", "std"):
-        np.testing.assert_array_equal(getattr(back, name), getattr(head, name))
+    mine, theirs = head.learnt.arrays(), back.learnt.arrays()
+    assert list(mine) == list(theirs)
+    for name, array in mine.items():
+        assert theirs[name].dtype == array.dtype
+        np.testing.assert_array_equal(theirs[name], array)
     np.testing.assert_array_equal(back.predict(STORE.values), head.predict(STORE.values))
-    np.testing.assert_array_equal(back.probabilities(STORE.values), head.probabilities(STORE.values))
+    if head.classes:
+        np.testing.assert_array_equal(back.probabilities(STORE.values), head.probabilities(STORE.values))
     assert back.report() == head.report()
-    assert (back.model, back.colours, back.year, back.column) == (head.model, head.colours, head.year, head.column)
+    for part in ("head", "kind", "classes", "span", "edges", "model", "colours", "year", "column", "metrics"):
+        assert getattr(back, part) == getattr(head, part), part
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["head.json"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(sorted(set(HEADS) - {"mlp"})), st.integers(0, 10_000), st.integers(2, 5), st.integers(6, 60))
+def test_any_fitted_head_predicts_the_same_bits_when_it_comes_back(
+    name: str, seed: int, classes: int, count: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    numbers = bool(seed % 2)
+    x = (rng.normal(size=(count, 8)) * 10.0 ** rng.integers(-3, 3)).astype(np.float32)
+    y = rng.normal(size=count) * 1e4 if numbers else np.concatenate([np.arange(classes), np.arange(count)])[:count]
+    target = y if numbers else y % classes
+    learnt = learn(name, x, target, 0 if numbers else classes, seed)
+    one = Head(
+        name,
+        learnt,
+        () if numbers else tuple(f"class {k}" for k in range(classes)),
+        (float(y.min()), float(y.max())) if numbers else None,
+        "crop",
+        2021,
+        MODEL,
+        ramp(len(edges_of(float(y.min()), float(y.max()))) + 1) if numbers else choose_colours(list("abcde")[:classes]),
+        NUMBER_METRICS if numbers else class_metrics(classes),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        back = load_head(one.save(Path(folder) / "h.json"))
+    new = (rng.normal(size=(500, 8)) * 10.0 ** rng.integers(-3, 3)).astype(np.float32)
+    np.testing.assert_array_equal(back.predict(new), one.predict(new))
+    if not numbers:
+        assert back.probabilities(new).tobytes() == one.probabilities(new).tobytes()
+
+
+_COUNTS = dict.fromkeys(("labels", "features", "places", "missing", "no_data", "folds"), 0)
+NUMBER_METRICS: dict[str, Any] = {
+    **_COUNTS,
+    **dict.fromkeys(("r2", "rmse", "mae", "balanced_accuracy", "macro_f1", "accuracy")),
+    "split": "random",
+    "notes": [],
+}
+
+
+def class_metrics(classes: int) -> dict[str, Any]:
+    row = {"labels": 0, "tested": 0, **dict.fromkeys(("precision", "recall", "f1"))}
+    return {**NUMBER_METRICS, "per_class": {f"class {k}": row for k in range(classes)}}
+
+
+def test_heads_of_the_version_before_give_the_same_values() -> None:
+    expected = json.loads((KEPT / "expected_v1.json").read_text(encoding="utf-8"))
+    for name, want in expected.items():
+        old = load_head(KEPT / f"{name}_v1.json")
+        x = np.random.default_rng(5).normal(size=(40, old.dims)).astype(np.float32)
+        assert old.predict(x).tolist() == want["predicted"]
+        np.testing.assert_allclose(old.probabilities(x), want["probabilities"], atol=1e-6)
+        # the report says the same in other words
+        lines, was = old.report().splitlines(), want["report"].splitlines()
+        assert lines[:2] == was[:2]
+        assert {line for line in was if line.split("  ")[0] in old.classes} <= set(lines)
+        for start in ("balanced accuracy: ", "macro-F1: ", "accuracy: ", "per place, ", "note: "):
+            assert [line for line in lines if line.startswith(start)] == [x for x in was if x.startswith(start)]
+    assert "16 groups (blocks of 0.32 km, whole polygons) kept whole" in load_head(KEPT / "linear_v1.json").report()
+
+
+def test_a_head_of_the_version_before_is_saved_in_the_form_of_this_one(tmp_path: Path) -> None:
+    old = load_head(KEPT / "linear_v1.json")
+    new = load_head(old.save(tmp_path / "h.json"))
+    assert json.loads((tmp_path / "h.json").read_text(encoding="utf-8"))["version"] == 2
+    x = np.random.default_rng(5).normal(size=(400, old.dims)).astype(np.float32)
+    assert new.probabilities(x).tobytes() == old.probabilities(x).tobytes()
+    assert new.report() == old.report()
 
 
 def _set(value: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -46,28 +153,27 @@ def _set(value: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 HOSTILE: list[tuple[Any, str]] = [
     (lambda v: _set(v, format="pickle"), "has format 'pickle'; expected 'tessera-head'"),
-    (lambda v: _set(v, version=2), "has version 2; this release reads 1"),
-    (lambda v: _set(v, version=True), "has version True"),
-    (lambda v: _set(v, kind="mlp"), "of kind 'mlp'"),
-    (lambda v: {k: x for k, x in v.items() if k != "bias"}, r"lacks \['bias'\]"),
-    (lambda v: _set(v, extra=1), r"has \['extra'\] besides"),
-    (lambda v: _set(v, classes=v["classes"][:2]), "no list of 2 rows"),
-    (lambda v: _set(v, classes=["b", "b", "c"]), "distinct names|row for each class"),
+    (lambda v: _set(v, version=3), "has version '3'; this release reads 1 to 2"),
+    (lambda v: _set(v, version=True), "has version 'True'"),
+    (lambda v: _set(v, version=[2]), r"has version '\[2\]'"),
+    (lambda v: _set(v, head="svm"), "head 'svm'; this release reads linear, knn, mlp, forest"),
+    (lambda v: _set(v, head=["linear"]), "this release reads linear"),
+    (lambda v: _set(v, head="knn"), "expected rows, target, mean, std"),
+    (lambda v: _set(v, kind="regression"), "kind 'regression' with 3 classes"),
+    (lambda v: _set(v, span=[0, 1]), "a span of numbers and classes"),
+    (lambda v: {k: x for k, x in v.items() if k != "arrays"}, r"lacks \['arrays'\]"),
+    (lambda v: _set(v, extra=1), r"has \['extra'\] besides|has \W+extra"),
+    (lambda v: _set(v, classes=v["classes"][:2]), "expected finite float32"),
+    (lambda v: _set(v, classes=["b", "b", "c"]), "distinct names|row a class"),
     (lambda v: _set(v, classes=["b", 1, "c"]), "classes are no list of texts"),
-    (lambda v: _set(v, classes=[]), "no list of 0 rows"),
-    (lambda v: _set(v, classes=[], weights=[], bias=[]), "expected"),
-    (lambda v: _set(v, weights=[row[:-1] for row in v["weights"]]), "weights with 7 numbers; expected 8"),
-    (lambda v: _set(v, weights="AAAA"), "no list of 3 rows"),
-    (lambda v: _set(v, bias=[1, 2, "3"]), "bias with an entry that is no number"),
-    (lambda v: _set(v, bias=[1, 2, True]), "bias with an entry that is no number"),
-    (lambda v: _set(v, bias=[1, 2, float("nan")]), "not finite"),
-    (lambda v: _set(v, bias=[1, 2, 1e300]), "not finite in float32"),
-    (lambda v: _set(v, bias=[1, 2, 10**400]), "not finite in float32"),
-    (lambda v: _set(v, std=[0.0] * 8), "expected above 0"),
-    (lambda v: _set(v, dims=10**9), "expected 1000000000"),
+    (lambda v: _set(v, classes=[]), "with 0 classes"),
+    (lambda v: _set(v, arrays=[]), "arrays are a list"),
+    (lambda v: _set(v, arrays={}), "arrays none; expected weights, bias, mean, std"),
+    (lambda v: _set(v, dims=10**9), "arrays of 8 dims; expected 1000000000"),
     (lambda v: _set(v, dims="8"), "dims '8'"),
-    (lambda v: _set(v, year=None), "year None"),
-    (lambda v: _set(v, column=3), "column 3"),
+    (lambda v: _set(v, year=None), "year 'None'"),
+    (lambda v: _set(v, column=3), "column '3'"),
+    (lambda v: _set(v, column="\ud800"), "half of a letter"),
     (lambda v: _set(v, model={}), "model"),
     (lambda v: _set(v, model="x"), "model"),
     (lambda v: _set(v, model={**v["model"], "sha256": "zz"}), "64 hexadecimal digits"),
@@ -79,17 +185,173 @@ HOSTILE: list[tuple[Any, str]] = [
     (lambda v: _set(v, metrics={}), "metrics are not what a head saves"),
     (lambda v: _set(v, metrics={**v["metrics"], "macro_f1": "high"}), "metrics are not what a head saves"),
     (lambda v: _set(v, metrics={**v["metrics"], "macro_f1": float("nan")}), "metrics are not what a head saves"),
+    (lambda v: _set(v, metrics={**v["metrics"], "macro_f1": 10**400}), "metrics are not what a head saves"),
     (lambda v: _set(v, metrics={**v["metrics"], "per_class": {"b": {}}}), "metrics are not what a head saves"),
+    (lambda v: _set(v, metrics={**v["metrics"], "block_km": "wide"}), "metrics are not what a head saves"),
+    (lambda v: _set(v, metrics={**v["metrics"], "random": {"macro_f1": 7}}), "metrics are not what a head saves"),
 ]
+
+
+def refused(value: dict[str, Any], folder: Path, message: str) -> None:
+    path = folder / "head.json"
+    path.write_text(json.dumps(value))
+    with pytest.raises(InputError, match=message) as caught:
+        load_head(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize(("change", "message"), HOSTILE)
 def test_hostile_files_are_one_line(saved: dict[str, Any], tmp_path: Path, change: Any, message: str) -> None:
-    path = tmp_path / "head.json"
-    path.write_text(json.dumps(change(saved)))
-    with pytest.raises(InputError, match=message) as caught:
-        load_head(path)
-    assert "\n" not in str(caught.value)
+    refused(change(saved), tmp_path, message)
+
+
+OLD: list[tuple[Any, str]] = [
+    (lambda v: _set(v, kind="mlp"), "of kind 'mlp'"),
+    (lambda v: _set(v, weights=[row[:-1] for row in v["weights"]]), "weights with 7 numbers; expected 8"),
+    (lambda v: _set(v, weights="AAAA"), "no list of 3 rows"),
+    (lambda v: _set(v, classes=[], weights=[], bias=[]), "expected"),
+    (lambda v: _set(v, bias=[1, 2, "3"]), "bias with an entry that is no number"),
+    (lambda v: _set(v, bias=[1, 2, True]), "bias with an entry that is no number"),
+    (lambda v: _set(v, bias=[1, 2, float("nan")]), "not finite"),
+    (lambda v: _set(v, bias=[1, 2, 1e300]), "not finite in float32"),
+    (lambda v: _set(v, bias=[1, 2, 10**400]), "not finite in float32"),
+    (lambda v: _set(v, std=[0.0] * 8), "expected above 0"),
+    (lambda v: _set(v, dims=10**9), "expected 1000000000"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), OLD)
+def test_hostile_files_of_the_version_before_are_one_line(tmp_path: Path, change: Any, message: str) -> None:
+    refused(change(json.loads((KEPT / "linear_v1.json").read_text(encoding="utf-8"))), tmp_path, message)
+
+
+def array(values: Any, dtype: str) -> dict[str, Any]:
+    made = np.asarray(values, dtype=dtype)
+    return {"dtype": dtype, "shape": list(made.shape), "data": base64.b64encode(made.tobytes()).decode()}
+
+
+def values_of(packed: dict[str, Any]) -> Any:
+    return np.frombuffer(base64.b64decode(packed["data"]), packed["dtype"]).reshape(packed["shape"]).copy()
+
+
+def changed(name: str, place: Any, value: Any) -> Any:
+    """Put a value into an array of a file."""
+
+    def change(arrays: dict[str, Any]) -> dict[str, Any]:
+        made = values_of(arrays[name])
+        made[place] = value
+        return {**arrays, name: array(made, arrays[name]["dtype"])}
+
+    return change
+
+
+def packed(name: str, **parts: Any) -> Any:
+    return lambda arrays: {**arrays, name: {**arrays[name], **parts}}
+
+
+def chain(depth: int) -> Any:
+    """One tree in which every second child splits again."""
+    feature = [part for _ in range(depth) for part in (0, -1)] + [-1]
+    feature = [0, *[-1, 0] * (depth - 1), -1, -1]
+    leaves = feature.count(-1)
+
+    def change(arrays: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **arrays,
+            "sizes": array([len(feature)], "int32"),
+            "feature": array(feature, "int16"),
+            "threshold": array(np.zeros(len(feature)), "float32"),
+            "leaf": array(np.zeros(leaves), "int32"),
+        }
+
+    return change
+
+
+ARRAYS: list[tuple[str, Any, str]] = [
+    ("linear", packed("bias", dtype="object"), "of 'object'; expected one of int16"),
+    ("linear", packed("bias", dtype="float64"), r"with 12 bytes"),
+    ("linear", packed("bias", shape=[10**12]), r"with 12 bytes"),
+    ("linear", packed("bias", shape=[-3]), "expected one or two whole numbers"),
+    ("linear", packed("bias", shape=[True]), "expected one or two whole numbers"),
+    ("linear", packed("bias", shape=[1, 1, 3]), "expected one or two whole numbers"),
+    ("linear", packed("bias", data="AAAA AAAA"), "no base64"),
+    ("linear", packed("bias", data="é"), "no base64"),
+    ("linear", packed("bias", data=7), "no base64"),
+    ("linear", packed("bias", more=1), "no object of dtype, shape and data"),
+    ("linear", changed("weights", (0, 0), np.nan), "weights float32"),
+    ("linear", changed("std", 0, 0), "expected above 0"),
+    ("linear", lambda a: {**a, "bias": array([1, 2, 3], "float64")}, "bias float64"),
+    ("knn", changed("target", 0, 3), "one of no class"),
+    ("knn", changed("target", 0, -1), "one of no class"),
+    ("knn", lambda a: {**a, "rows": array(np.zeros((0, 8)), "int16"), "target": array([], "int64")}, "0 labels"),
+    ("knn", lambda a: {**a, "rows": array(np.zeros((36, 7)), "int16")}, "rows int16"),
+    ("mlp", lambda a: {k: v for k, v in a.items() if k != "bias_1"}, "arrays"),
+    ("mlp", lambda a: {**a, "weights_1": array(np.zeros((8, 3)), "float32")}, "weights of layer 1"),
+    (
+        "mlp",
+        lambda a: {**a, "weights_1": array(np.zeros((64, 2)), "float32"), "bias_1": array([0, 0], "float32")},
+        "end",
+    ),
+    ("mlp", changed("bias_0", 0, np.inf), "bias of layer 0"),
+    ("forest", changed("feature", 0, 8), "a feature outside 0 to 7"),
+    ("forest", changed("feature", 0, -2), "a feature outside 0 to 7"),
+    ("forest", changed("feature", 0, -1), "leaf int32|no binary tree"),
+    ("forest", changed("leaf", 0, 10**6), "a leaf outside"),
+    ("forest", changed("leaf", 0, -1), "a leaf outside"),
+    ("forest", changed("threshold", 0, np.nan), "threshold float32"),
+    ("forest", changed("values", (0, 0), 2.0), "a probability outside 0 to 1"),
+    ("forest", changed("values", (0, 0), np.nan), "values float64"),
+    ("forest", changed("sizes", 0, 2**31 - 1), "trees of other sizes"),
+    ("forest", changed("sizes", 0, 0), "trees of other sizes"),
+    ("forest", lambda a: {**a, "sizes": array([], "int32")}, "0 trees"),
+    ("forest", lambda a: {**a, "features": array([0], "int32")}, "a feature outside|arrays of 0 dims"),
+    ("forest", lambda a: {**a, "features": array([9], "int32")}, "arrays of 9 dims; expected 8"),
+    ("forest", chain(129), "a tree of more than 128 levels"),
+    # a child before its parent: three nodes where both leaves come first
+    ("forest", lambda a: chain(1)(a) | {"feature": array([-1, -1, 0], "int16")}, "no binary tree"),
+    ("forest", lambda a: chain(1)(a) | {"sizes": array([1, 2], "int32")}, "no binary tree"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), ARRAYS)
+def test_hostile_arrays_are_one_line(
+    heads: dict[str, dict[str, Any]], tmp_path: Path, name: str, change: Any, message: str
+) -> None:
+    value = heads[name]
+    refused({**value, "arrays": change(value["arrays"])}, tmp_path, message)
+
+
+def test_a_deep_tree_within_bounds_is_read_and_predicts(heads: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    value = heads["forest"]
+    (tmp_path / "head.json").write_text(json.dumps({**value, "arrays": chain(128)(value["arrays"])}))
+    assert load_head(tmp_path / "head.json").predict(STORE.values[:2, :2]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("span", [[1, 1], [2, 1], [0], "01", [0, 1e39], [0, float("nan")], None])
+def test_hostile_spans_of_numbers_are_one_line(tmp_path: Path, span: Any) -> None:
+    path = fit(STORE, numbers_of(LABELS), "crop").save(tmp_path / "head.json")
+    refused({**json.loads(path.read_text()), "span": span}, tmp_path, "span")
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data())
+def test_any_bytes_in_any_array_are_one_line_or_a_head(heads: dict[str, dict[str, Any]], data: st.DataObject) -> None:
+    value = heads[data.draw(st.sampled_from(sorted(heads)))]
+    name = data.draw(st.sampled_from(sorted(value["arrays"])))
+    raw = bytearray(base64.b64decode(value["arrays"][name]["data"]))
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    arrays = {**value["arrays"], name: {**value["arrays"][name], "data": base64.b64encode(raw).decode()}}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "head.json"
+        path.write_text(json.dumps({**value, "arrays": arrays}))
+        try:
+            back = load_head(path)
+        except InputError:
+            return
+        with np.errstate(all="ignore"):
+            assert back.predict(STORE.values[:2, :2]).shape == (2, 2)
 
 
 JSON = st.recursive(
@@ -121,12 +383,25 @@ def test_any_value_in_any_place_is_one_line_or_a_head(saved: dict[str, Any], dat
             assert back.predict(STORE.values[:2, :2]).shape == (2, 2)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"\x80\x04\x95", b"{" * 5000, b'{"format": "tessera-head"'])
-def test_files_that_are_no_head(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no head file"),
+        (b"[]", "is no head file"),
+        (b"\x80\x04\x95", "is no head file"),
+        (b"II*\x00\x08\x00\x00\x00\x00\xfe", "is no head file; expected one that tessera fit or Head.save wrote"),
+        (b"\x89PNG\r\n", "is no head file"),
+        (b"{" * 5000, "is not JSON"),
+        (b'{"format": "tessera-head"', "is not JSON"),
+        (b'{"type": "FeatureCollection"}', "is no head file"),
+    ],
+)
+def test_files_that_are_no_head(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "head.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"head\.json"):
+    with pytest.raises(InputError, match=rf"head\.json {message}|{message}") as caught:
         load_head(path)
+    assert "UTF-8" not in str(caught.value)
 
 
 def test_missing_file_and_unwritable_place(head: Head, tmp_path: Path) -> None:

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tessera.geo import points_in_zones, to_lonlat
-from tessera.heads import join_groups, make_folds, spatial_groups
-from tessera.heads.splits import testable as lies_in_two_folds
+from tessera.base import InputError
+from tessera.geo import to_lonlat
+from tessera.heads import Labels, hold_out, join_groups, make_folds, spatial_blocks
+from tessera.heads import testable as lies_in_two_folds
+
+
+def held_apart(lonlat: Any, features: Any, block_km: float | None = 0.5) -> Any:
+    labels = Labels(np.full(len(lonlat), "a", dtype=object), groups=np.asarray(features, np.int64), lonlat=lonlat)
+    return hold_out(labels, np.ones(len(labels), np.bool_), "spatial", block_km).groups
 
 
 @settings(max_examples=60, deadline=None)
@@ -20,16 +28,13 @@ def test_neither_feature_nor_block_is_split(data: st.DataObject, count: int) -> 
     features = data.draw(hnp.arrays(np.int64, count, elements=st.integers(0, 40)))
     classes = data.draw(hnp.arrays(np.int64, count, elements=st.integers(0, 3)))
     lonlat = np.column_stack(to_lonlat(500_000 + x, y, 31))
-    groups = spatial_groups(lonlat, features)
+    groups = held_apart(lonlat, features, 0.5)
     fold = make_folds(classes, groups, seed=data.draw(st.integers(0, 5)))
     assert fold.min() >= 0
     assert fold.max() < 5
     for feature in np.unique(features):
         assert len(np.unique(groups[features == feature])) == 1
-    (_, index, px, py) = next(iter(points_in_zones(lonlat)))
-    blocks = np.empty((count, 2), dtype=np.int64)
-    blocks[index] = np.column_stack([px // 32, py // 32])
-    for keys in (features[:, None], blocks):
+    for keys in (features[:, None], spatial_blocks(lonlat, 0.5)[:, None]):
         for key in np.unique(keys, axis=0):
             same = (keys == key).all(axis=1)
             assert len(np.unique(fold[same])) == 1
@@ -46,12 +51,11 @@ def test_folds_of_single_labels_are_stratified(classes: Any, folds: int, seed: i
 
 
 def test_far_apart_points_stand_alone_and_a_chain_joins() -> None:
-    lonlat = np.column_stack(to_lonlat(500_000 + np.array([10.0, 400.0, 5000.0, 9000.0]), np.full(4, 100.0), 31))
-    assert len(np.unique(spatial_groups(lonlat, np.array([0, 1, 2, 3])))) == 4
-    assert spatial_groups(lonlat, np.array([0, 1, 1, 0])).tolist() == [0, 1, 1, 0]
+    lonlat = np.column_stack(to_lonlat(500_000 + np.array([10.0, 700.0, 5000.0, 9000.0]), np.full(4, 100.0), 31))
+    assert len(np.unique(held_apart(lonlat, np.array([0, 1, 2, 3])))) == 4
+    assert held_apart(lonlat, np.array([0, 1, 1, 0])).tolist() == [0, 1, 1, 0]
     chain = lonlat[[0, 1, 1, 2]]
-    assert len(np.unique(spatial_groups(chain, np.array([7, 7, 8, 8])))) == 1
-    assert len(spatial_groups(np.empty((0, 2)), np.empty(0, dtype=np.int64))) == 0
+    assert len(np.unique(held_apart(chain, np.array([7, 7, 8, 8])))) == 1
 
 
 def test_groups_joined_by_a_chain_are_numbered_in_the_order_of_the_first() -> None:
@@ -62,11 +66,76 @@ def test_groups_joined_by_a_chain_are_numbered_in_the_order_of_the_first() -> No
     assert join_groups(first[:0], second[:0]).shape == (0,)
 
 
-def test_the_same_pixel_numbers_in_two_zones_are_two_blocks() -> None:
-    here, there = (np.column_stack(to_lonlat([500_100.0], [5_600_000.0], zone)) for zone in (31, 32))
-    assert spatial_groups(np.concatenate([here, there]), np.array([0, 1])).tolist() == [0, 1]
-
-
 def test_which_classes_can_be_tested() -> None:
     classes, fold = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 0, 1])
     assert lies_in_two_folds(classes, fold, 3).tolist() == [True, False, False]
+
+
+def placed(x_km: Any, y_km: Any = 0.0, **parts: Any) -> Labels:
+    """Labels so many kilometres east and north of 3 E on the equator."""
+    x, y = np.broadcast_arrays(np.asarray(x_km, float), np.asarray(y_km, float))
+    lonlat = np.column_stack([3 + x / 111.32, y / 111.32])
+    return Labels(np.full(len(lonlat), "a", dtype=object), lonlat=lonlat, **parts)
+
+
+@pytest.mark.parametrize(
+    ("step_km", "count", "side"),
+    [
+        # 100 labels in blocks of 10 km of their own, or two in each: as large as there are
+        (12.0, 100, 10.0),
+        (5.0, 200, 10.0),
+        # 60 groups need 5 km, 2 km, 1 km
+        (4.9, 90, 5.0),
+        (1.9, 90, 2.0),
+        (0.9, 90, 1.0),
+        # not even half a kilometre holds 60 apart: three quarters of what it does hold
+        (0.05, 90, 0.5),
+        # few labels far apart: no smaller block would hold more
+        (30.0, 8, 10.0),
+        # 45 labels, of which two lie in one block of 10 km: no reason for a smaller one
+        (9.9, 45, 10.0),
+    ],
+)
+def test_the_side_of_a_block_is_the_largest_that_leaves_enough_groups(step_km: float, count: int, side: float) -> None:
+    labels = placed(np.arange(count) * step_km + 0.01)
+    held = hold_out(labels, np.ones(count, np.bool_), "spatial")
+    assert held.block_km == side
+    assert labels.lonlat is not None
+    np.testing.assert_array_equal(held.groups, spatial_blocks(labels.lonlat, side))
+    assert "try --block-km" not in held.advice
+
+
+def test_the_side_is_chosen_by_the_labels_with_data() -> None:
+    labels = placed(np.concatenate([np.arange(90) * 12.0, np.arange(90) * 0.9]))
+    near = np.arange(180) >= 90
+    assert hold_out(labels, ~near, "spatial").block_km == 10.0
+    assert hold_out(labels, near, "spatial").block_km == 1.0
+    assert hold_out(labels, near, "spatial", 3.0).block_km == 3.0
+
+
+def test_what_each_split_holds_out_and_what_it_says() -> None:
+    labels = placed(np.arange(12) * 20.0, groups=np.repeat(np.arange(6), 2), test=np.arange(12) < 4)
+    every = np.ones(12, np.bool_)
+    assert hold_out(labels, every).split == "given"
+    assert hold_out(replace(labels, test=None), every).split == "spatial"
+    assert hold_out(replace(labels, test=None, lonlat=None), every).split == "group"
+    assert len(np.unique(hold_out(labels, every, "spatial").groups)) == 6
+    assert len(np.unique(hold_out(labels, every, "random").groups)) == 12
+    assert "inflates" in hold_out(labels, every, "random").notes[0]
+    alone = replace(labels, groups=np.arange(12))
+    assert hold_out(alone, every, "group").notes == ("every group is one label: the split is a random one",)
+    assert hold_out(labels, every, "group").notes == ()
+    assert hold_out(labels, every, "spatial").told(every) == "spatial, 6 groups in blocks of 10 km"
+    assert hold_out(labels, every, "group").told(every) == "group, 6 groups apart"
+    bare = replace(labels, groups=None, lonlat=None, test=None)
+    for split, message in (
+        ("auto", "no split, group or place"),
+        ("group", "no groups"),
+        ("spatial", "no places"),
+        ("given", "no split"),
+        ("best", "split 'best'; expected one of auto, spatial, group, given, random"),
+    ):
+        with pytest.raises(InputError, match=message):
+            hold_out(bare, every, split)
+    with pytest.raises(InputError, match="finite above 0"):
+        hold_out(labels, every, "spatial", -1.0)

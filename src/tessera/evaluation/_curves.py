@@ -7,20 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import require
 from tessera.figures import draw_plainly, new_figure, save_figure
+from tessera.heads import LOWER_IS_BETTER, METRIC_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from .result import Evaluation
-
-_TITLES = {
-    "macro_f1": "macro-F1",
-    "balanced_accuracy": "balanced accuracy",
-    "auc": "AUC",
-    "rmse": "RMSE",
-    "r2": "R$^2$",
-}
 _MARKS = "osD^vPX*"
 _TOGETHER = 3
 """Feature sets whose intervals can be told apart in one panel."""
@@ -28,13 +20,18 @@ _COLUMNS = 5
 """Panels a row, where each feature set has its own."""
 
 
-def draw_curves(result: Evaluation, path: Path, metric: str) -> None:
-    """A panel a head with up to three feature sets; of more each has a panel of its own, over those of all others."""
-    rows = [row for row in result.table() if row["metric"] == metric and row["mean"] is not None]
-    about = result.about
+def draw_curves(table: Sequence[dict[str, Any]], about: dict[str, Any], path: Path, metric: str) -> None:
+    """A panel a head with up to three feature sets; of more each has a panel of its own, over those of all others.
+
+    Parameters
+    ----------
+    table, about : as of an `Evaluation`
+    """
+    rows = [row for row in table if row["metric"] == metric and row["mean"] is not None]
     title = f"{about['source']}, {about['column']}: split {about['split']}, {about['draws']} draws"
-    if len(result.features) <= _TOGETHER:
-        figure = _by_head(rows, result.heads, result.features, metric)
+    heads, features = (tuple(dict.fromkeys(row[key] for row in table)) for key in ("head", "features"))
+    if len(features) <= _TOGETHER:
+        figure = _by_head(rows, heads, features, metric)
         draw_plainly(figure.suptitle(title, fontsize=9))
     else:
         figure = draw_sets(rows, metric, title)
@@ -59,7 +56,7 @@ def draw_sets(rows: Sequence[dict[str, Any]], metric: str, title: str) -> Any:
     lines = math.ceil(len(sets) / columns)
     figure = new_figure(2.3 * columns + 0.4, 2.1 * lines + 1.0, layout="constrained")
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-    low_is_good = metric == "rmse"
+    low_is_good = metric in LOWER_IS_BETTER
     best = {name: _best([row for row in rows if row["features"] == name], amounts, low=low_is_good) for name in sets}
     for panel in grid.flat[len(sets) :]:
         panel.set_axis_off()
@@ -79,7 +76,7 @@ def draw_sets(rows: Sequence[dict[str, Any]], metric: str, title: str) -> Any:
         _calm(panel)
     for panel in grid[-1]:
         panel.set_xlabel("labels learnt from", fontsize=8)
-    figure.supylabel(_TITLES[metric] + (" (lower is better)" if low_is_good else ""), fontsize=9)
+    figure.supylabel(METRIC_NAMES[metric] + (" (lower is better)" if low_is_good else ""), fontsize=9)
     handles, names = grid[0, 0].get_legend_handles_labels()
     lined = require("matplotlib.lines", extra="heads", purpose="curves").Line2D
     handles += [lined([], [], color="black", linewidth=1.2, linestyle=(0, (4, 2))), lined([], [], color="#c9c9c9")]
@@ -132,7 +129,7 @@ def _by_head(rows: list[dict[str, Any]], heads: Sequence[str], features: Sequenc
         panel.xaxis.set_major_formatter(ticker.FormatStrFormatter("%.0f"))
         panel.xaxis.set_minor_locator(ticker.NullLocator())
         _calm(panel)
-    panels[0].set_ylabel(_TITLES[metric] + (" (lower is better)" if metric == "rmse" else ""))
+    panels[0].set_ylabel(METRIC_NAMES[metric] + (" (lower is better)" if metric in LOWER_IS_BETTER else ""))
     handles, names = panels[0].get_legend_handles_labels()
     box = figure.legend(handles, names, loc="outside right center", frameon=False, fontsize=8)
     for text in box.get_texts():

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .amounts import Amount
-    from .plan import Plan
+    from .folds import Plan
 
-VERSION = 1
+VERSION = 2
 """Raise it when heads, scores or plans change."""
 _LIMIT = 64 * 1024 * 1024
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tessera.base import InputError
-
-from .labelled import CLASSES
+from tessera.heads import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

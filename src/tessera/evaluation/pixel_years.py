@@ -1,4 +1,4 @@
-"""Labelled pixel-years from a table: a row a pixel and date, as Parquet."""
+"""Labels pixel-years from a table: a row a pixel and date, as Parquet."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 from tessera.base import InputError
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelSeries, offsets_of
 from tessera.geo import wrapped
-from tessera.heads import alike_notes
+from tessera.heads import CLASSES, Labels, alike_notes, parse_labels
 
 from ._table import read_table
-from .labelled import CLASSES, Labelled, parse_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +25,7 @@ _DAYS = 366
 _ORBITS = {"ascending": False, "asc": False, "descending": True, "desc": True}
 
 
-def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labelled:
+def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labels:
     """Read labelled pixel-years.
 
     Columns of a row: `sample_id` and `date`; the ten Sentinel-2 bands (reflectance x 10000 without offset) where it was
@@ -69,10 +68,10 @@ def read_pixel_years(path: str | Path, *, kind: str | None = None) -> Labelled:
         descending,
         offsets_of(np.bincount(sample[s1_rows], minlength=count)),
     )
-    return Labelled(
+    return Labels(
         label,
         kind,
-        group=_group(table, sample, first, what),
+        groups=_group(table, sample, first, what),
         lonlat=_lonlat(table, sample, first, what),
         test=_test(table, sample, first, what),
         series=series,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, check_output, check_picture, read_json, write_atomic
+from tessera.heads import LOWER_IS_BETTER, METRIC_NAMES, bootstrap, interval
 
-from .scoring import LOWER_IS_BETTER, bootstrap, interval
+from ._curves import draw_curves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,8 +57,8 @@ class Evaluation:
     Examples
     --------
     >>> import tessera
-    >>> from tessera.evaluation import read_places
-    >>> store, labelled = tessera.open_store("store.zarr"), read_places("labels.geojson", "class")
+    >>> from tessera.heads import read_labels
+    >>> store, labelled = tessera.open_store("store.zarr"), read_labels("labels.geojson", "class")
     >>> result = tessera.evaluate(store, labelled, heads="linear", labels="5/class,10/class", draws=3, block_km=0.1)
     >>> result.labels, result.primary
     (('5/class', '10/class'), 'macro_f1')
@@ -109,7 +110,7 @@ class Evaluation:
                         "labels_taken": round(outcome.taken, 1),
                         "draws": len(draws),
                         "metric": metric,
-                        "mean": _number(np.mean(draws[np.isfinite(draws)])) if np.isfinite(draws).any() else None,
+                        "mean": mean_of(draws),
                         "deviation": _number(np.std(draws, ddof=1)) if len(draws) > 1 else None,
                         "low": _number(low),
                         "high": _number(high),
@@ -178,9 +179,8 @@ class Evaluation:
         found = {(one.features, one.head, one.labels): one for one in self.outcomes}
         gap = (found[first].scores - found[second].scores)[:, :, self.metrics.index(metric)]
         low, high = interval(bootstrap(gap[:, 1:], self.seed))
-        mean = gap[:, 0][np.isfinite(gap[:, 0])]
         return {
-            "difference": _number(mean.mean()) if len(mean) else None,
+            "difference": mean_of(gap[:, 0]),
             "low": _number(low),
             "high": _number(high),
             "holds": bool(low > 0 or high < 0),
@@ -236,6 +236,21 @@ class Evaluation:
         ]
         return rows
 
+    def report_random(self, metric: str | None = None) -> str:
+        """What a random split would show of the last amount of labels, in a line; "" where it is not known."""
+        name, beside = self._metric(metric), self.about.get("random")
+        if not beside:
+            return ""
+        found = [
+            f"{features} {head} {_figures(means[name])}"
+            for features, heads in beside["scores"].items()
+            for head, means in heads.items()
+        ]
+        return (
+            f"a random split would show {METRIC_NAMES[name]} of {beside['labels']}: {', '.join(found)}; neighbours of "
+            "what was learnt flatter it"
+        )
+
     def report_differences(self, metric: str | None = None) -> tuple[list[tuple[str, ...]], list[str]]:
         """What differs: rows of text as `report` has them, and lines that say how to read them.
 
@@ -275,11 +290,9 @@ class Evaluation:
             The path does not end in .png, cannot be written, or holds something else than earlier curves; `overwrite`
             replaces it.
         """
-        from ._curves import draw_curves
-
         check_picture(path, "curves", overwrite=overwrite)
         with _writing(path):
-            draw_curves(self, Path(path), self._metric(metric))
+            draw_curves(self.table(), self.about, Path(path), self._metric(metric))
 
     def _metric(self, name: str | None) -> str:
         chosen = self.primary if name is None else name
@@ -305,11 +318,19 @@ def _writing(path: str | Path) -> Iterator[None]:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def mean_of(draws: NDArray[np.float64]) -> float | None:
+    """The mean over draws that have a score; None where none has."""
+    good = draws[np.isfinite(draws)]
+    return _number(good.mean()) if len(good) else None
+
+
+def _figures(value: float | None) -> str:
+    return "-" if value is None else f"{value:.{1 if abs(value) >= 10 else 3}f}"
+
+
 def _cell(row: dict[str, Any]) -> str:
-    if row["mean"] is None:
-        return "-"
-    figures = 1 if abs(row["mean"]) >= 10 else 3
-    text = f"{row['mean']:.{figures}f}"
+    text = _figures(row["mean"])
+    figures = 1 if row["mean"] is not None and abs(row["mean"]) >= 10 else 3
     if row["low"] is None:
         return text
     return f"{text} ({row['low']:.{figures}f} to {row['high']:.{figures}f})"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, only_year, silent
-from tessera.cubes import cube_of
+from tessera.cubes import PixelSeries, cube_of
 from tessera.heads import sample_labels
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
-    from tessera.cubes import PixelSeries
     from tessera.encode import Encoder
-
-    from .labelled import Labelled
+    from tessera.heads import Labels
 
 _PIXELS = 4096
 """Pixels a cube: with at most 366 days of two modalities it stays below 100 MB."""
@@ -41,13 +39,13 @@ def encode_series(encoder: Encoder, series: PixelSeries, *, progress: Progress =
 
 
 def vectors_of(
-    maker: Any, labelled: Labelled, *, year: int | None = None, progress: Progress = silent
+    maker: Any, labels: Labels, *, year: int | None = None, progress: Progress = silent
 ) -> NDArray[np.float32]:
     """The vectors of labelled pixels.
 
     Parameters
     ----------
-    maker : an `Encoder`; None, a name or a path for one to load; a store; (N, D) numbers; or a function of `labelled`
+    maker : an `Encoder`; None, a name or a path for one to load; a store; (N, D) numbers; or a function of `labels`
     year : of a store; its only one where left out
 
     Returns
@@ -59,32 +57,30 @@ def vectors_of(
     InputError
         Nothing of these, another shape, or an encoder where there are no observations.
     """
-    made = _made(maker, labelled, year, progress)
+    made = _made(maker, labels, year, progress)
     out = np.asarray(made)
-    if out.ndim != 2 or len(out) != len(labelled) or out.shape[1] < 1 or out.dtype.kind not in "fiu":
-        raise InputError(f"features {out.dtype} {out.shape}; expected numbers ({len(labelled)}, D)")
+    if out.ndim != 2 or len(out) != len(labels) or out.shape[1] < 1 or out.dtype.kind not in "fiu":
+        raise InputError(f"features {out.dtype} {out.shape}; expected numbers ({len(labels)}, D)")
     return out.astype(np.float32)
 
 
-def _made(maker: Any, labelled: Labelled, year: int | None, progress: Progress) -> Any:
+def _made(maker: Any, labels: Labels, year: int | None, progress: Progress) -> Any:
     if isinstance(maker, np.ndarray):
         return maker
     if hasattr(maker, "sample_points"):
-        if labelled.lonlat is None:
-            raise InputError(f"{labelled.source} has no places; expected lon and lat to look up in a store")
+        if labels.lonlat is None:
+            raise InputError(f"{labels.source} has no places; expected lon and lat to look up in a store")
         chosen = only_year(maker.years, "the store", "year=") if year is None else year
-        return sample_labels(
-            lambda places: maker.sample_points(places, chosen), labelled.lonlat, chosen, labelled.source
-        )
-    function: Callable[[Labelled], Any] | None = maker if callable(maker) else None
+        return sample_labels(lambda places: maker.sample_points(places, chosen), labels.lonlat, chosen, labels.source)
+    function: Callable[[Labels], Any] | None = maker if callable(maker) else None
     if function is not None:
-        return function(labelled)
-    if labelled.series is None:
-        raise InputError(f"{labelled.source} has no observations to encode; expected pixel-years, or a store")
+        return function(labels)
+    if not isinstance(labels.series, PixelSeries):
+        raise InputError(f"{labels.source} has no observations to encode; expected pixel-years, or a store")
     from tessera.encode import Encoder, load_encoder
 
     encoder = maker if isinstance(maker, Encoder) else load_encoder(maker)
-    return encode_series(encoder, labelled.series, progress=progress)
+    return encode_series(encoder, labels.series, progress=progress)
 
 
 def name_of(maker: Any, place: int) -> str:

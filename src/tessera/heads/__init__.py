@@ -1,40 +1,119 @@
-"""Heads: from labels to maps. Labels, splits, the linear head, its metrics, maps and pictures."""
+"""Heads: from labels to maps. Labels and folds, learners, scores with intervals, the file of a head, maps."""
 
-from .codes import NO_DATA, map_values
 from .fitting import fit
+from .forest import ForestModel, forest_of
 from .head import Head, check_head, load_head
-from .labels import Labels, alike_notes, class_text, read_labels
-from .linear import LinearModel, fit_linear
-from .metrics import Scores, confusion, mean_interval, scores
-from .raster import check_map
-from .sidecars import MapClass, area_table, empty_share, read_map_classes
-from .source import sample_labels
-from .splits import join_groups, make_folds, spatial_groups
+from .knn import KnnModel
+from .labels import (
+    CLASSES,
+    FEW,
+    KINDS,
+    NO_DATA,
+    NUMBERS,
+    SPLITS,
+    EmbeddingSource,
+    HeldOut,
+    Labels,
+    alike_notes,
+    bins_of,
+    class_labels,
+    class_text,
+    code_note,
+    hold_out,
+    join_groups,
+    left_to_right,
+    make_folds,
+    map_values,
+    one_line,
+    parse_labels,
+    parse_year,
+    read_labels,
+    sample_labels,
+    spatial_blocks,
+    testable,
+)
+from .learners import HEADS, Learner, learn, learn_and_score, parse_heads
+from .linear import LinearModel
+from .maps import MapClass, area_table, check_map, empty_share, read_map_classes, write_map
+from .mlp import MlpModel
+from .model import Model
+from .scores import (
+    CLASS_METRICS,
+    LOWER_IS_BETTER,
+    METRIC_NAMES,
+    NUMBER_METRICS,
+    TIMES,
+    Scores,
+    bootstrap,
+    confusion,
+    group_weights,
+    interval,
+    score_by_group,
+    score_classes,
+    score_numbers,
+    scores,
+)
 
 __all__ = [
+    "CLASSES",
+    "CLASS_METRICS",
+    "FEW",
+    "HEADS",
+    "KINDS",
+    "LOWER_IS_BETTER",
+    "METRIC_NAMES",
     "NO_DATA",
+    "NUMBERS",
+    "NUMBER_METRICS",
+    "SPLITS",
+    "TIMES",
+    "EmbeddingSource",
+    "ForestModel",
     "Head",
+    "HeldOut",
+    "KnnModel",
     "Labels",
+    "Learner",
     "LinearModel",
     "MapClass",
+    "MlpModel",
+    "Model",
     "Scores",
     "alike_notes",
     "area_table",
+    "bins_of",
+    "bootstrap",
     "check_head",
     "check_map",
+    "class_labels",
     "class_text",
+    "code_note",
     "confusion",
     "empty_share",
     "fit",
-    "fit_linear",
+    "forest_of",
+    "group_weights",
+    "hold_out",
+    "interval",
     "join_groups",
+    "learn",
+    "learn_and_score",
+    "left_to_right",
     "load_head",
     "make_folds",
     "map_values",
-    "mean_interval",
+    "one_line",
+    "parse_heads",
+    "parse_labels",
+    "parse_year",
     "read_labels",
     "read_map_classes",
     "sample_labels",
+    "score_by_group",
+    "score_classes",
+    "score_numbers",
     "scores",
-    "spatial_groups",
+    "spatial_blocks",
+    "testable",
+    "write_map",
 ]

@@ -7,237 +7,221 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, printable, shown
+from tessera.base import printable, shown
 
-from ._places import FEW_PLACES, TOTALS, place_scores
-from .codes import cell, code_note, map_values
-from .linear import fit_linear
-from .metrics import confusion, scores
-from .splits import BLOCK_METRES, make_folds, testable
+from ._by_place import TOTALS, place_scores
+from ._metrics import BY_PLACE, PER_CLASS
+from .labels import FEW, HeldOut, bins_of, cell, code_note, make_folds, map_values, testable
+from .learners import learn_and_score
+from .scores import METRIC_NAMES, NUMBER_METRICS, TIMES, confusion, score_classes, score_numbers, scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-_FLATTERS = (
-    "a random split tests on neighbours of what was learnt and flatters: in published comparisons its macro-F1 lies "
-    "0.11 to 0.14 above that of a split by field"
-)
-_BY_PLACE = ("intervals", "per_place", "per_feature")
-_LABELS = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "accuracy": "accuracy"}
-_PER_CLASS = ("precision", "recall", "f1")
-_COUNTS = ("labels", "features", "places", "missing", "no_data", "folds")
-
 
 def cross_validate(
+    head: str,
     x: NDArray[np.float32],
-    names: NDArray[np.object_],
-    groups: NDArray[np.int64],
+    y: NDArray[Any],
+    classes: Sequence[str],
+    held: HeldOut,
     *,
-    split: str,
     seed: int,
-    places: NDArray[np.int64] | None = None,
-    features: NDArray[np.int64] | None = None,
+    places: NDArray[np.int64],
+    features: NDArray[np.int64],
+    test: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Fit on all folds but one, predict that one, and score all predictions together.
 
     A class that lies in one fold only cannot be tested: its labels are learnt from but not scored, and a note says so.
+    Beside stands what a random split would have shown.
 
     Parameters
     ----------
+    head : a name in `HEADS`
     x : (N, D) float32, finite
-    names : (N,) class of each
-    groups : (N,) int64, labels that stay in one fold
-    split : "spatial" or "random", for the notes
+    y : (N,) int64, the class of each; or float64 numbers
+    classes : their names; () of numbers
+    held : what stays in one fold, of these N labels
     seed : deals groups to folds
-    places : (N,) int64, labels that err together, for intervals and scores by place; None: the groups
-    features : (N,) int64, the point or polygon of each label; None: each is one
+    places : (N,) int64, labels that err together, for intervals and scores by place
+    features : (N,) int64, the point or polygon of each label
+    test : (N,) bool, the labels that a given split tests
 
     Returns
     -------
-    plain values: split, folds, places (how many groups), per_class, accuracy, balanced_accuracy, macro_f1, confusion,
-    notes, and what `place_scores` returns; scores are None where there is nothing to score
+    plain values: split, block_km, folds, places (how many groups), per_class, the scores, confusion, notes, random (the
+    scores of a random split), and what `place_scores` returns; scores are None where there is nothing to score
     """
-    classes = tuple(dict.fromkeys(sorted(names)))
-    place = {name: index for index, name in enumerate(classes)}
-    y = np.array([place[name] for name in names], dtype=np.int64)
-    fold = make_folds(y, groups, seed=seed)
-    tested = testable(y, fold, len(classes))
-    notes = [_FLATTERS] if split == "random" else []
-    unit = f"block of {BLOCK_METRES} m or polygon" if split == "spatial" else "fold"
+    count = len(classes)
+    notes = list(held.notes)
+    names = TOTALS if count else NUMBER_METRICS
     per_class: dict[str, dict[str, Any]] = {
-        name: {"labels": int((y == index).sum()), "tested": 0, **dict.fromkeys(_PER_CLASS)}
-        for name, index in place.items()
+        name: {"labels": int((y == index).sum()), "tested": 0, **dict.fromkeys(PER_CLASS)}
+        for index, name in enumerate(classes)
     }
     result: dict[str, Any] = {
-        "split": split,
+        "split": held.split,
+        "block_km": held.block_km,
         "folds": 0,
-        "places": len(np.unique(groups)),
+        "places": len(np.unique(held.groups)),
         "per_class": per_class,
-        **dict.fromkeys(TOTALS),
+        **dict.fromkeys(names),
         "confusion": None,
-        **dict.fromkeys(_BY_PLACE),
+        "random": None,
+        **dict.fromkeys(BY_PLACE),
         "notes": notes,
     }
-    if tested.sum() < 2:
-        notes.append(f"not tested: fewer than two classes have labels in more than one {unit}")
+    said, fold, tested = _predicted(head, x, y, count, held.groups, seed, test)
+    unit = "group" if held.block_km is None else f"block of {held.block_km:g} km or polygon"
+    if said is None:
+        what = "fewer than two classes have labels" if count else "labels do not lie"
+        notes.append(f"not tested: {what} in more than one {unit}{held.advice}")
         return result
-    left_out = [name for name, index in place.items() if not tested[index]]
+    left_out = [name for index, name in enumerate(classes) if not tested[index]]
     if left_out:
         notes.append(f"learnt but not tested, as all labels lie in one {unit}: {', '.join(left_out)}")
-    predicted = np.full(len(y), -1, dtype=np.int64)
-    for number in np.unique(fold):
-        train, test = fold != number, (fold == number) & tested[y]
-        if not test.any():
-            continue
-        model = fit_linear(x[train], names[train], seed=seed)
-        predicted[test] = np.array([place[name] for name in model.classes])[model.predict(x[test])]
-    scored = predicted >= 0
-    matrix = confusion(y[scored], predicted[scored], len(classes))
-    found = scores(matrix)
-    for name, index in place.items():
-        per_class[name]["tested"] = int(found.support[index])
-        if tested[index]:
-            per_class[name].update({key: float(getattr(found, key)[index]) for key in _PER_CLASS})
-    result.update({key: getattr(found, key) for key in TOTALS})
-    by_place = place_scores(
-        y[scored],
-        predicted[scored],
-        (groups if places is None else places)[scored],
-        np.flatnonzero(scored) if features is None else features[scored],
-        classes=len(classes),
-        seed=seed,
-    )
-    if by_place["per_place"]["places"] < FEW_PLACES:
-        notes.append(f"intervals are too narrow: {by_place['per_place']['places']} places, fewer than {FEW_PLACES}")
-    result.update(by_place)
-    result.update(folds=len(np.unique(fold)), confusion={"classes": list(classes), "counts": matrix.tolist()})
+    scored = np.isfinite(said).all(axis=1) if count else np.isfinite(said)
+    truth, predicted = y[scored], said[scored].argmax(axis=1) if count else said[scored]
+    if count:
+        matrix = confusion(truth, predicted, count)
+        found = scores(matrix)
+        for index, name in enumerate(classes):
+            per_class[name]["tested"] = int(found.support[index])
+            if tested[index]:
+                per_class[name].update({key: float(getattr(found, key)[index]) for key in PER_CLASS})
+        result["confusion"] = {"classes": list(classes), "counts": matrix.tolist()}
+    result |= place_scores(truth, predicted, places[scored], features[scored], classes=count, seed=seed)
+    few = result["per_place"]["places"]
+    if few < FEW:
+        notes.append(f"intervals are too narrow: {few} places, fewer than {FEW}{held.advice}")
+    result["folds"] = 1 if test is not None else len(np.unique(fold))
+    if held.split != "random":
+        result["random"] = _beside(head, x, y, count, seed)
     return result
 
 
-def parse_metrics(value: Any, classes: Sequence[str]) -> dict[str, Any]:
-    """Check the metrics of a saved head, so that its report can be printed.
+def _predicted(
+    head: str,
+    x: NDArray[np.float32],
+    y: NDArray[Any],
+    count: int,
+    groups: NDArray[np.int64],
+    seed: int,
+    test: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.float64] | None, NDArray[np.int64], NDArray[np.bool_]]:
+    """What is predicted where it was not learnt, NaN where it cannot be; the folds; which classes can be tested.
 
-    Raises
-    ------
-    InputError
-        A part is missing, of another type, or about other classes.
+    None where there is nothing to test.
     """
-    if not isinstance(value, dict):
-        raise InputError(f"metrics are a {type(value).__name__}; expected an object")
-    per_class, notes = value.get("per_class"), value.get("notes")
-    rows = list(per_class.values()) if isinstance(per_class, dict) else []
-    sound = (
-        isinstance(per_class, dict)
-        and set(per_class) == set(classes)
-        and all(isinstance(row, dict) for row in rows)
-        and all(_is_count(row.get(key)) for row in rows for key in ("labels", "tested"))
-        and all(_is_share(row.get(key)) for row in rows for key in _PER_CLASS)
-        and all(_is_share(value.get(key)) for key in TOTALS)
-        and all(_is_count(value.get(key)) for key in _COUNTS)
-        and isinstance(value.get("split"), str)
-        and isinstance(notes, list)
-        and all(isinstance(note, str) for note in notes)
-        and _by_place_is_sound(value)
-    )
-    if not sound:
-        raise InputError(
-            "metrics are not what a head saves; expected counts, scores from 0 to 1 or null, a split, notes, and a row "
-            "for each class"
-        )
-    return value
+    fold = make_folds(y if count else bins_of(y), groups, seed=seed) if test is None else (~test).astype(np.int64)
+    tested = testable(y, fold, count) if count else np.ones(1, dtype=np.bool_)
+    if len(np.unique(fold)) < 2 or (count and tested.sum() < 2):
+        return None, fold, tested
+    said = np.full((len(y), count) if count else len(y), np.nan)
+    for number in np.unique(fold) if test is None else (0,):
+        train, held_out = fold != number, fold == number
+        if count:
+            held_out &= tested[y]
+        if held_out.any():
+            said[held_out] = learn_and_score(head, x[train], y[train], count, seed, x[held_out])
+    return said, fold, tested
 
 
-def _by_place_is_sound(value: dict[str, Any]) -> bool:
-    """Whether scores by place are what `place_scores` returns, or absent, as in heads of earlier releases."""
-    intervals, places, votes = (value.get(key) for key in _BY_PLACE)
-    if intervals is None:
-        return places is None and votes is None
-    return (
-        isinstance(intervals, dict)
-        and all(_are_shares(intervals.get(key), 2) for key in TOTALS)
-        and all(value.get(key) is not None for key in TOTALS)
-        and isinstance(places, dict)
-        and _is_count(places.get("places"))
-        and all(_are_shares(places.get(key), 3) for key in TOTALS)
-        and (votes is None or _votes_are_sound(votes))
-    )
+def _beside(
+    head: str, x: NDArray[np.float32], y: NDArray[Any], count: int, seed: int
+) -> dict[str, float | None] | None:
+    """The scores of a random split."""
+    said, _, _ = _predicted(head, x, y, count, np.arange(len(y), dtype=np.int64), seed)
+    if said is None:
+        return None
+    scored = np.isfinite(said).all(axis=1) if count else np.isfinite(said)
+    every = np.ones((1, int(scored.sum())))
+    if count:
+        found = score_classes(y[scored], said[scored].argmax(axis=1), every, classes=count)
+    else:
+        found = score_numbers(y[scored], said[scored], every)
+    names = TOTALS if count else NUMBER_METRICS
+    return {name: float(value) if math.isfinite(value) else None for name, value in zip(names, found[0], strict=True)}
 
 
-def _votes_are_sound(votes: Any) -> bool:
-    return (
-        isinstance(votes, dict)
-        and all(_is_count(votes.get(key)) for key in ("features", "right"))
-        and _are_shares(votes.get("accuracy"), 3)
-    )
+def format_report(
+    heading: str, metrics: dict[str, Any], classes: Sequence[str], column: str, span: tuple[float, float] | None = None
+) -> str:
+    """The report as plain text: labels, split, a row for each class, totals, notes.
 
-
-def _are_shares(value: Any, count: int) -> bool:
-    return isinstance(value, list) and len(value) == count and all(_is_share(one) and one is not None for one in value)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_share(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1)
-
-
-def format_report(heading: str, metrics: dict[str, Any], classes: Sequence[str], column: str) -> str:
-    """The report as plain text: labels, split, a row for each class, totals, notes."""
+    Parameters
+    ----------
+    span : of numbers, the least and the greatest
+    """
     dropped = [
         f"{metrics[key]} dropped, {reason}"
         for key, reason in (("no_data", "pixel without data"), ("missing", "no value or no place"))
         if metrics[key]
     ]
-    spatial = metrics["split"] == "spatial"
-    kept = f", {metrics['places']} places (blocks of {BLOCK_METRES} m, whole polygons) kept whole" if spatial else ""
-    folds = f"{metrics['folds']} folds{kept}" if metrics["folds"] else "not tested"
     pooled = metrics["features"] != metrics["labels"]
     labels = f"{metrics['labels']} pixels of {metrics['features']} features" if pooled else str(metrics["labels"])
-    names = [cell(name) for name in classes]
-    width = max(len("class"), *(len(name) for name in names))
+    reach = "" if span is None else f", {span[0]:g} to {span[1]:g}"
     lines = [
         heading,
-        f"labels: {labels} of column {shown(column)}" + "".join(f"; {text}" for text in dropped),
-        f"split: {metrics['split']}, {folds}",
+        f"labels: {labels} of column {shown(column)}{reach}" + "".join(f"; {text}" for text in dropped),
+        f"split: {metrics['split']}, {_split_text(metrics)}",
         "",
-        f"{'class':<{width}}  value  {'pixels' if pooled else 'labels'}  tested  precision  recall     F1",
     ]
-    for name, label, value in zip(classes, names, map_values(classes), strict=True):
-        row = metrics["per_class"][name]
-        numbers = "  ".join(f"{_show(row[key]):>{size}}" for key, size in zip(_PER_CLASS, (9, 6, 5), strict=True))
-        lines.append(f"{label:<{width}}  {value:>5}  {row['labels']:>6}  {row['tested']:>6}  {numbers}")
-    lines += ["", *_total_lines(metrics)]
+    if classes:
+        names = [cell(name) for name in classes]
+        width = max(len("class"), *(len(name) for name in names))
+        lines.append(f"{'class':<{width}}  value  {'pixels' if pooled else 'labels'}  tested  precision  recall     F1")
+        for name, label, value in zip(classes, names, map_values(classes), strict=True):
+            row = metrics["per_class"][name]
+            numbers = "  ".join(f"{_show(row[key]):>{size}}" for key, size in zip(PER_CLASS, (9, 6, 5), strict=True))
+            lines.append(f"{label:<{width}}  {value:>5}  {row['labels']:>6}  {row['tested']:>6}  {numbers}")
+        lines.append("")
+    lines += _total_lines(metrics, TOTALS if classes else NUMBER_METRICS)
     notes = [*metrics["notes"], code_note(classes)]
     lines.extend(f"note: {printable(note)}" for note in notes if note)
     return "\n".join(lines)
 
 
-def _total_lines(metrics: dict[str, Any]) -> list[str]:
+def _split_text(metrics: dict[str, Any]) -> str:
+    """The folds in words: "5 folds, 62 groups (blocks of 2 km, whole polygons) kept whole"."""
+    if not metrics["folds"]:
+        return "not tested"
+    blocks = "" if metrics.get("block_km") is None else f" (blocks of {metrics['block_km']:g} km, whole polygons)"
+    apart = "" if metrics["split"] == "random" else f", {metrics['places']} groups{blocks} kept whole"
+    return f"{metrics['folds']} folds{apart}"
+
+
+def _total_lines(metrics: dict[str, Any], names: Sequence[str]) -> list[str]:
     """The scores of pixels and, where they are known, of places and polygons, each with its interval."""
-    intervals, places, votes = (metrics.get(key) for key in _BY_PLACE)
+    intervals, places, votes = (metrics.get(key) for key in BY_PLACE)
     if intervals is None or places is None:
-        return [f"{label}: {_show(metrics[key])}" for key, label in _LABELS.items()]
-    lines = [f"{label}: {_with_interval([metrics[key], *intervals[key]])}" for key, label in _LABELS.items()]
+        return [f"{METRIC_NAMES[key]}: {_show(metrics[key])}" for key in names]
+    lines = [f"{METRIC_NAMES[key]}: {_with_interval([metrics[key], *intervals[key]])}" for key in names]
     count = places["places"]
-    each = "; ".join(f"{label} {_with_interval(places[key])}" for key, label in _LABELS.items())
+    each = "; ".join(f"{METRIC_NAMES[key]} {_with_interval(places[key])}" for key in names)
     lines.append(f"per place, each of {count} counting once: {each}")
     if votes is not None:
         lines.append(
             f"per feature, by the vote of its pixels: {votes['right']} of {votes['features']} right, accuracy "
             f"{_with_interval(votes['accuracy'])}"
         )
-    lines.append("in brackets: 95 % intervals over places")
+    lines.append(f"in brackets: 95 % intervals, a bootstrap of {TIMES} samples over {count} places")
+    beside = metrics.get("random")
+    if beside is not None:
+        shown_beside = ", ".join(f"{METRIC_NAMES[key]} {_show(beside[key])}" for key in names)
+        lines.append(f"a random split would show {shown_beside}: neighbours of what was learnt flatter it")
     return lines
 
 
-def _with_interval(cell: list[float]) -> str:
+def _with_interval(cell: list[float | None]) -> str:
     value, low, high = cell
     return f"{_show(value)} ({_show(low)} to {_show(high)})"
 
 
 def _show(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,18 +11,31 @@ from tessera.figures import choose_colours
 
 from ._report import cross_validate
 from .head import Head
-from .labels import Labels, class_text, read_labels, sort_classes
-from .linear import fit_linear
-from .source import parse_year, sample_labels
-from .splits import spatial_groups
+from .labels import (
+    CLASSES,
+    SPLITS,
+    HeldOut,
+    Labels,
+    class_text,
+    hold_out,
+    parse_kind,
+    parse_year,
+    read_labels,
+    sample_labels,
+    sort_classes,
+)
+from .learners import HEADS, learn
+from .maps import edges_of, ramp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .source import EmbeddingSource
+    from numpy.typing import NDArray
 
-HEADS = ("linear",)
-SPLITS = ("spatial", "random")
+    from .labels import EmbeddingSource
+
+_LEAST = 4
+"""Numbers that a regression learns from, at least."""
 
 
 @checked
@@ -33,33 +46,39 @@ def fit(
     head: str = "linear",
     split: str = "spatial",
     *,
+    kind: str | None = None,
+    block_km: float | None = None,
     year: int | None = None,
     dims: int | None = None,
     seed: int = 0,
     colours: Mapping[str, str] | None = None,
 ) -> Head:
-    """Learn classes from labelled places.
+    """Learn classes or numbers from labelled places.
 
-    The head learns from all labels; the report is a cross-validation. The split "spatial" keeps labels within the same
-    block of 320 m, and of the same polygon, in one fold; "random" does not, and says that it flatters.
+    The head learns from all labels; the report is a cross-validation in five folds. The split "spatial" keeps labels
+    within the same block of land, and of the same polygon, in one fold: blocks of 10 km, or smaller ones where the
+    labels lie in fewer than 60. "random" does not, and says that it flatters.
 
     Parameters
     ----------
     store : embeddings
     labels : what `read_labels` reads, or `Labels`
-    column : the attribute that names the class
-    head : "linear", multinomial logistic regression on standardised vectors
-    split : "spatial" or "random"
+    column : the attribute that holds the class or the number
+    head : "linear" (logistic or ridge regression on standardised vectors), "knn", "forest" or "mlp"
+    split : "spatial", "group" (polygons apart), "given" (the split of `Labels.test`) or "random"
+    kind : "classification" or "regression"; None: as `read_labels` finds it
+    block_km : side of a block, kilometres; None: by the rule of `hold_out`
     year : None: the store's only year
     dims : None: the store's; else a prefix that it holds
-    seed : deals labels to folds; the same arguments give the same head
+    seed : deals labels to folds, and of what the head draws; the same arguments give the same head
     colours : class -> "#rrggbb", for some or all classes
 
     Raises
     ------
     InputError
-        A head, split, year or column that does not exist, labels that `read_labels` refuses, labels of fewer than two
-        classes where there is data, or a colour for no class.
+        A head, split, kind, year or column that does not exist, labels that `read_labels` refuses, labels from which
+        nothing can be learnt (fewer than two classes with two labels each, or four numbers, where there is data), or a
+        colour for no class.
 
     Examples
     --------
@@ -70,54 +89,84 @@ def fit(
     ('crop', 'forest', 'other')
     """
     if head not in HEADS:
-        raise InputError(f"head {head!r}; there is {', '.join(HEADS)}")
+        raise InputError(f"head {head!r}; expected one of {', '.join(HEADS)}")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed {shown(seed)}; expected 0 to 2**32 - 1")
     if split not in SPLITS:
         raise InputError(f"split {split!r}; expected one of {', '.join(SPLITS)}")
     year = parse_year(store, year)
-    places = labels if isinstance(labels, Labels) else read_labels(labels, column)
+    places = labels if isinstance(labels, Labels) else read_labels(labels, column, kind)
     if places.column != column:
         raise InputError(f"labels of column {places.column!r} were given for column {column!r}")
+    if parse_kind(kind) not in (None, places.kind):
+        raise InputError(f"kind {kind!r} for labels of a {places.kind}; leave kind out, or read them anew")
+    if places.lonlat is None:
+        raise InputError(f"{places.source} has no places; expected lon and lat to look up in a store")
     values = sample_labels(
         lambda lonlat: store.sample_points(lonlat, year, dims=dims), places.lonlat, year, places.source
     )
-    good = np.isfinite(values).all(axis=1)
-    x, names = np.ascontiguousarray(values[good], dtype=np.float32), places.values[good]
-    classes = sort_classes(names)
+    good: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
+    x, label = np.ascontiguousarray(values[good], dtype=np.float32), places.values[good]
+    classes = sort_classes(label) if places.kind == CLASSES else ()
     lost = [name for name in places.classes if name not in classes]
-    if len(classes) < 2:
-        raise InputError(
-            f"{len(names)} of {len(places)} labels of {places.source} have data in {year}, all of class "
-            f"{classes[0]!r}; expected at least two classes"
-        )
-    if len(classes) == len(names) > 2:
-        raise InputError(
-            f"column {column!r} of {places.source} has {len(classes)} classes for as many labels; expected a "
-            f"column that names classes"
-        )
-    model = fit_linear(x, names, seed=seed, classes=classes)
-    given = {class_text(str(name)): colour for name, colour in (colours or {}).items()}
-    chosen = choose_colours(classes, {name: c for name, c in given.items() if name not in lost})
-    alone = np.arange(len(names), dtype=np.int64)
-    own = places.groups[good]
-    together = spatial_groups(places.lonlat[good], own)
-    groups = together if split == "spatial" else alone
-    metrics = cross_validate(x, names, groups, split=split, seed=seed, places=together, features=own)
-    features = len(np.unique(places.groups[good]))
-    metrics |= {"labels": len(names), "features": features, "missing": places.missing, "no_data": int((~good).sum())}
+    span = None if classes else (float(label.min()), float(label.max()))
+    target = _target(label, classes, places, year)
+    if span is None:
+        given = {class_text(str(name)): colour for name, colour in (colours or {}).items()}
+        chosen = choose_colours(classes, {name: c for name, c in given.items() if name not in lost})
+    elif colours:
+        raise InputError(f"colours for column {shown(column)}, which holds numbers; leave them out")
+    else:
+        chosen = ramp(len(edges_of(*span)) + 1)
+    held = hold_out(places, good, split, block_km)
+    learnt = learn(head, x, target, len(classes), seed)
+    own = np.arange(len(places), dtype=np.int64) if places.groups is None else places.groups
+    together = held if held.split == "spatial" else hold_out(places, good, "spatial", block_km)
+    metrics = cross_validate(
+        head,
+        x,
+        target,
+        classes,
+        HeldOut(held.split, held.groups[good], held.block_km, held.notes, held.advice),
+        seed=seed,
+        places=together.groups[good],
+        features=own[good],
+        test=places.test[good] if held.split == "given" and places.test is not None else None,
+    )
+    metrics |= {"labels": len(label), "features": len(np.unique(own[good]))}
+    metrics |= {"missing": places.missing, "no_data": int((~good).sum())}
     metrics["notes"].extend(places.notes)
     if lost:
         metrics["notes"].append(f"not learnt, as no label has data in {year}: {', '.join(lost)}")
-    return Head(
-        classes=model.classes,
-        weights=model.weights,
-        bias=model.bias,
-        mean=model.mean,
-        std=model.std,
-        column=column,
-        year=year,
-        model=store.model,
-        colours=chosen,
-        metrics=metrics,
-    )
+    return Head(head, learnt, classes, span, column, year, store.model, chosen, metrics)
+
+
+def _target(label: NDArray[Any], classes: tuple[str, ...], places: Labels, year: int) -> NDArray[Any]:
+    """The class of each label as its index, or the numbers, if something can be learnt from them.
+
+    Raises
+    ------
+    InputError
+        Too few labels or classes, or as many classes as labels.
+    """
+    where = f"{len(label)} of {len(places)} labels of {places.source} have data in {year}"
+    if places.kind != CLASSES:
+        if len(label) < _LEAST or label.min() == label.max():
+            same = f", all of them {label[0]:g}" if len(label) >= _LEAST else ""
+            raise InputError(f"{where}{same}; expected at least {_LEAST} numbers that differ")
+        return label.astype(np.float64)
+    if len(classes) < 2:
+        raise InputError(f"{where}, all of class {classes[0]!r}; expected at least two classes")
+    index = {name: number for number, name in enumerate(classes)}
+    target = np.array([index[name] for name in label], dtype=np.int64)
+    if len(classes) == len(label) > 2:
+        raise InputError(
+            f"column {places.column!r} of {places.source} has {len(classes)} classes for as many labels; expected a "
+            f"column that names classes"
+        )
+    if (np.bincount(target) >= 2).sum() < 2:
+        raise InputError(
+            f"{where}, of {len(classes)} classes of which {int((np.bincount(target) >= 2).sum())} have two labels or "
+            "more; expected two labels or more of at least two classes"
+        )
+    return target

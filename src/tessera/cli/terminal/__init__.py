@@ -3,6 +3,8 @@
 from .numbers import keep_in_range
 from .show import (
     TELL_EVERY,
+    BlockOption,
+    KindOption,
     OverwriteOption,
     bytes_in_words,
     now_and_then,
@@ -17,6 +19,8 @@ from .show import (
 
 __all__ = [
     "TELL_EVERY",
+    "BlockOption",
+    "KindOption",
     "OverwriteOption",
     "bytes_in_words",
     "keep_in_range",

@@ -22,6 +22,19 @@ OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that are no earlier output of this command. Inputs are kept.")
 ]
 
+KindOption = Annotated[
+    str | None,
+    typer.Option(
+        help="classification or regression; left out: numbers with fractions are regressed, all else are classes."
+    ),
+]
+BlockOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Side of a block of land, km; left out: 10, or less where the labels lie in fewer than 60 blocks."
+    ),
+]
+
 _CELL = 600
 """Letters of a cell of a table."""
 

@@ -16,7 +16,7 @@ from ._options import is_first, shown
 
 if TYPE_CHECKING:
     from tessera.base import Progress
-    from tessera.evaluation import Labelled
+    from tessera.heads import Labels
     from tessera.models import Checkpoint
     from tessera.pretrain import ProbeSource
 
@@ -46,7 +46,7 @@ class Probe:
     """
 
     source: ProbeSource
-    labelled: Labelled | None
+    labelled: Labels | None
     fresh: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, checkpoint: Checkpoint) -> dict[str, float]:
@@ -69,7 +69,8 @@ def probe_of(source: ProbeSource | None) -> Probe | None:
     """
     if source is None or not is_first():
         return None if source is None else Probe(source, None)
-    from tessera.evaluation import parse_amounts, parse_heads, read_pixel_years
+    from tessera.evaluation import parse_amounts, read_pixel_years
+    from tessera.heads import parse_heads
 
     try:
         parse_heads((source.head,))
@@ -116,7 +117,7 @@ def tell_best(out: str) -> None:
             print(f"probe {_WORDS[metric]}: best {_figure(value)} at step {step:,}{rest}")
 
 
-def _scores(features: Any, labelled: Labelled, source: ProbeSource, *, tell: bool = False) -> dict[str, float]:
+def _scores(features: Any, labelled: Labels, source: ProbeSource, *, tell: bool = False) -> dict[str, float]:
     """The mean over draws of each score; one that no draw defines is left out."""
     from tessera.evaluation import evaluate
 
@@ -127,8 +128,9 @@ def _scores(features: Any, labelled: Labelled, source: ProbeSource, *, tell: boo
         labels=(str(source.amount),),
         draws=source.draws,
         seed=source.seed,
-        # no interval is shown
+        # no interval is shown, and no other split
         times=1,
+        beside=False,
     )
     if tell:
         for note in result.about["notes"]:
@@ -136,7 +138,7 @@ def _scores(features: Any, labelled: Labelled, source: ProbeSource, *, tell: boo
     return {f"probe_{row['metric']}": row["mean"] for row in result.table() if row["mean"] is not None}
 
 
-def _counts(labelled: Labelled) -> np.ndarray[Any, Any]:
+def _counts(labelled: Labels) -> np.ndarray[Any, Any]:
     """(N, 2) float64, observations of each pixel-year and modality; NaN where, as in its vector, there is no data."""
     assert labelled.series is not None  # noqa: S101 - of a table of pixel-years
     counts = np.column_stack([labelled.series.s2_count, labelled.series.s1_count]).astype(np.float64)

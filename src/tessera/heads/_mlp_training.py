@@ -1,4 +1,4 @@
-"""The MLP head: small where labels are few, stopped early on a part of the training labels."""
+"""Training of the MLP head: small where labels are few, stopped early on a part of the training labels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from .learners import standard
+from .model import standard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from .learners import Array, Predictor
 
 LARGE, SMALL = (512, 256), (64,)
 """Hidden layers: those of the published downstream head, and of fewer than `ENOUGH` labels."""
@@ -28,12 +26,17 @@ _LEAST = 20
 _BATCH, _EPOCHS, _PATIENCE, _FEW_EPOCHS = 256, 200, 25, 60
 
 
-def fit_mlp(x: Array, y: NDArray[Any], classes: int, seed: int) -> Predictor:
-    """Fit; arguments as of the heads in `learners`. Classes weigh the same in the loss."""
+def train_mlp(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int) -> dict[str, Any]:
+    """Train, and fold batch norm into the weights; arguments as of `fit_linear`. Classes weigh the same in the loss.
+
+    Returns
+    -------
+    "weights" and "bias", a float32 array a layer; "mean" and "std" of the features; "centre" and "spread" of a number
+    """
     generator = np.random.default_rng([seed, 5])
-    mean, std = standard(x)
+    mean, std = (part.astype(np.float32) for part in standard(x))
     centre, spread = (0.0, 1.0) if classes else (float(y.mean()), float(y.std()) or 1.0)
-    inputs = torch.from_numpy(((x - mean) / std).astype(np.float32))
+    inputs = torch.from_numpy((x.astype(np.float32) - mean) / std)
     target = torch.from_numpy(y.astype(np.int64) if classes else ((y - centre) / spread).astype(np.float32))
     learnt, held = _parts(y, classes, generator)
     threads = torch.get_num_threads()
@@ -46,15 +49,25 @@ def fit_mlp(x: Array, y: NDArray[Any], classes: int, seed: int) -> Predictor:
             _train(network, inputs, target, learnt, held, classes, generator)
     finally:
         torch.set_num_threads(threads)
-    network.eval()
+    folded = _folded(network.eval())
+    weights, bias = (tuple(part.numpy().astype(np.float32) for part in parts) for parts in zip(*folded, strict=True))
+    return {"weights": weights, "bias": bias, "mean": mean, "std": std, "centre": centre, "spread": spread}
 
-    def predict(new: Array) -> Array:
-        with torch.inference_mode():
-            out = network(torch.from_numpy(((new - mean) / std).astype(np.float32)))
-            values: Array = (out.softmax(dim=1) if classes else out[:, 0]).double().numpy()
-        return values if classes else values * spread + centre
 
-    return predict
+@torch.no_grad()
+def _folded(network: nn.Sequential) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weights (in, out) and bias (out,) of each layer with its batch norm, in float64."""
+    layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for part in network:
+        if isinstance(part, nn.Linear):
+            layers.append((part.weight.double().T, part.bias.double()))
+        elif isinstance(part, nn.BatchNorm1d):
+            weight, bias = layers[-1]
+            assert part.running_var is not None  # noqa: S101 - of every batch norm in training
+            assert part.running_mean is not None  # noqa: S101 - as above
+            factor = part.weight.double() / (part.running_var.double() + part.eps).sqrt()
+            layers[-1] = weight * factor, (bias - part.running_mean.double()) * factor + part.bias.double()
+    return layers
 
 
 def _network(dims: int, out: int, widths: tuple[int, ...]) -> nn.Sequential:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from tessera.evaluation.scoring import bootstrap, group_weights, interval, score_classes, score_numbers
+from tessera.heads import bootstrap, group_weights, interval, score_classes, score_numbers
 
 
 @settings(max_examples=25)
@@ -23,7 +23,7 @@ def test_class_scores_are_those_of_repeated_labels(seed: int, classes: int, coun
     said = chances.argmax(axis=1)
     weights = rng.integers(0, 4, (5, count)).astype(np.float64)
     weights[0] = 1
-    found = score_classes(truth, said, chances, weights)
+    found = score_classes(truth, said, weights, classes=classes, probabilities=chances)
     for row, weight in zip(found, weights, strict=True):
         rows = np.repeat(np.arange(count), weight.astype(int))
         present = np.unique(truth[rows])
@@ -31,7 +31,7 @@ def test_class_scores_are_those_of_repeated_labels(seed: int, classes: int, coun
             warnings.simplefilter("ignore")
             balanced = metrics.balanced_accuracy_score(truth[rows], said[rows])
             f1 = metrics.f1_score(truth[rows], said[rows], average="macro", labels=present, zero_division=0)
-        np.testing.assert_allclose(row[:2], [balanced, f1])
+        np.testing.assert_allclose(row[:3], [balanced, f1, metrics.accuracy_score(truth[rows], said[rows])])
         chosen = [1] if classes == 2 else list(range(classes))
         areas = [
             metrics.roc_auc_score(truth[rows] == k, chances[rows, k])
@@ -39,9 +39,9 @@ def test_class_scores_are_those_of_repeated_labels(seed: int, classes: int, coun
             if 0 < (truth[rows] == k).sum() < len(rows)
         ]
         if areas:
-            np.testing.assert_allclose(row[2], np.mean(areas))
+            np.testing.assert_allclose(row[3], np.mean(areas))
         else:
-            assert np.isnan(row[2])
+            assert np.isnan(row[3])
 
 
 @given(st.integers(0, 10_000), st.integers(3, 60))
@@ -55,23 +55,25 @@ def test_number_scores_are_those_of_repeated_labels(seed: int, count: int) -> No
         expected = [
             metrics.r2_score(truth[rows], said[rows]),
             metrics.mean_squared_error(truth[rows], said[rows]) ** 0.5,
+            metrics.mean_absolute_error(truth[rows], said[rows]),
         ]
         np.testing.assert_allclose(row, expected)
 
 
 def test_nothing_is_scored_without_weight() -> None:
     truth = np.array([0, 1])
-    assert np.isnan(score_classes(truth, truth, np.eye(2), np.zeros((1, 2)))).all()
+    assert np.isnan(score_classes(truth, truth, np.zeros((1, 2)), classes=2, probabilities=np.eye(2))).all()
     assert np.isnan(score_numbers(np.ones(2), np.ones(2), np.zeros((1, 2)))).all()
     # R2 of a constant truth is undefined, its error is not
-    r2, rmse = score_numbers(np.full(3, 5.0), np.full(3, 7.0), np.ones((1, 3)))[0]
+    r2, rmse, mae = score_numbers(np.full(3, 5.0), np.full(3, 7.0), np.ones((1, 3)))[0]
     assert np.isnan(r2)
-    assert rmse == pytest.approx(2)
+    assert rmse == mae == pytest.approx(2)
 
 
 def test_weights_draw_as_many_groups_as_there_are() -> None:
     weights = group_weights(np.array([0, 1, 1, 2, 4]), 50, 3)
-    assert weights.shape == (50, 5)
+    assert weights.shape == (51, 5)
+    assert (weights[0] == 1).all()
     assert (weights.sum(axis=1) == 5).all()
 
 
@@ -82,7 +84,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     for trial in range(150):
         shared = rng.normal(0, 1, 40)
         error = np.repeat(shared, 10) + rng.normal(0, 0.5, 400)
-        weights = group_weights(np.repeat(np.arange(40), 10), 200, trial)[:, np.repeat(np.arange(40), 10)]
+        weights = group_weights(np.repeat(np.arange(40), 10), 200, trial)[1:, np.repeat(np.arange(40), 10)]
         scores = score_numbers(np.zeros(400), error, weights.astype(np.float64))[:, 1]
         low, high = interval(bootstrap(scores[None], trial))
         inside.append(low <= 1.25**0.5 <= high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ from tessera.figures import MAX_SIDE, draw_map, to_rgb
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
 from tessera.rasters import RasterProfile, open_raster, reading, writing_strips
 
-from .codes import NO_DATA, class_labels, kept_codes, left_to_right, one_line
-from .sidecars import (
+from ..labels import NO_DATA, class_labels, kept_codes, left_to_right, one_line, refuse_empty
+from .legend import (
     check_sidecars,
     class_tags,
-    map_classes,
+    legend_of,
     names_path,
     names_xml,
     show_hectares,
@@ -27,7 +28,6 @@ from .sidecars import (
     table_csv,
     table_path,
 )
-from .source import refuse_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
 
-    from .head import Head
-    from .sidecars import MapClass
-    from .source import EmbeddingSource
+    from ..labels import EmbeddingSource
+    from ._asked import MapHead
+    from .legend import MapClass
 
 _CLASSES_TAG = "TESSERA_CLASSES"
 """Tag of the class names; it tells a map of ours from other GeoTIFFs."""
@@ -49,7 +49,7 @@ _DENSIFY_DEGREES = 0.01
 
 
 def write_map(
-    head: Head,
+    head: MapHead,
     store: EmbeddingSource,
     area: object,
     year: int | None,
@@ -78,12 +78,12 @@ def write_map(
         with _writing(target):
             folder = stack.enter_context(staging(target))
         staged = folder / target.name
-        counts = _write_tiff(staged, target, head, store, parsed, year, window, progress)
-        classes = map_classes(head, counts)
+        counts, span = _write_tiff(staged, target, head, store, parsed, year, window, progress)
+        legend = legend_of(head, counts)
         texts = {
-            names_path(target).name: names_xml(classes),
-            style_path(target).name: style_xml(classes),
-            table_path(target).name: table_csv(classes),
+            names_path(target).name: names_xml(legend, span),
+            style_path(target).name: style_xml(legend, head.edges),
+            table_path(target).name: table_csv(legend, head.edges),
         }
         with _writing(target):
             for name, text in texts.items():
@@ -91,7 +91,7 @@ def write_map(
         names = [*texts, target.name]
         if png:
             picture = target.with_suffix(".png").name
-            _draw(folder / picture, staged, target, f"{head.column}, {year}", classes, window)
+            _draw(folder / picture, staged, target, f"{head.column}, {year}", legend, head.edges, window)
             names.insert(0, picture)
         with _writing(target):
             for name in names:
@@ -144,23 +144,31 @@ def _writing(target: Path) -> Iterator[None]:
 def _write_tiff(
     path: Path,
     out: Path,
-    head: Head,
+    head: MapHead,
     store: EmbeddingSource,
     area: Area | Window,
     year: int,
     window: Window,
     progress: Progress,
-) -> list[int]:
-    """Write the GeoTIFF to `path` (in messages: `out`); returns the pixels of each class."""
+) -> tuple[list[int], tuple[float, float, float, float] | None]:
+    """Write the GeoTIFF to `path` (in messages: `out`).
+
+    Returns
+    -------
+    the pixels of each value or of each range; of numbers the least, the greatest, mean and standard deviation
+    """
     shown = _part_in(area, window)
-    counts = np.zeros(256, dtype=np.int64)
-    colours = {value: (*to_rgb(colour), 255) for value, colour in zip(head.values, head.colours, strict=True)}
+    numbers = bool(head.edges)
+    empty = np.nan if numbers else NO_DATA
+    counts = np.zeros(len(head.edges) + 1 if numbers else 256, dtype=np.int64)
+    span = _Span()
+    colours = {value: (*to_rgb(colour), 255) for value, colour in zip(head.values, head.colours, strict=not numbers)}
     profile = RasterProfile(
         window.shape,
-        "uint8",
+        "float32" if numbers else "uint8",
         window.grid.crs,
         window.grid.transform,
-        nodata=NO_DATA,
+        nodata=empty,
         tags={
             **class_tags(head),
             "TESSERA_MODEL": one_line(head.model.name),
@@ -168,20 +176,25 @@ def _write_tiff(
             "TESSERA_YEAR": str(year),
         },
         names=(one_line(head.column),),
-        colours={**colours, NO_DATA: (0, 0, 0, 0)},
+        colours={} if numbers else {**colours, NO_DATA: (0, 0, 0, 0)},
     )
+    overviews = "average" if numbers else "mode"
     row = 0
-    with writing_strips(path, profile, name=f"the map {out}", overviews="mode") as file:
+    with writing_strips(path, profile, name=f"the map {out}", overviews=overviews) as file:
         progress(0, window.height)
         for strip in store.iter_region(area, year, dims=None if head.dims == store.dims else head.dims):
             values = np.asarray(strip.values)
             if values.ndim != 3 or values.shape[1] != window.width or row + len(values) > window.height:
                 raise InputError(f"a strip of shape {values.shape} at row {row} of a region of {window.shape} pixels")
-            classes = head.predict(values)
+            found = head.predict(values)
             piece = Window(window.zone, window.west, window.north - row, window.width, len(values))
-            classes[~shown.mask(piece)] = NO_DATA
-            file.write(classes)
-            counts += np.bincount(classes.reshape(-1), minlength=256)
+            found[~shown.mask(piece)] = empty
+            file.write(found)
+            if numbers:
+                there = found[np.isfinite(found)]
+                span.add(there)
+                found = _range_of(there, head.edges)
+            counts += np.bincount(found.reshape(-1), minlength=len(counts))
             row += len(values)
             progress(row, window.height)
         if row != window.height:
@@ -189,7 +202,31 @@ def _write_tiff(
         if not counts[:NO_DATA].any():
             name = "the window" if isinstance(area, Window) else area.name
             raise InputError(f"{name} has no data in {year}; expected an area that the store covers")
-    return [int(counts[value]) for value in head.values]
+    return counts.tolist(), span.told() if numbers else None
+
+
+class _Span:
+    """The least, the greatest, mean and standard deviation of numbers that come in parts."""
+
+    def __init__(self) -> None:
+        self.low, self.high, self.count, self.total, self.squares = math.inf, -math.inf, 0, 0.0, 0.0
+
+    def add(self, numbers: NDArray[np.float32]) -> None:
+        if len(numbers):
+            exact = numbers.astype(np.float64)
+            self.low, self.high = min(self.low, float(exact.min())), max(self.high, float(exact.max()))
+            self.count += len(exact)
+            self.total += float(exact.sum())
+            self.squares += float(exact @ exact)
+
+    def told(self) -> tuple[float, float, float, float]:
+        mean = self.total / self.count
+        return self.low, self.high, mean, math.sqrt(max(0.0, self.squares / self.count - mean * mean))
+
+
+def _range_of(numbers: NDArray[np.float32], edges: tuple[float, ...]) -> NDArray[np.int64]:
+    """The range of each number: a border belongs to the range above it."""
+    return np.searchsorted(np.asarray(edges), numbers, side="right")
 
 
 def _part_in(area: Area | Window, window: Window) -> ZonePart:
@@ -209,27 +246,39 @@ def _part_in(area: Area | Window, window: Window) -> ZonePart:
     return ZonePart(window.zone, shapely.make_valid(shapely.transform(dense, project)))
 
 
-def _draw(path: Path, tiff: Path, out: Path, title: str, classes: tuple[MapClass, ...], window: Window) -> None:
+def _draw(
+    path: Path,
+    tiff: Path,
+    out: Path,
+    title: str,
+    legend: tuple[MapClass, ...],
+    edges: tuple[float, ...],
+    window: Window,
+) -> None:
     shrink = max(1.0, max(window.shape) / MAX_SIDE)
     shape = tuple(max(1, round(side / shrink)) for side in window.shape)
     with reading(out), open_raster(tiff) as source:
         values = source.read(1, out_shape=shape)
-    place = np.full(256, NO_DATA, dtype=np.uint8)
-    place[[one.value for one in classes]] = np.arange(len(classes), dtype=np.uint8)
-    names = [one.name for one in classes]
-    codes = kept_codes(names)
-    total = sum(one.pixels for one in classes)
-    legend = []
-    for one, label in zip(classes, class_labels(names, _LEGEND_NAME), strict=True):
+    names = [one.name for one in legend]
+    codes = bool(edges) or kept_codes(names)
+    if edges:
+        index = np.where(np.isfinite(values), _range_of(values, edges), NO_DATA).astype(np.uint8)
+    else:
+        place = np.full(256, NO_DATA, dtype=np.uint8)
+        place[[one.value or 0 for one in legend]] = np.arange(len(legend), dtype=np.uint8)
+        index = place[values]
+    total = sum(one.pixels for one in legend)
+    entries = []
+    for one, label in zip(legend, names if edges else class_labels(names, _LEGEND_NAME), strict=True):
         before = "" if codes else f"{one.value}: "
         area = f"   {show_hectares(one.pixels)} ha   {show_share(one.pixels, total)}"
-        legend.append((left_to_right(before, label, area), one.colour))
+        entries.append((left_to_right(before, label, area), one.colour))
     draw_map(
         path,
-        place[values],
-        legend,
+        index,
+        entries,
         title=one_line(title, _TITLE),
         bounds=window.bounds,
         crs=window.grid.crs,
-        heading="class" if codes else "value: class",
+        heading="range" if edges else "class" if codes else "value: class",
     )

@@ -1,4 +1,4 @@
-"""Folds that keep what lies together in one fold: labels of one feature, and of one block of land."""
+"""Folds: whole groups are dealt so that each class, or high and low numbers, are on every side."""
 
 from __future__ import annotations
 
@@ -6,37 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.geo import PIXEL_SIZE, points_in_zones
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK_METRES = 320
-"""Side of a block: 32 pixels, an inner chunk of the store; neighbours within a field or a wood fall into one block."""
 MAX_FOLDS = 5
 """Folds, as is usual; each model then learns from about four fifths of the labels."""
-
-
-def spatial_groups(lonlat: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join labels of one feature and labels of one block, also through each other.
-
-    Parameters
-    ----------
-    lonlat : (N, 2) float64, degrees
-    groups : (N,) int64, the feature of each
-
-    Returns
-    -------
-    (N,) int64, 0 to G - 1: two labels have the same number where a chain of shared features or blocks joins them
-    """
-    if len(lonlat) == 0:
-        return np.empty(0, dtype=np.int64)
-    side = BLOCK_METRES // PIXEL_SIZE
-    place = np.empty((len(lonlat), 3), dtype=np.int64)
-    for zone, index, px, py in points_in_zones(lonlat):
-        place[index] = np.column_stack([np.full(len(px), zone), px // side, py // side])
-    blocks = np.unique(place, axis=0, return_inverse=True)[1].reshape(-1)
-    return join_groups(blocks, groups)
+_BINS = 5
+"""Quantiles of a number that its groups are dealt by."""
 
 
 def join_groups(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -117,3 +93,9 @@ def make_folds(
 def testable(classes: NDArray[np.int64], fold: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     """Which of `count` classes lie in two folds or more, so that a model that is tested on one has met it: (count,)."""
     return np.array([len(np.unique(fold[classes == index])) >= 2 for index in range(count)], dtype=np.bool_)
+
+
+def bins_of(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) numbers -> (N,) int64: the fifth of the numbers in which each lies, to deal groups by."""
+    edges = np.quantile(numbers, np.linspace(0, 1, _BINS + 1)[1:-1])
+    return np.searchsorted(edges, numbers).astype(np.int64)

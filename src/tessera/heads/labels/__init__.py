@@ -1,0 +1,55 @@
+"""Labels: classes or numbers from files, what a class is on a map, and what is held out together."""
+
+from .blocks import ENOUGH, FEW, SPLITS, HeldOut, hold_out, spatial_blocks
+from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_right, map_values, one_line
+from .folds import bins_of, join_groups, make_folds, testable
+from .labels import (
+    CLASSES,
+    KINDS,
+    MAX_CLASSES,
+    NUMBERS,
+    Labels,
+    alike_notes,
+    class_text,
+    parse_kind,
+    parse_labels,
+    sort_classes,
+)
+from .read import read_labels
+from .source import EmbeddingSource, parse_year, refuse_empty, sample_labels
+
+__all__ = [
+    "CLASSES",
+    "ENOUGH",
+    "FEW",
+    "KINDS",
+    "MAX_CLASSES",
+    "NO_DATA",
+    "NUMBERS",
+    "SPLITS",
+    "EmbeddingSource",
+    "HeldOut",
+    "Labels",
+    "alike_notes",
+    "bins_of",
+    "cell",
+    "class_labels",
+    "class_text",
+    "code_note",
+    "hold_out",
+    "join_groups",
+    "kept_codes",
+    "left_to_right",
+    "make_folds",
+    "map_values",
+    "one_line",
+    "parse_kind",
+    "parse_labels",
+    "parse_year",
+    "read_labels",
+    "refuse_empty",
+    "sample_labels",
+    "sort_classes",
+    "spatial_blocks",
+    "testable",
+]

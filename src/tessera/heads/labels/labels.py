@@ -1,0 +1,160 @@
+"""Labels: a class or a number each, with what keeps labels together and where they lie."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CLASSES, NUMBERS = "classification", "regression"
+KINDS = (CLASSES, NUMBERS)
+MAX_CLASSES = 255
+"""A map of classes is uint8, and 255 stands for no data."""
+
+
+@dataclass(frozen=True, repr=False)
+class Labels:
+    """N labelled pixels: of places in a store, or with observations of their own.
+
+    Attributes
+    ----------
+    values : (N,) object, the class of each as text; or float64, the number of each
+    kind : "classification" or "regression"
+    groups : (N,) int64; labels of one group (a polygon, a field, a site) are never in training and test at once; None
+        where every label stands alone
+    lonlat : (N, 2) float64, degrees; None where unknown
+    test : (N,) bool, a split that comes with the data: true = never learnt from; None where there is none
+    series : N pixel-years of observations, a `tessera.cubes.PixelSeries`; None for places in a store
+    source : what to call them
+    column : the name of the class or number
+    missing : features left out because their value or geometry is missing
+    notes : what the reader of a report has to know of how they were read
+
+    Raises
+    ------
+    InputError
+        An array of another shape or dtype, another kind, numbers that are not finite, or no label at all.
+    """
+
+    values: NDArray[Any]
+    kind: str = CLASSES
+    groups: NDArray[np.int64] | None = None
+    lonlat: NDArray[np.float64] | None = None
+    test: NDArray[np.bool_] | None = None
+    series: Any = None
+    source: str = "labels"
+    column: str = "label"
+    missing: int = 0
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.values)
+        if self.kind not in KINDS:
+            raise InputError(f"kind {self.kind!r}; expected {' or '.join(KINDS)}")
+        if self.values.shape != (count,) or count == 0:
+            raise InputError(f"labels of shape {self.values.shape}; expected (N,) of at least one")
+        if self.kind == NUMBERS and (self.values.dtype != np.float64 or not np.isfinite(self.values).all()):
+            raise InputError(f"{self.source}: labels of {self.values.dtype} to regress; expected finite float64")
+        if self.kind == CLASSES and self.values.dtype != object:
+            raise InputError(f"{self.source}: labels of {self.values.dtype} to classify; expected text (object)")
+        for name, array, dtype, shape in (
+            ("groups", self.groups, np.int64, (count,)),
+            ("lonlat", self.lonlat, np.float64, (count, 2)),
+            ("test", self.test, np.bool_, (count,)),
+        ):
+            if array is not None and (array.dtype != dtype or array.shape != shape):
+                raise InputError(
+                    f"{self.source}: {name} {array.dtype} {array.shape} for {count} labels; "
+                    f"expected {np.dtype(dtype)} {shape}"
+                )
+        if self.series is not None and len(self.series) != count:
+            raise InputError(f"{self.source}: {len(self.series)} pixel-years for {count} labels; expected as many")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"Labels({len(self)} of {self.column}, {self.kind}, {self.source})"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in numerical order where all are whole numbers, else in alphabetical order; () of numbers."""
+        return () if self.kind == NUMBERS else sort_classes(self.values)
+
+
+def sort_classes(values: NDArray[np.object_]) -> tuple[str, ...]:
+    """Distinct values, in numerical order where all are whole numbers, else in alphabetical order."""
+    names = sorted({str(value) for value in values})
+    try:
+        return tuple(sorted(names, key=int))
+    except ValueError:
+        return tuple(names)
+
+
+def parse_kind(kind: str | None) -> str | None:
+    """A kind of labels, or None where the labels themselves tell.
+
+    Raises
+    ------
+    InputError
+        There is no such kind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise InputError(f"kind {kind!r}; expected {' or '.join(KINDS)}")
+    return kind
+
+
+def parse_labels(values: Any, kind: str | None, what: str) -> tuple[NDArray[Any], str]:
+    """Labels as `Labels` holds them, and their kind: floats are regressed, all else is classified, unless told.
+
+    Raises
+    ------
+    InputError
+        Numbers with a fraction to classify, text to regress, missing values, or as many classes as labels.
+    """
+    array = np.asarray(values)
+    number = array.dtype.kind in "fiu"
+    chosen = parse_kind(kind) or (NUMBERS if array.dtype.kind == "f" else CLASSES)
+    if chosen == NUMBERS:
+        if not number:
+            raise InputError(f"{what} holds {array.dtype} values; expected numbers for a regression")
+        out = array.astype(np.float64)
+        if not np.isfinite(out).all():
+            raise InputError(f"{what} holds {int((~np.isfinite(out)).sum())} values that are not finite")
+        return out, chosen
+    if array.dtype.kind == "f":
+        if not (np.isfinite(array) & (array == np.rint(array))).all():
+            raise InputError(f"{what} holds numbers with a fraction; expected classes, or kind regression")
+        array = array.astype(np.int64)
+    out = np.array([class_text(str(value)) for value in array.tolist()], dtype=object)
+    distinct = len(set(out.tolist()))
+    if distinct > MAX_CLASSES or (len(out) > 2 and distinct == len(out)):
+        raise InputError(f"{what} has {distinct} distinct values in {len(out)} labels; expected classes")
+    return out, chosen
+
+
+def class_text(text: str) -> str:
+    """A class as it is compared: without white space around it, its accents composed."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def alike_notes(names: set[str]) -> list[str]:
+    """What to say of classes that a person may take for one: by case, white space within, or zeros before a number."""
+    same: dict[str, list[str]] = {}
+    for name in sorted(names):
+        key = " ".join(name.casefold().split())
+        digits = key.isascii() and key.isdigit()
+        same.setdefault((key.lstrip("0") or "0") if digits else key, []).append(name)
+    return [
+        f"{' and '.join(shown(name, 40) for name in alike[:4])} are different classes; expected one spelling if they "
+        "are the same"
+        for alike in same.values()
+        if len(alike) > 1
+    ]

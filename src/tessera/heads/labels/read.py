@@ -1,0 +1,142 @@
+"""Labels from a vector file or a table: classes or numbers at points and polygons."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, shown
+from tessera.geo import numbers_of, parse_points, read_vector
+
+from ._places import places_of
+from .labels import CLASSES, MAX_CLASSES, NUMBERS, Labels, alike_notes, class_text, parse_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+def read_labels(source: object, column: str, kind: str | None = None) -> Labels:
+    """Read labelled points or polygons.
+
+    Points are kept as they are, also several a feature. Of a polygon that names a class, the pixel centres inside are
+    kept, on the 10 m lattice of each zone that it lies in: at most 200, drawn with a fixed seed, and at least the pixel
+    of its representative point. A polygon with a number stands for one place inside. Whole numbers that name classes
+    become their text; text is kept, without white space around it and with its accents composed (NFC). Features without
+    a value (None, NaN, empty text, NA without quotes in a CSV) or without a geometry are left out and counted.
+
+    Parameters
+    ----------
+    source : what `tessera.geo.read_vector` reads: a path, GeoJSON, a GeoDataFrame
+    column : the attribute that holds the class or the number
+    kind : "classification" or "regression"; None: a column of numbers with fractions is regressed, all else names
+        classes
+
+    Raises
+    ------
+    InputError
+        No such column or no feature, values that do not fit the kind, a geometry that is neither point nor polygon,
+        fewer than 2 or more than 255 classes, or a place beyond 80 S or 84 N.
+    """
+    parse_kind(kind)
+    table = read_vector(source)
+    if not len(table):
+        raise InputError(f"{table.source} holds no features; expected labelled points or polygons")
+    raw = table.column(column)
+    where = f"{table.source}, column {shown(column)}"
+    # text of a format with types is a class, unless told
+    found = None if table.typed and kind is None and _is_text(raw) else numbers_of(raw)
+    fractions = found is not None and bool((found[0][np.isfinite(found[0])] % 1 != 0).any())
+    if kind == NUMBERS or (kind is None and fractions):
+        if found is None:
+            raise InputError(f"{where} holds text; expected numbers for a regression")
+        label, commas = found
+        values, lonlat, _, missing = _gather(
+            table, label.tolist(), lambda value: value if math.isfinite(value) else None, one=True
+        )
+        notes = list(table.notes)
+        if commas:
+            notes.append(f"column {shown(column)}: decimal commas are read as points")
+        polygons = sum(
+            geometry is not None and "Polygon" in geometry.geom_type and not geometry.is_empty
+            for geometry, number in zip(table.geometries, label, strict=True)
+            if math.isfinite(number)
+        )
+        if polygons:
+            notes.append(f"{polygons} polygons with a number stand for one place inside each")
+        if not values:
+            raise InputError(f"{where} holds no number with a place ({missing} missing); expected at least one")
+        read = np.asarray(values, dtype=np.float64)
+        return Labels(read, NUMBERS, None, lonlat, None, None, table.source, column, missing, tuple(notes))
+    if fractions and found is not None:
+        there = found[0][np.isfinite(found[0])]
+        raise InputError(_continuous(float(there[there % 1 != 0][0]), where))
+    names, lonlat, groups, missing = _gather(table, raw, lambda value: _class_name(value, where), one=False)
+    distinct = set(names)
+    if len(distinct) < 2:
+        what = f"only the class {shown(next(iter(distinct)))}" if distinct else "no value"
+        raise InputError(f"{where} has {what} ({missing} missing); expected at least two classes")
+    if len(distinct) > MAX_CLASSES:
+        raise InputError(
+            f"{where} has {len(distinct)} distinct values; expected at most {MAX_CLASSES} classes "
+            f"(for numbers: kind {NUMBERS})"
+        )
+    kept = np.empty(len(names), dtype=object)
+    kept[:] = names
+    told = (*table.notes, *alike_notes(distinct))
+    return Labels(kept, CLASSES, groups, lonlat, None, None, table.source, column, missing, told)
+
+
+def _gather(
+    table: Any, raw: Any, parse: Callable[[Any], Any], *, one: bool
+) -> tuple[list[Any], NDArray[np.float64], NDArray[np.int64], int]:
+    """Values, places and features of all labels, and how many features lack a value or a geometry."""
+    lonlat: list[NDArray[np.float64]] = []
+    values: list[Any] = []
+    groups: list[int] = []
+    missing = 0
+    for index, (geometry, given) in enumerate(zip(table.geometries, raw, strict=True)):
+        value = parse(given)
+        if value is None or geometry is None or geometry.is_empty:
+            missing += 1
+            continue
+        places = places_of(geometry, f"{table.source}, feature {index}", one=one)
+        lonlat.append(places)
+        values.extend([value] * len(places))
+        groups.extend([index] * len(places))
+    stacked = parse_points(np.concatenate(lonlat) if lonlat else np.empty((0, 2)))
+    return values, stacked, np.asarray(groups, dtype=np.int64), missing
+
+
+def _continuous(number: float, where: str) -> str:
+    return f"{where} holds {number:g}, a continuous target; expected classes, or kind {NUMBERS}"
+
+
+def _class_name(value: Any, where: str) -> str | None:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, str):
+        return class_text(value) or None
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    if isinstance(value, (numbers.Real, Decimal)):
+        number = float(value)
+        if math.isnan(number):
+            return None
+        if number.is_integer():
+            return str(int(number))
+        raise InputError(_continuous(number, where))
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    raise InputError(f"{where} holds a {type(value).__name__}; expected text or numbers")
+
+
+def _is_text(values: NDArray[Any]) -> bool:
+    return any(isinstance(value, str) for value in values.tolist())

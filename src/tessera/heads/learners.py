@@ -1,0 +1,137 @@
+"""The registry of learners: what `tessera fit`, `tessera evaluate` and the probe of a training know by name."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, require
+
+from .forest import ForestModel, fit_forest
+from .knn import KnnModel, fit_knn
+from .linear import LinearModel, fit_linear
+from .mlp import MlpModel, fit_mlp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from .model import Model
+
+
+@dataclass(frozen=True)
+class Learner:
+    """How a head learns, and how it comes back from a file.
+
+    Attributes
+    ----------
+    fit : features (N, D) float64; int64 classes 0 to K - 1 that all occur, or float64 numbers; K, or 0 of numbers; a
+        seed; the same arguments give the same model
+    read : arrays by name, K -> the model that gave them
+    """
+
+    fit: Callable[[NDArray[np.float64], NDArray[Any], int, int], Model]
+    read: Callable[[Mapping[str, NDArray[Any]], int], Model]
+
+
+HEADS: dict[str, Learner] = {
+    "linear": Learner(fit_linear, LinearModel.from_arrays),
+    "knn": Learner(fit_knn, KnnModel.from_arrays),
+    "mlp": Learner(fit_mlp, MlpModel.from_arrays),
+    "forest": Learner(fit_forest, ForestModel.from_arrays),
+}
+
+
+def parse_heads(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Names of heads, each once.
+
+    Raises
+    ------
+    InputError
+        There is no such head, or none was given.
+    """
+    names = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
+    for name in names:
+        if name not in HEADS:
+            raise InputError(f"head {name!r}; expected some of {', '.join(HEADS)}")
+    if not names:
+        raise InputError(f"no heads; expected some of {', '.join(HEADS)}")
+    return tuple(dict.fromkeys(names))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The products of a fit are small: threads that wait for each other cost more than they bring."""
+    pools: Any = require("threadpoolctl", extra="heads", purpose="fitting a head")
+    torch: Any = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    try:
+        with pools.threadpool_limits(limits=1):
+            yield
+    finally:
+        # torch would keep the one thread of the limit around it
+        if torch:
+            torch.set_num_threads(threads)
+
+
+def learn(head: str, x: NDArray[Any], y: NDArray[Any], classes: int, seed: int = 0) -> Model:
+    """Fit a learner.
+
+    Parameters
+    ----------
+    head : a name in `HEADS`
+    x : (N, D) float, finite
+    y : (N,) int64, 0 to `classes` - 1, each of which occurs; or float64 numbers
+    classes : how many; 0 of a number
+    seed : of whatever the learner draws
+
+    Raises
+    ------
+    InputError
+        No such head, shapes that do not match, or values that are not finite.
+    """
+    (name,) = parse_heads((head,))
+    features = np.asarray(x, dtype=np.float64)
+    if features.ndim != 2 or y.shape != (len(features),) or 0 in features.shape:
+        raise InputError(f"features {features.shape} and labels {y.shape}; expected (N, D) and (N,)")
+    broken = int((~np.isfinite(features).all(axis=1)).sum())
+    if broken:
+        raise InputError(f"{broken} of {len(features)} rows of features are not finite; expected finite numbers")
+    met = len(np.unique(y)) if classes else 0
+    if classes and (met < 2 or met != classes or y.min() != 0 or y.max() != classes - 1):
+        raise InputError(f"labels of {met} classes; expected each of {max(2, classes)}")
+    with _one_thread():
+        return HEADS[name].fit(features, y, classes, seed)
+
+
+def learn_and_score(
+    head: str, x: NDArray[Any], y: NDArray[Any], classes: int, seed: int, new: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Fit on some labels and predict others.
+
+    Parameters
+    ----------
+    head, x, y, classes, seed : as of `learn`, but a class may be missing in `y`
+    new : (M, D) float, finite
+
+    Returns
+    -------
+    (M, K) float64 probabilities, 0 for a class that was never met; or (M,) numbers
+    """
+    met, index = np.unique(y, return_inverse=True) if classes else (np.zeros(0, np.int64), y)
+    out = np.zeros((len(new), classes or 1))
+    if len(met) == 1:
+        out[:, met] = 1.0
+        return out
+    model = learn(head, x, index.reshape(-1), len(met), seed)
+    with _one_thread():
+        scores = model.scores(np.asarray(new, dtype=np.float32))
+    if not classes:
+        return np.asarray(scores, dtype=np.float64)
+    out[:, met] = model.chances(scores)
+    return out

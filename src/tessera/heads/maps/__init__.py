@@ -1,0 +1,17 @@
+"""Maps: a head over an area as a GeoTIFF, with its legend and picture in files beside it."""
+
+from .legend import MapClass, area_table, empty_share, read_map_classes
+from .map import check_map, write_map
+from .ranges import edges_of, ramp, range_names
+
+__all__ = [
+    "MapClass",
+    "area_table",
+    "check_map",
+    "edges_of",
+    "empty_share",
+    "ramp",
+    "range_names",
+    "read_map_classes",
+    "write_map",
+]

@@ -1,0 +1,236 @@
+"""The legend of a map, and the files beside it: names for GDAL, a style for QGIS, a table for all others."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
+
+from tessera.base import InputError, check_output, is_text, read_regular, shown
+from tessera.geo import PIXEL_SIZE
+from tessera.rasters import open_raster, reading
+
+from ..labels import cell, class_labels, one_line
+from .ranges import range_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ._asked import MapHead
+
+_HECTARE = PIXEL_SIZE * PIXEL_SIZE / 10_000
+"""Hectares of a pixel, on the plane of its UTM zone."""
+_HEADER = ("value", "name", "colour", "pixels", "hectares")
+_RANGES = ("from", "to", "colour", "pixels", "hectares")
+"""The columns of a table of classes, and of one of ranges of numbers."""
+_STYLE_MARK = "classes of a map by tessera"
+_LIMIT = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class MapClass:
+    """A class of a map, or a range of its numbers.
+
+    Attributes
+    ----------
+    value : of its pixels; None of a range
+    name : as in the labels; "5 to 10" of a range
+    colour : "#rrggbb"
+    pixels : how many the map shows of it
+    """
+
+    value: int | None
+    name: str
+    colour: str
+    pixels: int
+
+    @property
+    def hectares(self) -> float:
+        """Area on the plane of the UTM zone: 0.01 ha a pixel of 10 m."""
+        return self.pixels * _HECTARE
+
+
+def legend_of(head: MapHead, counts: Sequence[int]) -> tuple[MapClass, ...]:
+    """The legend of a head's map, classes by value or ranges from low to high.
+
+    Parameters
+    ----------
+    counts : pixels of each value 0 to 255, or of each range
+    """
+    if head.edges:
+        parts = zip(range_names(head.edges), head.colours, counts, strict=True)
+        return tuple(MapClass(None, *part) for part in parts)
+    rows = zip(head.values, head.classes, head.colours, strict=True)
+    return tuple(MapClass(value, name, colour, int(counts[value])) for value, name, colour in sorted(rows))
+
+
+def table_path(tiff: Path) -> Path:
+    """Where the table of classes of a map lies: map.classes.csv beside map.tif."""
+    return tiff.with_name(f"{tiff.stem}.classes.csv")
+
+
+def style_path(tiff: Path) -> Path:
+    """Where QGIS looks for the style of a raster: map.qml beside map.tif."""
+    return tiff.with_suffix(".qml")
+
+
+def names_path(tiff: Path) -> Path:
+    """Where GDAL looks for what a GeoTIFF cannot hold: map.tif.aux.xml beside map.tif."""
+    return tiff.with_name(f"{tiff.name}.aux.xml")
+
+
+def check_sidecars(tiff: Path, *, inputs: Iterable[object], overwrite: bool) -> None:
+    """Look at the style and the table that are about to be written beside a map; `check_map` looks at all else.
+
+    Raises
+    ------
+    InputError
+        One may not be written, or another file is there, such as a style that QGIS saved.
+    """
+    for path, what, mark in (
+        (style_path(tiff), "style of the map", _STYLE_MARK),
+        (table_path(tiff), "table of classes", ",".join(_HEADER)),
+    ):
+        ours = is_text(mark)
+        if path == table_path(tiff) and path.is_file() and is_text(",".join(_RANGES))(path):
+            ours = is_text(",".join(_RANGES))
+        check_output(path, what, inputs=inputs, ours=ours, overwrite=overwrite)
+
+
+def names_xml(legend: tuple[MapClass, ...], span: tuple[float, float, float, float] | None) -> str:
+    """What GDAL keeps beside a file: names as a list by value, where a value that is no class has an empty name; or, of
+    numbers, the `span` of the map: least, greatest, mean, standard deviation."""
+    if span is not None:
+        keys = ("MINIMUM", "MAXIMUM", "MEAN", "STDDEV")
+        parts = "".join(
+            f'<MDI key="STATISTICS_{key}">{value!r}</MDI>' for key, value in zip(keys, map(float, span), strict=True)
+        )
+        return f'<PAMDataset><PAMRasterBand band="1"><Metadata>{parts}</Metadata></PAMRasterBand></PAMDataset>\n'
+    labels = dict(zip((one.value or 0 for one in legend), class_labels([one.name for one in legend]), strict=True))
+    names = "".join(f"<Category>{escape(labels.get(value, ''))}</Category>" for value in range(max(labels) + 1))
+    body = f'<PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand>'
+    return f"<PAMDataset>{body}</PAMDataset>\n"
+
+
+def style_xml(legend: tuple[MapClass, ...], edges: tuple[float, ...]) -> str:
+    """A QGIS style: a palette of the classes alone, by value; or the colours of ranges, by their upper borders."""
+    labels = [one.name for one in legend] if edges else class_labels([one.name for one in legend])
+    if edges:
+        kind, tops = 'type="singlebandpseudocolor"', (*map(repr, edges), "inf")
+        entries = [
+            f'          <item value="{top}" color="{one.colour}" alpha="255" label={quoteattr(label)}/>'
+            for top, one, label in zip(tops, legend, labels, strict=True)
+        ]
+        before = [
+            "      <rastershader>",
+            '        <colorrampshader colorRampType="DISCRETE" classificationMode="1" clip="0">',
+        ]
+        after = ["        </colorrampshader>", "      </rastershader>"]
+    else:
+        kind = 'type="paletted"'
+        entries = [
+            f'        <paletteEntry value="{one.value}" color="{one.colour}" alpha="255" label={quoteattr(label)}/>'
+            for one, label in zip(legend, labels, strict=True)
+        ]
+        before, after = ["      <colorPalette>"], ["      </colorPalette>"]
+    lines = [
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>",
+        '<qgis version="3.22.0" styleCategories="AllStyleCategories">',
+        f"  <!-- {_STYLE_MARK} -->",
+        "  <pipe>",
+        f'    <rasterrenderer {kind} band="1" opacity="1" alphaBand="-1" nodataColor="">',
+        "      <rasterTransparency/>",
+        *(*before, *entries, *after),
+        "    </rasterrenderer>",
+        "  </pipe>",
+        "  <blendMode>0</blendMode>",
+        "</qgis>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def table_csv(legend: tuple[MapClass, ...], edges: tuple[float, ...]) -> str:
+    """The legend as a table, names as they are in the labels."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_RANGES if edges else _HEADER)
+    borders = ["", *edges, ""]
+    for index, one in enumerate(legend):
+        first = borders[index : index + 2] if edges else [one.value, one.name]
+        writer.writerow([*first, one.colour, one.pixels, f"{one.hectares:.2f}"])
+    return file.getvalue()
+
+
+def class_tags(head: MapHead) -> dict[str, str]:
+    """GeoTIFF tags: the names as a JSON list, and the value of each; empty lists of numbers."""
+    names = json.dumps(list(head.classes), ensure_ascii=False)
+    # what XML cannot hold stands only inside JSON's texts, where it has an escape
+    safe = "".join(one if one == one_line(one) or one == " " else json.dumps(one)[1:-1] for one in names)
+    return {"TESSERA_CLASSES": safe, "TESSERA_VALUES": json.dumps(list(head.values))}
+
+
+def read_map_classes(tiff: str | Path) -> tuple[MapClass, ...]:
+    """The classes of a map, or the ranges of its numbers, with the pixels of each, from the table beside it.
+
+    Parameters
+    ----------
+    tiff : the map's path, .tif
+
+    Raises
+    ------
+    InputError
+        No table lies beside it, or it is not one that `Head.map` wrote.
+    """
+    path = table_path(Path(tiff))
+    try:
+        text = read_regular(path, what="table of classes", limit=_LIMIT).decode()
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        if tuple(header) == _RANGES:
+            names = range_names(tuple(float(low) for low, *_ in rows[1:]))
+            found = [(None, name, row[2], int(row[3])) for name, row in zip(names, rows, strict=True)]
+            return tuple(MapClass(*part) for part in found)
+        if tuple(header) != _HEADER:
+            raise ValueError(f"columns {', '.join(header)}")
+        return tuple(MapClass(int(value), name, colour, int(pixels)) for value, name, colour, pixels, _ in rows)
+    except FileNotFoundError:
+        raise InputError(f"no table of classes {path}; expected one beside the map") from None
+    except (ValueError, IndexError, csv.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no table of classes: {shown(error)}; expected {','.join(_HEADER)}") from None
+
+
+def empty_share(tiff: str | Path) -> float:
+    """Share of a map's raster, 0 to 1, without a class or number: outside the area, or without an embedding."""
+    with reading(tiff), open_raster(Path(tiff)) as raster:
+        whole = int(raster.width * raster.height)
+    return 1.0 - sum(one.pixels for one in read_map_classes(tiff)) / whole
+
+
+def area_table(legend: tuple[MapClass, ...]) -> list[tuple[str, ...]]:
+    """Rows of text: value, class (or range), pixels, hectares and share of each, below a row of headings."""
+    total = max(1, sum(one.pixels for one in legend))
+    ranges = bool(legend) and legend[0].value is None
+    rows: list[tuple[str, ...]] = [("range" if ranges else "class", "pixels", "hectares", "share")]
+    rows += [
+        (cell(one.name), f"{one.pixels:,}", show_hectares(one.pixels), show_share(one.pixels, total)) for one in legend
+    ]
+    if ranges:
+        return rows
+    return [(value, *row) for value, row in zip(("value", *(str(one.value) for one in legend)), rows, strict=True)]
+
+
+def show_hectares(pixels: int) -> str:
+    """The area of so many pixels in hectares, to the pixel below 100 ha."""
+    area = pixels * _HECTARE
+    return f"{area:,.2f}" if area < 100 else f"{area:,.0f}"
+
+
+def show_share(pixels: int, total: int) -> str:
+    """A share in whole per cent; one that rounds to nothing is still on the map."""
+    share = 100 * pixels / total
+    return f"{share:.0f} %" if share >= 0.5 or pixels == 0 else "< 1 %"

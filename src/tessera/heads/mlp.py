@@ -1,0 +1,98 @@
+"""The MLP head: layers with batch norm, trained by torch, predicted by numpy in float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, require
+
+from .model import Model, expect, expect_standard, softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+_LAYERS = 8
+"""Of a file at most."""
+
+
+@dataclass(frozen=True, repr=False)
+class MlpModel(Model):
+    """Layers on standardised features, ReLU between them; batch norm is folded into the weights.
+
+    All is float32. Sums of products depend on the machine in their last digits: probabilities agree to 1e-5.
+
+    Attributes
+    ----------
+    weights : (in, out) float32 of each layer; the last out is K, or 1 of a number
+    bias : (out,) float32 of each layer
+    mean, std : (D,) float32, of the features
+    scale : (2,) float64, centre and spread of a number; 0 and 1 of classes
+    """
+
+    weights: tuple[NDArray[np.float32], ...]
+    bias: tuple[NDArray[np.float32], ...]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    scale: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        width = expect_standard(self.mean, self.std)
+        for index, (weights, bias) in enumerate(zip(self.weights, self.bias, strict=True)):
+            out = weights.shape[1] if weights.ndim == 2 else 0
+            expect(f"weights of layer {index}", weights, np.float32, (width, out))
+            expect(f"bias of layer {index}", bias, np.float32, (out,))
+            width = out
+        expect("scale", self.scale, np.float64, (2,))
+        if not self.weights or width != (self.classes or 1):
+            raise InputError(f"{len(self.weights)} layers that end in {width} outputs; expected {self.classes or 1}")
+
+    @property
+    def dims(self) -> int:
+        return len(self.mean)
+
+    def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        values = (rows - self.mean) / self.std
+        for index, (weights, bias) in enumerate(zip(self.weights, self.bias, strict=True)):
+            values = values @ weights + bias
+            if index < len(self.weights) - 1:
+                values = np.maximum(values, 0, out=values)
+        if self.classes:
+            return np.asarray(values, dtype=np.float32)
+        return np.asarray(values[:, 0] * self.scale[1] + self.scale[0], dtype=np.float32)
+
+    def chances(self, scores: NDArray[Any]) -> NDArray[np.float32]:
+        return softmax(scores)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        layers = {f"weights_{index}": part for index, part in enumerate(self.weights)}
+        layers |= {f"bias_{index}": part for index, part in enumerate(self.bias)}
+        return layers | {"mean": self.mean, "std": self.std, "scale": self.scale}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: int) -> Self:
+        count = (len(arrays) - 3) // 2
+        names = {*(f"{part}_{index}" for part in ("weights", "bias") for index in range(count)), "mean", "std", "scale"}
+        if not 1 <= count <= _LAYERS or set(arrays) != names:
+            raise InputError(
+                f"arrays {', '.join(sorted(arrays)) or 'none'}; expected weights and bias of 1 to 8 layers"
+            )
+        weights, bias = (tuple(arrays[f"{part}_{index}"] for index in range(count)) for part in ("weights", "bias"))
+        return cls(classes, weights, bias, arrays["mean"], arrays["std"], arrays["scale"])
+
+
+def fit_mlp(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int = 0) -> MlpModel:
+    """Train layers of 512 and 256, 64 alone below 300 labels, stopped early on a part of the labels; arguments as of
+    `fit_linear`."""
+    require("torch", extra="models", purpose="an MLP head")
+    from ._mlp_training import train_mlp
+
+    found = train_mlp(x, y, classes, seed)
+    scale = np.array([found.pop("centre"), found.pop("spread")])
+    return MlpModel(classes, scale=scale, **found)

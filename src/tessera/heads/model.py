@@ -1,0 +1,168 @@
+"""What every learner returns: arrays that predict. Features in, classes or numbers out, the same bits from a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError
+
+from .labels import MAX_CLASSES, NO_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+_CHUNK = 65536
+"""Pixels predicted at a time: 32 MB of 128 float32."""
+
+
+@dataclass(frozen=True, repr=False)
+class Model(ABC):
+    """A fitted learner.
+
+    Attributes
+    ----------
+    classes : how many it tells apart, K; 0 of a number
+    """
+
+    classes: int
+
+    def __post_init__(self) -> None:
+        if self.classes != 0 and not 2 <= self.classes <= MAX_CLASSES:
+            raise InputError(f"{self.classes} classes; expected 2 to {MAX_CLASSES}")
+
+    @property
+    @abstractmethod
+    def dims(self) -> int:
+        """Length D of the vectors that it reads."""
+
+    @abstractmethod
+    def scores(self, rows: NDArray[np.float32]) -> NDArray[Any]:
+        """(n, D) finite -> (n, K), the highest for the class that is predicted, the first of equals; (n,) numbers."""
+
+    def chances(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """The probabilities of classes from their scores: (n, K) -> (n, K)."""
+        return scores
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that a file has to hold of it, by name."""
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: int) -> Self:
+        """What `arrays` gave.
+
+        Raises
+        ------
+        InputError
+            Arrays that no such model has.
+        """
+
+    def predict(self, values: NDArray[np.float32]) -> NDArray[Any]:
+        """The most probable class of each vector, or its number.
+
+        Parameters
+        ----------
+        values : (..., D) float32
+
+        Returns
+        -------
+        (...) uint8, the index of the class, 255 where a value is not finite; or (...) float32, NaN where one is not
+
+        Raises
+        ------
+        InputError
+            Vectors of another length.
+        """
+        rows, shape = self._rows(values)
+        out = np.full(len(rows), NO_DATA if self.classes else np.nan, np.uint8 if self.classes else np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            found, good = self._scored(rows[start : start + _CHUNK])
+            out[start : start + _CHUNK][good] = found.argmax(axis=1) if self.classes else found
+        return out.reshape(shape)
+
+    def probabilities(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The probability of each class: (..., D) float32 -> (..., K) float32, NaN where a value is not finite.
+
+        They are those of a training set in which each class weighs the same (of knn: as often as it was labelled); on
+        land where a class is rare they are too high for it.
+
+        Raises
+        ------
+        InputError
+            Vectors of another length, or a model of numbers.
+        """
+        if not self.classes:
+            raise InputError("probabilities of a head of numbers; expected a head of classes")
+        rows, shape = self._rows(values)
+        out = np.full((len(rows), self.classes), np.nan, dtype=np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            found, good = self._scored(rows[start : start + _CHUNK])
+            out[start : start + _CHUNK][good] = self.chances(found)
+        return out.reshape(*shape, self.classes)
+
+    def _rows(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+        values = np.asarray(values)
+        if values.ndim < 1 or values.shape[-1] != self.dims:
+            raise InputError(f"values of shape {values.shape}; expected (..., {self.dims})")
+        return values.reshape(-1, self.dims), values.shape[:-1]
+
+    def _scored(self, rows: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        good = np.asarray(np.isfinite(rows).all(axis=1), dtype=np.bool_)
+        return self.scores(rows[good].astype(np.float32, copy=False)), good
+
+
+def standard(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each feature; 1 where it does not vary."""
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    std[~(std > 1e-12 * np.maximum(1.0, np.abs(mean)))] = 1.0
+    return mean, std
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, K) logits -> (n, K) probabilities."""
+    grown = np.exp(logits - logits.max(axis=1, keepdims=True))
+    out: NDArray[np.float32] = grown / grown.sum(axis=1, keepdims=True)
+    return out
+
+
+def expect(name: str, array: NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> None:
+    """Refuse an array of another dtype or shape, or with a value that is not finite.
+
+    Raises
+    ------
+    InputError
+        Naming the array.
+    """
+    if array.dtype != np.dtype(dtype) or array.shape != shape or not np.isfinite(array).all():
+        raise InputError(f"{name} {array.dtype} {array.shape}; expected finite {np.dtype(dtype)} {shape}")
+
+
+def expect_standard(mean: NDArray[np.float32], std: NDArray[np.float32]) -> int:
+    """Check mean and standard deviation of D features; returns D."""
+    dims = len(mean) if mean.ndim == 1 else -1
+    expect("mean", mean, np.float32, (dims,))
+    expect("std", std, np.float32, (dims,))
+    if dims < 1 or not (std > 0).all():
+        raise InputError("no features, or a standard deviation of 0 or less; expected above 0")
+    return dims
+
+
+def named(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """The arrays, if they are just those of these names.
+
+    Raises
+    ------
+    InputError
+        Some are lacking or more are there.
+    """
+    if set(arrays) != set(names):
+        raise InputError(f"arrays {', '.join(sorted(arrays)) or 'none'}; expected {', '.join(names)}")
+    return dict(arrays)
