@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -34,6 +35,14 @@ for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
 # tests run side by side already: threads that share a small product would only wait for each other
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+
+def _sync_without_waiting(fd: Any) -> None:
+    """No test cuts the power: what the system holds need not be waited for; what is no open file is still an error."""
+    os.fstat(fd if isinstance(fd, int) else fd.fileno())
+
+
+os.fsync = _sync_without_waiting
 
 settings.register_profile("house", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("house")
