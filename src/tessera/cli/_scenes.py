@@ -17,7 +17,7 @@ SourceOption = Annotated[
         "stac:URL of an API, or a table of scenes (.parquet)."
     ),
 ]
-YearOption = Annotated[int | None, typer.Option(help="Calendar year, by the sun's day.")]
+YearOption = Annotated[int | None, typer.Option(help="Calendar year, by solar day.")]
 FromOption = Annotated[str | None, typer.Option("--from", help="First day, with --to, in place of --year.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="Last day.")]
 PeriodOption = Annotated[
@@ -25,12 +25,16 @@ PeriodOption = Annotated[
     typer.Option(help="In place of --year: 2020-11/2021-10 (months), or days as 2020-11-01/2021-10-31."),
 ]
 ReaderOption = Annotated[str, typer.Option(help="ranges: the blocks that the area touches; odc: odc-stac and GDAL.")]
-MaxLostOption = Annotated[int, typer.Option(help="Scenes that may be lost because no copy of them can be read.")]
+MaxLostOption = Annotated[int, typer.Option(help="Most scenes that may be lost, because no copy of them can be read.")]
 PublishedOption = Annotated[
-    bool, typer.Option("--published", help="The rules of the published preprocessing, as its weights saw them.")
+    bool,
+    typer.Option(
+        "--published", help="Use the rules of the published preprocessing, with which its weights were trained."
+    ),
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A rule, such as max_cloud=80 or coarse=nearest; several times.")
+    list[str] | None,
+    typer.Option("--set", help="Change a rule, such as max_cloud=80 or coarse=nearest. May be given several times."),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._cube_build import build, scenes
+from ._cube_build import build, one_line, scenes
 from ._scenes import FromOption, PeriodOption, ToOption, stated_period
 from .terminal import OverwriteOption, print_json, print_table, step
 
@@ -71,7 +71,7 @@ def import_(
 
     there = make_or_find(out, "cube", open_cube, make)
     cube = open_cube(out)
-    print(f"{out}: {'already there, ' * there}{_one_line(cube)}")
+    print(f"{out}: {'already there, ' * there}{one_line(cube)}")
     if cube.grid is None:
         print(
             f"{out} has no place: tessera embed refuses it until it is imported with --crs, --west and --north",
@@ -121,7 +121,7 @@ def export(
             export_dpixel(cube, target)
 
     there = make_or_find(out, f"{form} folder", is_geotiff if form == "geotiff" else is_dpixel, make)
-    print(f"{out}: {'already there, ' * there}{_one_line(cube)}")
+    print(f"{out}: {'already there, ' * there}{one_line(cube)}")
     if form == "geotiff":
         print("scl has 4 where a pixel is clear and 0 elsewhere, since a cube keeps no scene classes")
         return
@@ -200,9 +200,3 @@ def _time_option(cube: Any) -> str:
         return ""
     period = parse_period(told)
     return f"--year {period.year} " if period.whole_year else f"--period {period} "
-
-
-def _one_line(cube: Any) -> str:
-    height, width = cube.shape
-    dates = f"{cube.s2.shape[0]} Sentinel-2, {cube.s1_asc.shape[0]} + {cube.s1_desc.shape[0]} Sentinel-1 dates"
-    return f"{height} x {width} pixels, {dates}"

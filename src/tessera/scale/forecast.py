@@ -42,7 +42,7 @@ _BUDGET = 6.0
 """Processor seconds of timing the encoder."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """What embedding would take.
 
@@ -64,22 +64,22 @@ class Forecast:
 
     cells: int
     cells_done: int
-    cells_empty: int
-    pixels: int
-    scenes: int
-    requests: int
-    bytes_read: int
-    bytes_written: int
-    disk_peak: int
-    reading_seconds: float
-    embedding_seconds: float
-    seconds: float
-    processor_seconds: float
-    pixels_per_second: float
+    cells_empty: int = 0
+    pixels: int = 0
+    scenes: int = 0
+    requests: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    disk_peak: int = 0
+    reading_seconds: float = 0.0
+    embedding_seconds: float = 0.0
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
+    pixels_per_second: float = 0.0
     device: str
     precision: str
     processes: int
-    pixels_timed: int
+    pixels_timed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -245,14 +245,10 @@ def forecast_cubes(
     return Forecast(
         cells=cells,
         cells_done=done,
-        cells_empty=0,
         pixels=pixels,
-        scenes=0,
-        requests=0,
         bytes_read=round(read),
         bytes_written=bare + sum(written),
         disk_peak=_peak([inside for _, _, inside in every], written, options, local=local),
-        reading_seconds=0.0,
         embedding_seconds=embedding,
         seconds=begun[0] + embedding,
         processor_seconds=begun[1] + processor,
@@ -269,22 +265,9 @@ def _nothing(cells: int, done: int, how: How) -> Forecast:
     return Forecast(
         cells=cells,
         cells_done=done or cells,
-        cells_empty=0,
-        pixels=0,
-        scenes=0,
-        requests=0,
-        bytes_read=0,
-        bytes_written=0,
-        disk_peak=0,
-        reading_seconds=0.0,
-        embedding_seconds=0.0,
-        seconds=0.0,
-        processor_seconds=0.0,
-        pixels_per_second=0.0,
         device=how.encoder.device,
         precision=how.encoder.precision,
         processes=len(how.devices),
-        pixels_timed=0,
     )
 
 
