@@ -195,7 +195,7 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path: Path, run: Run, scene
         (["build", *folder, *YEAR, "--aoi", tmp_path / "none.geojson", *out], "none.geojson"),
         (["build", *AREA, *YEAR, *out], "--source"),
         (["build", "--source", "plantary", *AREA, *YEAR, *out], "catalogue not found: plantary; expected mpc"),
-        (["build", "--source", "mpc,mpc", *AREA, *YEAR, *out], "source mpc is there twice"),
+        (["build", "--source", "mpc,mpc", *AREA, *YEAR, *out], "source mpc is given twice"),
         (["build", "--source", "stac:ftp://x", *AREA, *YEAR, *out], "http or https address"),
         (["build", "--source", tmp_path / "none.parquet", *AREA, *YEAR, *out], "none.parquet"),
         (["build", *folder, *AREA, *YEAR, "--reader", "gdal", *out], "reader 'gdal'; expected ranges or odc"),
