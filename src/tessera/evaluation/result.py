@@ -45,13 +45,13 @@ class Outcome:
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """Scores of every feature set, head and amount of labels, over the same draws.
+    """Scores of every feature set, head and amount of labels, over the same draws: `evaluate` returns one.
 
     Attributes
     ----------
-    about : the data, the split, the draws, notes
+    about : plain values: the labels, the split, the draws, notes
     metrics : names of the scores
-    outcomes : feature set by feature set
+    outcomes : scores, one entry a feature set, head and amount
     seed : of the bootstrap
 
     Examples
@@ -79,23 +79,23 @@ class Evaluation:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the feature sets, in the order given."""
+        """Names of the feature sets, in the given order."""
         return tuple(dict.fromkeys(outcome.features for outcome in self.outcomes))
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Names of the heads."""
+        """Names of the heads, in the given order."""
         return tuple(dict.fromkeys(outcome.head for outcome in self.outcomes))
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Amounts of labels, in the order given."""
+        """Amounts of labels, in the given order."""
         return tuple(dict.fromkeys(outcome.labels for outcome in self.outcomes))
 
     def table(self) -> list[dict[str, Any]]:
-        """A record a feature set, head, amount and metric: mean over draws, their deviation, 95 % interval.
+        """One record a feature set, head, amount and metric: mean over the draws, standard deviation, 95 % interval.
 
-        The interval is of a bootstrap that draws both the draws and the tested groups.
+        The interval comes from a bootstrap over draws and tested groups.
         """
         out = []
         for outcome in self.outcomes:
@@ -119,8 +119,14 @@ class Evaluation:
         return out
 
     def best(self, metric: str | None = None) -> list[dict[str, Any]]:
-        """For each feature set and amount the record of its best head; chosen on the tested labels, so for all alike a
-        little too good."""
+        """The record of the best head, for each feature set and amount.
+
+        It is chosen on the tested labels, so its score is a little too high, for all feature sets alike.
+
+        Parameters
+        ----------
+        metric : one of `metrics`; `primary` if None
+        """
         name = self._metric(metric)
         sign = 1 if name in LOWER_IS_BETTER else -1
         rows = [row for row in self.table() if row["metric"] == name and row["mean"] is not None]
@@ -131,13 +137,23 @@ class Evaluation:
         ]
 
     def differences(self, first: str, second: str, metric: str | None = None) -> list[dict[str, Any]]:
-        """First less second, paired over draws and tested groups, a record a head and amount, and of each one's best
-        head ("best"). A difference holds where its 95 % interval is without 0.
+        """Differences of two feature sets, first minus second, paired over draws and tested groups.
+
+        Parameters
+        ----------
+        first : name of a feature set
+        second : name of a feature set
+        metric : one of `metrics`; `primary` if None
+
+        Returns
+        -------
+        One record a head and amount, and one of each set's best head ("best"). "holds" is True if the 95 % interval
+        excludes 0.
 
         Raises
         ------
         InputError
-            No such feature set or metric.
+            There is no such feature set or metric.
         """
         for name in (first, second):
             if name not in self.features:
@@ -155,13 +171,22 @@ class Evaluation:
         return out
 
     def head_differences(self, first: str, second: str, metric: str | None = None) -> list[dict[str, Any]]:
-        """First head less second on the same features and labels, paired over draws and tested groups, a record a
-        feature set and amount.
+        """Differences of two heads on the same features, first minus second, paired over draws and tested groups.
+
+        Parameters
+        ----------
+        first : name of a head
+        second : name of a head
+        metric : one of `metrics`; `primary` if None
+
+        Returns
+        -------
+        One record a feature set and amount.
 
         Raises
         ------
         InputError
-            No such head or metric.
+            There is no such head or metric.
         """
         for name in (first, second):
             if name not in self.heads:
@@ -187,18 +212,17 @@ class Evaluation:
         }
 
     def to_json(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
-        """All records, the differences of the first feature set and of the first head to the others, and what they are
-        about, as JSON.
+        """All records as JSON, with the differences from the first feature set and from the first head.
 
         Parameters
         ----------
-        path : where to write it too; an earlier evaluation is replaced
-        overwrite : whether any other file is replaced too
+        path : a file to write it to; an earlier evaluation is replaced
+        overwrite : replace any other file, too
 
         Raises
         ------
         InputError
-            The path cannot be written, or holds something else.
+            The file cannot be written, or another file is there.
         """
         if path is not None:
             check_evaluation(path, overwrite=overwrite)
@@ -223,7 +247,12 @@ class Evaluation:
         return text
 
     def report(self, metric: str | None = None) -> list[tuple[str, ...]]:
-        """Rows of text: features and head, then a column an amount with the mean and its interval."""
+        """Rows of text: feature set and head, then for each amount the mean with its interval.
+
+        Parameters
+        ----------
+        metric : one of `metrics`; `primary` if None
+        """
         name = self._metric(metric)
         cells = {
             (row["features"], row["head"], row["labels"]): _cell(row) for row in self.table() if row["metric"] == name
@@ -252,14 +281,17 @@ class Evaluation:
         )
 
     def report_differences(self, metric: str | None = None) -> tuple[list[tuple[str, ...]], list[str]]:
-        """What differs: rows of text as `report` has them, and lines that say how to read them.
+        """Rows of text with the differences from the first feature set and the first head, and lines that explain them.
 
-        The first feature set is compared with each other one, and the first head with each other one. A star marks a
-        difference that holds.
+        A star marks a difference that holds.
+
+        Parameters
+        ----------
+        metric : one of `metrics`; `primary` if None
 
         Returns
         -------
-        the rows, none where there is nothing to compare, and the lines
+        The rows, empty if there is nothing to compare, and the lines.
         """
         name = self._metric(metric)
         sets = [row for other in self.features[1:] for row in self.differences(self.features[0], other, name)]
@@ -282,13 +314,18 @@ class Evaluation:
         ]
 
     def draw(self, path: str | Path, metric: str | None = None, *, overwrite: bool = False) -> None:
-        """Write the curves as a PNG: a panel a head, a line a feature set with its 95 % interval over the labels.
+        """Write the curves as a PNG: one panel a head, one line a feature set with its 95 % interval.
+
+        Parameters
+        ----------
+        path : a path that ends in .png
+        metric : one of `metrics`; `primary` if None
+        overwrite : replace a file that is not an earlier picture of curves, too
 
         Raises
         ------
         InputError
-            The path does not end in .png, cannot be written, or holds something else than earlier curves; `overwrite`
-            replaces it.
+            The path does not end in .png or cannot be written, or another file is there.
         """
         check_picture(path, "curves", overwrite=overwrite)
         with _writing(path):

@@ -63,29 +63,35 @@ def evaluate(
     keep: str | Path | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
-    """How well features tell labels apart, by how many labels a head learns from.
+    """Measure how well features predict labels, by the number of labels that a head learns from.
 
     Parameters
     ----------
-    encoder : what makes the features: an `Encoder`, a name or path of one, None for the bundled one, a store, a
-        function of the labelled set that returns (N, D), or such numbers; or a mapping of names to several of these,
-        which are compared on the same labels, draws and tests
-    labelled : labelled pixels, or the path of a table of pixel-years (see `read_pixel_years`)
-    heads : of "linear", "knn", "mlp", "forest"
-    labels : amounts such as 31, "5/class", "10%"; where left out, those of the usual ones that the labels allow
-    split, block_km : what is held out together, and the side of a block in kilometres, as of `tessera.heads.hold_out`
+    encoder : what makes the features: an `Encoder`, the name or path of one, None for the bundled one, a store, an
+        array (N, D), or a function of the labels that returns one. A mapping of names to several of these compares them
+        on the same labels, draws and tests
+    labelled : `Labels` with places or pixel-years, or the path of a table of pixel-years (see `read_pixel_years`)
+    heads : some of "linear", "knn", "mlp" and "forest", with commas or as a list
+    labels : amounts of labels, such as 31, "5/class" or "10%"; the usual ones that the labels allow if None
+    split : "auto", "given", "group", "spatial" or "random", as in `fit`. "auto" takes the strictest that the labels
+        allow
     draws : random subsets of each amount
     seed : of draws, heads and bootstrap; the same arguments give the same result
-    year : of a store
-    times : bootstrap samples
-    beside : whether to say too what a random split would show of the last amount of labels
-    keep : a folder where finished scores stay, so that a later run repeats none
-    progress : called with fits done and their number
+    block_km : side of a block of "spatial", kilometres; as in `fit` if None
+    year : one of a store's years; its only year if None
+    times : bootstrap samples of an interval
+    beside : also report what a random split would show of the largest amount
+    keep : a folder for finished scores, so that a later run repeats none
+    progress : called as `progress(done, total)`, fits
+
+    Returns
+    -------
+    An `Evaluation`.
 
     Raises
     ------
     InputError
-        Something that is none of these, or labels too few for what is asked.
+        The features or labels are none of these, or the labels are too few for what is asked.
 
     Examples
     --------

@@ -55,30 +55,36 @@ def fit(
 ) -> Head:
     """Learn classes or numbers from labelled places.
 
-    The head learns from all labels; the report is a cross-validation in five folds. The split "spatial" keeps labels
-    within the same block of land, and of the same polygon, in one fold: blocks of 10 km, or smaller ones where the
-    labels lie in fewer than 60. "random" does not, and says that it flatters.
+    The head learns from all labels. Its report is a cross-validation in five folds.
 
     Parameters
     ----------
-    store : embeddings
-    labels : what `read_labels` reads, or `Labels`
+    store : embeddings: a `Store`, or anything with its `sample_points`
+    labels : the path of a vector file or table with points or polygons, a GeoDataFrame, GeoJSON, or `Labels`
     column : the attribute that holds the class or the number
-    head : "linear" (logistic or ridge regression on standardised vectors), "knn", "forest" or "mlp"
-    split : "spatial", "group" (polygons apart), "given" (the split of `Labels.test`) or "random"
-    kind : "classification" or "regression"; None: as `read_labels` finds it
-    block_km : side of a block, kilometres; None: by the rule of `hold_out`
-    year : None: the store's only year
-    dims : None: the store's; else a prefix that it holds
-    seed : deals labels to folds, and of what the head draws; the same arguments give the same head
+    head : "linear" (logistic regression, or ridge regression of numbers, on standardised vectors), "knn", "forest" or
+        "mlp"
+    split : how labels are held out: "spatial" keeps labels of one block of land and of one polygon in the same fold,
+        "group" those of one polygon, "given" tests the labels that `Labels.test` marks. "random" keeps nothing
+        together, and the report says that it flatters
+    kind : "classification" or "regression"; decided from the labels if None
+    block_km : side of a block of "spatial", kilometres; 10 km if None, less where the labels lie in fewer than 60
+        blocks
+    year : the year whose embeddings to learn from; the store's only year if None
+    dims : length of the prefix to learn from; all if None
+    seed : deals labels to folds, and seeds the head; the same arguments give the same head
     colours : class -> "#rrggbb", for some or all classes
+
+    Returns
+    -------
+    A `Head`, with its report.
 
     Raises
     ------
     InputError
-        A head, split, kind, year or column that does not exist, labels that `read_labels` refuses, labels from which
-        nothing can be learnt (fewer than two classes with two labels each, or four numbers, where there is data), or a
-        colour for no class.
+        There is no such head, split, kind, year or column; the labels cannot be read; nothing can be learnt from them
+        (fewer than two classes with two labels each, or fewer than four numbers, where there is data); or a colour
+        names no class.
 
     Examples
     --------
@@ -87,6 +93,9 @@ def fit(
     >>> head = tessera.fit(store, "labels.geojson", "class")
     >>> head.classes
     ('crop', 'forest', 'other')
+    >>> forest = tessera.fit(store, "labels.geojson", "class", head="forest", block_km=0.32)
+    >>> forest.head
+    'forest'
     """
     if head not in HEADS:
         raise InputError(f"head {head!r}; expected one of {', '.join(HEADS)}")

@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Head:
-    """What `fit` returns.
+    """A model that predicts classes or numbers from vectors: `fit` and `load_head` return one.
 
     Attributes
     ----------
-    head : the learner's name, such as "forest"
-    learnt : what it learnt: `predict`, `probabilities` and `arrays` on vectors alone, classes as their index
+    head : name of the learner, such as "forest"
+    learnt : the learner itself: `predict`, `probabilities` and `arrays`, with classes as their index
     classes : K names; () of numbers
-    span : the least and the greatest number learnt from; None of classes
+    span : smallest and largest number that it learnt from; None of classes
     column : the attribute that the labels came from
     year : the year whose embeddings it learnt from
-    model : what made them; a store of another model is refused
-    colours : "#rrggbb" for each class, or for each range of numbers
+    model : the model that made them; a store of another model is refused
+    colours : "#rrggbb" of each class, or of each range of numbers
     metrics : plain values, the content of the report
 
     Examples
@@ -85,27 +85,30 @@ class Head:
 
     @property
     def kind(self) -> str:
-        """Whether it predicts classes ("classification") or numbers ("regression")."""
+        """ "classification" or "regression"."""
         return CLASSES if self.classes else NUMBERS
 
     @property
     def dims(self) -> int:
-        """Length D of the vectors that it reads; less than the model's where it reads a prefix."""
+        """Length D of the vectors that it reads, less than the model's if it learnt from a prefix."""
         return self.learnt.dims
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The value of each class on a map: a whole number from 0 to 254 is its own, others take the least left."""
+        """The value of each class on a map.
+
+        A class that is a whole number from 0 to 254 is its own value; others take the smallest free ones.
+        """
         return map_values(self.classes)
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """The borders between the ranges of a map's legend, of numbers; () of classes."""
+        """The borders between the ranges in a map's legend, of numbers; () of classes."""
         return () if self.span is None else edges_of(*self.span)
 
     @checked
     def predict(self, values: NDArray[np.float32]) -> NDArray[Any]:
-        """The most probable class of each vector, or its number, as a map has it.
+        """The most probable class of each vector, or its number, as on a map.
 
         Parameters
         ----------
@@ -113,12 +116,13 @@ class Head:
 
         Returns
         -------
-        (...) uint8, one of `Head.values`, 255 where a value is not finite; or float32 numbers, NaN where one is not
+        (...) uint8, one of `values`, 255 where a vector is not finite. Of numbers (...) float32, NaN where it is not
+        finite.
 
         Raises
         ------
         InputError
-            Vectors of another length.
+            The vectors have another length.
 
         Examples
         --------
@@ -138,28 +142,47 @@ class Head:
 
     @checked
     def probabilities(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The probability of each class: (..., D) float32 -> (..., K) float32, NaN where a value is not finite.
+        """The probability of each class.
 
-        They are those of a training set in which each class weighs the same (of knn: as often as it was labelled); on
-        land where a class is rare they are too high for it.
+        They are those of a training set in which all classes weigh the same (of "knn": as often as labelled). Where a
+        class is rare on the ground, its probability is too high.
+
+        Parameters
+        ----------
+        values : (..., D) float32
+
+        Returns
+        -------
+        (..., K) float32, NaN where a vector is not finite.
 
         Raises
         ------
         InputError
-            Vectors of another length, or a head of numbers.
+            The vectors have another length, or the head predicts numbers.
         """
         return self.learnt.probabilities(values)
 
     def names(self, predicted: NDArray[np.uint8]) -> NDArray[np.object_]:
-        """The class of each value of a map or of `predict`: (...) uint8 -> (...) object, None where it is no class."""
+        """The class of each value of a map.
+
+        Parameters
+        ----------
+        predicted : (...) uint8, as `predict` returns them
+
+        Returns
+        -------
+        (...) object: names, None where the value is no class.
+        """
         table = np.full(256, None, dtype=object)
         table[list(self.values)] = self.classes
         out: NDArray[np.object_] = table[np.asarray(predicted, dtype=np.uint8)]
         return out
 
     def report(self) -> str:
-        """A plain text table: labels, split, scores with intervals; of each class also its value on a map, precision,
-        recall and F1."""
+        """The report as text: labels, split, and scores with 95 % intervals.
+
+        For each class also its value on a map, precision, recall and F1.
+        """
         what = f"{len(self.classes)} classes" if self.classes else "numbers"
         heading = (
             f"{self.head} head: {what}, {self.dims} dims, year {self.year}, "
@@ -169,12 +192,16 @@ class Head:
 
     @checked
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write one JSON file, whole or not at all. An earlier head in its place is replaced.
+        """Write the head as one JSON file, whole or not at all. An earlier head in its place is replaced.
 
         Parameters
         ----------
         path : the file
-        overwrite : whether a file that is no head is replaced too
+        overwrite : replace a file that is not a head, too
+
+        Returns
+        -------
+        The path.
 
         Raises
         ------
@@ -205,34 +232,35 @@ class Head:
         overwrite: bool = False,
         progress: Progress = silent,
     ) -> Path:
-        """Draw the classes or numbers of an area as a GeoTIFF, with a picture and its legend in files beside it.
+        """Map an area as a GeoTIFF, with a picture and a legend in files beside it.
 
-        Of classes the GeoTIFF is tiled uint8 with a colour table, overviews and nodata 255 (no embedding, or the
-        pixel's centre is outside the area). A pixel holds one of `Head.values`: class 10 of the labels is 10, a class
-        with a name has the value that the report shows. Of numbers it is tiled float32 with nodata NaN, and the legend
-        shows ranges. Beside map.tif lie map.classes.csv (value, name, colour, pixels, hectares; of numbers from, to,
-        colour, pixels, hectares), map.qml (the style that QGIS takes by itself), map.tif.aux.xml (names or statistics
-        for GDAL) and map.png. Memory is bounded by a strip of rows. The files appear when complete, or not at all.
+        Of classes the GeoTIFF is tiled uint8 with a colour table, overviews and nodata 255. A pixel holds one of
+        `values`. Of numbers it is tiled float32 with nodata NaN, and the legend shows ranges. A pixel without an
+        embedding, or whose centre lies outside the area, is nodata.
+
+        Beside map.tif lie map.classes.csv (value, name, colour, pixels, hectares), map.qml (style of QGIS),
+        map.tif.aux.xml (names or statistics for GDAL) and map.png. Memory is bounded by a strip of rows. The files
+        appear when they are complete, or not at all.
 
         Parameters
         ----------
         store : embeddings of the same model
-        area : what `tessera.geo.parse_area` reads, or a lattice Window
-        year : None: the year that the head learnt from
-        out : path ending in .tif or .tiff
-        png : whether to write the picture
-        overwrite : whether files in its place that are no earlier map are replaced too
-        progress : called with the rows done and their total
+        area : what `parse_area` reads, or a `Window`
+        year : one of the store's years; the year that the head learnt from if None
+        out : a path that ends in .tif or .tiff
+        png : write the picture
+        overwrite : replace files that are not an earlier map, too
+        progress : called as `progress(done, total)`, rows
 
         Returns
         -------
-        the path of the GeoTIFF
+        The path of the GeoTIFF.
 
         Raises
         ------
         InputError
-            A store of another model or of fewer dims, a year that it does not hold, an area without data, or a path
-            that cannot be written or holds another file.
+            The store is of another model, has fewer dims or lacks the year; the area has no data; or the path cannot be
+            written or holds another file.
 
         Examples
         --------
@@ -262,12 +290,16 @@ def check_head(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bo
 
 @checked
 def load_head(path: str | Path) -> Head:
-    """Read what `Head.save` wrote.
+    """Read a head that `Head.save` wrote.
+
+    Parameters
+    ----------
+    path : the file
 
     Raises
     ------
     InputError
-        The file is missing, of another format or version, or holds sizes or numbers that no head has.
+        The file is missing, of another format or version, or damaged.
 
     Examples
     --------
