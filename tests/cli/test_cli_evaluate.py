@@ -109,7 +109,31 @@ def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
     assert "note: blocks of 100 m are smaller than a field may be" in text
     code, text, error = run(*shared, "--column", "height", "--block-km", "0.1", "--json")
     assert code == 0, error
-    assert json.loads(text)["kind"] == "regression"
+    told = json.loads(text)
+    assert (told["kind"], told["block_km"]) == ("regression", 0.1)
+    # fit takes the same blocks and says so, and a head of numbers maps to numbers
+    fit = ("fit", tmp_path / "store", places, "--column", "height", "--head", "forest", "--block-km", "0.1")
+    code, text, error = run(*fit, "-o", tmp_path / "height.json")
+    assert code == 0, error
+    assert "forest head: numbers, 16 dims" in text
+    assert f"{told['groups']} groups (blocks of 0.1 km, whole polygons) kept whole" in text
+    area = ("--bbox", "4.9,50.5,5.3,50.7")
+    code, text, error = run(
+        "map", tmp_path / "store", "--head", tmp_path / "height.json", *area, "-o", tmp_path / "h.tif"
+    )
+    assert code == 0, error
+    assert text.splitlines()[0].split() == ["range", "pixels", "hectares", "share"]
+    assert "of the map's rectangle has no number" in text
+    code, text, error = run(
+        "fit", tmp_path / "store", places, "--column", "crop", "--json", "-o", tmp_path / "crop.json"
+    )
+    assert code == 0, error
+    assert (json.loads(text)["block_km"], json.loads(text)["values"]) == (0.5, {"oats": 0, "rye": 1})
+    assert (
+        run("map", tmp_path / "store", "--head", places, *area, "-o", tmp_path / "x.tif")[2]
+        .splitlines()[-1]
+        .endswith("is no head file; expected one that tessera fit or Head.save wrote (.json)")
+    )
 
 
 def test_stores_without_the_year_or_the_place(run: Run, tmp_path: Path) -> None:

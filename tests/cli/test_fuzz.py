@@ -84,7 +84,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """No network, no waiting, nothing that runs for minutes; the address of a server that nobody reaches."""
-    from tessera import models, pretrain, scenes, serve
+    from tessera import models, pretrain, scenes, serve, simulator
     from tessera.cli import demo
     from tessera.net import _host as host
 
@@ -97,7 +97,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setattr(scenes, "diagnose", stopped, raising=False)
     for name in ("simulate", "demo_steps"):
         monkeypatch.setattr(demo, name, stopped, raising=False)
-    monkeypatch.setattr(scenes, "simulate", stopped)
+    monkeypatch.setattr(simulator, "simulate", stopped)
     monkeypatch.setattr(pretrain, "run", stopped, raising=False)
     monkeypatch.setattr(host, "DELAYS", ())
     monkeypatch.setattr("tessera.net._host.time", _Clock)

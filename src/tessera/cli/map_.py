@@ -21,8 +21,9 @@ def map_(
 ) -> None:
     """Map an area with a head.
 
-    Beside map.tif lie map.classes.csv (value, name, colour, pixels, hectares), map.qml (QGIS), map.tif.aux.xml (GDAL)
-    and map.png.
+    A head of classes gives a map of class values (uint8, 255 = nodata), a head of numbers one of float32, NaN = nodata.
+    Beside map.tif lie its legend as a table (map.classes.csv) and as a style for QGIS (map.qml), map.tif.aux.xml for
+    GDAL, and the picture map.png.
 
     Example: tessera map store.zarr --head crops.json --bbox 5.237,50.681,5.270,50.702 -o map.tif
     """
@@ -38,7 +39,8 @@ def map_(
     print_table(area_table(read_map_classes(target)))
     empty = empty_share(target)
     if empty > 0.5:
-        print(f"note: {empty:.0%} of the map's rectangle has no class: outside the area, or no embedding in the store")
+        what = "class" if loaded.classes else "number"
+        print(f"note: {empty:.0%} of the map's rectangle has no {what}: outside the area, or no embedding in the store")
     note = font_note(fonts_for("".join([loaded.column, *loaded.classes]))[1])
     if note:
         print(f"note: {target.with_suffix('.png').name} lacks letters: {note}")
