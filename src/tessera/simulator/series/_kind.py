@@ -1,14 +1,15 @@
-"""`Kind`: ranges of cover, structure, leaves and management of one kind of land."""
+"""`Kind`: ranges of cover, structure, leaves and management of one kind of land, from the table `kinds.csv`.
+
+The ranges are ours, wide on purpose, in the order of magnitude of plant trait collections and crop calendars.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 Range = tuple[float, float]
-TROPICS, DRY, MEDITERRANEAN = "Af Aw Am Cwa", "BSh BWh BSk BSm", "Csa Csb"
-MILD, COLD, TEMPERATE = "Cfa Cfb Csb", "Dfb Dfc ET", "Cfa Cfb Dfb Csb"
-FIELDS = "Aw Am BSh BSk BSm Csa Csb Cfa Cwa Cfb Dfb"
-WARM_FIELDS = "Aw Am BSh BSm Csa Cfa Cwa"
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,19 @@ class Kind:
     bright: Range = (0.45, 1.15)
     fire: float = 0.0
     stalks: float = 0.0
+
+
+def read_kinds() -> tuple[Kind, ...]:
+    """The rows of `kinds.csv`, a column an attribute; a range is two numbers, an empty cell the default."""
+    texts = {field.name for field in fields(Kind) if field.type == "str"}
+    ranges = {field.name for field in fields(Kind) if field.type == "Range"}
+
+    def value(name: str, cell: str) -> object:
+        if name in texts:
+            return cell
+        numbers = tuple(map(float, cell.split()))
+        return numbers if name in ranges else numbers[0]
+
+    with Path(__file__).with_name("kinds.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{name: value(name, cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+    return tuple(Kind(**row) for row in rows)  # type: ignore[arg-type]

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._climate import CODES
-from ._farmed import FARMED
-from ._kind import Kind
-from ._wild import WILD
+from ._kind import Kind, read_kinds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KINDS = (*WILD, *FARMED)
+KINDS = read_kinds()
 KIND_NAMES = tuple(kind.name for kind in KINDS)
 """Names of the codes in `SimulatedSeries.kind`."""
 GLACIER = KIND_NAMES.index("glacier and snow field")
