@@ -13,10 +13,10 @@ from catalogue_helpers import BASE, SIDE, new_store, serving, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tessera.base import InputError, TesseraError
+from tessera.base import InputError, TesseraError, page_headers
 from tessera.catalogue import _schema, read, read_manifest, write_manifest
 from tessera.geo import Window
-from tessera.net import CorruptError, OversizeError, parquet_pages
+from tessera.net import CorruptError, OversizeError
 from tessera.store import open_store
 
 Row = dict[str, Any]
@@ -244,8 +244,8 @@ def test_a_flipped_byte_gives_the_same_rows_or_one_line(made: Path, place: float
 def test_page_headers_of_any_bytes_are_read_or_refused(data: bytes) -> None:
     said = ""
     try:
-        parquet_pages(data, "column x")
-    except CorruptError as error:
+        page_headers(data, "column x")
+    except InputError as error:
         said = str(error)
     assert not said or said.startswith("column x")
 
@@ -257,7 +257,7 @@ def test_page_headers_are_those_that_pyarrow_wrote(made: Path) -> None:
     for index in range(group.num_columns):
         column = group.column(index)
         start = min(filter(None, (column.dictionary_page_offset, column.data_page_offset)))
-        found = parquet_pages(data[start : start + column.total_compressed_size], "x")
+        found = page_headers(data[start : start + column.total_compressed_size], "x")
         assert sum(page.values for page in found if not page.dictionary) == column.num_values
         assert any(page.dictionary for page in found) == column.has_dictionary_page
         assert sum(page.unpacked for page in found) <= column.total_uncompressed_size

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_format, row_groups, shown
+from tessera.base import InputError, check_format, page_headers, row_groups, shown
 from tessera.geo import EAST, NORTH, SOUTH, WEST, parse_area
-from tessera.net import CorruptError, MissingError, OversizeError, join_ranges, parquet_pages
+from tessera.net import CorruptError, MissingError, OversizeError, join_ranges
 from tessera.shards import parse_year
 
 from ._records import is_key
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow
     from numpy.typing import NDArray
 
-    from tessera.base import Chunk, Group
+    from tessera.base import Chunk, Group, Page
     from tessera.store import Store
 
 FILE_LIMIT = 8 * 1024**3
@@ -190,6 +190,13 @@ def _groups(footer: bytes, where: str) -> list[Group]:
         raise CorruptError(str(error)) from None
 
 
+def _pages(data: bytes, name: str) -> list[Page]:
+    try:
+        return page_headers(data, name)
+    except InputError as error:
+        raise CorruptError(str(error)) from None
+
+
 def _ends(chunk: Chunk, form: str) -> tuple[Any, Any] | None:
     """Least and largest value of a column, None where they are not told."""
     size = struct.calcsize(form)
@@ -237,7 +244,7 @@ def _check_pages(source: _Segments, spans: list[tuple[int, int, str, int]], wher
     for start, length, path, rows in spans:
         name = f"{where}: column {shown(path)}"
         values = 0
-        for page in parquet_pages(source.part(start, length), name):
+        for page in _pages(source.part(start, length), name):
             unpacked += page.unpacked
             if page.dictionary and (path not in REPEATED or page.unpacked > _DICTIONARY_LIMIT):
                 raise OversizeError(f"{name} has a dictionary of {page.unpacked} bytes; expected none, or a small one")

@@ -14,7 +14,6 @@ from .errors import (
 )
 from .objects import Objects, Piece, is_strong, open_objects
 from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
-from .pages import Page, parquet_pages
 from .ranges import Run, join_ranges
 from .settled import settled_reads
 from .web import Answer, Verdict, Web
@@ -34,7 +33,6 @@ __all__ = [
     "Objects",
     "ObjectsWriter",
     "OversizeError",
-    "Page",
     "PermanentError",
     "Piece",
     "Run",
@@ -47,7 +45,6 @@ __all__ = [
     "join_ranges",
     "open_objects",
     "open_writer",
-    "parquet_pages",
     "settled_reads",
     "writer_of",
 ]

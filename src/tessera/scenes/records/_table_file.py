@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_format, raise_if_machine, read_regular, row_groups, shown
-from tessera.net import CorruptError, parquet_pages
+from tessera.base import InputError, check_format, page_headers, raise_if_machine, read_regular, row_groups, shown
+from tessera.net import CorruptError
 
 from .check import BANDS, SCENES_LIMIT
 from .footprints import outline_of
@@ -229,7 +229,7 @@ def _check_pages(data: bytes, groups: list[Group]) -> None:
                     f"{name} lies at {start} to {start + length} or has a dictionary; expected plain pages"
                 )
             values = 0
-            for page in parquet_pages(data[start : start + length], name):
+            for page in page_headers(data[start : start + length], name):
                 values, unpacked = values + page.values, unpacked + page.unpacked
                 if page.dictionary or page.encoding != _PLAIN:
                     raise InputError(f"{name} has a page of encoding {page.encoding}; expected plain pages")
