@@ -104,8 +104,8 @@ def test_arrays_are_what_the_table_of_pixel_years_takes(series: SimulatedSeries)
     assert series.latents.shape == (COUNT, len(series.latent_names))
     assert len(series.latent_units) == len(series.latent_names) == len(set(series.latent_names))
     assert not np.isinf(series.latents).any()
-    pretrain = pytest.importorskip("tessera.pretrain")
-    table = pretrain.series_of_arrays(
+    cubes = pytest.importorskip("tessera.cubes")
+    table = cubes.series_of_arrays(
         series.s2, series.s2_valid, series.s2_day, series.s1, series.s1_day, series.s1_descending
     )
     assert len(table) == COUNT
