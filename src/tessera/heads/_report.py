@@ -191,7 +191,8 @@ def _split_text(metrics: dict[str, Any]) -> str:
         return "not tested"
     blocks = "" if metrics.get("block_km") is None else f" (blocks of {metrics['block_km']:g} km, whole polygons)"
     apart = "" if metrics["split"] == "random" else f", {metrics['places']} groups{blocks} kept whole"
-    return f"{metrics['folds']} folds{apart}"
+    folds = "1 fold" if metrics["folds"] == 1 else f"{metrics['folds']} folds"
+    return f"{folds}{apart}"
 
 
 def _total_lines(metrics: dict[str, Any], names: Sequence[str]) -> list[str]:
