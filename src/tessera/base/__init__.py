@@ -27,7 +27,7 @@ from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_pa
 from .paths import file_size, open_regular, read_regular, safe_path
 from .prefetch import prefetched
 from .progress import Progress, silent
-from .quoting import printable, shown
+from .quoting import printable, shortened, shown
 from .same import make_or_find, same_tree
 from .thrift import Chunk, Group, Page, page_headers, row_groups
 
@@ -88,6 +88,7 @@ __all__ = [
     "safe_path",
     "same_tree",
     "sha256_hex",
+    "shortened",
     "shown",
     "silent",
     "staging",

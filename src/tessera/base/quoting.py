@@ -23,7 +23,12 @@ def bounded(line: str, most: int = 1000) -> str:
     """`line` without the middle of words of hundreds of letters, and without what goes beyond `most` letters."""
     if len(line) > _WORD:
         line = " ".join(word if len(word) <= _WORD else f"{word[:60]}...{word[-20:]}" for word in line.split(" "))
-    return line if len(line) <= most else f"{line[: most - 3]}..."
+    return shortened(line, most)
+
+
+def shortened(text: str, most: int) -> str:
+    """`text`, or its beginning and "...", of at most `most` letters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def printable(text: str) -> str:

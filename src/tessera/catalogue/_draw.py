@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tessera.base import shortened
+
 from ._outline import outlines
 
 if TYPE_CHECKING:
@@ -48,4 +50,4 @@ def name_of(store: Store) -> str:
 
 def short(text: str) -> str:
     """A name that fits a title and is no formula."""
-    return (text if len(text) <= 48 else f"{text[:45]}...").replace("$", r"\$")
+    return shortened(text, 48).replace("$", r"\$")

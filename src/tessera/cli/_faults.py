@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from tessera.base import InputError, TesseraError, printable, shown
+from tessera.base import InputError, TesseraError, printable, shortened, shown
 
 from . import _streams
 
@@ -54,8 +54,7 @@ def trace(error: BaseException) -> None:
 
 def short(text: str) -> str:
     """One printable line of at most some hundred letters."""
-    line = printable(text)
-    return line if len(line) <= _MOST else f"{line[: _MOST - 3]}..."
+    return shortened(printable(text), _MOST)
 
 
 def _told(error: BaseException, stopped: list[str]) -> tuple[int, str]:

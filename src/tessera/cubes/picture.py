@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_picture, require
+from tessera.base import InputError, check_picture, require, shortened
 from tessera.figures import draw_plainly, new_figure, save_figure
 
 from .counts import clear_counts
@@ -286,8 +286,7 @@ def _join(value: object) -> str:
 
 def _short(text: object, most: int) -> str:
     """One line of printable characters that fits."""
-    line = "".join(character if character.isprintable() else " " for character in str(text))
-    return line if len(line) <= most else f"{line[: most - 3]}..."
+    return shortened("".join(letter if letter.isprintable() else " " for letter in str(text)), most)
 
 
 def _plain(axes: Any) -> None:
