@@ -61,7 +61,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"s2_dates": SEASON[1:]}, "s2_dates lists 3 dates for 4 observations"),
     ({"s2_dates": ["2020-11-13", *SEASON[1:]]}, "lists 2020-11-13, which is day 318 of its year; s2_doy says 319"),
     ({"s1_asc_dates": ["2021-11-14", *SEASON[1:]]}, "lists 2021-11-14, which is day 318 of its year; s1_asc_doy says"),
-    ({"s2_dates": ["x\x1b[2J", *SEASON[1:]]}, r"s2_dates lists .x.x1b.2J.; expected dates such as 2021-04-01"),
+    ({"s2_dates": ["x\x1b[2J", *SEASON[1:]]}, r"s2_dates lists .x.x1b.2J.; expected a date such as 2021-04-01"),
 ]
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tessera.base import InputError, shown
-from tessera.geo import parse_period, period_of_provenance, year_of_provenance
+from tessera.geo import parse_day, parse_period, period_of_provenance, year_of_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ def stated_time(
     for stack, days in (dates or {}).items():
         if stack not in DATED:
             raise InputError(f"dates of {shown(stack)}; expected {', '.join(DATED)}")
-        about[f"{stack}_dates"] = [_parsed(day, f"{stack}_dates").isoformat() for day in days]
+        about[f"{stack}_dates"] = [parse_day(day, f"{stack}_dates lists").isoformat() for day in days]
     return about
 
 
@@ -89,7 +89,7 @@ def _dates(cube: Dated, stack: str) -> list[dt.date] | None:
     period = period_of_provenance(cube.provenance)
     listed = cube.provenance.get(f"{stack}_dates")
     if isinstance(listed, list):
-        days = [_parsed(value, f"{stack}_dates") for value in listed]
+        days = [parse_day(value, f"{stack}_dates lists") for value in listed]
         if len(days) != len(doy):
             raise InputError(f"{stack}_dates lists {len(days)} dates for {len(doy)} observations")
         for date, day in zip(days, doy, strict=True):
@@ -133,12 +133,3 @@ def _told(cube: Dated, period: tuple[dt.date, dt.date]) -> str:
     year = year_of_provenance(cube.provenance)
     whole = year is not None and period == (dt.date(year, 1, 1), dt.date(year, 12, 31))
     return f"the cube's year {year}" if whole else f"the cube's period from {period[0]} to {period[1]}"
-
-
-def _parsed(value: object, what: str) -> dt.date:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    try:
-        return value if isinstance(value, dt.date) else dt.date.fromisoformat(str(value))
-    except ValueError:
-        raise InputError(f"{what} lists {shown(value)}; expected dates such as 2021-04-01") from None

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError, shown
-from tessera.geo import Grid, Window, parse_crs
+from tessera.geo import Grid, Window, parse_crs, parse_day
 
 from .cube import S1_BANDS, S2_BANDS, PixelCube
 from .dates import stated_time
 from .geotiff import S2_FOLDERS
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     import xarray
@@ -231,15 +231,7 @@ def _days(given: Sequence[Any], count: int, name: str) -> tuple[list[dt.date], N
     listed = [given] if isinstance(given, str) else list(given)
     if len(listed) != count:
         raise InputError(f"{name}_dates has {len(listed)} dates for {count} observations")
-    days: list[dt.date] = []
-    for value in listed:
-        try:
-            day = value if isinstance(value, dt.date | dt.datetime) else np.datetime64(value, "D").astype(dt.date)
-        except (ValueError, TypeError):
-            day = None
-        if not isinstance(day, dt.date) or (not isinstance(value, dt.date) and np.asarray(value).dtype.kind in "uif"):
-            raise InputError(f"{name}_dates has {shown(value)}; expected dates such as 2021-04-01")
-        days.append(day.date() if isinstance(day, dt.datetime) else day)
+    days = [parse_day(value, f"{name}_dates has") for value in listed]
     turn = np.argsort(np.array(days, dtype="datetime64[D]"), kind="stable")
     return [days[int(place)] for place in turn], turn
 

@@ -6,7 +6,7 @@ from .degrees import box_around, check_degrees, swap_hint, wrapped
 from .grid import Grid
 from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, lonlat_box, parse_cell
 from .mgrs import square_at
-from .period import Period, check_year_of, parse_period, parse_year, period_of_provenance, year_of_provenance
+from .period import Period, check_year_of, parse_day, parse_period, parse_year, period_of_provenance, year_of_provenance
 from .points import lonlat_of, parse_points, points_in_zones
 from .table import listed, numbers_of
 from .tiles import Tile, parse_tile, tiles_of
@@ -40,6 +40,7 @@ __all__ = [
     "parse_area",
     "parse_cell",
     "parse_crs",
+    "parse_day",
     "parse_period",
     "parse_points",
     "parse_tile",

@@ -102,24 +102,45 @@ def parse_period(value: object) -> Period:
         return Period.of_year(parse_year(int(value)))
     parts: Any = re.split(r"/|\.\.", value) if isinstance(value, str) else value
     if isinstance(parts, (tuple, list)) and len(parts) == 2:
-        return Period(_day(parts[0]), _day(parts[1], last=True))
+        return Period(_end(parts[0]), _end(parts[1], last=True))
     given = shown(value) if isinstance(value, str) else ascii(value)[:80]
     raise InputError(f"period {given}; expected a year or two days: {_EXAMPLES}")
 
 
-def _day(value: object, *, last: bool = False) -> dt.date:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    text = str(value).strip()
+def parse_day(value: object, named: str = "day") -> dt.date:
+    """Read a calendar day: a date, a datetime, numpy's datetime64 or ISO text.
+
+    Parameters
+    ----------
+    named : begins the line of an error
+
+    Raises
+    ------
+    InputError
+        It is none of these.
+    """
+    found = value
     try:
-        if not _MONTH.fullmatch(text):
-            return dt.date.fromisoformat(text)
-        first = dt.date.fromisoformat(f"{text}-01")
-        return (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1) if last else first
+        if isinstance(value, np.datetime64):
+            found = value.astype("datetime64[D]").item()
+        elif isinstance(value, str):
+            found = dt.date.fromisoformat(value.strip())
     except (ValueError, OverflowError):
-        raise InputError(f"day {shown(text)}; expected a date such as 2021-04-01") from None
+        found = None
+    if not isinstance(found, dt.date):
+        raise InputError(f"{named} {shown(value)}; expected a date such as 2021-04-01")
+    return found.date() if isinstance(found, dt.datetime) else found
+
+
+def _end(value: object, *, last: bool = False) -> dt.date:
+    """The first or last day of a period; of a month such as 2020-11 its first or last."""
+    if not isinstance(value, str) or not _MONTH.fullmatch(value.strip()):
+        return parse_day(value)
+    try:
+        first = dt.date.fromisoformat(f"{value.strip()}-01")
+    except ValueError:
+        return parse_day(value)
+    return (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1) if last else first
 
 
 def year_of_provenance(provenance: Mapping[str, Any]) -> int | None:
