@@ -189,8 +189,8 @@ def test_the_catalogue_command(run: Run, tmp_path: Path) -> None:
     made.write(some(BASE), 2023)
     code, out, _ = run("store", "catalogue", tmp_path / "store")
     assert code == 0
-    assert "rows 1, records read 1" in out
-    assert "items 1, files changed 4" in out
+    assert "1 row, 1 record read" in out
+    assert "1 item, 4 files changed" in out
     (tmp_path / "store" / "commits" / "2023" / f"{CELL.name}.json").write_text("{")
     code, out, err = run("store", "catalogue", tmp_path / "store", "--json")
     assert code == 0

@@ -396,7 +396,7 @@ def test_an_interrupt_says_so(demo: Path, tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     out, err = child.communicate()
     assert child.returncode == 130
-    assert err.startswith("tessera: interrupted; what is finished is kept")
+    assert err.startswith("tessera: interrupted; finished work is kept")
     assert out == ""
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import tessera.cli.training._options
 import tessera.cli.training.blocks
+from tessera.cli.terminal import bytes_in_words
 from tessera.cubes import PixelCube, PixelSeries, write_cube
 from tessera.pretrain import Blocks, Data, open_blocks
 
@@ -85,8 +86,8 @@ def test_blocks_hold_what_the_configuration_would_and_train(run: Run, folder: Pa
     made = open_blocks(folder / "made", verify=True)
     size = sum(path.stat().st_size for path in (folder / "made").iterdir())
     assert out == (
-        f"{folder / 'made'}: {len(made)} pixel-years, 1 block, {size:,} bytes; "
-        f'next: blocks = "{folder / "made"}" under [data] of a configuration, then tessera pretrain\n'
+        f"{folder / 'made'}: {len(made)} pixel-years, 1 block, {bytes_in_words(size)}\n"
+        f'next: write blocks = "{folder / "made"}" under [data] of a configuration, and run tessera pretrain\n'
     )
     assert re.fullmatch(
         r"Reading cubes and simulating 45 pixel-years: done in .* s\nWriting blocks: done in .* s\n", err
@@ -142,7 +143,7 @@ def test_stopped_it_goes_on_with_the_same_bytes_and_reads_no_part_twice(
     monkeypatch.setattr(tessera.cli.training.blocks, "simulated_slice", stopping)
     code, _, err = run(*asked, "made")
     assert code == 130
-    assert err.endswith("tessera: interrupted; what is finished is kept, run the same command again to go on\n")
+    assert err.endswith("tessera: interrupted; finished work is kept, run the same command again to continue\n")
     refused = [
         (
             ("0.zarr", "2.zarr"),
@@ -176,16 +177,16 @@ def test_mistakes_are_one_line(run: Run, folder: Path) -> None:
     (folder / "there").mkdir()
     (folder / "file.zarr").write_text("no cube")
     for options, expected in (
-        ((), "no cubes and no --simulate; expected at least one of them"),
-        (("nowhere/*.zarr",), "no cube at nowhere/*.zarr; expected a path, or a pattern that fits some"),
+        ((), "no cubes and no --simulate given; expected at least one of them"),
+        (("nowhere/*.zarr",), "no cube at nowhere/*.zarr; expected a path, or a pattern that matches some"),
         (
             ("0.zarr", "file.zarr"),
             "file.zarr is a file; expected the folder of a cube, such as tessera cube build writes",
         ),
         (("1.zarr",), "0 pixel-years for made, or none with the observations asked for; expected at least one"),
-        (("0.zarr", "--out", "there"), "there exists; expected a new path for the blocks"),
+        (("0.zarr", "--out", "there"), "there exists; expected a new folder for the blocks"),
         (("[0].zarr", "--out", "0.zarr/b"), "blocks 0.zarr/b is, or lies in, the input 0.zarr; expected another path"),
-        (("0.zarr", "--out", "."), ". exists; expected a new path for the blocks"),
+        (("0.zarr", "--out", "."), ". exists; expected a new folder for the blocks"),
     ):
         code, out, err = run("blocks", *(() if "--out" in options else ("--out", "made")), *options)
         assert (code, out) == (2, "")

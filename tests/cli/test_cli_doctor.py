@@ -53,7 +53,7 @@ def test_a_line_for_each_check_and_what_helps(shell: Shell) -> None:
         "ok    disk: /data: 64.4 GB free",
         "warn  opera credentials: a token until 2026-01-02; make a new one",
         "fail  mpc API: no answer after 20 s; look at the network",
-        "3 checks: 1 failed (mpc API), 1 to look at (opera credentials)",
+        "3 checks: 1 failed (mpc API), 1 warned (opera credentials)",
     ]
     assert shell.asked == [(None, None)]
 

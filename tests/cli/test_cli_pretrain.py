@@ -62,7 +62,7 @@ def test_pretrain_writes_an_encoder(run: Run, config: Path, tmp_path: Path, monk
     # nothing is left to do, and nothing changes
     code, _, err = run("pretrain", config)
     assert code == 0
-    assert "all 6 steps were done before\n" in err
+    assert "all 6 steps were already done\n" in err
     assert read_checkpoint(tmp_path / "tiny.safetensors").sha256 == checkpoint.sha256
     code, _, err = run("pretrain", config, "--steps", "8")
     assert code == 2
@@ -112,7 +112,7 @@ def test_an_interrupt_is_told_and_the_next_call_goes_on(config: Path, tmp_path: 
         said = ""
         if again:
             for said in process.stderr:
-                if said.startswith("goes on after step "):
+                if said.startswith("continuing after step "):
                     break
         else:
             for _ in range(600):
@@ -122,6 +122,6 @@ def test_an_interrupt_is_told_and_the_next_call_goes_on(config: Path, tmp_path: 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert err.endswith("tessera: interrupted; what is finished is kept, run the same command again to go on\n")
+        assert err.endswith("tessera: interrupted; finished work is kept, run the same command again to continue\n")
         assert "Traceback" not in err
     assert said.endswith(" of 4,000\n")

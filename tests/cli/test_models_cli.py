@@ -46,13 +46,13 @@ def test_list_names_every_published_encoder(run: Run) -> None:
 def test_info_says_what_the_weights_demand(run: Run, v1_1: Path) -> None:
     code, out, _ = run("models", "info", v1_1, "--source", "aws")
     assert code == 0
-    assert "statistics  those of aws" in out
-    assert "sampling    v1.1, 8 to 256 observations" in out
+    assert "statistics  of scenes from aws" in out
+    assert "sampling    rule v1.1, 8 to 256 observations a sensor" in out
     about = json.loads(run("models", "info", v1_1, "--source", "mpc", "--json")[1])
     assert (about["source"], about["dims"], about["published"]) == ("mpc", 128, None)
     assert about["sha256"] == read_checkpoint(v1_1, "mpc").sha256
     code, out, _ = run("models", "info", "bundled-nano")
-    assert "statistics  one set for all sources" in out
+    assert "statistics  one set for all providers" in out
 
 
 def test_convert_writes_by_the_ending(run: Run, v1_1: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_mistakes_are_one_line_and_exit_2(run: Run, v1_1: Path, tmp_path: Path) 
         (["pull", "v9"], "no published model 'v9'"),
         (["pull", "v1.0-early"], "Google Drive"),
         (["pull", "v2-nano", "--source", "mpc"], "give none"),
-        (["convert", "bundled-nano", tmp_path / "a.bin"], "ends with '.bin'; expected one of .safetensors"),
+        (["convert", "bundled-nano", tmp_path / "a.bin"], "a.bin; expected a file that ends in one of .safetensors"),
         (
             ["convert", "bundled-nano", tmp_path / "there.pt"],
             "is no earlier encoder of these weights; expected a new path, or --overwrite",

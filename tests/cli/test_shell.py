@@ -44,9 +44,9 @@ class _BadTextError(Exception):
 _FAULTS: list[tuple[BaseException, int, str]] = [
     (InputError("no year 2031"), 2, r"no year 2031"),
     (TesseraError("the server ends"), 1, r"the server ends"),
-    (KeyError("x\x1b[2J"), 1, r"unforeseen KeyError: .*x.*please report this line.*--debug"),
-    (_BadTextError(), 1, r"unforeseen _BadTextError .*please report"),
-    (ValueError("y" * 5000), 1, r"unforeseen ValueError: y{200,400}\.\.\. "),
+    (KeyError("x\x1b[2J"), 1, r"unexpected KeyError: .*x.*please report this line.*--debug"),
+    (_BadTextError(), 1, r"unexpected _BadTextError .*please report"),
+    (ValueError("y" * 5000), 1, r"unexpected ValueError: y{200,400}\.\.\. "),
     (MemoryError(), 1, r"out of memory; .*fewer --workers"),
     (
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 8 bytes"),
@@ -60,12 +60,12 @@ _FAULTS: list[tuple[BaseException, int, str]] = [
         r"No space left on device 'a\\nb\.tif'; make",
     ),
     (OSError(errno.EMFILE, "Too many open files"), 1, r"Too many open files; raise the limit with ulimit -n"),
-    (PermissionError(errno.EACCES, "Permission denied", "x"), 1, r"Permission denied 'x'; this user may not"),
+    (PermissionError(errno.EACCES, "Permission denied", "x"), 1, r"Permission denied 'x'; this user has no permission"),
     (OSError("GDAL says so"), 1, r"GDAL says so"),
     (
         UnicodeEncodeError(sys.getfilesystemencoding(), "a\udcff", 1, 2, "no"),
         1,
-        r"'\\udcff' can be no part of a",
+        r"'\\udcff' cannot be written in",
     ),
     (
         ImportError("undefined symbol", name="torch"),
@@ -73,7 +73,7 @@ _FAULTS: list[tuple[BaseException, int, str]] = [
         r"torch cannot be imported \(undefined symbol\)",
     ),
     (ExceptionGroup("two", [InputError("first"), KeyError("second")]), 2, r"first"),
-    (KeyboardInterrupt(), 130, r"interrupted; what is finished is kept"),
+    (KeyboardInterrupt(), 130, r"interrupted; finished work is kept"),
 ]
 
 
@@ -92,7 +92,7 @@ def test_whatever_is_raised_is_one_line(
     assert len(err) < 800
 
 
-def test_an_unforeseen_error_says_where_and_debug_shows_how(
+def test_an_unexpected_error_says_where_and_debug_shows_how(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(path: Path) -> None:
@@ -102,12 +102,13 @@ def test_an_unforeseen_error_says_where_and_debug_shows_how(
     args = ["store", "info", "x.zarr"]
     assert shell.run(args) == 1
     assert re.fullmatch(
-        r"tessera: unforeseen LookupError: x\.zarr \(tessera/cli/store\.py, line \d+\); .*\n", capsys.readouterr().err
+        r"tessera: unexpected LookupError: x\.zarr \(tessera/cli/store/group\.py, line \d+\); .*\n",
+        capsys.readouterr().err,
     )
     assert shell.run(args, debug=True) == 1
     err = capsys.readouterr().err
     assert err.startswith("Traceback (most recent call last)")
-    assert err.splitlines()[-1].startswith("tessera: unforeseen LookupError")
+    assert err.splitlines()[-1].startswith("tessera: unexpected LookupError")
 
 
 @pytest.mark.parametrize(
@@ -124,14 +125,14 @@ def test_how_tracebacks_are_asked_for(
     args: list[str], env: str, expected: tuple[list[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_DEBUG", env)
-    assert shell._asked(args) == expected
+    assert shell._without_debug(args) == expected
 
 
 def test_an_interrupt_that_an_import_turns_into_another_error_is_one() -> None:
-    assert _faults.told(ImportError("numpy.core failed"), ["SIGINT"])[0] == 130
-    assert _faults.told(TesseraError("a worker died"), ["SIGTERM"]) == (
+    assert _faults.describe(ImportError("numpy.core failed"), ["SIGINT"])[0] == 130
+    assert _faults.describe(TesseraError("a worker died"), ["SIGTERM"]) == (
         130,
-        "ended by SIGTERM; what is finished is kept, run the same command again to go on",
+        "stopped by SIGTERM; finished work is kept, run the same command again to continue",
     )
 
 
@@ -187,7 +188,7 @@ def test_noise_of_libraries_and_dead_threads_is_kept_from_the_terminal() -> None
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stderr.splitlines() == [
         "tessera: a table is searched again \\x1b[2J",
-        "tessera: a thread ended by ZeroDivisionError: division by zero",
+        "tessera: a thread failed with ZeroDivisionError: division by zero",
     ]
     assert done.returncode == 0
 

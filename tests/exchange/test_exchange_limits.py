@@ -229,7 +229,7 @@ def test_what_is_there_needs_no_room_again(
     assert run(*asking)[0] == 0
     disk_of(1000, monkeypatch)
     code, told, err = run(*asking)
-    assert (code, "0 written, 1 there before" in told) == (0, True), err
+    assert (code, "0 tiles written, 1 already there" in told) == (0, True), err
     # another tile in the folder still needs room
     disk_of(10**9, monkeypatch)
     export_tiles(store, BESIDE.name, YEAR, tiles)

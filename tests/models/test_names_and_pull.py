@@ -257,7 +257,7 @@ for command in ("pull v1.1-mpc", "info v1.1-mpc", "pull v2-large"):
     pulled, info, _ = re.split(r"ended \d\n", done.stdout)[:3]
     assert re.findall(r"ended (\d)", done.stdout) == ["0", "0", "1"], done.stderr
     assert str(tmp_path / "home") in pulled
-    assert "statistics  those of mpc" in info
+    assert "statistics  of scenes from mpc" in info
     assert [len(said.splitlines()) for said in re.split(r"ended \d\n", done.stderr)] == [1, 0, 1, 0]
 
 

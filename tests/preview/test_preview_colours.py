@@ -266,7 +266,7 @@ def test_the_command_says_what_it_did(tmp_path: Path, run: Any) -> None:
     code, out, err = run("store", "preview", tmp_path / "s", "-o", tmp_path / "p.png")
     assert code == 0, err
     assert "overviews: 24 cells made, 0 already there" in out
-    assert "colours: pca, fitted now on" in out
+    assert "colours: pca, fitted now to" in out
     assert "pyramid of 2024: 6 chunks written" in out
     assert "pixels of 0.0001 degrees (11 m)" in out
     assert (tmp_path / "p.png").stat().st_size > 3000

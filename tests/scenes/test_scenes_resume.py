@@ -157,7 +157,7 @@ def test_an_interrupt_ends_within_seconds_whatever_the_server_does(
     assert (child.returncode, out, err) == (
         130,
         "",
-        "tessera: interrupted; what is finished is kept, run the same command again to go on\n",
+        "tessera: interrupted; finished work is kept, run the same command again to continue\n",
     )
     assert took < 6
     there = finished(target)

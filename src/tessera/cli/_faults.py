@@ -1,4 +1,4 @@
-"""Any exception as an exit code and one line."""
+"""Turn any exception into an exit code and one line."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from tessera.base import InputError, TesseraError, printable, shortened, shown
 from . import _streams
 
 _MOST = 400
-"""Letters of a line that quotes somebody else's error."""
+"""Most letters that are quoted of the error of a library."""
 _MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc")
 _HINTS = {
-    errno.EACCES: "this user may not",
-    errno.EPERM: "this user may not",
+    errno.EACCES: "this user has no permission; choose another place, or change its permissions",
+    errno.EPERM: "the system does not allow it; choose another place",
     errno.EROFS: "choose another place",
     errno.ENOSPC: "make room and run the same command again",
     errno.EDQUOT: "make room and run the same command again",
     errno.EMFILE: "raise the limit with ulimit -n",
     errno.ENFILE: "close other programs",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "a symbolic link leads back to itself",
-    errno.EIO: "the disk or its connection fails",
+    errno.ELOOP: "remove the symbolic link that leads back to itself",
+    errno.EIO: "check the disk and its connection",
     errno.ENOMEM: "close other programs, or ask for less at once",
 }
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def told(error: BaseException, stopped: list[str]) -> tuple[int, str]:
-    """Exit code and line of an exception; the line is empty where nothing is to be said.
+def describe(error: BaseException, stopped: list[str]) -> tuple[int, str]:
+    """Exit code and line of an exception; the line is empty if there is nothing to say.
 
     Parameters
     ----------
-    stopped : names of signals that came: whatever was raised since is their doing
+    stopped : names of signals that were received; every later error counts as their effect
     """
     try:
-        return _told(error, stopped)
+        return _describe(error, stopped)
     except Exception:
-        # an exception whose text cannot be made
-        return 1, _unforeseen(error, "")
+        # its text cannot be made
+        return 1, _unexpected(error, "")
 
 
 def trace(error: BaseException) -> None:
-    """Print the traceback, other than of a command that was typed wrong."""
+    """Print the traceback, except of a mistyped command or of a broken standard output."""
     if hasattr(error, "format_message"):
         return
     if not isinstance(error, OSError) or _streams.output_error() is None:
@@ -53,22 +53,24 @@ def trace(error: BaseException) -> None:
 
 
 def short(text: str) -> str:
-    """One printable line of at most some hundred letters."""
+    """One printable line of at most `_MOST` letters."""
     return shortened(printable(text), _MOST)
 
 
-def _told(error: BaseException, stopped: list[str]) -> tuple[int, str]:
+def _describe(error: BaseException, stopped: list[str]) -> tuple[int, str]:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort" or stopped:
-        how = f"ended by {stopped[0]}" if stopped[:1] == ["SIGTERM"] else "interrupted"
-        return 130, f"{how}; what is finished is kept, run the same command again to go on"
+        how = f"stopped by {stopped[0]}" if stopped[:1] == ["SIGTERM"] else "interrupted"
+        return 130, f"{how}; finished work is kept, run the same command again to continue"
     if isinstance(error, TesseraError):
         return 2 if isinstance(error, InputError) else 1, str(error)
     usage = getattr(error, "format_message", None)
     if usage is not None and any(base.__name__ == "ClickException" for base in type(error).__mro__):
-        # a group without a command has shown its help
-        return 2, short(" ".join(_cut(word) for word in str(usage()).split()))
+        # empty for a group without a command, which has shown its help
+        line = short(" ".join(_cut(word) for word in str(usage()).split()))
+        context = getattr(error, "ctx", None)
+        return 2, f"{line.removesuffix('.')}; see {context.command_path} --help" if line and context else line
     if isinstance(error, OSError) and (broken := _streams.output_error()) is not None:
         quiet = broken.errno == errno.EPIPE
         return 1, "" if quiet else f"standard output cannot be written: {broken.strerror or broken}"
@@ -82,29 +84,29 @@ def _cut(word: str) -> str:
 def _line(error: BaseException) -> str:
     said = str(error)
     if type(error).__name__ == "OutOfMemoryError":
-        return f"the GPU is out of memory; close what else uses it, or take --device cpu: {short(said)}"
+        return f"the GPU is out of memory; close other programs that use it, or choose --device cpu: {short(said)}"
     if isinstance(error, MemoryError) or any(mark in said.lower() for mark in _MEMORY):
         about = f": {short(said)}" if said else ""
         return f"out of memory{about}; close other programs, or ask for a smaller area or fewer --workers"
     if isinstance(error, RecursionError):
-        return _unforeseen(error, "something that was given is nested too deeply")
+        return _unexpected(error, "an input is nested too deeply")
     if isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding():
         wrong = error.object[error.start : error.end]
         return (
-            f"{shown(wrong)} can be no part of a file name or text in {error.encoding}, the encoding of this system; "
-            "rename it, or set PYTHONUTF8=1"
+            f"{shown(wrong)} cannot be written in {error.encoding}, this system's encoding; rename the file, or set "
+            "PYTHONUTF8=1"
         )
     if isinstance(error, UnicodeError):
-        return _unforeseen(error, "text that is no valid Unicode")
+        return _unexpected(error, "a text is not valid Unicode")
     if isinstance(error, ImportError):
         name = error.name or "a package"
         return (
-            f"{name} cannot be imported ({short(said)}); the installation is broken: install it again, "
-            "such as with pip install --force-reinstall"
+            f"{name} cannot be imported ({short(said)}); the installation is broken: reinstall it, "
+            "for example with pip install --force-reinstall"
         )
     if isinstance(error, OSError):
         return _of_system(error)
-    return _unforeseen(error, "")
+    return _unexpected(error, "")
 
 
 def _of_system(error: OSError) -> str:
@@ -115,21 +117,21 @@ def _of_system(error: OSError) -> str:
     return f"{short(reason)}{where}{hint}"
 
 
-def _unforeseen(error: BaseException, guess: str) -> str:
-    """A fault of ours: what it is, where it is, and what to send to whom."""
+def _unexpected(error: BaseException, guess: str) -> str:
+    """A bug of tessera: what it is, where it is, and how to report it."""
     try:
         said = short(str(error))
     except Exception:
         said = ""
     about = f"{type(error).__name__}{f': {said}' if said else ''}"
     return (
-        f"unforeseen {about}{_place(error)}; {f'{guess}, or ' if guess else ''}this is a fault of tessera: please "
-        "report this line and what the same command with --debug shows"
+        f"unexpected {about}{_place(error)}; {f'{guess}, or ' if guess else ''}this is a bug in tessera: please "
+        "report this line, and the output of the same command with --debug"
     )
 
 
 def _place(error: BaseException) -> str:
-    """Module and line of ours where it was raised."""
+    """The last module and line of tessera in the traceback."""
     ours = [
         (Path(frame.filename).resolve(), frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)

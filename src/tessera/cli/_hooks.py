@@ -1,4 +1,4 @@
-"""What a process says beside its commands: interrupts, threads that die, and warnings and logs of libraries."""
+"""Interrupts, dying threads, and warnings and logs of libraries: what a process may print besides its command."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 _OURS = "tessera"
 _SHORTLY = 0.02
-"""Seconds after which an interrupt that was lost in a finalizer is sent again."""
+"""Seconds until an interrupt that a finalizer swallowed is sent again."""
 
 
 @contextmanager
 def interrupts() -> Iterator[list[str]]:
-    """Let Ctrl-C and SIGTERM end a command in order; a second one ends the process at once.
+    """Let Ctrl-C and SIGTERM stop a command in order. A second one ends the process at once.
 
     Yields
     ------
-    Names of the signals that came: an interrupt within an import of compiled code can come out as another error
+    Names of the received signals. They matter since an interrupted import of compiled code may raise another error.
     """
     seen: list[str] = []
 
@@ -46,9 +46,9 @@ def interrupts() -> Iterator[list[str]]:
 
 
 def quieten() -> None:
-    """Until this process ends, let no library, thread or finalizer write to standard error; ours get one line each."""
+    """Keep warnings and tracebacks of libraries, threads and finalizers off standard error; ours get one line each."""
     warnings.showwarning = _warning
-    # of processes that this one starts
+    # for child processes
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     logging.getLogger().addHandler(_Lines())
     threading.excepthook = _thread
@@ -56,7 +56,7 @@ def quieten() -> None:
 
 
 class _Lines(logging.Handler):
-    """Our own warnings as lines; those of libraries are dropped, as a traceback of a background task is one."""
+    """Prints warnings of tessera, one line each, and drops those of libraries."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -76,12 +76,12 @@ def _thread(about: threading.ExceptHookArgs) -> None:
     if about.exc_type is not SystemExit:
         from ._faults import short
 
-        _say(f"a thread ended by {about.exc_type.__name__}: {short(str(about.exc_value))}")
+        _say(f"a thread failed with {about.exc_type.__name__}: {short(str(about.exc_value))}")
 
 
 def _unraisable(about: sys.UnraisableHookArgs) -> None:
     if issubclass(about.exc_type, KeyboardInterrupt):
-        # swallowed by a finalizer or a callback of an import: the work must end all the same
+        # a finalizer or an import swallowed it: the work must end all the same
         with suppress(ValueError, RuntimeError):
             signal.signal(signal.SIGINT, signal.default_int_handler)
             timer = threading.Timer(_SHORTLY, _interrupt_main)
@@ -92,7 +92,7 @@ def _unraisable(about: sys.UnraisableHookArgs) -> None:
 def _interrupt_main() -> None:
     number = threading.main_thread().ident
     if hasattr(signal, "pthread_kill") and number is not None:
-        # a real signal ends a wait too
+        # unlike raise_signal, this ends a wait too
         signal.pthread_kill(number, signal.SIGINT)
     else:
         signal.raise_signal(signal.SIGINT)

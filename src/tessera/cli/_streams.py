@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, gone, or in an encoding that lacks letters."""
+"""Standard streams that are closed, full or gone, or whose encoding lacks letters."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import suppress
 from typing import Any
 
 _JOINERS = "\u200c\u200d"
-"""Without a shape of their own, and part of words and signs."""
+"""Invisible letters that are parts of words and emoji."""
 
 
 class Output(io.TextIOWrapper):
-    """A standard stream that a stranger's text cannot command, and that knows what was wrong with it.
+    """A standard stream that escapes control characters and remembers its last error.
 
-    A control letter, which could clear the terminal or set its title, comes out as an escape such as \\x1b. Rich, which
-    draws bars and help, writes what it likes. An error of the stream is kept: from deep inside it looks like a file's.
+    Control characters in a file's text could clear the terminal or set its title, so they are printed as escapes such
+    as \\x1b. Rich, which draws bars and help, may write them.
 
     Attributes
     ----------
-    failed : what writing last raised
-    needed : whether that is raised; work goes on without a standard error that is full or gone
+    failed : the last error of writing, which callers could not tell from an error of a file
+    needed : whether to raise it; work continues without standard error
     """
 
     failed: OSError | None = None
@@ -50,7 +50,7 @@ class Output(io.TextIOWrapper):
 
 
 def harmless(text: str) -> str:
-    """`text` with its lines and spaces, every other letter that is not printable escaped."""
+    """`text` with escapes for characters that are not printable, except line ends, tabs and spaces."""
     if text.replace("\n", "").isprintable():
         return text
     return "".join(letter if _is_harmless(letter) else repr(letter)[1:-1] for letter in text)
@@ -61,15 +61,16 @@ def _is_harmless(letter: str) -> bool:
 
 
 def open_all() -> None:
-    """Give closed standard streams the null device: else the next file that is opened takes the place of one.
+    """Open the null device for closed standard streams.
 
-    What a library writes to standard error would then be written into that file.
+    Otherwise the next file that is opened takes the stream's number, and a library's message to standard error is
+    written into it.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # the lowest free number is taken, and those below are open
+            # open takes the lowest free number, which is this one
             os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(number, True)
     for name, number in (("stdout", 1), ("stderr", 2)):
@@ -79,7 +80,7 @@ def open_all() -> None:
 
 
 def _watch(name: str) -> None:
-    """Put an `Output` in place of a standard stream."""
+    """Replace a standard stream by an `Output`."""
     stream = getattr(sys, name)
     if type(stream) is not io.TextIOWrapper:
         return
@@ -96,7 +97,7 @@ def _watch(name: str) -> None:
 
 
 def forgive() -> None:
-    """Have a letter that an encoding lacks come out as an escape, such as \\u0141."""
+    """Print letters that the encoding lacks as escapes, such as \\u0141."""
     for stream in (sys.stdout, sys.stderr):
         change = getattr(stream, "reconfigure", None)
         if change is not None:
@@ -105,19 +106,19 @@ def forgive() -> None:
 
 
 def flush() -> None:
-    """Write what waits to standard output.
+    """Flush standard output.
 
     Raises
     ------
     OSError
-        It is full, or nobody reads it any more.
+        It is full, or its reader is gone.
     """
     if sys.stdout is not None and not sys.stdout.closed:
         sys.stdout.flush()
 
 
 def output_error() -> OSError | None:
-    """What is wrong with standard output, None where it can be written."""
+    """The error of standard output, None if it can be written."""
     failed: OSError | None = getattr(sys.stdout, "failed", None)
     try:
         flush()
@@ -129,11 +130,11 @@ def output_error() -> OSError | None:
 
 
 def say(line: str, code: int) -> int:
-    """Print the last line to standard error, and let go of streams that cannot be written.
+    """Print the last line to standard error, and release streams that cannot be written.
 
     Returns
     -------
-    `code`, or 1 in place of 0 where standard output could not be written
+    `code`, or 1 instead of 0 if standard output could not be written
     """
     failed = _let_go(sys.stdout)
     if failed is not None and failed.errno != errno.EPIPE and not line:
@@ -146,7 +147,7 @@ def say(line: str, code: int) -> int:
 
 
 def _let_go(stream: Any) -> OSError | None:
-    """Flush a stream; one that fails gets the null device to write to, as Python flushes again at its end."""
+    """Flush a stream. If that fails, point it at the null device, since Python flushes again at exit."""
     try:
         if getattr(stream, "failed", None) is not None:
             raise stream.failed

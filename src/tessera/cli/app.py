@@ -1,8 +1,8 @@
-"""The commands together."""
+"""All commands of `tessera`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,20 +10,18 @@ from tessera._version import __version__
 
 from . import cube, demo, doctor, embed, evaluate, fit, get, map_, models, serve
 from .store import app as store_app
-from .terminal import keep_in_range
+from .terminal import prepare
 from .training import blocks, distill, pretrain
 
 app = typer.Typer(
     name="tessera",
-    help="Satellite embeddings from end to end: scenes to cubes, cubes to embeddings, embeddings to maps.",
+    help="Satellite embeddings: build cubes from scenes, embed them, store the embeddings, and map with a few labels.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
 _INTERRUPT = 130
-"""What typer returns for an interrupt, as shells do: 128 + SIGINT."""
+"""Exit code that typer returns for an interrupt: 128 + SIGINT, as in a shell."""
 
 
 def _version(value: bool) -> None:
@@ -35,40 +33,46 @@ def _version(value: bool) -> None:
 @app.callback()
 def _root(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     _debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of a failure; also after a command, or TESSERA_DEBUG=1.")
+        bool,
+        typer.Option(
+            "--debug", help="Show the traceback of an error. Works after a command too, or set TESSERA_DEBUG=1."
+        ),
     ] = False,
 ) -> None:
     pass
 
 
-app.command("demo")(demo.demo)
-app.add_typer(cube.app, name="cube")
-app.command("embed")(embed.embed)
-app.add_typer(models.app, name="models")
-app.add_typer(store_app, name="store")
-app.command("get")(get.get)
-app.command("fit")(fit.fit)
-app.command("map")(map_.map_)
-app.command("evaluate")(evaluate.evaluate)
-app.command("serve")(serve.serve)
-app.command("doctor")(doctor.doctor)
-app.command("blocks")(blocks.blocks)
-app.command("pretrain")(pretrain.pretrain)
-app.command("distill")(distill.distill)
+_PANELS: dict[str, dict[str, Any]] = {
+    "Try and check": {"demo": demo.demo, "doctor": doctor.doctor},
+    "From scenes to a map": {"cube": cube.app, "embed": embed.embed, "fit": fit.fit, "map": map_.map_},
+    "Stores and models": {"store": store_app, "get": get.get, "serve": serve.serve, "models": models.app},
+    "Train and compare encoders": {
+        "blocks": blocks.blocks,
+        "pretrain": pretrain.pretrain,
+        "distill": distill.distill,
+        "evaluate": evaluate.evaluate,
+    },
+}
+for _panel, _commands in _PANELS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            app.command(_name, rich_help_panel=_panel)(_command)
 
 
-keep_in_range(app)
+prepare(app)
 
 
 def call(args: list[str]) -> int:
-    """Run a command and return its exit code; what it raises passes.
+    """Run a command and return its exit code; errors are raised.
 
     Parameters
     ----------
-    args : without the program's name
+    args : arguments without the program's name
     """
     code = app(args, prog_name="tessera", standalone_mode=False)
     if code == _INTERRUPT:

@@ -1,4 +1,4 @@
-"""tessera doctor: whether this machine can build cubes, and what to do where it cannot."""
+"""tessera doctor: whether this machine can build and embed cubes, and what to do if it cannot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .terminal import print_json
+from .terminal import JsonOption, print_json
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -15,15 +15,18 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(
     source: Annotated[
         list[str] | None,
-        typer.Option(help="A source as cube build takes it; several times. All providers where left out."),
+        typer.Option(metavar="NAME", help="Provider, STAC API or folder to try. Repeatable. Default: all providers."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where cubes would go; else this folder.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for your cubes. Default: the current one.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Look at Python and packages, memory, disk and devices, and ask each source for a scene and the start of a file.
+    """Check whether this machine can build and embed cubes, and say what to do if it cannot.
 
-    A table of scenes is read, and nothing searched. Nothing is changed. Exits 0 when nothing failed, 1 when something
-    did. A source that is not asked for by name only warns, unless none works.
+    It checks Python, packages, memory, disk and devices. It searches each provider for one scene and reads the start of
+    one of its files. From a table of scenes it only reads a file. It changes nothing. The exit code is 1 if a check
+    failed. A provider that you did not name is only a warning, unless none works.
 
     Example: tessera doctor --source mpc --out /data/cubes
     """
@@ -39,14 +42,14 @@ def doctor(
         print_json({"ok": not failed, "checks": found})
     else:
         warned = [check["name"] for check in found if check["state"] == "warn"]
-        named = ((failed, "failed"), (warned, "to look at"))
+        named = ((failed, "failed"), (warned, "warned"))
         said = [f"{len(names)} {what} ({', '.join(names)})" for names, what in named if names]
-        print(f"{len(found)} checks: {', '.join(said) or 'all is well'}")
+        print(f"{len(found)} checks: {', '.join(said) or 'all passed'}")
     raise typer.Exit(1 if failed else 0)
 
 
 def _print_check(check: Any) -> None:
-    """A line as soon as it is known; colour on a terminal alone."""
+    """Print a check as soon as it is done, coloured on a terminal."""
     state = typer.style(f"{check.state:<4}", fg=_COLOURS[check.state])
     advice = f"; {check.advice}" if check.advice else ""
     typer.echo(f"{state}  {check.name}: {check.said}{advice}")

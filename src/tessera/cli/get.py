@@ -1,4 +1,4 @@
-"""tessera get: vectors out of a store, as a file."""
+"""tessera get: embeddings from a store into a file."""
 
 from __future__ import annotations
 
@@ -9,47 +9,106 @@ import typer
 
 from tessera.base import InputError, only_year
 
-from .terminal import OverwriteOption, one_of, print_json, step
+from .terminal import (
+    WHERE,
+    AoiOption,
+    BboxOption,
+    DryRunOption,
+    JsonOption,
+    OverwriteOption,
+    StoreArgument,
+    one_of,
+    print_json,
+    step,
+)
 
-_WHERE = "tessera store info says where data is"
+_EMPTY = "see tessera store info for the area that has data"
+_OF_POINTS, _OF_POLYGONS, _OF_REGION = "Only with --points", "Only with --zonal", "Only with --bbox or --aoi"
 
 
 def get(
-    store: Annotated[str, typer.Argument(help="Path, URL or published name of a store.")],
+    store: StoreArgument,
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help=".csv or .parquet for points and --zonal; .tif (COG), .zarr or .npy for a region."
+            "--out",
+            "-o",
+            help="File to write. Points and polygons: .csv or .parquet. A region: .tif (COG), .zarr or .npy.",
         ),
     ],
-    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
-    aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
-    points: Annotated[str | None, typer.Option(help="Vector file of points, or CSV with lon and lat.")] = None,
-    zonal: Annotated[str | None, typer.Option(help="Vector file of polygons, for the mean vector of each.")] = None,
-    year: Annotated[
-        list[str] | None, typer.Option(help="Year, several as 2023,2024 or repeated; may be left out if only one.")
+    bbox: BboxOption = None,
+    aoi: AoiOption = None,
+    points: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Points: a vector file, or a CSV with the columns lon and lat. Gives the vector of each.",
+            rich_help_panel=WHERE,
+        ),
     ] = None,
-    dims: Annotated[int | None, typer.Option(help="Prefix of the model's dims.")] = None,
-    crs: Annotated[str | None, typer.Option(help="CRS of a region, such as EPSG:3035; else the area's UTM.")] = None,
-    resolution: Annotated[float | None, typer.Option(help="Pixel side in units of the CRS; else 10 m.")] = None,
-    resampling: Annotated[str, typer.Option(help="nearest, bilinear or average.")] = "nearest",
-    clip: Annotated[bool, typer.Option("--clip", help="No data outside the polygons of --aoi.")] = False,
+    zonal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Polygons: a vector file. Gives the mean vector of each.", rich_help_panel=WHERE
+        ),
+    ] = None,
+    year: Annotated[
+        list[str] | None,
+        typer.Option(metavar="YEAR", help="Year, or several: 2023,2024. Needed if the store holds several years."),
+    ] = None,
+    dims: Annotated[
+        int | None, typer.Option(help="Read only the first dims, such as 16, of a model that has this prefix.")
+    ] = None,
+    crs: Annotated[
+        str | None,
+        typer.Option(help="CRS, such as EPSG:3035. Default: the area's UTM zone.", rich_help_panel=_OF_REGION),
+    ] = None,
+    resolution: Annotated[
+        float | None,
+        typer.Option(help="Pixel size in units of the CRS. Default: 10 m.", rich_help_panel=_OF_REGION),
+    ] = None,
+    resampling: Annotated[
+        str, typer.Option(help="nearest, bilinear or average.", rich_help_panel=_OF_REGION)
+    ] = "nearest",
+    clip: Annotated[
+        bool,
+        typer.Option("--clip", help="Set pixels outside the polygons of --aoi to nodata.", rich_help_panel=_OF_REGION),
+    ] = False,
     quantised: Annotated[
-        bool, typer.Option("--quantised", help="int8 codes and float32 scales: a quarter of the bytes.")
+        bool,
+        typer.Option(
+            "--quantised",
+            help="Write int8 codes and float32 scales: a quarter of the size.",
+            rich_help_panel=_OF_REGION,
+        ),
     ] = False,
-    search: Annotated[int, typer.Option(help="Pixels to look around a point without data.")] = 0,
+    search: Annotated[
+        int,
+        typer.Option(
+            help="For a point without data, take the nearest pixel with data within so many pixels.",
+            rich_help_panel=_OF_POINTS,
+        ),
+    ] = 0,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check points' bytes against their checksums: whole chunks are read.")
+        bool,
+        typer.Option("--verify", help="Check checksums, for which whole chunks are read.", rich_help_panel=_OF_POINTS),
     ] = False,
-    all_touched: Annotated[bool, typer.Option("--all-touched", help="Count pixels that a polygon touches.")] = False,
+    all_touched: Annotated[
+        bool,
+        typer.Option(
+            "--all-touched",
+            help="Average every pixel that a polygon touches. Default: pixels whose centre is inside.",
+            rich_help_panel=_OF_POLYGONS,
+        ),
+    ] = False,
     overwrite: OverwriteOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Write the vectors at points, of a region, or the means of polygons to a file.
+    """Write embeddings to a file: at points, averaged over polygons, or of a region.
 
-    Points and polygons keep their own columns. A region is the whole rectangle of pixels that holds the area, unless
-    --clip is given. What it takes is told first; after a stop the same command goes on where it was.
+    Give one of --points, --zonal, --bbox and --aoi. Tables keep the columns of your points or polygons. A region is
+    the rectangle of pixels around the area. After a stop, run the same command again: it continues.
 
     Example: tessera get store.zarr --points plots.csv -o plots_embeddings.csv
     """
@@ -89,26 +148,26 @@ def get(
 
 
 def _years(given: list[str] | None, held: tuple[int, ...], what: str) -> Any:
-    """One year, or a list of several."""
+    """A year, or a list of several."""
     if given is None:
         return only_year(held, what)
     texts = [part.strip() for text in given for part in text.split(",")]
     wrong = [text for text in texts if not (text.isascii() and text.isdigit() and len(text) == 4)]
     if wrong:
-        raise InputError(f"--year {wrong[0]!r}; expected a year, or several as 2023,2024")
+        raise InputError(f"--year {wrong[0]!r}; expected a year of four digits, or several: 2023,2024")
     years = list(dict.fromkeys(int(text) for text in texts))
     return years if len(years) > 1 else years[0]
 
 
 def _refuse(kind: str, given: dict[str, Any]) -> None:
-    """Options that do not go with what is asked for."""
+    """Refuse an option that has no effect with what is read."""
     of = {"points": ("search", "verify"), "zonal": ("all_touched",)}.get(
         kind, ("crs", "resolution", "resampling", "clip", "quantised")
     )
     unused = {"crs": None, "resolution": None, "resampling": "nearest", "search": 0}
     for name, value in given.items():
         if name not in of and value != unused.get(name, False):
-            raise InputError(f"--{name.replace('_', '-')} does not go with --{kind}")
+            raise InputError(f"--{name.replace('_', '-')} does not go with --{kind}; leave it out")
 
 
 def _points(
@@ -132,10 +191,10 @@ def _points(
             def with_data(lonlat: Any) -> int:
                 return int(opened.sample(lonlat, years, dims, search=search).valid.sum())
 
-            hint = f"; {swap_hint(lonlat_of(table), with_data) or opened.whereabouts(years) or _WHERE}"
+            hint = f"; {swap_hint(lonlat_of(table), with_data) or opened.whereabouts(years) or _EMPTY}"
         notes = point_notes(table)
         told = {"points": count, "rows": rows, "valid": found, "notes": notes}
-        line = f"{out}: {count} points, {found} with data{hint}"
+        line = f"{out}: {count:,} points, {found:,} with data{hint}"
         return told, "\n".join([line, *(f"note: {note}" for note in notes)])
 
     return run, estimate
@@ -157,8 +216,8 @@ def _zonal(opened: Any, value: str, years: Any, out: Path, dims: int | None, all
         filled = int((counts > 0).any(axis=1).sum())
         notes = list(table.notes)
         told = {"polygons": len(found), "with_data": filled, "valid": int(counts.sum()), "notes": notes}
-        hint = "" if filled else f"; {opened.whereabouts(years) or _WHERE}"
-        line = f"{out}: {len(found)} polygons, {filled} with data, {told['valid']:,} pixels{hint}"
+        hint = "" if filled else f"; {opened.whereabouts(years) or _EMPTY}"
+        line = f"{out}: {len(found):,} polygons, {filled:,} with data, {told['valid']:,} pixels averaged{hint}"
         return told, "\n".join([line, *(f"note: {note}" for note in notes)])
 
     return run, estimate
@@ -196,7 +255,7 @@ def _region(
             )
         files = [str(file) for file in targets_of(out, planned.query.years, quantised)]
         told = {"files": files, "height": height, "width": width, "dims": bands, "valid": found}
-        hint = "" if found else f"; {_WHERE}"
+        hint = "" if found else f"; {_EMPTY}"
         return told, f"{', '.join(files)}: {height} x {width} pixels, {bands} dims, {found:,} pixels with data{hint}"
 
     return run, estimate

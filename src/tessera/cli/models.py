@@ -1,4 +1,4 @@
-"""tessera models: which encoders there are, what one demands, fetching one, and writing it in another container."""
+"""tessera models: list encoders, describe one, download one, convert one to another file format."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .terminal import print_json, print_table, step
+from .terminal import JsonOption, print_json, print_table, step
 
 if TYPE_CHECKING:
     from tessera.models import Checkpoint
 
-app = typer.Typer(
-    help="Encoders: names, what their weights demand of their input, files in other containers.", no_args_is_help=True
-)
+app = typer.Typer(help="List, describe, download and convert encoders.", no_args_is_help=True)
 
-Model = Annotated[str | None, typer.Argument(help="Name or file; the bundled weights where left out.")]
-Source = Annotated[str | None, typer.Option(help="mpc or aws, where v1.1 weights do not say it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Model = Annotated[str | None, typer.Argument(help="Name or checkpoint file. Default: the bundled encoder.")]
+Source = Annotated[
+    str | None,
+    typer.Option(metavar="mpc|aws", help="For v1.1 weights: the provider of the scenes that they were trained on."),
+]
 _ENDINGS = (".safetensors", ".pt", ".onnx", ".py")
 _MEGA = 1_000_000
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """List the bundled encoder and the published ones, and whether their files are on this machine.
+def list_(as_json: JsonOption = False) -> None:
+    """List the bundled and the published encoders, and which are on this machine.
 
     Example: tessera models list
     """
@@ -56,7 +56,7 @@ def _known() -> list[dict[str, Any]]:
             "dims": STUDENT_SPEC.dims,
             "parameters": PUBLISHED["v2-nano"].parameters,
             "bytes": path.stat().st_size,
-            "where": "in this package; small",
+            "where": "in this package",
             "path": str(path),
         }
     ]
@@ -77,8 +77,8 @@ def _known() -> list[dict[str, Any]]:
 
 
 @app.command("info")
-def info(model: Model = None, source: Source = None, as_json: AsJson = False) -> None:
-    """Say what a checkpoint is and what it demands: bands, statistics, sampling, dims.
+def info(model: Model = None, source: Source = None, as_json: JsonOption = False) -> None:
+    """Describe an encoder: its size, and the bands, sampling and statistics that it expects.
 
     Example: tessera models info student_nano.pt
     """
@@ -105,7 +105,9 @@ def info(model: Model = None, source: Source = None, as_json: AsJson = False) ->
             ("name", checkpoint.name),
             (
                 "published",
-                f"as {checkpoint.published}" if checkpoint.published else "no file of known SHA-256",
+                f"as {checkpoint.published}"
+                if checkpoint.published
+                else "no: its SHA-256 is not that of a published file",
             ),
             ("sha256", checkpoint.sha256),
             ("family", spec.family),
@@ -113,18 +115,18 @@ def info(model: Model = None, source: Source = None, as_json: AsJson = False) ->
             ("dims", f"{spec.dims} (prefixes {' '.join(map(str, spec.prefix_dims))})"),
             ("Sentinel-2", " ".join(spec.s2_bands)),
             ("Sentinel-1", " ".join(spec.s1_bands)),
-            ("sampling", f"{spec.sampling.rule}, {number} observations"),
-            ("statistics", f"those of {checkpoint.source}" if checkpoint.source else "one set for all sources"),
+            ("sampling", f"rule {spec.sampling.rule}, {number} observations a sensor"),
+            ("statistics", f"of scenes from {checkpoint.source}" if checkpoint.source else "one set for all providers"),
         ]
     )
 
 
 @app.command("pull")
 def pull(
-    name: Annotated[str, typer.Argument(help="A published name, as tessera models list gives them.")],
-    source: Annotated[str | None, typer.Option(help="mpc or aws, with the name v1.1.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of a published encoder, from tessera models list.")],
+    source: Source = None,
 ) -> None:
-    """Fetch a published encoder from the Hugging Face hub; a download that was cut continues where it stopped.
+    """Download a published encoder from the Hugging Face hub. An interrupted download continues.
 
     Example: tessera models pull v2-medium
     """
@@ -141,23 +143,23 @@ def pull(
 @app.command("convert")
 def convert(
     model: Annotated[str, typer.Argument(help="Name or file of an encoder.")],
-    out: Annotated[Path, typer.Argument(help="File to write, ending with .safetensors, .pt, .onnx or .py.")],
+    out: Annotated[Path, typer.Argument(help="File to write: .safetensors, .pt, .onnx or .py.")],
     source: Source = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", "--force", help="Replace a file of other weights or of another kind.")
+        bool, typer.Option("--overwrite", "--force", help="Replace a file that holds other weights or is no encoder.")
     ] = False,
 ) -> None:
-    """Write an encoder as another file, by its ending.
+    """Convert an encoder to another file format. The ending of OUT chooses the format.
 
-    .safetensors says all that the weights demand, .pt is the container that the published code loads, .onnx is a
-    graph, and .py one module that needs torch alone.
+    .safetensors holds the weights and the description of their input. The published code loads .pt files. .onnx is an
+    ONNX graph. .py is one Python module that needs only torch.
 
     Example: tessera models convert student_nano.pt nano.safetensors
     """
     from tessera.base import InputError, check_output
 
     if out.suffix not in _ENDINGS:
-        raise InputError(f"{out} ends with {out.suffix!r}; expected one of {', '.join(_ENDINGS)}")
+        raise InputError(f"output {out}; expected a file that ends in one of {', '.join(_ENDINGS)}")
     check_output(out, "encoder", inputs=(model,), overwrite=True)
     checkpoint = _open(model, source)
     from tessera.models import check_encoder, holds_encoder

@@ -1,4 +1,4 @@
-"""tessera serve: a store or a page over HTTP."""
+"""tessera serve: a store, or any folder, over HTTP."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import typer
 
 from tessera.base import InputError
 
+from .terminal import JsonOption
+
 if TYPE_CHECKING:
     from tessera.serve import Server
 
@@ -18,16 +20,18 @@ _STORE = "tessera.json"
 
 
 def serve(
-    store: Annotated[Path, typer.Argument(help="A store, or any folder: all below it but hidden files can be read.")],
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
-    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 is reached from other machines.")] = (
+    store: Annotated[
+        Path, typer.Argument(help="Store or other folder. All files in it can be read, except hidden ones.")
+    ],
+    port: Annotated[int, typer.Option(help="TCP port; 0 chooses a free one.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on. 0.0.0.0 lets other machines connect.")] = (
         "127.0.0.1"
     ),
-    cert: Annotated[Path | None, typer.Option(help="Certificate (PEM), for https.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
+    cert: Annotated[Path | None, typer.Option(help="Certificate file (PEM), for https. Needs --key.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key file (PEM) of the certificate.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Serve a folder to tessera, zarr, xarray and browsers, with byte ranges, until Ctrl-C.
+    """Serve a store over HTTP until Ctrl-C, so that tessera, zarr, xarray and browsers can read it by URL.
 
     Example: tessera serve store.zarr --port 8000
     """
@@ -38,17 +42,20 @@ def serve(
 
     def announce(server: Server) -> None:
         if not server.is_local:
-            print("tessera: every machine that reaches this one can read it", file=sys.stderr)
+            print(
+                "tessera: other machines can connect: every one that reaches this machine can read the folder",
+                file=sys.stderr,
+            )
         if as_json:
             print(json.dumps({"url": server.url, "folder": str(store)}), flush=True)
         else:
-            print(f"{server.url} serves {store}; Ctrl-C ends it\n{_hint(store, server.url)}", flush=True)
+            print(f"{server.url} serves {store}; press Ctrl-C to stop\n{_hint(store, server.url)}", flush=True)
 
     run(store, host=host, port=port, tls=(cert, key) if cert is not None and key is not None else None, ready=announce)
 
 
 def _hint(folder: Path, url: str) -> str:
-    """How to open what is served."""
+    """How to read what is served."""
     if (folder / _STORE).is_file():
         return f'In Python: tessera.open_store("{url}")'
     inside = min((path.parent.name for path in folder.glob(f"[!.]*/{_STORE}")), default=None)
@@ -56,4 +63,4 @@ def _hint(folder: Path, url: str) -> str:
         return f'In Python: tessera.open_store("{url}/{inside}")'
     if (folder / "index.html").is_file():
         return f"In a browser: {url}"
-    return f'In Python: urllib.request.urlopen("{url}/NAME") for a file NAME of the folder'
+    return f'In Python: urllib.request.urlopen("{url}/NAME") for the file NAME'

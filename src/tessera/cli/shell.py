@@ -1,4 +1,4 @@
-"""How the command starts and ends: the imports are guarded too, and whatever happens is told in one line."""
+"""How the command starts and ends. Imports are guarded too: any failure becomes one line."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _DEBUG = "--debug"
 
 
 def main() -> None:
-    """Run the command line as this process, and exit: 0 on success, 2 on bad input, 1 on another failure, 130 stopped.
+    """Run the command line and exit: 0 on success, 2 on bad input, 1 on another failure, 130 after an interrupt.
 
-    An error is one line on standard error; `--debug`, or TESSERA_DEBUG=1, shows its traceback too.
+    An error is one line on standard error. `--debug`, or TESSERA_DEBUG=1, adds its traceback.
     """
     try:
         code = _process()
     except KeyboardInterrupt:
-        # before or after all that `run` guards
+        # outside what `run` guards
         code = 130
     sys.exit(code)
 
@@ -25,14 +25,14 @@ def _process() -> int:
 
     _streams.open_all()
     with _hooks.interrupts() as stopped:
-        args, debug = _asked(sys.argv[1:])
+        args, debug = _without_debug(sys.argv[1:])
         if not debug:
             _hooks.quieten()
         return run(args, debug=debug, stopped=stopped)
 
 
-def _asked(args: list[str]) -> tuple[list[str], bool]:
-    """The arguments without `--debug`, which may stand anywhere before `--`, and whether tracebacks are wanted."""
+def _without_debug(args: list[str]) -> tuple[list[str], bool]:
+    """The arguments without `--debug`, which counts anywhere before `--`, and whether to show tracebacks."""
     import os
 
     ends = args.index("--") if "--" in args else len(args)
@@ -42,13 +42,13 @@ def _asked(args: list[str]) -> tuple[list[str], bool]:
 
 
 def run(args: list[str], *, debug: bool = False, stopped: list[str] | None = None) -> int:
-    """Run the command line in this process and return the exit code, whatever happens.
+    """Run the command line in this process and return its exit code. Never raises.
 
     Parameters
     ----------
-    args : without the program's name
+    args : arguments without the program's name
     debug : show the traceback of a failure
-    stopped : names of signals that have asked for an end; more may be added while the command runs
+    stopped : names of received signals; the list may grow while the command runs
     """
     try:
         from . import _faults, _streams
@@ -65,7 +65,7 @@ def run(args: list[str], *, debug: bool = False, stopped: list[str] | None = Non
     except BaseException as error:  # the last handler: nothing passes it
         if debug:
             _faults.trace(error)
-        code, line = _faults.told(error, stopped or [])
+        code, line = _faults.describe(error, stopped or [])
     else:
         line = ""
     return _streams.say(f"tessera: {line}" if line else "", code)

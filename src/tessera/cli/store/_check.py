@@ -1,4 +1,4 @@
-"""tessera store check and repair: what is broken, cell by cell, and away with it."""
+"""tessera store check and repair: find broken cells, and drop them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal import one_of, print_json, print_table, step
+from ..terminal import AoiOption, BboxOption, FolderArgument, JsonOption, area_of, print_json, print_table, step
 
 if TYPE_CHECKING:
     from tessera.check import Repair, Report
 
 
 def check(
-    store: Annotated[str, typer.Argument(help="Path.")],
-    year: Annotated[int | None, typer.Option(help="Year; all where left out.")] = None,
-    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
-    aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    store: FolderArgument,
+    year: Annotated[int | None, typer.Option(help="Year. Default: all.")] = None,
+    bbox: BboxOption = None,
+    aoi: AoiOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Verify a store: documents, commit records, SHA-256 and checksums, scales, prefixes, seams between cells.
+    """Verify a store: its metadata, commit records, hashes, checksums and values, cell by cell.
 
-    Nothing is changed. Exits 0 when it is sound, 1 when something is broken; warnings are not broken.
+    It also compares pixels across the borders of neighbouring cells. It changes nothing. The exit code is 1 if
+    something is broken; a warning is not an error.
 
     Example: tessera store check store.zarr --year 2024
     """
     from tessera.check import check_store
     from tessera.store import open_store
 
-    area = None if bbox is None and aoi is None else one_of(bbox=bbox, aoi=aoi)[1]
+    area = area_of(bbox, aoi)
     opened = open_store(store)
     with step("Checking", "cells") as progress:
         report = check_store(opened, year, area, progress=progress)
@@ -41,7 +42,7 @@ def check(
 
 def _print_report(report: Report) -> None:
     pixels = report.pixels
-    bad = f", {pixels.bad:,} with a scale that is none" if pixels.bad else ""
+    bad = f", {pixels.bad:,} with an invalid scale" if pixels.bad else ""
     errors = sum(problem.severity == "error" for problem in report.problems)
     broken = len(report.broken)
     print_table(
@@ -64,15 +65,15 @@ def _print_report(report: Report) -> None:
 
 
 def repair(
-    store: Annotated[str, typer.Argument(help="Path.")],
-    year: Annotated[int | None, typer.Option(help="Year; all where left out.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be done.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    store: FolderArgument,
+    year: Annotated[int | None, typer.Option(help="Year. Default: all.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Drop the broken cells of a store, so that they can be embedded again; finish what killed writers began.
+    """Drop the broken cells of a store, so that you can embed them again.
 
-    A dropped cell reads as never written: run the command that embedded it again. Damaged metadata documents are
-    written again. Exits 0 when nothing broken is left, 1 otherwise.
+    A dropped cell reads as never written: run the command that embedded it again. Repair also finishes commits of
+    killed writers, and rewrites damaged metadata. The exit code is 1 if something broken is left.
 
     Example: tessera store repair store.zarr --dry-run
     """
@@ -93,12 +94,12 @@ def repair(
 
 def _print_repair(done: Repair) -> None:
     would = "would be " if done.dry_run else ""
-    for what, cells in (("dropped", done.dropped), ("finished", done.finished), ("swept up after", done.swept)):
+    for what, cells in (("dropped", done.dropped), ("finished", done.finished), ("cleaned up", done.swept)):
         for year, cell in cells:
             print(f"{year} {cell}: {would}{what}")
     for key in done.restored:
-        print(f"{key}: {would}written again")
+        print(f"{key}: {would}rewritten")
     for line in done.left:
-        print(f"left alone: {line}")
+        print(f"not repaired: {line}")
     if not (done.dropped or done.finished or done.swept or done.restored or done.left):
         print(f"{done.store}: nothing to repair")

@@ -1,4 +1,4 @@
-"""tessera store coverage and catalogue: what there is and where."""
+"""tessera store coverage and catalogue: where a store has data."""
 
 from __future__ import annotations
 
@@ -8,22 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal import OverwriteOption, one_of, print_json, print_table, step
+from ..terminal import (
+    AoiOption,
+    BboxOption,
+    FolderArgument,
+    JsonOption,
+    OverwriteOption,
+    StoreArgument,
+    area_of,
+    print_json,
+    print_table,
+    step,
+)
 
 if TYPE_CHECKING:
     from tessera.catalogue import Coverage
 
 
 def coverage(
-    store: Annotated[str, typer.Argument(help="Path or URL.")],
-    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
-    aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
-    year: Annotated[int | None, typer.Option(help="Year; all where left out.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture to draw, .png.")] = None,
+    store: StoreArgument,
+    bbox: BboxOption = None,
+    aoi: AoiOption = None,
+    year: Annotated[int | None, typer.Option(help="Year. Default: all.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Draw a picture too: a .png file.")] = None,
     overwrite: OverwriteOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Count the pixels with data in an area, or in the whole store, year by year; draw them with -o.
+    """Count the pixels that have an embedding, year by year, in an area or the whole store.
 
     Example: tessera store coverage store.zarr --bbox 5.0,50.6,5.2,50.7 -o coverage.png
     """
@@ -34,7 +45,7 @@ def coverage(
 
     if out is not None:
         check_picture(out, "coverage", inputs=(store, aoi), overwrite=overwrite)
-    area = None if bbox is None and aoi is None else one_of(bbox=bbox, aoi=aoi)[1]
+    area = area_of(bbox, aoi)
     opened = open_store(store)
     with step("Counting") as progress:
         found = count(opened, area, year, progress=progress)
@@ -50,7 +61,7 @@ def coverage(
 
 def _print(found: Coverage) -> None:
     if not found.years:
-        print(f"{found.store}: no year yet")
+        print(f"{found.store}: no years yet")
         return
     what = "of the area" if found.area else "of the cells"
     rows: list[tuple[str, ...]] = [("year", "cells", "valid", "no data", "not written", "km2", "of km2", "share")]
@@ -68,24 +79,24 @@ def _print(found: Coverage) -> None:
         for year in found.years
     ]
     print_table(rows)
-    how = {"pixels": "counted pixel by pixel", "records": "from the commit records", "manifest": "from the manifest"}
-    about = "" if found.exact else "; an estimate where the area cuts a cell, and as old as the manifest"
-    print(f"pixels {what}{'' if found.area is None else ' ' + found.area}, {how[found.how]}{about}")
-    print(f"km2 and share: of pixels with an embedding, out of all pixels {what}")
+    how = {"pixels": "pixel by pixel", "records": "from the commit records", "manifest": "from the manifest"}
+    about = "" if found.exact else "; an estimate for cells that the area cuts, and as old as the manifest"
+    print(f"pixels {what}{'' if found.area is None else ' ' + found.area}, counted {how[found.how]}{about}")
+    print(f"km2: pixels with an embedding; of km2: all pixels {what}; share: the first of the second")
 
 
 def _area(km2: float) -> str:
-    """With a digit that shows: a small area is not 0.0."""
+    """Square kilometres; a small area gets three digits, not 0.0."""
     return f"{km2:,.1f}" if km2 >= 10 or km2 == 0 else f"{km2:.3g}"
 
 
 def catalogue(
-    store: Annotated[str, typer.Argument(help="Path.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    store: FolderArgument,
+    as_json: JsonOption = False,
 ) -> None:
-    """Write the manifest and the STAC catalogue beside a store, from its commit records.
+    """Write a store's manifest (GeoParquet) and STAC catalogue into its folder.
 
-    Only what changed since the last time is read and written.
+    Both are made from the commit records. Only what changed since the last time is read and written.
 
     Example: tessera store catalogue store.zarr
     """
@@ -112,6 +123,10 @@ def catalogue(
             }
         )
         return
-    left = f", {len(manifest.left_out)} records left out" if manifest.left_out else ""
-    print(f"{manifest.path}: rows {manifest.rows:,}, records read {manifest.read:,}{left}")
-    print(f"{stac.path}: items {stac.items:,}, files changed {stac.changed:,}")
+    left = f", {len(manifest.left_out):,} damaged records left out" if manifest.left_out else ""
+    print(f"{manifest.path}: {_count(manifest.rows, 'row')}, {_count(manifest.read, 'record')} read{left}")
+    print(f"{stac.path}: {_count(stac.items, 'item')}, {_count(stac.changed, 'file')} changed")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

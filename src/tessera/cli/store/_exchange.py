@@ -1,4 +1,4 @@
-"""tessera store import and export: published tiles into a store and out of it, older year stores into it."""
+"""tessera store import and export: published tiles into and out of a store, older year stores into one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from tessera.base import InputError, check_folder, only_year
 
-from ..terminal import one_of, print_json, step
+from ..terminal import AoiOption, BboxOption, DryRunOption, JsonOption, StoreArgument, one_of, print_json, step
 
 if TYPE_CHECKING:
     from tessera.exchange import ImportReport
@@ -19,27 +19,25 @@ _FORMATS = ("tiles", "year-store")
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(help="Folder of tiles, or a {year}.zarr of an older year store.")],
-    store: Annotated[str, typer.Argument(help="Path or URL of the store; created where there is none.")],
-    year: Annotated[int | None, typer.Option(help="Year; all where left out.")] = None,
+    source: Annotated[Path, typer.Argument(help="Folder of tiles, or an older year store ({year}.zarr).")],
+    store: Annotated[str, typer.Argument(help="Folder or URL of the store. A new one is created.")],
+    year: Annotated[int | None, typer.Option(help="Year. Default: all.")] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Published dataset, such as v1.1-cambridge, where the source does not say it.")
+        str | None, typer.Option(help="Name of the dataset, such as v1.1-cambridge, if the source does not record it.")
     ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help="tiles or year-store; detected where left out.")
-    ] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="tiles or year-store. Default: detected.")] = None,
     keep_water: Annotated[
         bool | None,
         typer.Option(
-            "--keep-water/--mask-water", help="Tiles: whether pixels keep data that the landmask calls water."
+            "--keep-water/--mask-water", help="Tiles: keep or drop embeddings of pixels that the landmask calls water."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Read published 0.1 degree tiles, or an older year store, into a store.
+    """Import published 0.1 degree tiles, or an older year store, into a store.
 
-    A tile that is damaged or differs from its registry is left out and named. The other tiles are written, and the
-    command exits 1. After a stop, run the same command again: it continues, and leaves what is there as it is.
+    A tile that is damaged or differs from its registry is named and skipped; the exit code is then 1. After a stop, run
+    the same command again: it continues, and does not change what is already in the store.
 
     Example: tessera store import tiles/ store.zarr --dataset v1.1-cambridge
     """
@@ -73,14 +71,14 @@ def import_(
 
 
 def _print(report: ImportReport, what: str) -> None:
-    checked = f", checked by {', '.join(report.registries)}" if report.registries else ""
-    left = f", {len(report.failed)} left out" if report.failed else ""
-    unlisted = f", {report.unlisted} in no registry" if report.unlisted else ""
-    print(f"{report.store}: {what} {report.written} written, {report.kept} there before{left}{unlisted}{checked}")
+    checked = f"; checked against {', '.join(report.registries)}" if report.registries else ""
+    left = f", {len(report.failed):,} skipped" if report.failed else ""
+    unlisted = f", {report.unlisted:,} in no registry" if report.unlisted else ""
+    print(f"{report.store}: {report.written:,} {what} written, {report.kept:,} already there{left}{unlisted}{checked}")
     pixels = report.pixels
     print(
-        f"pixels written: {pixels.valid:,} with data, {pixels.no_data:,} without (of these {pixels.water:,} water by "
-        f"the landmask, {pixels.corrupt:,} with a corrupt scale)"
+        f"pixels written: {pixels.valid:,} with data, {pixels.no_data:,} without, of which {pixels.water:,} are water "
+        f"in the landmask and {pixels.corrupt:,} have a corrupt scale"
     )
 
 
@@ -94,28 +92,30 @@ def _detect(source: Path) -> str:
     from tessera.exchange import EMBEDDINGS
 
     if not source.is_dir():
-        raise InputError(f"{source} is no folder; expected tiles or a year store")
+        raise InputError(f"{source} is not a folder; expected a folder of tiles or a year store")
     if (source / EMBEDDINGS).is_dir():
         return "tiles"
     if (source / "zarr.json").is_file():
         return "year-store"
-    raise InputError(f"{source} holds neither tiles (a folder {EMBEDDINGS}) nor a year store (zarr.json)")
+    raise InputError(
+        f"{source} has no folder {EMBEDDINGS} and no zarr.json; expected a folder of tiles or a year store"
+    )
 
 
 def export(
-    store: Annotated[str, typer.Argument(help="Path, URL or published name of a store.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the tiles, new or of an earlier export.")],
-    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
-    aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
-    year: Annotated[int | None, typer.Option(help="Year; may be left out if there is only one.")] = None,
+    store: StoreArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tiles. May hold an earlier export.")],
+    bbox: BboxOption = None,
+    aoi: AoiOption = None,
+    year: Annotated[int | None, typer.Option(help="Year. Needed if the store holds several.")] = None,
     format_: Annotated[str, typer.Option("--format", hidden=True)] = "tiles",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Write an area of a store as published 0.1 degree tiles.
+    """Export an area of a store as 0.1 degree tiles, in the published format.
 
-    The tiles come with landmasks and registries: geotessera 0.11 reads them offline. After a stop, run the same command
-    again: it continues. You can add more areas and years to the same folder.
+    Landmasks and registries are written too, so that geotessera 0.11 reads the tiles offline. You can add more areas
+    and years to the same folder. After a stop, run the same command again: it continues.
 
     Example: tessera store export store.zarr --bbox 5.2,50.6,5.3,50.7 -o tiles
     """
@@ -123,7 +123,9 @@ def export(
     from tessera.store import open_store
 
     if format_ != "tiles":
-        raise InputError(f"--format {format_!r}; a store is exported as tiles (year stores are read, and not written)")
+        raise InputError(
+            f"--format {format_!r}; expected tiles: a store is exported as tiles, and year stores can only be imported"
+        )
     _, area = one_of(bbox=bbox, aoi=aoi)
     opened = open_store(store)
     chosen = only_year(opened.years, store) if year is None else year
@@ -142,4 +144,4 @@ def export(
     if as_json:
         print_json(told | {"written": tiles.written, "kept": tiles.kept, "empty": tiles.empty})
     else:
-        print(f"{out}: tiles {tiles.written} written, {tiles.kept} there before, {tiles.empty} without data left out")
+        print(f"{out}: {tiles.written:,} tiles written, {tiles.kept:,} already there, {tiles.empty:,} without data")

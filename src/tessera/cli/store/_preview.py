@@ -1,4 +1,4 @@
-"""tessera store preview: a store from afar."""
+"""tessera store preview: overviews and pictures of a store."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ from typing import Annotated
 
 import typer
 
-from ..terminal import OverwriteOption, print_json, step
+from ..terminal import FolderArgument, JsonOption, OverwriteOption, print_json, step
 
 
 def preview(
-    store: Annotated[str, typer.Argument(help="Path of a store.")],
+    store: FolderArgument,
     year: Annotated[
-        list[int] | None, typer.Option(help="Years to work on, all where left out; the picture shows the latest.")
+        list[int] | None,
+        typer.Option(metavar="YEAR", help="Year. Repeatable. Default: all. The picture shows the latest."),
     ] = None,
-    refit: Annotated[bool, typer.Option("--refit", help="Fit the colours again.")] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Fit the colours to the data again.")] = False,
     colours: Annotated[
-        str | None, typer.Option(help="pca or bands (the first three dims); pca where there are none yet.")
+        str | None,
+        typer.Option(help="pca (principal components; default for a new preview) or bands (the first three dims)."),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Colours of the 10 m pixels as well, from now on; reads all of the store.")
+        bool,
+        typer.Option("--full", help="Colour the 10 m pixels too, now and in later runs. Reads the whole store."),
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A picture of the store's extent, .png.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Draw a picture of the whole store too: a .png file.")
+    ] = None,
     overwrite: OverwriteOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Make or update mean embeddings at 160 m and 1.28 km, false colours and a global pyramid in a store.
+    """Make or update the overviews of a store: mean embeddings at 160 m and 1.28 km, in false colours too.
 
-    Only what changed is read; run again after any stop, it goes on and ends with the same bytes.
+    They are written into the store, with a global image pyramid. Only what changed is read. After a stop, run the same
+    command again: it continues.
 
     Example: tessera store preview store.zarr -o preview.png
     """
@@ -46,17 +52,17 @@ def preview(
     if as_json:
         print_json({**asdict(report), "picture": None if drawn is None else str(drawn[0])})
     else:
-        cells = f"{report.cells_made} cell{'s' * (report.cells_made != 1)} made, {report.cells_kept} already there"
+        cells = f"{report.cells_made:,} cell{'s' * (report.cells_made != 1)} made, {report.cells_kept:,} already there"
         dropped = f", {report.cells_dropped} dropped" * bool(report.cells_dropped)
         size = report.bytes
         print(
             f"overviews: {cells}{dropped}; {size['d160'] / 1e6:,.2f} MB at 160 m, {size['d1280'] / 1e6:,.2f} at 1.28 km"
         )
-        how = "fitted now on" if report.fitted else "kept, fitted on"
+        how = "fitted now to" if report.fitted else "kept, fitted to"
         shares = ", ".join(f"{share:.0%}" for share in report.explained)
-        print(f"colours: {report.method}, {how} {report.sample:,} overview pixels; components explain {shares}")
+        print(f"colours: {report.method}, {how} {report.sample:,} pixels of 160 m; components explain {shares}")
         if report.full is not None:
-            print(f"10 m colours: {report.full} cells painted")
+            print(f"10 m colours: {report.full:,} cells coloured")
         print(f"pyramid of {report.year}: {report.chunks} chunks written, {size['pyramid'] / 1e6:,.2f} MB")
         if drawn is not None:
             west, south, east, north = drawn[2]
@@ -66,5 +72,6 @@ def preview(
         cell, why = next(iter(report.troubled.items()))
         count = len(report.troubled)
         raise TesseraError(
-            f"{count} cell{'s' * (count != 1)} could not be read, such as {cell} ({why}); all else is done"
+            f"{count:,} cell{'s' * (count != 1)} could not be read, such as {cell} ({why}); all others are done: "
+            "run tessera store check, then this command again"
         )

@@ -1,18 +1,20 @@
-"""tessera store: what a store holds."""
+"""The group `tessera store`, and its command info."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from ..terminal import print_json, print_table
+from ..terminal import JsonOption, StoreArgument, print_json, print_table
 from . import _check, _coverage, _exchange, _preview
 
 _MOST = 5
-"""Inputs of a year that are shown."""
+"""Most inputs of a year that are printed."""
 
-app = typer.Typer(help="Stores: years of embeddings at a path or URL.", no_args_is_help=True)
+app = typer.Typer(
+    help="Describe, check, repair, preview, import and export stores of embeddings.", no_args_is_help=True
+)
 app.command("preview")(_preview.preview)
 app.command("coverage")(_coverage.coverage)
 app.command("catalogue")(_coverage.catalogue)
@@ -24,10 +26,10 @@ app.command("export")(_exchange.export)
 
 @app.command("info")
 def info(
-    store: Annotated[str, typer.Argument(help="Path or URL.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    store: StoreArgument,
+    as_json: JsonOption = False,
 ) -> None:
-    """Say whose embeddings a store holds, of which years, and (for a path) which cells.
+    """Describe a store: its model, dimensions, years and, of a folder, the area and cells of each year.
 
     Example: tessera store info store.zarr
     """
@@ -66,5 +68,5 @@ def info(
             count = f" ({told['cells']} cell{'s' * (told['cells'] != 1)})" if len(made) > 1 else ""
             rows.append((f"{year} from", made_from_in_words(told) + count))
         if len(made) > _MOST:
-            rows.append((f"{year} from", f"{len(made) - _MOST} more (--json)"))
+            rows.append((f"{year} from", f"{len(made) - _MOST} more; --json prints all"))
     print_table(rows)

@@ -1,14 +1,24 @@
 """What all commands print: tables, JSON, progress, numbers; and options that several share."""
 
-from .numbers import keep_in_range
-from .show import (
-    TELL_EVERY,
+from .numbers import prepare
+from .options import (
+    WHERE,
+    AoiOption,
+    BboxOption,
     BlockOption,
+    DryRunOption,
+    FolderArgument,
+    JsonOption,
     KindOption,
     OverwriteOption,
+    StoreArgument,
+    area_of,
+    one_of,
+)
+from .show import (
+    TELL_EVERY,
     bytes_in_words,
     now_and_then,
-    one_of,
     pixels_in_words,
     print_json,
     print_table,
@@ -19,14 +29,22 @@ from .show import (
 
 __all__ = [
     "TELL_EVERY",
+    "WHERE",
+    "AoiOption",
+    "BboxOption",
     "BlockOption",
+    "DryRunOption",
+    "FolderArgument",
+    "JsonOption",
     "KindOption",
     "OverwriteOption",
+    "StoreArgument",
+    "area_of",
     "bytes_in_words",
-    "keep_in_range",
     "now_and_then",
     "one_of",
     "pixels_in_words",
+    "prepare",
     "print_json",
     "print_table",
     "step",

@@ -1,4 +1,4 @@
-"""What commands share: progress on standard error, JSON and tables on standard output, areas from options."""
+"""Progress on standard error; JSON, tables and numbers in words on standard output."""
 
 from __future__ import annotations
 
@@ -6,50 +6,30 @@ import json
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from tessera.base import InputError, silent
+from tessera.base import silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tessera.base import Progress
 
-
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace files that are no earlier output of this command. Inputs are kept.")
-]
-
-KindOption = Annotated[
-    str | None,
-    typer.Option(
-        help="classification or regression; left out: numbers with fractions are regressed, all else are classes."
-    ),
-]
-BlockOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Side of a block of land, km; left out: 10, or less where the labels lie in fewer than 60 blocks."
-    ),
-]
-
 _CELL = 600
-"""Letters of a cell of a table."""
+"""Most letters in a cell of a table."""
 
 TELL_EVERY = 30.0
-"""Seconds between two lines of progress where there is no terminal."""
+"""Seconds between two lines of progress where standard error is no terminal."""
 _LONG = {"px": "pixels"}
-"""Unit of a rate -> of a count."""
+"""Unit in a rate -> unit in a count."""
 
 
 class Meter:
-    """Counts that come in, and what they say of speed and of the time that is left.
+    """Speed of a step and the time that is left, from its counts.
 
     Parameters
     ----------
-    unit : of what is counted, such as "px"; "" shows no rate
+    unit : what is counted, such as "px"; with "" no rate is shown
     """
 
     def __init__(self, unit: str = "") -> None:
@@ -59,11 +39,11 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the step began."""
         return time.monotonic() - self._start
 
     def count(self, done: int, total: int) -> None:
-        """Take a count; what the first one has done was done before, and fewer than the last begin anew."""
+        """Take a count. The first one is where a run resumes; a smaller count than the last starts again."""
         now = time.monotonic(), done, total
         if self._first is None or self._last is None or done < self._last[1]:
             self._first = now
@@ -71,19 +51,19 @@ class Meter:
 
     @property
     def per_second(self) -> float:
-        """Units a second, 0 where none is known yet."""
+        """Units per second, 0 until it is known."""
         if self._first is None or self._last is None:
             return 0.0
         made, seconds = self._last[1] - self._first[1], self._last[0] - self._first[0]
         return made / seconds if made > 0 and seconds > 0 else 0.0
 
     def rate(self) -> str:
-        """Such as ", 0.3 px/s"; "" where there is none."""
+        """Such as ", 0.3 px/s"; "" until it is known."""
         each = self.per_second
         return f", {rate_in_words(each)} {self._unit}/s" if self._unit and each else ""
 
     def left(self) -> str:
-        """Such as ", about 5 minutes left"; "" where it cannot be told."""
+        """Such as ", about 5 minutes left"; "" until it is known."""
         if self._last is None or not self.per_second:
             return ""
         _, done, total = self._last
@@ -102,13 +82,11 @@ class Meter:
 
 @contextmanager
 def step(title: str, unit: str = "") -> Iterator[Progress]:
-    """Show a step's progress: a bar with time left on a terminal, elsewhere a line each half minute and one at its end.
-
-    The end is told only where it went well.
+    """Show a step's progress: a bar on a terminal; elsewhere a line every 30 s, and one when the step succeeds.
 
     Parameters
     ----------
-    unit : of what is counted; its rate is shown where given
+    unit : what is counted; with "" no rate is shown
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -133,17 +111,17 @@ def step(title: str, unit: str = "") -> Iterator[Progress]:
 
 
 def now_and_then(progress: Progress, title: str, unit: str) -> Progress:
-    """The same progress; where standard error is no terminal, also a line every half a minute.
+    """The same progress. If standard error is no terminal, it also prints a line every 30 s.
 
     Parameters
     ----------
-    unit : of what is counted, such as "px" or "days"
+    unit : what is counted, such as "px" or "days"
     """
     return progress if sys.stderr.isatty() else _lines(title, Meter(unit), progress)
 
 
 def _lines(title: str, meter: Meter, progress: Progress = silent) -> Progress:
-    """Count with a meter, tell `progress`, and print a line every half a minute."""
+    """Progress that counts with a meter, passes the counts on, and prints a line every 30 s."""
     told = time.monotonic()
 
     def count(done: int, total: int) -> None:
@@ -158,13 +136,13 @@ def _lines(title: str, meter: Meter, progress: Progress = silent) -> Progress:
 
 
 def tell_line(line: str) -> None:
-    """Print a line to standard error, if there is one."""
+    """Print a line, if it is not empty, to standard error."""
     if line:
         print(line, file=sys.stderr)
 
 
 def rate_in_words(each: float) -> str:
-    """A number a second with what matters of it: 1,234, 12, 1.2, 0.03."""
+    """A rate per second to two digits or more: 1,234, 12, 1.2, 0.03."""
     return f"{each:,.0f}" if each >= 10 else f"{each:.2g}" if each >= 1e-4 else f"{each:.1g}"
 
 
@@ -212,29 +190,13 @@ def bytes_in_words(size: int) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print plain values as JSON."""
+    """Print a value as JSON."""
     print(json.dumps(value, indent=2))
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Print rows with aligned columns; a text of a stranger's file that is longer than a line or two is cut."""
+    """Print rows with aligned columns. Long text, which a damaged file may hold, is cut."""
     rows = [tuple(cell if len(cell) <= _CELL else f"{cell[: _CELL - 3]}..." for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def one_of(**given: object) -> tuple[str, Any]:
-    """The one option that was given.
-
-    Raises
-    ------
-    InputError
-        None was, or several were.
-    """
-    found = [(name, value) for name, value in given.items() if value is not None]
-    options = ", ".join(f"--{name}" for name in given)
-    if len(found) != 1:
-        received = "none" if not found else ", ".join(f"--{name}" for name, _ in found)
-        raise InputError(f"{received} given; expected exactly one of {options}")
-    return found[0]

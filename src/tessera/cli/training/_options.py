@@ -1,4 +1,4 @@
-"""What `pretrain`, `distill` and `blocks` share: the extra they need, pixel-years that are asked for, progress."""
+"""What `blocks`, `pretrain` and `distill` share: the extra that they need, their pixel-years, their progress."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import glob
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+import typer
 
 from tessera.base import InputError, require, silent
 
@@ -22,30 +23,35 @@ if TYPE_CHECKING:
     from tessera.models import Checkpoint
     from tessera.pretrain import Blocks, Data
 
+OutOption = Annotated[
+    str | None, typer.Option("--out", "-o", help="Checkpoint to write. Default: the one in the configuration.")
+]
+StepsOption = Annotated[int | None, typer.Option(help="Optimiser steps. Default: those in the configuration.")]
+
 SLICE = 2048
-"""Pixel-years that are simulated at a time."""
+"""Pixel-years that are simulated at once."""
 
 
 def need_training() -> None:
-    """Check for what training needs before anything is read.
+    """Check that the packages for training are installed.
 
     Raises
     ------
     InputError
-        An extra is missing.
+        A package is missing.
     """
     for module in ("torch", "lightning", "safetensors"):
         require(module, extra="train", purpose="training")
 
 
 def is_first() -> bool:
-    """Whether this process is the one that speaks, of those that torchrun started."""
+    """Whether this process prints; of those that torchrun started, only the first does."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
 def shown(title: str, unit: str = "") -> Iterator[Progress]:
-    """A step of the command, shown by the first process alone."""
+    """Progress of a step, shown by the first process only."""
     if not is_first():
         yield silent
         return
@@ -54,14 +60,16 @@ def shown(title: str, unit: str = "") -> Iterator[Progress]:
 
 
 def from_where(progress: Progress) -> Progress:
-    """Progress that first says, where a run goes on from a state, after which step."""
+    """Progress that first prints the step from which a run continues."""
     fresh = True
 
     def tell(done: int, total: int) -> None:
         nonlocal fresh
         if fresh and done:
             rest = (
-                f"goes on after step {done:,} of {total:,}" if done < total else f"all {total:,} steps were done before"
+                f"continuing after step {done:,} of {total:,}"
+                if done < total
+                else f"all {total:,} steps were already done"
             )
             print(rest, file=sys.stderr)
         fresh = False
@@ -76,11 +84,9 @@ def table_of(data: Data) -> PixelSeries | Blocks:
     Raises
     ------
     InputError
-        Nothing is there, or what is there cannot be read.
+        There are none, or a file cannot be read.
     """
     from dataclasses import replace
-
-    import numpy as np
 
     from tessera.cubes import concatenate, open_cube, series_of_cube
     from tessera.pretrain import month_means, open_blocks, year_curves
@@ -107,24 +113,24 @@ def table_of(data: Data) -> PixelSeries | Blocks:
 
 
 def cube_paths(patterns: tuple[str, ...]) -> list[str]:
-    """Paths that fit patterns, each once.
+    """Paths that match patterns such as "cubes/*.zarr", each once.
 
     Raises
     ------
     InputError
-        Nothing fits a pattern.
+        A pattern matches nothing.
     """
     found: list[str] = []
     for pattern in patterns:
         here = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - a pattern may be absolute
         if not here:
-            raise InputError(f"no cube at {pattern}; expected a path, or a pattern that fits some")
+            raise InputError(f"no cube at {pattern}; expected a path, or a pattern that matches some")
         found += [path for path in here if path not in found]
     return found
 
 
 def simulated_slice(count: int, seed: int, start: int) -> PixelSeries:
-    """Simulated pixel-years with their truths as targets, those that were seen at all."""
+    """Simulated pixel-years that have an observation, with their true values as targets."""
     from dataclasses import replace
 
     from tessera.cubes import series_of_arrays
@@ -137,7 +143,7 @@ def simulated_slice(count: int, seed: int, start: int) -> PixelSeries:
 
 
 def tell(checkpoint: Checkpoint, out: str) -> None:
-    """Say what came out, once."""
+    """Print what was written and what to run next; the first process only."""
     if is_first():
         prefixes = " ".join(map(str, checkpoint.spec.prefix_dims))
         print(f"{out}: {checkpoint.parameters:,} parameters, dims {prefixes}, identity {checkpoint.sha256}")

@@ -1,4 +1,4 @@
-"""The labelled probe of a run: how well the encoder so far tells labels apart, by the rules of `tessera evaluate`."""
+"""The probe of a training run: scores of the encoder so far on labelled pixel-years, as `tessera evaluate` does."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _WORDS = {
     "rmse": "RMSE",
     "r2": "R2",
 }
-"""Scores as the console names them, in its order."""
+"""Score -> its name on the console, in the order of printing."""
 _BEST = {"macro_f1": max, "rmse": min}
-"""What the steps are compared by, of classes and of numbers."""
+"""Score that finds the best step -> how: of classes, and of numbers."""
 _LARGEST = 64 * 1024 * 1024
-"""Bytes of a log that is read: some 200,000 records."""
+"""Largest log that is read, bytes: some 200,000 records."""
 
 
 @dataclass
 class Probe:
-    """What the loop calls with the encoder so far.
+    """Called by the training loop with the encoder so far.
 
     Attributes
     ----------
-    source : how the labels are learnt
-    labelled : None on a process that is not the first, where there is nothing to do
-    fresh : scores of the last call that the console has not told yet
+    source : settings of the probe
+    labelled : labelled pixel-years; None on every process but the first, which does the work
+    fresh : scores that are not printed yet
     """
 
     source: ProbeSource
@@ -50,7 +50,7 @@ class Probe:
     fresh: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, checkpoint: Checkpoint) -> dict[str, float]:
-        """Scores of its vectors as a store would hold them, int8 codes x scale; embedded on the CPU."""
+        """Scores of its quantised vectors (int8 codes x scale), embedded on the CPU."""
         if self.labelled is None:
             return {}
         from tessera.encode import encoder_of
@@ -60,12 +60,12 @@ class Probe:
 
 
 def probe_of(source: ProbeSource | None) -> Probe | None:
-    """The probe that a configuration names, tried once on the numbers of observations before anything is trained.
+    """The probe of a configuration. Before training starts it is tried once, on counts of observations as features.
 
     Raises
     ------
     InputError
-        No such labels, head or amount, labels too few for it, or an extra is missing.
+        Labels, head or amount do not exist, labels are too few, or a package is missing.
     """
     if source is None or not is_first():
         return None if source is None else Probe(source, None)
@@ -79,7 +79,7 @@ def probe_of(source: ProbeSource | None) -> Probe | None:
             usual = "10/class" if labelled.kind == "classification" else "10%"
             amounts = parse_amounts(str(usual if source.amount is None else source.amount), labelled.kind)
             if len(amounts) > 1:
-                raise InputError(f"amount {source.amount!r}; expected one amount of labels")
+                raise InputError(f"amount {source.amount!r}; expected one amount of labels, such as 10/class")
             source = replace(source, amount=str(amounts[0]))
             _scores(_counts(labelled), labelled, source, tell=True)
     except InputError as error:
@@ -88,7 +88,7 @@ def probe_of(source: ProbeSource | None) -> Probe | None:
 
 
 def beside(progress: Progress, probe: Probe | None) -> Progress:
-    """Progress that also tells, in a line on standard error, what a probe has found at the step that is done."""
+    """Progress that also prints the scores of the probe at each step that has some."""
     if probe is None:
         return progress
 
@@ -103,7 +103,7 @@ def beside(progress: Progress, probe: Probe | None) -> Progress:
 
 
 def tell_best(out: str) -> None:
-    """Say, once, at which step of the run the probe was best and what it was at last, by the log beside `out`."""
+    """Print the best and the last score of the probe, from the log beside `out`; the first process only."""
     file = Path(f"{out}.json")
     if not is_first() or not file.is_file() or file.stat().st_size > _LARGEST:
         return
@@ -118,7 +118,7 @@ def tell_best(out: str) -> None:
 
 
 def _scores(features: Any, labelled: Labels, source: ProbeSource, *, tell: bool = False) -> dict[str, float]:
-    """The mean over draws of each score; one that no draw defines is left out."""
+    """Mean of each score over the draws. A score without a value is left out."""
     from tessera.evaluation import evaluate
 
     result = evaluate(
@@ -139,7 +139,7 @@ def _scores(features: Any, labelled: Labels, source: ProbeSource, *, tell: bool 
 
 
 def _counts(labelled: Labels) -> np.ndarray[Any, Any]:
-    """(N, 2) float64, observations of each pixel-year and modality; NaN where, as in its vector, there is no data."""
+    """(N, 2) float64: observations of Sentinel-2 and Sentinel-1; NaN for a pixel-year without any."""
     assert labelled.series is not None  # noqa: S101 - of a table of pixel-years
     counts = np.column_stack([labelled.series.s2_count, labelled.series.s1_count]).astype(np.float64)
     counts[counts.sum(axis=1) == 0] = np.nan

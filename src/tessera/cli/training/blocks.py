@@ -1,4 +1,4 @@
-"""tessera blocks: pixel-years of cubes and of the simulation as shuffled blocks on disk, for training."""
+"""tessera blocks: pixel-years of cubes and of the simulator, as shuffled blocks on disk, for training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 
 from tessera.base import InputError, check_folder
 
-from ..terminal import step
+from ..terminal import bytes_in_words, step
 from ._options import SLICE, cube_paths, need_training, simulated_slice
 
 if TYPE_CHECKING:
@@ -30,23 +30,46 @@ if TYPE_CHECKING:
     Part = tuple[str, Source]
     Further = Callable[[PixelSeries], NDArray[np.float32]]
 
+_CUBES, _SIMULATOR, _TARGETS = "Pixel-years of cubes", "Simulated pixel-years", "Targets"
+
 
 def blocks(
-    out: Annotated[Path, typer.Option("--out", "-o", help="New folder.")],
-    cubes: Annotated[list[str] | None, typer.Argument(help="Cubes; quoted, with * and ? as in a shell.")] = None,
-    every: Annotated[int, typer.Option(help="Take the pixels of one row and one column of a cube in so many.")] = 1,
-    minimum: Annotated[int, typer.Option(help="Clear observations of each sensor that a pixel of a cube needs.")] = 10,
-    simulate: Annotated[int, typer.Option(help="Simulated pixel-years to add, their truths as targets.")] = 0,
-    simulate_seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
-    year_curves: Annotated[bool, typer.Option("--year-curves", help="Make curves of each year targets too.")] = False,
-    month_means: Annotated[bool, typer.Option("--month-means", help="Make monthly means targets too.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the order, and of what a full record keeps.")] = 0,
-    s2: Annotated[int, typer.Option(help="Sentinel-2 observations a year has room for; more are drawn from.")] = 96,
-    s1: Annotated[int, typer.Option(help="Sentinel-1 observations a year has room for.")] = 128,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the blocks, new.")],
+    cubes: Annotated[list[str] | None, typer.Argument(help='Cubes, or a pattern in quotes: "cubes/*.zarr".')] = None,
+    every: Annotated[
+        int,
+        typer.Option(
+            help="Take every n-th row and column of a cube, such as 4 for 1 pixel in 16.", rich_help_panel=_CUBES
+        ),
+    ] = 1,
+    minimum: Annotated[
+        int,
+        typer.Option(help="Skip pixels with fewer clear observations of either sensor.", rich_help_panel=_CUBES),
+    ] = 10,
+    simulate: Annotated[
+        int,
+        typer.Option(
+            help="Add so many simulated pixel-years, with true values as targets.", rich_help_panel=_SIMULATOR
+        ),
+    ] = 0,
+    simulate_seed: Annotated[int, typer.Option(help="Seed of the simulator.", rich_help_panel=_SIMULATOR)] = 0,
+    year_curves: Annotated[
+        bool,
+        typer.Option("--year-curves", help="Add harmonic curves of the year as targets.", rich_help_panel=_TARGETS),
+    ] = False,
+    month_means: Annotated[
+        bool, typer.Option("--month-means", help="Add monthly means as targets.", rich_help_panel=_TARGETS)
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffling and of the draws of --s2 and --s1.")] = 0,
+    s2: Annotated[
+        int, typer.Option(help="Most Sentinel-2 observations of a pixel-year; of more, some are drawn.")
+    ] = 96,
+    s1: Annotated[int, typer.Option(help="Most Sentinel-1 observations of a pixel-year.")] = 128,
 ) -> None:
-    """Write pixel-years as shuffled blocks for training; run again after any stop, it goes on to the same bytes.
+    """Write pixel-years of cubes, shuffled, into blocks on disk that training reads.
 
-    A run's configuration names the folder as blocks under data. Memory: two to three times the pixel-years of one cube.
+    Name the folder in the configuration of a run: blocks = "data/blocks" in the section data. Memory is two to three
+    times the pixel-years of one cube. After a stop, run the same command again: it continues.
 
     Example: tessera blocks "cubes/*.zarr" --every 4 --out data/blocks
     """
@@ -54,7 +77,7 @@ def blocks(
     from tessera import pretrain as room
 
     if not cubes and not simulate:
-        raise InputError("no cubes and no --simulate; expected at least one of them")
+        raise InputError("no cubes and no --simulate given; expected at least one of them")
     data = room.Data(
         cubes=tuple(cubes or ()),
         every=every,
@@ -65,7 +88,7 @@ def blocks(
         month_means=month_means,
     )
     if out.exists() and not (out.name and out.with_name(f"{out.name}.part").exists()):
-        raise InputError(f"{out} exists; expected a new path for the blocks")
+        raise InputError(f"{out} exists; expected a new folder for the blocks")
     if not out.exists() or not out.name:
         check_folder(out, "blocks", inputs=cube_paths(data.cubes))
     parts, targets = _parts(data)
@@ -87,19 +110,17 @@ def blocks(
         made = room.write_blocks(parts, out, seed=seed, s2=s2, s1=s1, targets=targets, progress=progress)
     size = sum(path.stat().st_size for path in made.folder.iterdir())
     count = len(made.index.sha256)
-    print(f"{out}: {len(made):,} pixel-years, {count} block{'s' * (count != 1)}, {size:,} bytes; ", end="")
-    print(f'next: blocks = "{out.as_posix()}" under [data] of a configuration, then tessera pretrain')
+    print(f"{out}: {len(made):,} pixel-years, {count} block{'s' * (count != 1)}, {bytes_in_words(size)}")
+    print(f'next: write blocks = "{out.as_posix()}" under [data] of a configuration, and run tessera pretrain')
 
 
 def _title(data: Data) -> str:
-    told = [f"simulating {data.simulate:,} pixel-years"] if data.simulate else []
-    if data.cubes:
-        told.insert(0, "reading cubes")
-    return " and ".join(told).capitalize()
+    work = ["reading cubes"] * bool(data.cubes) + [f"simulating {data.simulate:,} pixel-years"] * bool(data.simulate)
+    return " and ".join(work).capitalize()
 
 
 def _parts(data: Data) -> tuple[list[Part], int]:
-    """A named function for each cube and each slice of simulated pixel-years; the number of targets of all."""
+    """A named function for each cube and each slice of simulated pixel-years, and their number of targets."""
     from tessera.cubes import open_cube
     from tessera.pretrain import month_means, year_curves
 
@@ -111,8 +132,8 @@ def _parts(data: Data) -> tuple[list[Part], int]:
     targets = truths + sum(make(none).shape[1] for make in further)
     parts: list[Part] = []
     for path in cube_paths(data.cubes):
-        # opened first, so that what is no cube is told before hours of reading
-        name = f"{Path(path).resolve()} ({_told(open_cube(path))}), every {data.every}, minimum {data.minimum}"
+        # opened first: what is no cube is refused before hours of reading
+        name = f"{Path(path).resolve()} ({_digest(open_cube(path))}), every {data.every}, minimum {data.minimum}"
         source: Source = partial(_of_cube, path, data.every, data.minimum)
         parts.append((name, partial(_with_targets, source, targets, further)))
     for first in range(0, data.simulate, SLICE):
@@ -123,8 +144,8 @@ def _parts(data: Data) -> tuple[list[Part], int]:
     return parts, targets
 
 
-def _told(cube: PixelCube) -> str:
-    """What tells one cube from another without reading its observations."""
+def _digest(cube: PixelCube) -> str:
+    """A hash that differs between cubes, made without reading observations."""
     days = [doy.tolist() for doy in (cube.s2_doy, cube.s1_asc_doy, cube.s1_desc_doy)]
     about = json.dumps([cube.shape, repr(cube.grid), days, cube.provenance], sort_keys=True)
     return hashlib.sha256(about.encode()).hexdigest()[:16]
@@ -137,14 +158,14 @@ def _of_cube(path: str, every: int, minimum: int) -> PixelSeries:
 
 
 def _with_targets(source: Source, targets: int, further: list[Further]) -> PixelSeries:
-    """A part with the targets of all parts: truths, unknown of pixels of cubes, then what the year itself tells."""
+    """A part with all targets: true values, NaN for pixels of cubes, then those computed from the year itself."""
     series = source()
     known = np.full((len(series), targets), np.nan, dtype=np.float32)
     known[:, : series.targets.shape[1]] = series.targets
     for start in range(0, len(series) if further else 0, SLICE):
         some = series.take(np.arange(start, min(start + SLICE, len(series))))
-        told = np.concatenate([make(some) for make in further], axis=1)
-        known[start : start + len(some), targets - told.shape[1] :] = told
+        made = np.concatenate([make(some) for make in further], axis=1)
+        known[start : start + len(some), targets - made.shape[1] :] = made
     return replace(series, targets=known)
 
 

@@ -1,4 +1,4 @@
-"""tessera distill: a teacher's vectors to a small encoder whose prefixes are embeddings."""
+"""tessera distill: train a small encoder on the vectors of a larger one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import typer
 
 from tessera.base import InputError
 
-from ._options import from_where, need_training, shown, table_of, tell
+from ._options import OutOption, StepsOption, from_where, need_training, shown, table_of, tell
 from ._probe import beside, probe_of, tell_best
 
 
 def distill(
-    config: Annotated[Path, typer.Argument(help="TOML file of the run, with a section teacher.")],
-    out: Annotated[str | None, typer.Option("--out", "-o", help="File to write, in place of the configured.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps, in place of the configured.")] = None,
+    config: Annotated[Path, typer.Argument(help="Configuration of the run (TOML), with a section teacher.")],
+    out: OutOption = None,
+    steps: StepsOption = None,
 ) -> None:
-    """Train a student on a frozen teacher's vectors; run again after any stop, it goes on where it stopped.
+    """Train a small encoder (the student) to give the vectors of a larger one (the teacher), which stays as it is.
+
+    Prefixes of the student's vectors are embeddings too. After a stop, run the same command again: it continues.
 
     Example: tessera distill configs/distill-laptop.toml
     """
@@ -29,7 +31,7 @@ def distill(
 
     settings = room.parse_config(config)
     if not isinstance(settings, room.DistilConfig):
-        raise InputError(f"{config} has no section [teacher]; expected one, or tessera pretrain {config}")
+        raise InputError(f"{config} has no section [teacher]; add one, or run tessera pretrain {config}")
     settings = room.with_changes(settings, out=out, steps=steps)
     teacher = open_checkpoint(settings.teacher.checkpoint, settings.teacher.source)
     room.check_run(settings.out)
@@ -41,7 +43,7 @@ def distill(
         def teach(done: int, total: int) -> None:
             teaching(done, total)
             if done >= total:
-                # its end is told before the training's
+                # its bar ends before the bar of training begins
                 taught.close()
 
         checkpoint = room.distil(

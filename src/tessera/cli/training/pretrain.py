@@ -1,4 +1,4 @@
-"""tessera pretrain: pixel-years without labels to an encoder."""
+"""tessera pretrain: train an encoder on pixel-years without labels."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import typer
 
 from tessera.base import InputError
 
-from ._options import from_where, need_training, shown, table_of, tell
+from ._options import OutOption, StepsOption, from_where, need_training, shown, table_of, tell
 from ._probe import beside, probe_of, tell_best
 
 
 def pretrain(
-    config: Annotated[Path, typer.Argument(help="TOML file of the run; configs/ has some, with comments.")],
-    out: Annotated[str | None, typer.Option("--out", "-o", help="File to write, in place of the configured.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps, in place of the configured.")] = None,
+    config: Annotated[Path, typer.Argument(help="Configuration of the run (TOML). See the examples in configs/.")],
+    out: OutOption = None,
+    steps: StepsOption = None,
 ) -> None:
-    """Train an encoder from pixel-years without labels; run again after any stop, it goes on where it stopped.
+    """Train an encoder on pixel-years without labels.
 
-    On several GPUs: torchrun --nproc-per-node 8 --no-python tessera pretrain configs/pretrain-8gpu.toml
+    After a stop, run the same command again: it continues. On several GPUs, start it with torchrun: torchrun
+    --nproc-per-node 8 --no-python tessera pretrain configs/pretrain-8gpu.toml
 
     Example: tessera pretrain configs/laptop.toml
     """
@@ -29,7 +30,9 @@ def pretrain(
 
     settings = room.parse_config(config)
     if not isinstance(settings, room.PretrainConfig):
-        raise InputError(f"{config} has a section [teacher]; expected none, or tessera distill {config}")
+        raise InputError(
+            f"{config} has a section [teacher], which tessera pretrain does not use; run tessera distill {config}"
+        )
     settings = room.with_changes(settings, out=out, steps=steps)
     room.check_run(settings.out)
     probe = probe_of(settings.probe)
