@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ from tessera.preview import read_overview
 from tessera.scale import embed_cube
 from tessera.scenes import read_scenes
 from tessera.shards import Layout
-from tessera.simulator import simulate_cube
 
 YEAR, EARLIER = 2023, 2022
 SHARD, CHUNK, DIMS, PREFIX = 128, 32, 32, 16
@@ -169,7 +169,9 @@ def _store(expected: dict[str, Any]) -> None:
     """store.zarr: two years, prefix, counts, manifest, preview."""
     encoder = tessera.load_encoder("tiny.safetensors", device="cpu")
     store = _new_store("store.zarr", encoder)
-    earlier, _ = simulate_cube(WINDOW, EARLIER, seed=3, s2_dates=S2_DATES, s1_dates=S1_DATES)
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = tessera.simulate(f"{folder}/scenes", WINDOW, EARLIER, seed=3, s2_dates=S2_DATES, s1_dates=S1_DATES)
+        earlier = tessera.build_cube(WINDOW, EARLIER, source=scenes.path)
     made = encoder.encode(earlier)
     empty = np.zeros(made.scales.shape, bool)
     empty[5:10, 3:9] = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from tessera.encode import embed_series
 from tessera.geo import Window
 from tessera.models import Shape, Student
 from tessera.pretrain import Augment, Objective, month_means, pretrain, year_curves
-from tessera.simulator import simulate_cube, simulate_series
+from tessera.scenes import build_cube
+from tessera.simulator import simulate, simulate_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -267,9 +269,10 @@ class Labelled:
 
 def held_out(seed: int) -> Labelled:
     """A simulated place that training never saw, one pixel in 3 x 3, with its true land cover."""
-    cube, truth = simulate_cube(simulated_window(seed % 7, 128), 2023, seed=seed)
-    series = series_of_cube(cube, every=3, minimum=1)
-    label = truth[::3, ::3].reshape(-1).astype(np.int64)
+    with tempfile.TemporaryDirectory() as folder:
+        made = simulate(f"{folder}/scenes", simulated_window(seed % 7, 128), 2023, seed=seed)
+        series = series_of_cube(build_cube(made.window, 2023, source=made.path), every=3, minimum=1)
+    label = made.truth[::3, ::3].reshape(-1).astype(np.int64)
     if len(label) != len(series):
         raise InputError(f"held-out place {seed}: {len(series)} of {len(label)} pixels seen; expected all")
     return Labelled(f"simulated_{seed}", series, label, monthly_means(series))

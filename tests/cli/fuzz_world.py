@@ -17,8 +17,9 @@ from tessera.cubes import export_dpixel, write_cube
 from tessera.embeddings import Embeddings, ModelIdentity
 from tessera.geo import Cell, Window, to_lonlat
 from tessera.heads import fit
+from tessera.scenes import build_cube
 from tessera.shards import Layout
-from tessera.simulator import simulate, simulate_cube
+from tessera.simulator import simulate
 from tessera.store import create_store
 
 YEAR = 2023
@@ -73,11 +74,10 @@ def make_world(folder: Path) -> World:
     counts = rng.integers(0, 40, (*WINDOW.shape, 3)).astype(np.uint16)
     store.write(Embeddings(codes, scales, counts, _MODEL, WINDOW.grid), YEAR)
     days = [date(YEAR, month, 15) for month in (3, 6, 9)]
-    cube, _ = simulate_cube(WINDOW, YEAR, s2_dates=days, s1_dates=(days[:1], days[1:2]))
-    write_cube(cube, inputs / "cube.zarr")
+    simulate(inputs / "scenes", WINDOW, YEAR, s2_dates=days, s1_dates=(days[:1], days[1:2]))
+    cube = build_cube(WINDOW, YEAR, source=inputs / "scenes", out=inputs / "cube.zarr")
     write_cube(replace(cube, grid=None), inputs / "nowhere.zarr")
     export_dpixel(cube, inputs / "dpixel")
-    simulate(inputs / "scenes", WINDOW, YEAR, s2_dates=days, s1_dates=(days[:1], days[1:2]))
     points = _labels(inputs, rng)
     head = fit(store, points, column="class", year=YEAR)
     head.save(inputs / "head.json")

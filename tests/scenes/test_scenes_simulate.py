@@ -9,12 +9,13 @@ import pystac
 import pytest
 import rasterio
 from scenes_helpers import assert_same, digest
+from simulated_cube import simulate_cube
 
 from tessera.base import InputError
 from tessera.cubes import PixelCube
 from tessera.geo import Window
 from tessera.scenes import build_cube
-from tessera.simulator import CLASSES, COLOURS, Simulation, simulate, simulate_cube
+from tessera.simulator import CLASSES, COLOURS, Simulation, simulate
 
 WINDOW = Window(31, 64 * 1024 + 3, 548 * 1024 - 5, 61, 58)
 """Off the 20 m grid on purpose, with odd sides."""
@@ -129,9 +130,9 @@ def test_dates_can_be_given() -> None:
         ({"seed": -1}, "seed -1; expected a whole number from 0"),
     ],
 )
-def test_what_cannot_be_simulated(given: dict[str, object], message: str) -> None:
+def test_what_cannot_be_simulated(tmp_path: Path, given: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        simulate_cube(Window(31, 65_536, 561_152, 16, 16), 2021, **given)  # type: ignore[arg-type]
+        simulate(tmp_path / "sim", Window(31, 65_536, 561_152, 16, 16), 2021, **given)  # type: ignore[arg-type]
 
 
 # Whether it looks like the Earth.

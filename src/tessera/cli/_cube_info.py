@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tessera.base import InputError, printable
+
 _SHOWN = ("year", "period", "source", "lost", "s2_dates", "s1_asc_dates", "s1_desc_dates", "scenes_lost")
 """What the rows say by themselves."""
 _MOST = 6
@@ -71,7 +73,7 @@ def rows_of(about: dict[str, Any]) -> list[tuple[str, ...]]:
 def _provenance(told: dict[str, Any]) -> list[tuple[str, ...]]:
     """A row an entry, empty ones left out; what the other rows say is not said again."""
     found = [
-        (text_of(key).replace("_", " "), _text(value))
+        (_text(key).replace("_", " "), _text(value))
         for key, value in told.items()
         if key not in _SHOWN and value not in ({}, [], "", None)
     ]
@@ -89,7 +91,6 @@ def _lost(entries: Any) -> str:
 
 def _dates(cube: Any, stack: str) -> list[str] | None:
     """Calendar dates, None where the cube says neither them nor its year."""
-    from tessera.base import InputError
     from tessera.cubes import dates_of
 
     try:
@@ -109,17 +110,11 @@ def _text(value: Any) -> str:
         )
     if isinstance(value, float):
         return f"{value:.12g}"
-    return text_of(value)
-
-
-def text_of(value: Any) -> str:
-    """A value of a stranger's file as text: a terminal obeys what it is sent."""
-    return "".join(character if character.isprintable() else " " for character in str(value))
+    return printable(str(value))
 
 
 def _bbox(grid: Any) -> list[float] | None:
     """West, south, east, north in degrees, None off the lattice."""
-    from tessera.base import InputError
     from tessera.geo import Window
 
     try:

@@ -17,7 +17,6 @@ from tessera.cubes import open_cube
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from tessera.base import Progress
     from tessera.cubes import PixelCube
@@ -118,9 +117,7 @@ class Made:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.held.close()
 
 

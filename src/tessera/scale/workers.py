@@ -17,7 +17,6 @@ from tessera.encode import find_devices
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from tessera.encode import Options
 
@@ -86,9 +85,7 @@ class WorkerPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *how: object) -> None:
         if not self._started:
             return
         if kind is None:

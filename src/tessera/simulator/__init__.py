@@ -1,6 +1,6 @@
 """Simulated landscapes and pixel-years, made from physics: training data and test scenes with known truth."""
 
-from .landscape import CLASSES, COLOURS, Simulation, read_truth, simulate, simulate_cube
+from .landscape import CLASSES, COLOURS, Simulation, read_truth, simulate
 from .series import KIND_NAMES, SimulatedSeries, simulate_series
 
 __all__ = [
@@ -11,6 +11,5 @@ __all__ = [
     "Simulation",
     "read_truth",
     "simulate",
-    "simulate_cube",
     "simulate_series",
 ]

@@ -1,7 +1,6 @@
 """A simulated place and year: scenes as a provider would give them, with the true land cover."""
 
 from .classes import CLASSES, COLOURS
-from .cube import simulate_cube
 from .write import Simulation, read_truth, simulate
 
 __all__ = [
@@ -10,5 +9,4 @@ __all__ = [
     "Simulation",
     "read_truth",
     "simulate",
-    "simulate_cube",
 ]

@@ -6,21 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import silent
 from tessera.cubes import PixelCube
 from tessera.scenes import has_offset, is_clear, remove_offset, scale_s1
-
-from ._world import COARSE, FINE, World
+from tessera.simulator.landscape._world import COARSE, FINE, World
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from numpy.typing import NDArray
 
-    from tessera.base import Progress
     from tessera.geo import Window
-
-    from ._world import S1Dates, S2Dates
+    from tessera.simulator.landscape._world import S1Dates, S2Dates
 
 
 def simulate_cube(
@@ -30,30 +26,9 @@ def simulate_cube(
     seed: int = 0,
     s2_dates: S2Dates = 30,
     s1_dates: S1Dates = 25,
-    progress: Progress = silent,
 ) -> tuple[PixelCube, NDArray[np.uint8]]:
-    """Simulate a place and a year as a cube, without writing scenes; it needs no extra.
-
-    Parameters
-    ----------
-    window : pixels of the lattice
-    year : calendar year
-    seed : of landscape, weather and noise; each seed is another place and another year's weather
-    s2_dates : how many Sentinel-2 acquisitions, or their dates
-    s1_dates : how many Sentinel-1 passes of each orbit, or (ascending dates, descending dates)
-    progress : called with acquisitions done and their total
-
-    Returns
-    -------
-    The cube, and its true land cover: (H, W) uint8, index into `CLASSES`.
-
-    Raises
-    ------
-    InputError
-        A date twice or outside the year, or more dates than Sentinel's revisit allows.
-    """
+    """The cube of a place and a year with its true land cover (H, W) uint8, made without writing scenes."""
     world = World(window, year, seed, s2_dates, s1_dates)
-    total = len(world.s2_dates) + len(world.s1_asc_dates) + len(world.s1_desc_dates)
     rows, cols = world.frame.slices(window)
     s2, masks, s2_days = [], [], []
     for index in range(len(world.s2_dates)):
@@ -68,8 +43,6 @@ def simulate_cube(
             s2.append(dn)
             masks.append(clear.astype(np.uint8))
             s2_days.append(scene.day)
-        progress(index + 1, total)
-    done = len(world.s2_dates)
     orbits: dict[bool, tuple[list[NDArray[np.int16]], list[dt.date]]] = {True: ([], []), False: ([], [])}
     for ascending, (images, days) in orbits.items():
         for index in range(len(world.s1_asc_dates if ascending else world.s1_desc_dates)):
@@ -78,8 +51,6 @@ def simulate_cube(
             if image.any():
                 images.append(image)
                 days.append(passed.day)
-            done += 1
-            progress(done, total)
     (asc, asc_days), (desc, desc_days) = orbits[True], orbits[False]
     cube = PixelCube(
         s2=_stack(s2, (*window.shape, 10), np.uint16),
