@@ -137,5 +137,5 @@ def test_a_socks_proxy_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5h://me:secret@127.0.0.1:9")
     with pytest.raises(InputError, match=r"socks5h://127.0.0.1:9 speaks SOCKS, .* pip install pysocks"):
         ONCE.get("http://far.test/file", limit=100)
-    with pytest.raises(InputError, match=r"socks5h://127.0.0.1:9 speaks SOCKS, through which stores are not read"):
+    with pytest.raises(InputError, match=r"socks5h://127.0.0.1:9 speaks SOCKS, which stores do not support"):
         open_objects("http://far.test")

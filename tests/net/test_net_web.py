@@ -139,7 +139,7 @@ def test_a_range_that_ends_early(site: Site) -> None:
         to.wfile.write(b"half")
         to.close_connection = True
 
-    with pytest.raises(LoadError, match="4 of 8 bytes came"):
+    with pytest.raises(LoadError, match="received 4 of 8 bytes"):
         ONCE.get(site.at("/x", script), limit=99, span=(0, 8))
 
 
@@ -152,12 +152,12 @@ def test_a_line_that_breaks_in_the_body(site: Site) -> None:
         to.wfile.write(b"5\r\nab")
         to.close_connection = True
 
-    with pytest.raises(LoadError, match="the line broke"):
+    with pytest.raises(LoadError, match="the connection broke"):
         ONCE.get(site.at("/x", script), limit=99)
 
 
 def test_a_line_that_breaks_before_the_answer(site: Site) -> None:
-    with pytest.raises(LoadError, match="the line broke"):
+    with pytest.raises(LoadError, match="the connection broke"):
         ONCE.get(site.at("/x", lambda to: to.connection.shutdown(socket.SHUT_RDWR)), limit=99)
 
 

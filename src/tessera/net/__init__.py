@@ -1,4 +1,4 @@
-"""Bytes from a folder or a URL, and one taxonomy of what can go wrong on the way."""
+"""Bytes from a folder or a URL, and one taxonomy of errors."""
 
 from .cache import DiskCache, default_cache, disk_cache
 from .errors import (

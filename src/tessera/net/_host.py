@@ -1,4 +1,4 @@
-"""Patience with a host: how many requests at once, when to try again, and that all wait when it is busy."""
+"""Rate limits and retries per host: concurrent requests, backoff, and a pause for all readers when it is busy."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Seconds before each further attempt, each lengthened by up to a half at random; 8 to 12 s in all."""
+"""Seconds before each retry, each lengthened by up to a half at random; 8 to 12 s in all."""
 PATIENCE = 120.0
-"""Seconds of a request's own attempts and pauses within which the last attempt is made, whatever their number."""
+"""Seconds of a request's own attempts and pauses after which it is not retried."""
 UNREACHED = 2
-"""Further attempts where no server was reached, about a second: an unknown name or a port that refuses stays so."""
+"""Retries if no server was reached, for about a second: unknown names and refused ports rarely change."""
 BROKEN = 5
-"""Further attempts where every line breaks before there is an answer, some ten seconds: a server that starts anew."""
+"""Retries if every connection breaks before an answer, for about ten seconds: a server may be restarting."""
 _MOMENT = 1e-3
-"""Seconds that nobody waits for."""
+"""Seconds too short to wait for."""
 MOST_AT_ONCE = 64
-"""Requests under way to one host, from all readers of this process."""
+"""Concurrent requests to one host, from all readers of this process."""
 
 
 class Host:
-    """What all readers of one host share."""
+    """The state that all readers of one host share."""
 
     def __init__(self, name: str = "") -> None:
         self._name = name
@@ -44,13 +44,13 @@ class Host:
     def _slot(self) -> Iterator[None]:
         with self._slots:
             latest = time.monotonic() + PATIENCE
-            # others may learn meanwhile that it takes longer
+            # other threads may extend the pause meanwhile
             while (wait := min(self._quiet_until, latest) - time.monotonic()) > _MOMENT:
                 time.sleep(wait)
             yield
 
     def ask(self, request: Callable[[], Result], delays: Sequence[float] | None = None) -> Result:
-        """Make a request, again after a while when the host is busy or the line broke; all others wait with it.
+        """Make a request; retry it when the host is busy or the connection broke, while all other requests wait too.
 
         After some seconds without an answer a line says what is waited for (`waiting`).
 
@@ -83,7 +83,7 @@ class Host:
                 pause = delay * (1 + random.random() / 2)  # noqa: S311 - spreads attempts, guards nothing
                 pause = max(pause, error.retry_after or 0.0)
                 if error.reached:
-                    # where there is no server none is spared, and the pauses of many readers would add up
+                    # without a server to spare, pauses of many readers would only add up
                     with self._lock:
                         self._quiet_until = max(self._quiet_until, time.monotonic() + min(pause, PATIENCE))
                 own += lasted + pause
@@ -99,12 +99,12 @@ class Host:
 
 @cache
 def host_of(name: str) -> Host:
-    """The one Host of a name such as "https://data.source.coop"; of "local", this machine, nobody is told to wait."""
+    """The one Host with a name such as "https://data.source.coop"; requests to "local", this machine, never wait."""
     scheme, _, rest = name.partition("://")
     return Host("" if not rest else f"{scheme}://{rest.rpartition('@')[2]}")
 
 
 def retries() -> dict[str, Any]:
-    """The same patience for an object store's client that asks by itself."""
+    """The same retries as options of an object store client that retries by itself."""
     backoff = {"init_backoff": timedelta(seconds=DELAYS[0]), "max_backoff": timedelta(seconds=DELAYS[-1]), "base": 2}
     return {"max_retries": len(DELAYS), "backoff": backoff, "retry_timeout": timedelta(seconds=PATIENCE)}

@@ -1,7 +1,7 @@
-"""Lines to servers on which an answer has its time, from the first address that is tried to its last byte.
+"""Connections with a time limit on a whole answer, from the first address that is tried to its last byte.
 
-urllib3 limits the wait for every single piece; a server that sends a byte now and then would hold a thread for hours.
-Imports urllib3, and is itself imported when the first request is made.
+urllib3 limits only the wait for each piece, so a server that sends a byte now and then would hold a thread for hours.
+This module imports urllib3, and is imported when the first request is made.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Clock:
-    """The time of one attempt, over all its redirects.
+    """The time limits of one attempt, including all its redirects.
 
     Attributes
     ----------
-    silence : seconds within which status and headers are there, and after which nothing came
-    seconds : within which a body is there, if it were empty
-    slowest : bytes a second that a body may take beyond that
+    silence : seconds until status and headers must have arrived, and most seconds without a byte
+    seconds : until an empty body must have arrived
+    slowest : least bytes a second, which extend that limit for longer bodies
     taken : bytes of bodies so far
     """
 
@@ -49,7 +49,7 @@ class Clock:
         self.began = time.monotonic()
 
     def left(self, head: bool) -> float:
-        """Seconds that the next piece may take."""
+        """Most seconds for the next piece."""
         passed = time.monotonic() - self.began
         if head:
             return self.silence - passed
@@ -65,7 +65,7 @@ _MINE = _Mine()
 
 @contextmanager
 def timed(clock: Clock) -> Iterator[None]:
-    """Answers that begin in this thread go by a clock, to the end of their bodies."""
+    """Apply a clock to answers that begin in this thread, to the end of their bodies."""
     _MINE.clock = clock
     try:
         yield
@@ -74,12 +74,12 @@ def timed(clock: Clock) -> Iterator[None]:
 
 
 def line_pool(proxy: Proxy | None) -> urllib3.PoolManager:
-    """Where lines are kept open between requests.
+    """A pool that keeps connections open between requests.
 
     Raises
     ------
     InputError
-        The proxy speaks SOCKS, and the package for that is not installed.
+        The proxy speaks SOCKS, and the package for it is not installed.
     """
     sides: dict[str, Any] = {"num_pools": 32, "maxsize": 64}
     if proxy is None:
@@ -89,10 +89,10 @@ def line_pool(proxy: Proxy | None) -> urllib3.PoolManager:
             from urllib3.contrib.socks import SOCKSProxyManager
         except ImportError:
             raise InputError(
-                f"the proxy {proxy.shown} speaks SOCKS, which needs a package more: pip install pysocks; "
+                f"the proxy {proxy.shown} speaks SOCKS, which needs another package: pip install pysocks; "
                 "or set http_proxy and https_proxy to http://HOST:PORT"
             ) from None
-        # its lines connect by themselves
+        # it makes its connections itself
         return SOCKSProxyManager(proxy.url, **sides)
     else:
         headers = urllib3.make_headers(proxy_basic_auth=proxy.user) if proxy.user else None
@@ -102,7 +102,7 @@ def line_pool(proxy: Proxy | None) -> urllib3.PoolManager:
 
 
 class _Timed(io.RawIOBase):
-    """What a server sends, as long as its time lasts."""
+    """The bytes that a server sends, until its time is up."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, clock: Clock) -> None:
         self._raw, self._sock, self._clock = raw, sock, clock
@@ -127,7 +127,7 @@ class _Timed(io.RawIOBase):
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer by the clock of its thread."""
+    """An answer under the clock of its thread."""
 
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
@@ -143,7 +143,7 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _Line:
-    """What both kinds of connection have in common."""
+    """Common part of both kinds of connection."""
 
     sock: Any
     timeout: Any
@@ -151,7 +151,7 @@ class _Line:
     _dns_host: str
 
     def _new_conn(self) -> socket.socket:
-        """A connection to the first address of the host that answers, all having the time of one."""
+        """Connect to the first address of the host that answers; all addresses share the time limit of one."""
         name, seconds = self._dns_host, self.timeout
         try:
             found = socket.getaddrinfo(name, self.port, 0, socket.SOCK_STREAM)
@@ -159,7 +159,7 @@ class _Line:
         except socket.gaierror as error:
             raise NameResolutionError(name, cast("HTTPConnection", self), error) from error
         except (OSError, UnicodeError):
-            places = [name]  # urllib3 says what is wrong with it
+            places = [name]  # urllib3 raises the error
         end = time.monotonic() + seconds
         try:
             for number, place in enumerate(places, 1):
@@ -176,7 +176,7 @@ class _Line:
 
     def request(self, *args: Any, **more: Any) -> None:
         if self.sock is not None:
-            # the answer before left it what was left of its own time
+            # the previous answer left its remaining time as the timeout
             self.sock.settimeout(self.timeout)
         super().request(*args, **more)  # type: ignore[misc]
 

@@ -1,7 +1,7 @@
-"""The proxy of an address, as the environment says it: one rule for stores and for scenes.
+"""The proxy of an address, from the environment, for stores and scenes alike.
 
-`http_proxy`, `https_proxy` and `all_proxy` in lower or upper case, lower first; `no_proxy` lists hosts, domains,
-networks (10.0.0.0/8) or `*`.
+The variables are `http_proxy`, `https_proxy` and `all_proxy` in lower or upper case, lower first. `no_proxy` lists
+hosts, domains, networks (10.0.0.0/8) or `*`.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
-        """Whether it speaks SOCKS and not HTTP."""
+        """Whether it speaks SOCKS instead of HTTP."""
         return urlsplit(self.url).scheme.startswith("socks")
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy through which an address is asked, None where it is asked directly.
+    """The proxy for an address, None for a direct connection.
 
     Raises
     ------
     InputError
-        What the environment names is no proxy.
+        The environment's value is not the address of a proxy.
     """
     given = {name.lower(): value.strip() for name, value in getproxies_environment().items()}
     try:
@@ -64,19 +64,19 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def client_options(url: str) -> dict[str, Any]:
-    """The same for an object store's client.
+    """The proxy as options of an object store client.
 
     Raises
     ------
     InputError
-        It is none, or speaks SOCKS.
+        It is not the address of a proxy, or speaks SOCKS.
     """
     proxy = proxy_for(url)
     if proxy is None:
         return {}
     if proxy.is_socks:
         raise InputError(
-            f"the proxy {proxy.shown} speaks SOCKS, through which stores are not read; set http_proxy and https_proxy "
+            f"the proxy {proxy.shown} speaks SOCKS, which stores do not support; set http_proxy and https_proxy "
             "to http://HOST:PORT, or list the host in no_proxy"
         )
     excluded = getproxies_environment().get("no", "")
@@ -84,7 +84,7 @@ def client_options(url: str) -> dict[str, Any]:
 
 
 def _is_direct(host: str, port: int | None, given: dict[str, str]) -> bool:
-    # known to every Python, and to no list of its types
+    # part of every Python, but missing in its type stubs
     bypass: Any = vars(urllib.request)["proxy_bypass_environment"]
     if bypass(host if port is None else f"{host}:{port}", given):
         return True

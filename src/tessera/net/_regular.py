@@ -1,4 +1,4 @@
-"""A folder as zarr-python's store, which waits for no pipe and reads no object that is larger than any chunk."""
+"""A folder as a zarr-python store that opens only regular files and limits the size of objects."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OBJECT_LIMIT = 1024**3
-"""Bytes of an object that is read whole; of a larger one only ranges are read."""
+"""Most bytes of an object that is read whole; larger ones are read by range only."""
 
 
 class RegularStore(WrapperStore[ObjectStore[Any]]):
-    """The objects of a folder; what is no regular file is refused before it is opened."""
+    """The objects of a folder; anything but a regular file is refused before it is opened."""
 
     def __init__(self, store: ObjectStore[Any], folder: Path) -> None:
         super().__init__(store)

@@ -1,4 +1,4 @@
-"""A line about a server that lets others wait: after some seconds without an answer it is said what is waited for."""
+"""A log line about each server that has not answered for some seconds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 AFTER = 5.0
-"""Seconds without an answer after which a line is said."""
+"""Seconds without an answer after which a line is logged."""
 AGAIN = 60.0
 """Seconds between two lines about one server."""
 
 
 @dataclass
 class _Server:
-    """What is known of one server: requests under way with the moment they began, its last answer, and what it said."""
+    """State of one server: start times of its open requests, time of its last answer, and its reason to retry."""
 
     pending: dict[int, float] = field(default_factory=dict)
     answered: float = float("-inf")
@@ -30,7 +30,7 @@ class _Server:
     reason: str = ""
 
     def due(self) -> float:
-        """The moment at which a line is due."""
+        """The time at which a line is due."""
         if not self.pending:
             return float("inf")
         return max(max(min(self.pending.values()), self.answered) + AFTER, self.told + AGAIN)
@@ -59,7 +59,7 @@ class Waiting:
 
     @contextmanager
     def request(self, name: str) -> Iterator[Callable[[str], None]]:
-        """A request to a server, to its answer; what is given is called with the reason when it must be asked again."""
+        """Watch a request until its answer; yields a function to call with the reason before each retry."""
         number = next(self._numbers)
         with self._changed:
             server = self._servers.setdefault(name, _Server())
@@ -83,7 +83,7 @@ class Waiting:
             server.answered, server.reason = self._now(), ""
 
     def look(self) -> float:
-        """Say what is due, and return the seconds until more may be."""
+        """Log the lines that are due, and return the seconds until the next may be."""
         lines = []
         with self._changed:
             now = self._now()
@@ -100,7 +100,7 @@ class Waiting:
         return due - now
 
     def _have_watcher(self) -> None:
-        """One thread for all; a process that was forked has none of its parent's."""
+        """Start the one watching thread; a forked process does not inherit its parent's."""
         if self._watcher is None or self._watcher[0] != os.getpid():
             thread = threading.Thread(target=self._run, name="tessera-waiting", daemon=True)
             self._watcher = os.getpid(), thread
@@ -114,4 +114,4 @@ class Waiting:
 
 
 WAITING = Waiting(logging.getLogger("tessera").warning)
-"""The one of this process; a program that sets up no logging of its own sees its lines on standard error."""
+"""The instance of this process; without logging configured, its lines go to standard error."""

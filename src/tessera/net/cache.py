@@ -1,4 +1,4 @@
-"""Parts of remote objects kept on disk, of one version each, up to a limit; what is damaged is fetched anew."""
+"""A disk cache of parts of remote objects, each of one version, up to a limit; damaged entries are fetched again."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIMIT = 2 * 1024**3
-"""Bytes that are kept unless TESSERA_CACHE_GB says otherwise."""
+"""Default limit in bytes; TESSERA_CACHE_GB sets another."""
 _CRC_BYTES = 4
 _SPARE = 0.9
-"""Share of the limit that remains after the oldest entries were removed."""
+"""Share of the limit to keep when old entries are removed."""
 
 
 class DiskCache:
-    """A folder of small files, the least recently used of which go when there are too many bytes.
+    """A folder of small files; above the limit the least recently used are removed.
 
-    Several processes may share it. An entry is named by what it is a part of, version included, so it never goes stale;
-    a CRC-32C follows its bytes.
+    Several processes may share it. The name of an entry includes the version of its object, so it never becomes stale.
+    A CRC-32C follows its bytes.
 
     Parameters
     ----------
-    folder : made when it is first needed
+    folder : created when it is first needed
     limit : bytes
     """
 
@@ -53,7 +53,7 @@ class DiskCache:
         return self.folder / digest[:2] / digest[2:40]
 
     def get(self, *name: object) -> bytes | None:
-        """The bytes of an entry, None where there is none or it is damaged."""
+        """The bytes of an entry, None if it is missing or damaged."""
         path = self._path(name)
         try:
             data = path.read_bytes()
@@ -69,7 +69,7 @@ class DiskCache:
         return body
 
     def put(self, data: bytes, *name: object) -> None:
-        """Keep the bytes of an entry; a cache that cannot be written is no error."""
+        """Keep the bytes of an entry; failure to write is ignored."""
         path = self._path(name)
         part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
@@ -85,7 +85,7 @@ class DiskCache:
             look = self._unseen > self.limit * (1 - _SPARE) and not self._looking
             self._looking |= look
         if look:
-            # one thread looks, after each tenth of the limit: other processes write here too
+            # one thread checks after each tenth of the limit, since other processes write here too
             self._shrink()
             with self._lock:
                 self._unseen, self._looking = 0, False
@@ -114,7 +114,7 @@ def default_cache() -> DiskCache | None:
     Raises
     ------
     InputError
-        TESSERA_CACHE_GB is no number above 0.
+        TESSERA_CACHE_GB is not a number above 0.
     """
     given = os.environ.get("TESSERA_CACHE", "")
     if given.lower() in ("off", "none", "0"):
@@ -137,5 +137,5 @@ def default_cache() -> DiskCache | None:
 
 @cache
 def disk_cache(folder: Path, limit: int = LIMIT) -> DiskCache:
-    """The one cache of a folder in this process, which counts what all its users keep."""
+    """The one cache of a folder in this process, so that all its users are counted together."""
     return DiskCache(folder, limit)

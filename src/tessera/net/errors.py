@@ -1,4 +1,4 @@
-"""What can go wrong with a stored object, told apart by what helps."""
+"""Errors of reading and writing objects, one class for each remedy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MissingError(NetError):
 
 
 class CorruptError(NetError):
-    """The bytes are not those that were written. Take another copy, or write them again."""
+    """The bytes differ from those that were written. Use another copy, or write them again."""
 
 
 class OversizeError(NetError):

@@ -1,4 +1,4 @@
-"""Objects by key under one root, a local folder or a URL, in whole or by byte range."""
+"""Objects by key under one root, a local folder or a URL, read whole or by byte range."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _LOAD = re.compile(
     r"(status code|status|code)\W+(429|5\d\d)|server error|too many requests|timed? ?out|connection (reset|closed)"
     r"|body error|error decoding response body|end of file before message|incomplete message"
 )
-"""What a busy server or a broken line says, in the first line of an error."""
+"""Signs of a busy server or a broken connection in the first line of an error."""
 _RANGE_SIGNS = ("range was invalid", "range not satisfiable", "status code: 416")
 _ONE_ATTEMPT = {"max_retries": 0}
-"""Trying again is the Host's matter, which lets all readers of a host wait."""
+"""`Host` retries instead, so that all readers of a host wait."""
 _UNREACHED = re.compile(r"kind: connect\b|dns error|connection refused")
 _NONSENSE = re.compile(r"\bparse\(\s*(version|status|header|toolarge|uri|method|internal)")
-"""What a client's own words tell of a request without an answer."""
+"""Signs of an answer that is not HTTP in a client's error."""
 _CLIENT: dict[str, Any] = {
     "user_agent": "tessera-earth",
     "timeout": "120s",
@@ -51,7 +51,7 @@ _CLIENT: dict[str, Any] = {
 
 @contextmanager
 def _named(root: str, key: str) -> Iterator[None]:
-    """Translate what the object store raised into the taxonomy, naming the object."""
+    """Translate errors of the object store into the taxonomy, naming the object."""
     from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
     where = f"{root}/{key}"
@@ -76,11 +76,11 @@ def _named(root: str, key: str) -> Iterator[None]:
         whole = str(error).lower()
         if "certificate" in whole or "corrupt message" in whole or "handshake" in whole:
             raise PermanentError(
-                f"{where}: no secure line to the server; its certificate is not trusted, or it does not speak https"
+                f"{where}: no secure connection: the certificate is not trusted, or the server does not speak https"
             ) from None
         if "error sending request" in said:
             if _NONSENSE.search(whole):
-                raise PermanentError(f"{where}: what answers there does not speak HTTP") from None
+                raise PermanentError(f"{where}: the server does not speak HTTP") from None
             reached = not _UNREACHED.search(whole)
             what = "no answer from the server" if reached else "no server answers at this address"
             raise LoadError(f"{where}: {what}", reached=reached, broken=reached and "timed" not in whole) from None
@@ -136,14 +136,14 @@ class Objects:
                     raise OversizeError(f"{self.root}/{key} has {size} bytes; at most {limit} are read")
                 data = self._take(answer, limit)
             if len(data) > limit:
-                raise OversizeError(f"{self.root}/{key} has more than the {size} bytes that its server says")
+                raise OversizeError(f"{self.root}/{key} has more than the {size} bytes that its server states")
             return data
 
         self._check_file(key, inside=True)
         return self._host.ask(request)
 
     def _check_file(self, key: str, *, inside: bool = False) -> None:
-        """Refuse what is no file, such as a pipe, which would be waited for; with `inside` also a link out."""
+        """Refuse anything but a file, such as a pipe, which would block; with `inside` also a link out of the root."""
         if self.folder is None:
             return
         path = self.folder / key
@@ -155,7 +155,7 @@ class Objects:
             except InputError as error:
                 raise CorruptError(str(error)) from None
         try:
-            # one look: between two a writer may have taken the file away
+            # one call only: between two a writer may remove the file
             mode = path.stat().st_mode
         except OSError as error:
             raise_if_machine(error, path)
@@ -164,7 +164,7 @@ class Objects:
             raise CorruptError(f"{path} is no file")
 
     def _take(self, answer: Any, most: int) -> bytes:
-        """The bytes of an answer; of one with more than `most` bytes, a few more, whatever its server sends."""
+        """The bytes of an answer; reading stops a few bytes after `most`."""
         if self.folder is not None:
             return bytes(answer.bytes())
         parts: list[Any] = []
@@ -181,7 +181,7 @@ class Objects:
 
         Parameters
         ----------
-        known : the version that the caller has; None is returned, and no bytes are sent, where it is still that one
+        known : the version that the caller has; if it is still current, no bytes are sent and None is returned
 
         Raises
         ------
@@ -212,7 +212,7 @@ class Objects:
         self._check_file(key)
         piece = self._host.ask(request)
         if piece is not None and len(piece.data) != length:
-            said = f"{len(piece.data)} bytes came of {piece.size}"
+            said = f"received {len(piece.data)} of {piece.size} bytes"
             raise CorruptError(
                 f"{self.root}/{key}: {said}; expected {length} at its {'end' if at_end else 'beginning'}"
             )
@@ -223,15 +223,15 @@ class Objects:
 
         Parameters
         ----------
-        etag : the version that is wanted, strong or weak; the server is asked for a strong one, and what it answers is
-            compared with either
+        etag : the wanted version, strong or weak; a strong one is sent as a condition, and the answer's is always
+            compared
 
         Raises
         ------
         ChangedError
             The object is no longer of that version.
         CorruptError
-            Fewer bytes came.
+            Fewer bytes arrived.
         MissingError, CredentialError, LoadError, PermanentError
         """
         import obstore
@@ -253,18 +253,18 @@ class Objects:
         self._check_file(key)
         data = self._host.ask(request)
         if len(data) != stop - start:
-            raise CorruptError(f"{self.root}/{key}: {len(data)} bytes from {start}; expected {stop - start}")
+            raise CorruptError(f"{self.root}/{key}: received {len(data)} bytes from {start}; expected {stop - start}")
         return data
 
 
 def is_strong(etag: str | None) -> bool:
-    """Whether a version can be asked for."""
+    """Whether an ETag is strong, so that a request can be conditional on it."""
     return etag is not None and not etag.startswith("W/")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of an object: its bytes, the size of the whole, and its version (None where none is told)."""
+    """A part of an object: its bytes, the size of the whole, and its version (None if unknown)."""
 
     data: bytes
     size: int
@@ -298,7 +298,7 @@ def open_objects(root: str | Path) -> Objects:
 
 
 def _remote_store(url: str, how_often: dict[str, Any]) -> Any:
-    """The object store of a URL; what is http stays so, also where it could be told as somebody's bucket."""
+    """The object store of a URL; http URLs stay HTTP, even if they look like a bucket."""
     from obstore.store import HTTPStore, from_url
 
     options: dict[str, Any] = {"retry_config": how_often, "client_options": {**_CLIENT, **client_options(url)}}

@@ -1,4 +1,4 @@
-"""Objects that are put, swapped on a condition, listed and deleted under one root of an object store."""
+"""Writing to an object store: put, conditional swap, list and delete."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from obstore import GetOptions, PutMode, UpdateVersion
 
 SCHEMES = ("s3", "gs", "az")
-"""URLs that can be written to."""
+"""Schemes of URLs that can be written to."""
 _PART_BYTES = 16 * 1024**2
 _CLIENT = {"user_agent": "tessera-earth", "timeout": "1800s", "connect_timeout": "20s", "allow_http": True}
-"""A shard of 134 MB at 1 Mbit/s takes 18 minutes. Plain http is used only where an endpoint is given that has it."""
+"""A shard of 134 MB at 1 Mbit/s takes 18 minutes. Plain http is used only if the given endpoint has it."""
 _ONE_ATTEMPT = {"max_retries": 0}
 _BUSY = re.compile(
     r"(status code|status|code)\W+(408|409|429|5\d\d)|server error|too many requests|slow ?down|timed? ?out"
@@ -38,7 +38,7 @@ class Version:
 
     Attributes
     ----------
-    etag, generation : what its store tells it by; S3 and Azure the first, GCS the second
+    etag, generation : identify it; S3 and Azure have the first, GCS the second
     size : bytes
     """
 
@@ -49,7 +49,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Listed:
-    """An object as a listing names it: key from the root, bytes, time of its last change."""
+    """An object in a listing: key relative to the root, bytes, time of its last change."""
 
     key: str
     size: int
@@ -58,7 +58,7 @@ class Listed:
 
 @contextmanager
 def _told(where: str) -> Iterator[None]:
-    """Translate what the object store raised into the taxonomy, naming the object."""
+    """Translate errors of the object store into the taxonomy, naming the object."""
     from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
     try:
@@ -85,13 +85,13 @@ def _first_line(error: BaseException) -> str:
 class ObjectsWriter:
     """Objects under one root of an object store, for writing.
 
-    A request that met a busy server or a broken line is made again; so a swap that succeeded may be told as lost, when
-    its first answer did not arrive. Who loses looks again.
+    Requests are retried when the server is busy or the connection breaks. So a swap that succeeded is reported as lost
+    if its first answer did not arrive; whoever loses must read the object again.
 
     Attributes
     ----------
-    objects : the same, for reading
-    conditional : whether swaps are left to the store; else this process compares, and nobody else may write
+    objects : the same objects, for reading
+    conditional : whether the store checks the condition of a swap; else this process does, and must be the only writer
     """
 
     objects: Objects
@@ -105,7 +105,7 @@ class ObjectsWriter:
         return self.objects.root
 
     def head(self, key: str) -> Version | None:
-        """The version of an object, None where there is none.
+        """The version of an object, None if it is missing.
 
         Raises
         ------
@@ -125,11 +125,11 @@ class ObjectsWriter:
     def read(
         self, key: str, *, limit: int, part: tuple[int, int] | None = None, of: Version | None = None
     ) -> tuple[bytes, Version] | None:
-        """An object of at most `limit` bytes, or its bytes `part` (start, stop), and its version; None where none is.
+        """An object of at most `limit` bytes, or its bytes `part` (start, stop), and its version; None if missing.
 
         Parameters
         ----------
-        of : None is returned too where it is no longer of this version
+        of : the wanted version; None is also returned if the object has another one
 
         Raises
         ------
@@ -161,7 +161,7 @@ class ObjectsWriter:
             return None
 
     def put(self, key: str, parts: Sequence[bytes | bytearray | memoryview]) -> None:
-        """Put an object, whatever is there; for keys that nobody else writes. Large ones go in parts.
+        """Put an object, replacing any other; for keys without other writers. Large ones are uploaded in parts.
 
         Raises
         ------
@@ -177,11 +177,11 @@ class ObjectsWriter:
         self._host.ask(request)
 
     def swap(self, key: str, parts: Sequence[bytes | bytearray | memoryview], expected: Version | None) -> bool:
-        """Put an object if it is of a version still; with None, if there is none.
+        """Put an object if its version is still `expected`; with None, if it does not exist.
 
         Returns
         -------
-        Whether it was put. False may also be the second answer to a request that succeeded the first time.
+        Whether it was put. False may also answer the retry of a request that succeeded the first time.
 
         Raises
         ------
@@ -203,19 +203,19 @@ class ObjectsWriter:
                 except (AlreadyExistsError, PreconditionError):
                     return False
                 except (RuntimeError, NotSupportedError):
-                    # what obstore raises of a mode that its store lacks; its own errors are no RuntimeErrors
+                    # obstore raises RuntimeError for a mode that its store lacks, and other classes else
                     raise self._unconditional() from None
                 return True
 
         return self._host.ask(request)
 
     def prove_conditions(self) -> None:
-        """See that the store keeps the conditions of a swap; some take the request and overlook the condition.
+        """Test that the store checks the condition of a swap; some accept the request and ignore the condition.
 
         Raises
         ------
         InputError
-            It does not.
+            It ignores the condition.
         """
         if not self.conditional:
             return
@@ -232,12 +232,12 @@ class ObjectsWriter:
 
     def _unconditional(self) -> InputError:
         return InputError(
-            f"{self.root} has no conditional put, so that two writers could harm each other; expected a store that has "
-            f"(S3, GCS, Azure, R2, MinIO), or single_writer=True where nobody else writes"
+            f"{self.root} has no conditional put, so two writers could damage each other's data; expected a store that "
+            f"has it (S3, GCS, Azure, R2, MinIO), or single_writer=True if no other process writes"
         )
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects that nobody needs; what cannot be deleted, or is not there, stays as it is."""
+        """Delete objects that are not needed; those missing or impossible to delete are passed over."""
         import obstore
 
         if keys:
@@ -245,7 +245,7 @@ class ObjectsWriter:
                 self._host.ask(lambda: obstore.delete(self._store, list(keys)))
 
     def list_all(self, prefix: str) -> list[Listed]:
-        """The objects whose keys begin with `prefix` and a slash, in no particular order.
+        """The objects whose keys begin with `prefix` and a slash, in any order.
 
         Raises
         ------
@@ -284,7 +284,7 @@ def open_writer(root: str, *, single_writer: bool = False) -> ObjectsWriter:
 
     Parameters
     ----------
-    single_writer : the caller answers for it that nobody else writes; the store then needs no conditional put
+    single_writer : set True only if no other process writes; the store then needs no conditional put
 
     Raises
     ------
@@ -305,6 +305,6 @@ def open_writer(root: str, *, single_writer: bool = False) -> ObjectsWriter:
 
 
 def writer_of(store: Any, root: str, *, single_writer: bool = False) -> ObjectsWriter:
-    """A writer to any store of obstore's; `root` is its name in messages."""
+    """A writer to any obstore store; `root` is its name in messages."""
     host = host_of("/".join(root.split("/")[:3]))
     return ObjectsWriter(Objects(root, None, store, host), not single_writer, store, host)

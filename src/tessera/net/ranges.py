@@ -1,4 +1,4 @@
-"""Ranges of one object that lie near each other, joined into fewer requests."""
+"""Adjacent ranges of one object, joined into fewer requests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 RANGE_BYTES = 8 * 1024**2
-"""Bytes of one request to which more ranges are joined."""
+"""Most bytes of a request that joins ranges."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One request: bytes `start` to `stop` (exclusive), and the numbers of the wanted ranges that lie in it."""
+    """One request: bytes `start` to `stop` (exclusive), and the indices of the wanted ranges in it."""
 
     start: int
     stop: int
@@ -32,15 +32,15 @@ def join_ranges(
     waste: float = float("inf"),
     disjoint: bool = False,
 ) -> list[Run]:
-    """Join ranges of one object into requests, in the order in which they lie.
+    """Join ranges of one object into requests, in order of position.
 
     Parameters
     ----------
     starts, stops : (N,) bytes
-    gap : bytes that may lie unused between two ranges
-    limit : bytes of a request; a longer range stays one request
-    waste : share of a request that may be unused
-    disjoint : whether ranges that overlap are joined beyond `limit` too, so that no two requests share a byte
+    gap : most unused bytes between two joined ranges
+    limit : most bytes of a request; a longer range stays one request
+    waste : most unused share of a request
+    disjoint : also join overlapping ranges beyond `limit`, so that no two requests share a byte
     """
     firsts, lasts = np.asarray(starts), np.asarray(stops)
     runs: list[Run] = []

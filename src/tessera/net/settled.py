@@ -1,4 +1,4 @@
-"""Reads by zarr-python that leave nothing running when one of their chunks fails."""
+"""Reads by zarr-python that leave no task running when one of their chunks fails."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PATIENCE = 30.0
-"""Seconds that reads of other threads have, before the error is told all the same."""
+"""Seconds to wait for reads of other threads before the error is raised anyway."""
 _lock = threading.Lock()
 _active = 0
 
 
 @contextmanager
 def settled_reads() -> Iterator[None]:
-    """Wait, after an error, for the chunks that zarr-python was still reading; else they make noise at exit.
+    """After an error, wait for the chunks that zarr-python is still reading; else they print errors at exit.
 
-    Where no other thread reads, they are given up at once.
+    If no other thread reads, they are cancelled at once.
     """
     global _active
     with _lock:

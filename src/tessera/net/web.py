@@ -1,6 +1,7 @@
-"""Requests over HTTP where status, headers and body matter: searches, tokens, and parts of scenes.
+"""HTTP requests where status, headers and body matter: searches, tokens, and parts of scenes.
 
-Stores are read through `objects`; here a refusal's body tells a throttle from an expired token, and Retry-After counts.
+Stores are read through `objects`. Here the body of a refusal distinguishes throttling from an expired token, and
+Retry-After is obeyed.
 """
 
 from __future__ import annotations
@@ -31,34 +32,34 @@ if TYPE_CHECKING:
     from ._proxies import Proxy
 
 PATIENT_DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Seconds before each further attempt: a provider of scenes throttles for minutes, not seconds."""
+"""Seconds before each retry: providers of scenes throttle for minutes, not seconds."""
 SLOWEST = 64_000.0
-"""Bytes a second below which an answer is given up after `_SECONDS`; a satellite line gives ten times as much."""
+"""Least bytes a second of an answer after `_SECONDS`; a satellite connection has ten times as much."""
 _SECONDS = 60.0
 _SILENCE = 40.0
-"""Seconds from the first attempt to connect within which status and headers are there, redirects included, and that may
-pass without a byte of a body: Earth Search's gateway waits 29 s for its own server. Asked twice, that is 80 s."""
+"""Most seconds from connecting to status and headers, redirects included, and most seconds without a byte of a body.
+Earth Search's gateway waits 29 s for its own server. Two attempts take 80 s."""
 _CONNECT_SECONDS = 20.0
 _READ = 1024 * 1024
 _REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
 _REFUSAL = 4096
-"""Bytes of a refusal that are looked at."""
+"""Bytes of a refusal that are read."""
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _PORTS = {"http": 80, "https": 443}
 
 Verdict = Callable[[int, bytes], type[NetError] | None]
-"""What a refusal means to a provider: its class, or None where the status means what it usually does."""
+"""(status, body) of a refusal -> the error class, or None if the status has its usual meaning."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said.
+    """An answer of a server.
 
     Attributes
     ----------
-    data : the body; of a range, that range or as much of it as the file has
-    size : bytes of the whole file, None where they are not told
+    data : the body; for a range, that range or as much of it as the file has
+    size : bytes of the whole file, None if unknown
     headers : names in lower case
     """
 
@@ -72,7 +73,7 @@ class Answer:
         Raises
         ------
         CorruptError
-            It is none.
+            It is not JSON.
         """
         try:
             return json.loads(self.data)
@@ -83,12 +84,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Web:
-    """Asks servers, all users of one host together being patient with it.
+    """An HTTP client; all clients of one host share its limits and pauses.
 
     Attributes
     ----------
-    verdict : what a refusal means, where it is not what the status usually means
-    delays : seconds before each further attempt
+    verdict : see `Verdict`
+    delays : seconds before each retry
     """
 
     verdict: Verdict | None = None
@@ -106,7 +107,7 @@ class Web:
 
         Parameters
         ----------
-        headers : for this host alone; a redirect to another one does not carry them on
+        headers : for this host only; they are dropped on a redirect to another one
 
         Raises
         ------
@@ -119,13 +120,13 @@ class Web:
         return self._ask("GET", url, sent, None, limit, span)
 
     def post(self, url: str, body: Any, *, limit: int, headers: Mapping[str, str] | None = None) -> Answer:
-        """Send JSON and take the answer. Errors are those of `get`; what is asked must be safe to ask again."""
+        """Send JSON and return the answer. Errors are those of `get`; the request must be safe to repeat."""
         sent = {"Content-Type": "application/json", **(headers or {})}
         return self._ask("POST", url, sent, json.dumps(body).encode(), limit, None)
 
     def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int, span: Any) -> Answer:
         if _server(url) is None:
-            raise InputError(f"{_shown(url)} is no http or https address")
+            raise InputError(f"{_shown(url)} is not an http or https address")
         parts = urlsplit(url)
         host = host_of(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
         return host.ask(lambda: self._once(method, url, headers, body, limit, span), self.delays)
@@ -135,7 +136,7 @@ class Web:
     ) -> Answer:
         where = _shown(url)
         clock = _clock()
-        # by hand, as urllib3 reads the body of a redirect to its end, which may never come
+        # by hand, because urllib3 reads the body of a redirect to its end, which may never come
         for _ in range(_REDIRECTS + 1):
             answer = _sent(method, url, headers, body, where, clock)
             try:
@@ -145,7 +146,7 @@ class Web:
                         return self._take(answer, where, limit, span)
                     _short(answer)
             finally:
-                # a body that was taken whole has given its line back already
+                # a body that was read completely has already released its connection
                 answer.close()
             further = _joined(url, moved, where)
             if _server(further) != _server(url):
@@ -165,7 +166,7 @@ class Web:
         if span is not None:
             if answer.status == 200:
                 if size is None or span[0] > 0 or size > limit:
-                    raise PermanentError(f"{where}: its server ignores ranges; expected one that answers them")
+                    raise PermanentError(f"{where}: its server ignores ranges; expected one that supports them")
             else:
                 told = headers.get("content-range", "")
                 match = _RANGE.fullmatch(told)
@@ -173,17 +174,17 @@ class Web:
                 size = _number(match[3]) if match is not None else None
                 most = span[1] if size is None else min(span[1], size)
                 if match is None or int(match[1]) != span[0] or not span[0] < stop <= most:
-                    raise CorruptError(f"{where}: {told[:80]!r} came; expected bytes from {span[0]} to {span[1]}")
+                    raise CorruptError(f"{where}: received {told[:80]!r}; expected bytes from {span[0]} to {span[1]}")
                 expected = stop - span[0]
                 if stop < span[1] and size is not None and size > stop:
-                    raise LoadError(f"{where}: only a part of the range came")
+                    raise LoadError(f"{where}: only a part of the range arrived")
         elif answer.status == 206:
-            raise CorruptError(f"{where}: a part came; expected the whole file")
+            raise CorruptError(f"{where}: received a part; expected the whole file")
         elif size is not None and size > limit:
             raise OversizeError(f"{where} has {size} bytes; at most {limit} are read")
         data = _body(answer, limit + 1)
         if expected is not None and len(data) < expected:
-            raise LoadError(f"{where}: {len(data)} of {expected} bytes came")
+            raise LoadError(f"{where}: received {len(data)} of {expected} bytes")
         if len(data) > limit or (expected is not None and len(data) > expected):
             raise OversizeError(f"{where} sent more than {min(limit, expected or limit)} bytes")
         if len(data) == expected:
@@ -224,7 +225,7 @@ def _clock() -> Clock:
 def _sent(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None, where: str, clock: Clock
 ) -> urllib3.BaseHTTPResponse:
-    """The beginning of an answer; its body is still to come."""
+    """Send a request and return its answer, whose body is not read yet."""
     from urllib3 import Timeout
 
     from ._lines import timed
@@ -238,7 +239,7 @@ def _sent(
                 url,
                 body=body,
                 headers={"Accept-Encoding": "identity", "User-Agent": "tessera-earth", **headers},
-                # trying again is this package's matter, which lets all users of a host wait
+                # `Host` retries instead, so that all users of a host wait
                 retries=False,
                 redirect=False,
                 timeout=Timeout(connect=_CONNECT_SECONDS, read=_SILENCE),
@@ -246,12 +247,12 @@ def _sent(
                 decode_content=False,
             )
     except ValueError:
-        raise PermanentError(f"{where} cannot be asked: its address or a header holds what no request may") from None
+        raise PermanentError(f"{where} cannot be requested: its address or a header has invalid characters") from None
 
 
 @contextmanager
 def _told(where: str, proxy: Proxy | None = None) -> Iterator[None]:
-    """Errors of the line as ours; their own texts hold whole addresses and headers, and stay behind."""
+    """Translate errors of the connection; their texts are dropped, since they hold whole addresses and headers."""
     from urllib3.exceptions import (
         ConnectTimeoutError,
         HTTPError,
@@ -266,9 +267,9 @@ def _told(where: str, proxy: Proxy | None = None) -> Iterator[None]:
     try:
         yield
     except SSLError as error:
-        raise PermanentError(f"{where}: no secure line to the server ({error})") from None
+        raise PermanentError(f"{where}: no secure connection to the server ({error})") from None
     except LocationValueError:
-        raise PermanentError(f"{where} leads to an address that is none") from None
+        raise PermanentError(f"{where} redirects to an invalid address") from None
     except ReadTimeoutError:
         raise LoadError(f"{where}: the server is silent or too slow") from None
     except NameResolutionError:
@@ -280,24 +281,24 @@ def _told(where: str, proxy: Proxy | None = None) -> Iterator[None]:
         through = "" if proxy is None else f" {proxy.shown}"
         reached = not isinstance(error.original_error, NewConnectionError | ConnectTimeoutError | NameResolutionError)
         raise LoadError(
-            f"{where}: the proxy{through} of this environment {'refuses' if reached else 'does not answer'}; look at "
+            f"{where}: the proxy{through} of this environment {'refuses' if reached else 'does not answer'}; check "
             "http_proxy, https_proxy and no_proxy",
             reached=reached,
         ) from None
     except HTTPError as error:
         raise_if_machine(error, where)
         if _is_nonsense(error):
-            raise PermanentError(f"{where}: what answers there does not speak HTTP") from None
+            raise PermanentError(f"{where}: the server does not speak HTTP") from None
         if isinstance(error, NewConnectionError | ConnectTimeoutError):
             raise LoadError(f"{where}: no server answers at this address", reached=False) from None
-        raise LoadError(f"{where}: the line broke ({type(error).__name__})", broken=True) from None
+        raise LoadError(f"{where}: the connection broke ({type(error).__name__})", broken=True) from None
     except OSError as error:
         raise_if_machine(error, where)
         raise
 
 
 def _is_nonsense(error: Exception) -> bool:
-    """Whether what came was no answer of HTTP: a line that was closed is none."""
+    """Whether the answer was not HTTP; a closed connection does not count."""
     from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
     causes = [error, *error.args, error.__cause__, error.__context__]
@@ -309,7 +310,7 @@ def _is_nonsense(error: Exception) -> bool:
 
 @cache
 def _pool(proxy: Proxy | None) -> urllib3.PoolManager:
-    """One for all that go the same way: lines are kept open between requests."""
+    """The one pool for a proxy, which keeps connections open between requests."""
     _ready()
     from ._lines import line_pool
 
@@ -321,7 +322,7 @@ def _ready() -> None:
 
 
 def _body(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:
-    """At most so many bytes."""
+    """At most `most` bytes of a body."""
     parts: list[bytes] = []
     taken = 0
     while taken < most:
@@ -334,7 +335,7 @@ def _body(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:
 
 
 def _short(answer: urllib3.BaseHTTPResponse) -> bytes:
-    """The beginning of a body that nobody waits for; where that is all of it, the line is used again."""
+    """The beginning of a body; if it is complete, the connection is reused."""
     data = _body(answer, _REFUSAL)
     if len(data) < _REFUSAL:
         answer.release_conn()
@@ -342,7 +343,7 @@ def _short(answer: urllib3.BaseHTTPResponse) -> bytes:
 
 
 def _server(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an address, None where it is none of HTTP."""
+    """Scheme, host and port of an HTTP address, None for others."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
@@ -358,12 +359,12 @@ def _joined(url: str, moved: str, where: str) -> str:
     except ValueError:
         further = ""
     if _server(further) is None:
-        raise PermanentError(f"{where} is redirected to what is no http or https address")
+        raise PermanentError(f"{where} is redirected to an address that is not http or https")
     return further
 
 
 def _shown(url: str) -> str:
-    """An address without its signature, and without anybody's password."""
+    """An address without signature and password."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -379,7 +380,7 @@ def _number(text: str | None) -> int | None:
 def _said(body: bytes) -> str:
     """The first words of a refusal."""
     text = re.sub(r"<[^>]*>", " ", body[:600].decode("utf-8", "replace"))
-    # some repeat the address with its signature
+    # some servers repeat the address with its signature
     text = " ".join(re.sub(r"\?\S+", "?", text).split())
     return f", {text[:160]!r}" if text else ""
 
