@@ -62,8 +62,8 @@ def test_what_cannot_be_made_is_refused_in_one_line(tmp_path: Path, check: Calla
         (tmp_path / "pipe", "is a pipe"),
         (Path("/dev/null"), "is a device"),
         (tmp_path / ("x" * 300), "longer than 255 bytes"),
-        (tmp_path / "\ud800" / "x", "letters that no path can have"),
-        (tmp_path / "\ud800", "letters that no path can have"),
+        (tmp_path / "\ud800" / "x", "characters that a path cannot have"),
+        (tmp_path / "\ud800", "characters that a path cannot have"),
     ):
         if "\ud800" in str(path) and sys.getfilesystemencoding() != "utf-8":
             continue

@@ -339,7 +339,9 @@ def test_a_full_disk_is_one_line_and_can_go_on(tmp_path: Path, monkeypatch: pyte
         sync(handle)
 
     monkeypatch.setattr("tessera.pretrain.data._shuffle.os.fsync", full)
-    with pytest.raises(TesseraError, match=r"^cannot write .*b.part: No space left on device; .*run the same again$"):
+    with pytest.raises(
+        TesseraError, match=r"^cannot write .*b.part: No space left on device; .*run the same command again$"
+    ):
         write_blocks([series], tmp_path / "b", seed=1, **ROOM)
     monkeypatch.undo()
     assert len(write_blocks([series], tmp_path / "b", seed=1, **ROOM)) == 40

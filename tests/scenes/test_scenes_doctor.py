@@ -368,7 +368,7 @@ def test_opera_with_a_good_token(server: Cmr) -> None:
 @pytest.mark.parametrize(
     ("token", "state", "said"),
     [
-        ("", "fail", "there is none"),
+        ("", "fail", "none is set"),
         (jwt(exp=NOW - 1), "fail", "expired on 2025-12-31"),
         (jwt(exp=NOW + 86400), "warn", "until 2026-01-02"),
         ("opaque-token-of-edl", "ok", "does not tell when it ends"),

@@ -248,7 +248,7 @@ def test_pages_that_end_too_soon_or_never_are_noticed(tmp_path: Path) -> None:
     days = [dt.date(YEAR, 6, day) for day in (11, 14, 16)]
     simulate(tmp_path / "june", Window(31, 64 * 1024, 548 * 1024, 32, 32), YEAR, s2_dates=days, s1_dates=1)
     for faults, message in (
-        (Faults(loop=At("/search")), "circles"),
+        (Faults(loop=At("/search")), "repeats its pages"),
         (Faults(no_next=At("/search")), "and no next page"),
     ):
         with (

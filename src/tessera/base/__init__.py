@@ -1,4 +1,4 @@
-"""What every room stands on: errors of one line, files that are whole or absent, optional extras, progress."""
+"""Foundations of every room: one-line errors, atomic files, safe reading, optional extras, progress."""
 
 from .arguments import check_fields, checked, only_year
 from .arrays import parse_npy, parse_npz

@@ -1,4 +1,4 @@
-"""Names of unfinished files and folders, and what becomes of those that a killed process left."""
+"""Names of unfinished files and folders, and removal of those that a killed process left."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST = 120
-"""Letters of a target's name in the name of its part; what a file system takes is 255 bytes for all of it."""
+"""Characters of a target's name in the name of its part; file systems allow 255 bytes in all."""
 _MANY = 2000
-"""Entries of a folder above which it is looked through once a process, not at every write."""
+"""Entries of a folder above which it is scanned once a process instead of at every write."""
 _FIRST_NAMESPACE = "4026531836"
-"""Number of Linux's first namespace of process ids, the same on every host."""
+"""Number of Linux's initial PID namespace, the same on every host."""
 
 _numbers = itertools.count()
 _held: set[str] = set()
@@ -32,10 +32,10 @@ _lock = threading.Lock()
 
 @contextmanager
 def part_beside(target: Path) -> Iterator[Path]:
-    """A hidden path beside `target` for a file or a folder, of this process alone; what is there at the end goes.
+    """A hidden path beside `target` for a file or a folder of this process; removed at the end if still there.
 
-    What processes of this host that are dead left in the folder goes first, whatever it was to become. The name holds
-    the host and the process, as several hosts may share a disk.
+    First, all parts that dead processes of this host left in the folder are removed. The name includes host and
+    process, since several hosts may share a disk.
     """
     _sweep(target.parent)
     name = target.name
@@ -45,7 +45,7 @@ def part_beside(target: Path) -> Iterator[Path]:
     with _lock:
         _held.add(part.name)
     try:
-        # one of this process's number before it
+        # left by an earlier process with the same number
         _remove(part)
         yield part
     finally:
@@ -60,7 +60,7 @@ def _sweep(folder: Path) -> None:
         return
     ending = re.compile(rf"\..+\.{re.escape(_here())}\.(\d+)(-\d+)?\.part")
     count = 0
-    # another process may clean or move the folder meanwhile
+    # another process may scan or move the folder at the same time
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             count += 1
@@ -88,7 +88,7 @@ def _remove(path: Path) -> None:
 
 @functools.cache
 def _here() -> str:
-    """This host, and the container in it: process numbers say nothing about another one's."""
+    """Name of this host, and of the container in it, since process numbers are only valid there."""
     name = re.sub(r"[^\w-]", "-", platform.node())[:60]
     try:
         inner = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - not a path
@@ -110,5 +110,5 @@ def _is_alive(pid: int) -> bool:
         about = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return True
-    # ended, and nobody has asked how: so it stays for ever under a first process that reaps none, as in a container
+    # a zombie, which stays for ever if the first process of a container does not reap it
     return about.rpartition(b")")[2].split()[:1] not in ([b"Z"], [b"X"])

@@ -1,4 +1,4 @@
-"""Arguments of public verbs against their annotations: a wrong type is one line, not an error from deep inside."""
+"""Checks of arguments against annotations: a wrong type gives a one-line error instead of a traceback."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ _KNOWN: dict[str, tuple[type, ...]] = {
     "Callable": (Callable,),  # type: ignore[dict-item]
 }
 _PLAIN = (NoneType, str, bytes, numbers.Number, dict, list, tuple, set, frozenset, range, PurePath)
-"""Types whose values are nothing that a class of ours takes the place of."""
+"""Plain types, which can never be meant for a parameter of a class."""
 _HALF = re.compile("[\ud800-\udbff]")
 _MOST = 6
 """Names of types in a message."""
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a function refuse arguments of other types than its annotations name, before it does anything.
+    """Make a function refuse arguments of types that its annotations do not name, before it does anything.
 
-    An annotation that cannot be judged, such as a protocol or a name that is known to type checkers alone, takes all
-    but plain values. Text with half of a character (a lone surrogate) is refused for every parameter.
+    An annotation that cannot be checked, such as a protocol or a name known only to type checkers, accepts anything but
+    plain values. Text with half of a character (a lone surrogate) is refused for every parameter.
     """
     signature = inspect.signature(function)
     where = function.__qualname__
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        # what does not bind is Python's own TypeError, which names the parameter
+        # if binding fails, Python's own TypeError names the parameter
         for name, value in signature.bind(*args, **kwargs).arguments.items():
             annotation = signature.parameters[name].annotation
             if signature.parameters[name].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
@@ -65,16 +65,17 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def only_year(held: Iterable[int], what: object, option: str = "--year") -> int:
-    """The year that is meant where none is named: the only one that `what` holds.
+    """The default year: the only one in `held`.
 
     Parameters
     ----------
-    option : with which a caller names a year: "--year" or "year="
+    held : years of `what`, which names it in messages
+    option : how a caller gives a year, "--year" or "year="
 
     Raises
     ------
     InputError
-        It holds none, or several.
+        There is no year, or there are several.
     """
     years = tuple(held)
     if not years:
@@ -86,12 +87,12 @@ def only_year(held: Iterable[int], what: object, option: str = "--year") -> int:
 
 
 def check_fields(instance: Any) -> None:
-    """Refuse a dataclass whose fields hold other types than their annotations name, as `checked` does it.
+    """Check the types of a dataclass's fields against their annotations, like `checked`.
 
     Raises
     ------
     InputError
-        One does.
+        A field has another type.
     """
     for field in fields(instance):
         _check(getattr(instance, field.name), field.type, field.name, type(instance).__name__)
@@ -116,7 +117,7 @@ def _worded(value: object) -> str:
 def _fits(value: object, annotation: str) -> bool:
     names = _split(annotation)
     if isinstance(value, bool) and "bool" not in names:
-        # True is an int to Python, and no year to anybody
+        # True is an int in Python, but never a valid number here
         return any(_is_open(name) for name in names)
     return any(_is_one(value, name) for name in names)
 
@@ -146,7 +147,7 @@ def _is_found(value: object, found: Any) -> bool:
 
 
 def _is_open(name: str) -> bool:
-    """Whether nothing can be said of the values that a name takes."""
+    """Whether the values that a name accepts cannot be checked."""
     if name in _KNOWN or name in ("bool", "NDArray"):
         return False
     return name in ("object", "Any") or not _found(name)
@@ -158,7 +159,7 @@ def _name_of(part: Any) -> str:
 
 @lru_cache(maxsize=256)
 def _found(name: str) -> tuple[Any, ...]:
-    """The classes and unions that a name of an annotation is in the rooms that are loaded."""
+    """The classes and unions with a name of an annotation, in all loaded rooms."""
     ours = [module for key, module in list(sys.modules.items()) if key.startswith("tessera.")]
     found = {id(value): value for value in (vars(module).get(name) for module in ours)}
     return tuple(value for value in found.values() if isinstance(value, type | UnionType))
@@ -166,7 +167,7 @@ def _found(name: str) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=256)
 def _split(annotation: str) -> tuple[str, ...]:
-    """The names of a union, without what stands in their brackets."""
+    """The names of a union, without the contents of their brackets."""
     out, depth = [""], 0
     for letter in annotation:
         depth += (letter == "[") - (letter == "]")

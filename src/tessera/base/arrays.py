@@ -1,4 +1,4 @@
-"""Arrays in .npy and .npz files of strangers: what a header claims is compared with what is there."""
+"""Untrusted .npy and .npz files: the header must match the bytes that are there."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _MEMBERS = 4096
 
 
 def parse_npy(data: bytes | memoryview, what: str) -> NDArray[Any]:
-    """The array of a .npy file's bytes, whose header must explain every byte; read only.
+    """The array in the bytes of a .npy file, read-only.
 
     Raises
     ------
     InputError
-        No .npy file, values that are objects or have no size, or another length than its shape and type ask for.
+        It is not a .npy file, has objects or values without size, or has another length than its shape and type need.
     """
     import numpy as np
 
@@ -51,12 +51,12 @@ def parse_npy(data: bytes | memoryview, what: str) -> NDArray[Any]:
 
 
 def parse_npz(data: bytes, what: str) -> dict[str, NDArray[Any]]:
-    """The arrays of a .npz file's bytes as `numpy.savez` writes it: nothing in it is compressed; read only.
+    """The arrays in the bytes of an uncompressed .npz file, as `numpy.savez` writes it; read-only.
 
     Raises
     ------
     InputError
-        No .npz file, compressed or overlapping members, a checksum that does not fit, or an array that is none.
+        It is not a .npz file, has compressed or overlapping members, a wrong checksum, or an invalid array.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -1,4 +1,4 @@
-"""Threads that nobody has to wait for: a reader may hang on a server that does not answer."""
+"""Threads that can be abandoned, because a reader may hang on a server that does not answer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ _Job = tuple["Future[Any]", "Callable[..., Any]", tuple[Any, ...]]
 
 
 class Crew:
-    """A number of threads that take jobs in turn; unlike an executor's, they hold up neither an error nor the end of
-    the process.
-    """
+    """A pool of threads; unlike an executor's, they delay neither an error nor the end of the process."""
 
     def __init__(self, size: int, name: str) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -36,20 +34,20 @@ class Crew:
             raise
 
     def check(self) -> None:
-        """Raise MachineError where a thread could not even say how its job ended; who waits for that waits for ever."""
+        """Raise MachineError if a thread died without reporting its job, since waiting for it would never end."""
         if self._broken.is_set():
             raise MachineError(
-                "a thread that reads files ended for want of memory; run again with more, or a smaller area"
+                "a thread that reads files ran out of memory; run again with more memory, or with a smaller area"
             )
 
     def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Have a call made as soon as a thread is free."""
+        """Schedule a call for the next free thread."""
         job: Future[Any] = Future()
         self._jobs.put((job, call, args))
         return job
 
     def dismiss(self, patience: float | None) -> None:
-        """Let threads end when all jobs are done, and wait for them for so many seconds; None for ever."""
+        """Let the threads end when all jobs are done, and wait for them for `patience` seconds; None for ever."""
         for _ in self._threads:
             self._jobs.put(None)
         end = None if patience is None else time.monotonic() + patience
@@ -70,5 +68,5 @@ class Crew:
                     job.set_result(call(*args))
                 except BaseException as error:
                     job.set_exception(error)
-            # an image must not wait here for the next job
+            # else this frame would keep an image in memory until the next job
             del taken, job, call, args

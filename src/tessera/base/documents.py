@@ -1,4 +1,4 @@
-"""Text and JSON of strangers: any Unicode form with a byte order mark, UTF-8 without one, and no half characters."""
+"""Untrusted text and JSON: any Unicode encoding with a byte order mark, else UTF-8; no lone surrogates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-# the mark of UTF-32 begins with that of UTF-16
+# UTF-32 first, since its mark begins with that of UTF-16
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -24,21 +24,21 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
-"""An escape such as \\ud800, which is a character only beside another one; or a letter that came undecoded."""
+"""An escape such as \\ud800, which is a character only as part of a pair; or a surrogate in the text itself."""
 _LIMIT = 64 * 1024 * 1024
 
 
 def encoding_of(data: bytes) -> str | None:
-    """Python's name of the encoding that a byte order mark tells, None without one."""
+    """Python's name of the encoding given by a byte order mark, None without one."""
     return next((name for mark, name in _MARKS if data.startswith(mark)), None)
 
 
 def decode_text(data: bytes, what: str) -> str:
-    """Text of a document in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, as editors on Windows save it.
+    """Decode a document in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, as Windows editors save it.
 
     Parameters
     ----------
-    what : what the document is and where, for a message: "configuration a.toml"
+    what : kind and path of the document in messages, such as "configuration a.toml"
 
     Raises
     ------
@@ -59,12 +59,12 @@ def decode_text(data: bytes, what: str) -> str:
 
 
 def read_text(path: Path, *, what: str, limit: int = _LIMIT, inside: Path | None = None) -> str:
-    """The text of a regular file of at most `limit` bytes, without a byte order mark; `inside` as for `open_regular`.
+    """The text of a regular file of at most `limit` bytes, without a byte order mark; for `inside` see `open_regular`.
 
     Raises
     ------
     InputError
-        The file is missing, no regular file, larger than `limit`, or in another encoding than `decode_text` knows.
+        The file is missing, not a regular file, larger than `limit`, or in an encoding unknown to `decode_text`.
     """
     try:
         data = read_regular(path, what=what, limit=limit, inside=inside)
@@ -78,13 +78,13 @@ def parse_json(data: bytes | str, what: str, *, pairs: Callable[[list[tuple[str,
 
     Parameters
     ----------
-    what : what the document is and where, for a message: "head a.json"
-    pairs : makes an object of its names and values; else the last of equal names counts
+    what : kind and path of the document in messages, such as "head a.json"
+    pairs : makes an object from its names and values; by default the last of equal names counts
 
     Raises
     ------
     InputError
-        It is no JSON, nested too deeply, or holds half of a surrogate pair, which is no character.
+        It is not JSON, is nested too deeply, or has a lone surrogate (half of a character).
     """
     text = decode_text(data, what) if isinstance(data, bytes) else data
     try:
@@ -105,12 +105,12 @@ def parse_json(data: bytes | str, what: str, *, pairs: Callable[[list[tuple[str,
 
 
 def read_json(path: Path, *, what: str, limit: int = _LIMIT, inside: Path | None = None) -> dict[str, Any]:
-    """Read a JSON object of at most `limit` bytes; `inside` as for `open_regular`.
+    """Read a JSON object of at most `limit` bytes; for `inside` see `open_regular`.
 
     Raises
     ------
     InputError
-        The file is missing, no regular file, larger than `limit`, or not a JSON object.
+        The file is missing, not a regular file, larger than `limit`, or not a JSON object.
     """
     value = parse_json(read_text(path, what=what, limit=limit, inside=inside), f"{what} {path}")
     if not isinstance(value, dict):
@@ -119,17 +119,17 @@ def read_json(path: Path, *, what: str, limit: int = _LIMIT, inside: Path | None
 
 
 def check_format(value: Mapping[str, Any], name: str, version: int | str, where: str) -> None:
-    """Refuse a document of another format or version than the one that is read.
+    """Check the format and version of a document.
 
     Parameters
     ----------
     value : has "format" and "version"
-    where : what the document is and where, for a message
+    where : kind and path of the document in messages
 
     Raises
     ------
     InputError
-        Another format or version; of a later version it says so.
+        The format or version differs; the message says if the version is a later one.
     """
     given = value.get("format"), value.get("version")
     if given != (name, version):

@@ -1,4 +1,4 @@
-"""The errors that a user meets: one line that says what was received and what was expected."""
+"""The errors that users see: one line with what was received and what was expected."""
 
 from __future__ import annotations
 

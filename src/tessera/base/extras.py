@@ -1,4 +1,4 @@
-"""Optional dependencies, imported when a call needs them and named in one line when they are missing."""
+"""Optional dependencies: imported when a call needs them, with a one-line error when they are missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
     Raises
     ------
     InputError
-        The module is not installed; the line names the extra that brings it.
+        The module is not installed; the message names the extra that includes it.
     """
     try:
         return import_module(module)
@@ -33,7 +33,7 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
 
 
 def install_line(extra: str = "") -> str:
-    """The command that brings an extra, as this package was installed: from its folder, or by its name."""
+    """The command that installs an extra the way this package was installed: from a folder, or by name."""
     folder, editable = _came_from()
     what = f"[{extra}]" if extra else ""
     if folder is None:
@@ -43,7 +43,8 @@ def install_line(extra: str = "") -> str:
 
 @cache
 def _came_from() -> tuple[Path | None, bool]:
-    """The folder that this package was installed from (PEP 610), None where it was not or that is gone."""
+    """The folder that this package was installed from (PEP 610), None if there was none or it is gone; and whether the
+    install is editable."""
     try:
         said = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
         parts = urlsplit(said["url"])

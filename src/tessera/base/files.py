@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, whatever happens to the process that writes them."""
+"""Atomic files and folders: complete or absent, even if the writing process is killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) 
 
 
 _LOCK_ATTEMPTS = 100
-"""Times that a lock is made anew whose folder another process keeps removing."""
+"""Attempts to create a lock whose folder another process keeps removing."""
 
 
 def sha256_hex(data: Buffer) -> str:
@@ -33,7 +33,7 @@ def sha256_hex(data: Buffer) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut."""
+    """Flush renames inside `folder` to disk, so that they survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -42,16 +42,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_atomic(path: Path, data: Buffer) -> None:
-    """Write `data` to `path` so that a reader finds the old file or the new one, never a part.
+    """Write `data` to `path` atomically: a reader finds the old file or the new one, never a part.
 
     Raises
     ------
     OSError
-        The disk is full or the folder cannot be written; `path` is then as it was.
+        The disk is full or the folder cannot be written; `path` is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with part_beside(path) as part:
-        # a link that a stranger's folder has in this place is not followed
+        # a link in an untrusted folder is not followed
         with os.fdopen(os.open(part, _NEW_FILE, 0o666), "wb") as file:
             file.write(data)
             file.flush()
@@ -62,7 +62,7 @@ def write_atomic(path: Path, data: Buffer) -> None:
 
 @contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """A hidden folder beside `target`, on the same disk, gone afterwards; what dead processes left there goes first."""
+    """A hidden folder beside `target`, on the same disk, removed afterwards; leftovers of dead processes go first."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with part_beside(target) as folder:
         folder.mkdir()
@@ -70,19 +70,19 @@ def staging(target: Path) -> Iterator[Path]:
 
 
 class TakenError(InputError):
-    """What was to be made is there already; somebody else may have made it a moment ago."""
+    """The output already exists; another process may have made it a moment ago."""
 
 
 @contextmanager
 def new_folder(target: Path, what: str) -> Iterator[Path]:
-    """A folder to fill, which becomes `target` when all went well and is gone when not.
+    """A folder to fill, which is renamed to `target` on success and removed on failure.
 
     Raises
     ------
     TakenError
-        `target` exists, or appeared while its folder was filled.
+        `target` exists, or appeared meanwhile.
     InputError
-        It can be no folder; see `check_folder`.
+        It cannot be a folder; see `check_folder`.
     """
     if target.exists():
         raise TakenError(f"{target} exists; expected a new path for {what}")
@@ -95,15 +95,15 @@ def new_folder(target: Path, what: str) -> Iterator[Path]:
 
 
 def place_folder(part: Path, target: Path, what: str) -> None:
-    """Give a folder that is finished its name, where nothing has it.
+    """Rename a finished folder to its final name, which must be free.
 
     Raises
     ------
     TakenError
-        Something has the name.
+        The name is taken.
     """
     try:
-        # a rename takes the place of an empty folder
+        # a rename would replace an empty folder
         if os.path.lexists(target):
             raise FileExistsError
         part.rename(target)
@@ -118,16 +118,16 @@ def place_folder(part: Path, target: Path, what: str) -> None:
 
 @contextmanager
 def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an exclusive lock on `path` among the processes of this machine; the lock dies with its holder.
+    """Hold an exclusive lock on `path` among the processes of this machine; the system frees it if the holder dies.
 
     Raises
     ------
     BlockingIOError
-        Somebody else holds it and `wait` is False.
+        Another process holds it and `wait` is False.
     InputError
-        There is a symbolic link, or anything else than a file.
+        `path` is a symbolic link, or not a file.
     TesseraError
-        The system has no such locks (Windows, which only reads).
+        The system has no such locks (Windows, where stores are read-only).
     """
     try:
         import fcntl
@@ -139,7 +139,7 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         handle = _open_lock(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            # its last holder may have removed it meanwhile, with its folder
+            # its last holder may have removed it with its folder
             if not _has_name(handle, path):
                 continue
             yield
@@ -149,13 +149,13 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 def _open_lock(path: Path) -> int:
-    """Open a lock, making it where it is not there; one that another user made may only be read, which is enough."""
+    """Open a lock file, creating it if missing; one of another user may be read-only, which is enough."""
     flags = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK
     for _ in range(_LOCK_ATTEMPTS):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, FileNotFoundError):
-            # removed between two looks, unless something else has the name
+            # removed between two calls, unless something else has the name
             if path.parent.exists() and not path.parent.is_dir():
                 raise
             continue
@@ -190,7 +190,7 @@ def _has_name(handle: int, path: Path) -> bool:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what a disk says, while resumable work in `folder` is written, into one line.
+    """Turn errors of the disk, while resumable work in `folder` is written, into one-line errors.
 
     Raises
     ------
@@ -201,5 +201,5 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TesseraError(
-            f"cannot write {folder}: {error.strerror or error}; what is finished there is kept, run the same again"
+            f"cannot write {folder}: {error.strerror or error}; what is finished is kept, run the same command again"
         ) from None

@@ -1,4 +1,4 @@
-"""A folder that strangers may have filled: nothing outside it is read, written, moved, locked or removed."""
+"""An untrusted folder: nothing outside it is read, written, moved, locked or removed."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Folder:
-    """The one door to a folder that is shared: a store, a work folder, an export that goes on.
+    """Safe access to a shared folder: a store, a work folder, an export that is continued.
 
-    Every method takes a key such as "commits/2024", or the whole path as a `Path`, and raises `InputError` before
-    anything is done where a symbolic link leads out of the folder.
+    Every method takes a key such as "commits/2024", or the whole path as a `Path`. If a symbolic link leads out of the
+    folder, it raises `InputError` before anything is done.
 
     Attributes
     ----------
-    root : the folder; it may itself be a link, which its user chose
+    root : the folder; it may itself be a link, since its user chose it
     """
 
     root: Path
 
     def at(self, place: str | Path) -> Path:
-        """The path of a place; the folders above it lie inside, the place itself may be a link."""
+        """The path of a key; the folders above it are inside, the last part may be a link."""
         return safe_path(self.root, self._path(place))
 
     def _path(self, place: str | Path) -> Path:
         return self.root / place if isinstance(place, str) else place
 
     def inner(self, place: str | Path) -> Path:
-        """The path of a folder; it and those above it lie inside, as far as they are there."""
+        """The path of a folder; it and the folders above it, as far as they exist, are inside."""
         path = self._path(place)
         safe_path(self.root, path / "-")
         return path
 
     def check(self, *places: str) -> None:
-        """Refuse links out of the folder in some of its folders, however deep, before anything is begun.
+        """Check some folders recursively for links that lead out, before any work starts.
 
         Raises
         ------
@@ -71,9 +71,9 @@ class Folder:
         Raises
         ------
         FileNotFoundError
-            There is nothing.
+            There is no such file.
         InputError
-            It is no regular file, larger, or a link leads out.
+            It is not a regular file, is larger, or a link leads out.
         """
         return read_regular(self._path(place), what=what, limit=limit, inside=self.root)
 
@@ -82,17 +82,17 @@ class Folder:
         return read_json(self._path(place), what=what, limit=limit, inside=self.root)
 
     def size(self, place: str | Path) -> int | None:
-        """Bytes of a file, None where there is nothing.
+        """Bytes of a file, None if it is missing.
 
         Raises
         ------
         InputError
-            It is no file, or a link.
+            It is not a file, or a link.
         """
         return file_size(self.root, self._path(place))
 
     def holds(self, place: str | Path, data: Buffer) -> bool:
-        """Whether a file has exactly these bytes; what is no file in this folder has not."""
+        """Whether a regular file in this folder has exactly these bytes."""
         view = memoryview(data)
         try:
             with open_regular(self._path(place), what="file", inside=self.root) as file:
@@ -101,11 +101,11 @@ class Folder:
             return False
 
     def write(self, place: str | Path, data: Buffer) -> None:
-        """Write a file whole or not at all, with the folders above it; see `write_atomic`."""
+        """Write a file atomically and create the folders above it; see `write_atomic`."""
         write_atomic(self.at(place), data)
 
     def settle(self, place: str | Path, data: Buffer) -> bool:
-        """Write a file unless it has these bytes already, so that caches keep what they know; whether it was written.
+        """Write a file unless it already has these bytes, so that caches stay valid; returns whether it was written.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Folder:
         return True
 
     def make(self, place: str | Path) -> Path:
-        """Make a folder, with those above it, so that they survive a power cut; its path."""
+        """Create a folder and those above it, flushed to disk; returns its path."""
         path = self.inner(place)
         missing = []
         while not path.is_dir():
@@ -131,7 +131,7 @@ class Folder:
         return self._path(place)
 
     def move(self, source: str | Path, target: str | Path) -> None:
-        """Give a file or folder another name in the folder; a link is not moved.
+        """Rename a file or folder within the folder; links are refused.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class Folder:
         old.replace(new)
 
     def remove(self, place: str | Path) -> bool:
-        """Remove a file or a link, not what it leads to; whether there was one."""
+        """Remove a file, or a link but not its target; returns whether there was one."""
         path = self.at(place)
         try:
             path.unlink()
@@ -153,11 +153,11 @@ class Folder:
         return True
 
     def remove_tree(self, place: str | Path, *, careful: bool = False) -> None:
-        """Remove a folder with all in it, or a link to one.
+        """Remove a folder with its contents, or a link to one.
 
         Parameters
         ----------
-        careful : raise `OSError` where something stays; else what stays is left
+        careful : raise `OSError` if something cannot be removed; else it is left
         """
         path = self.at(place)
         if path.is_symlink():

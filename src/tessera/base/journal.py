@@ -1,8 +1,8 @@
-"""Several files of a folder that become visible together; a kill at any point loses nothing.
+"""Commits of several files in a folder that become visible together; a kill at any point loses nothing.
 
-New files are staged on the same disk, then an intent is written that names them. What readers look at first is hidden,
-so that they see no data meanwhile; then the files are moved into place in their order. Whoever finds an intent finishes
-it. What an intent says is the caller's own, and so is the lock under which all this happens.
+New files are staged on the same disk, then an intent that names them is written. The files that readers open first are
+hidden, so that readers see no data meanwhile; then all files are moved into place in order. Any process that finds an
+intent finishes it. The caller defines the content of an intent and holds the lock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Journal:
     Attributes
     ----------
     root : the folder
-    staging : a folder in it that belongs to this journal alone
+    staging : a folder in it that belongs only to this journal
     """
 
     root: Path
@@ -36,17 +36,17 @@ class Journal:
 
     @property
     def intent(self) -> Path:
-        """Where the intent lies while a commit is pending."""
+        """The path of the intent while a commit is pending."""
         return self.staging / "intent.json"
 
     @property
     def is_pending(self) -> bool:
-        """Whether a commit was intended and is not finished."""
+        """Whether a commit has begun and is not finished."""
         return self.intent.exists()
 
     @property
     def folder(self) -> Folder:
-        """The folder's door."""
+        """Safe access to `root`."""
         return Folder(self.root)
 
     def check(self, keys: Iterable[str]) -> None:
@@ -62,18 +62,18 @@ class Journal:
             self.folder.at(key)
 
     def stage(self, files: Mapping[str, Buffer], keys: Iterable[str], intent: dict[str, Any]) -> None:
-        """Keep what will be moved, and say so.
+        """Stage files and write the intent.
 
         Parameters
         ----------
         files : name -> bytes
-        keys : where the files will go; their folders are made now, since moving must not want for room
-        intent : what whoever finishes the commit must know, plain values
+        keys : targets of the files; their folders are made now, so that moving cannot fail for lack of space
+        intent : all that is needed to finish the commit, as plain values
 
         Raises
         ------
         OSError
-            The disk is full or refuses; nothing is staged then.
+            The disk is full or refuses; then nothing is staged.
         """
         try:
             for name, data in files.items():
@@ -86,12 +86,12 @@ class Journal:
             raise
 
     def finish(self, steps: Sequence[tuple[str, str | None]], hidden: Collection[str]) -> None:
-        """Move what is staged into place; files that were moved before are passed over.
+        """Move staged files into place; files that were already moved are passed over.
 
         Parameters
         ----------
-        steps : key and staged name of each file, in the order in which they are to appear
-        hidden : keys that are taken away first and appear in their turn
+        steps : key and staged name of each file, in the order in which they appear
+        hidden : keys that are removed first and appear again in their turn
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Journal:
         self.forget()
 
     def forget(self) -> None:
-        """Remove what is staged."""
+        """Remove the staged files."""
         self.folder.remove_tree(self.staging)
 
     def _sync(self, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Parts of long work that are finished: arrays in a file each, whole or not at all, which a later run takes up."""
+"""Finished parts of long work, which a later run reuses: arrays in one atomic file each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DIGEST = hashlib.sha256().digest_size
 _HEADERS = 4096
-"""More bytes than the headers of a few arrays and the entries of their zip take."""
+"""Bytes enough for the headers of a few arrays and their zip entries."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class Kept:
 
     Attributes
     ----------
-    folder : of this piece of work alone
+    folder : of this piece of work only
     """
 
     folder: Path
 
     def put(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep a part behind its SHA-256.
+        """Write a part, preceded by its SHA-256.
 
         Raises
         ------
         OSError
-            The disk is full or refuses; parts that are kept stay.
+            It cannot be written, for example because the disk is full; earlier parts stay.
         """
         data = io.BytesIO()
         np.savez(data, **arrays)  # type: ignore[arg-type]
@@ -50,16 +50,16 @@ class Kept:
         Folder(self.folder).write(name, hashlib.sha256(content).digest() + content)
 
     def get(self, name: str, limit: int) -> dict[str, NDArray[Any]] | None:
-        """A part; None where there is none, or one that is damaged.
+        """A part; None if it is missing or damaged.
 
         Parameters
         ----------
-        limit : bytes that its arrays have at most
+        limit : most bytes of its arrays
 
         Raises
         ------
         MachineError
-            This machine cannot read it now, which is no damage.
+            This machine cannot read it now; that does not mean that it is damaged.
         """
         try:
             data = memoryview(Folder(self.folder).read(name, what="kept part", limit=limit + _DIGEST + _HEADERS))
@@ -71,7 +71,7 @@ class Kept:
             return None
 
     def has(self, name: str) -> bool:
-        """Whether a part is there, whole or damaged."""
+        """Whether a part exists, intact or damaged."""
         try:
             return Folder(self.folder).size(name) is not None
         except InputError:

@@ -1,4 +1,4 @@
-"""Failures of this machine, which no file is to blame for: they end the work, and are never taken for missing data."""
+"""Failures of this machine instead of a file: they end the work, and are never treated as missing data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERS = {
     )
     if (number := getattr(errno, name, None)) is not None
 }
-"""Number of a system error -> what has happened."""
+"""Number of a system error -> its description."""
 _TEXTS = (
     *(
         (re.compile(rf"\(os error {number}\)|\[errno {number}\]", re.IGNORECASE), said)
@@ -37,12 +37,12 @@ _TEXTS = (
     (re.compile(r"input/output error", re.IGNORECASE), _NUMBERS[errno.EIO]),
     (re.compile(r"can't start new thread", re.IGNORECASE), "no further thread can be started (memory, or ulimit -u)"),
 )
-"""What libraries say that lose the number of a system error, such as Rust's and GDAL."""
+"""Texts of libraries that lose the number of a system error, such as GDAL and those in Rust."""
 _CAUSES = 8
 
 
 class MachineError(TesseraError):
-    """This machine failed, not the file: too many open files, no memory, a full or failing disk. Cure it, run again."""
+    """This machine failed, not the file: too many open files, no memory, a full or failing disk. Fix it, run again."""
 
 
 def memory_bytes() -> int:
@@ -54,9 +54,9 @@ def memory_bytes() -> int:
 
 
 def machine_failure(error: BaseException) -> str | None:
-    """What failed where an error, or one that it was raised from, is the machine's own; else None.
+    """What failed, if an error or one of its causes is a failure of the machine; else None.
 
-    Out of memory counts, also where a library says so in words. A file that is missing, refused or damaged does not.
+    Out of memory counts, also if a library only says so in words. A missing, refused or damaged file does not.
     """
     seen = 0
     found: BaseException | None = error
@@ -78,7 +78,7 @@ def machine_failure(error: BaseException) -> str | None:
 
 
 def _is_foreign(error: BaseException) -> bool:
-    """Whether a library's own class of error was raised, of which only the text tells."""
+    """Whether a library raised an error class of its own, so that only its text says what failed."""
     return not isinstance(error, TesseraError) and type(error).__module__.partition(".")[0] in _LIBRARIES
 
 
@@ -86,14 +86,14 @@ _LIBRARIES = {"obstore", "pyarrow", "rasterio", "zarr", "icechunk", "safetensors
 
 
 def raise_if_machine(error: BaseException, where: object) -> None:
-    """Raise MachineError where an error is the machine's own; else return, and the caller says what it is.
+    """Raise MachineError if an error is a failure of the machine; else return, and the caller reports it.
 
     Parameters
     ----------
-    where : what was being read or written, for the message
+    where : what was being read or written, in the message
     """
     said = machine_failure(error)
     if said is not None:
         if isinstance(error, MachineError):
             raise error
-        raise MachineError(f"{where}: {said}; this is no fault of the data, run again when it is cured") from None
+        raise MachineError(f"{where}: {said}; the data are not at fault, fix this and run again") from None

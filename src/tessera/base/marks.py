@@ -1,4 +1,4 @@
-"""Marks by which an output is known again as one of ours: a key of a JSON object, a text of a PNG, a tag of a TIFF."""
+"""Marks that identify earlier outputs of this package: a key of a JSON object, a text of a PNG, a tag of a TIFF."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST = 1 << 20
-"""Bytes of a mark's surroundings that are read."""
+"""Most bytes that are read to find a mark."""
 _GDAL_METADATA = 42112
 """TIFF tag of GDAL's metadata, XML."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 13: 4, 16: 8}
-"""Bytes of a value of the TIFF types that a directory here has for texts and offsets."""
+"""TIFF type of texts and offsets -> bytes of a value."""
 
 
 def png_mark(kind: str) -> dict[str, str]:
-    """Texts for a PNG of ours of this kind, as `savefig(metadata=...)` takes them."""
+    """Metadata that marks a PNG of this kind, for `savefig(metadata=...)`."""
     return {"Software": f"tessera {kind}"}
 
 
@@ -34,7 +34,7 @@ def is_png(kind: str) -> Callable[[Path], bool]:
         with open_regular(path, what="picture") as file:
             if file.read(8) != b"\x89PNG\r\n\x1a\n":
                 return False
-            # texts stand before the image
+            # texts precede the image
             while len(head := file.read(8)) == 8:
                 size, name = struct.unpack(">I4s", head)
                 if name == b"IDAT" or file.tell() + size > _MOST:
@@ -58,7 +58,7 @@ def is_json(**wanted: object) -> Callable[[Path], bool]:
 
 
 def is_text(mark: str) -> Callable[[Path], bool]:
-    """A test for files: the mark stands in the first 4,096 bytes."""
+    """A test for files: the first 4,096 bytes contain the mark."""
 
     def test(path: Path) -> bool:
         with open_regular(path, what="file") as file:
@@ -68,7 +68,7 @@ def is_text(mark: str) -> Callable[[Path], bool]:
 
 
 def is_parquet(mark: str) -> Callable[[Path], bool]:
-    """A test for files: a Parquet file whose footer holds the mark, as a value of its metadata."""
+    """A test for files: a Parquet file with the mark as a metadata value in its footer."""
 
     def test(path: Path) -> bool:
         with open_regular(path, what="table") as file:
@@ -85,7 +85,7 @@ def is_parquet(mark: str) -> Callable[[Path], bool]:
 
 
 def is_tiff(tag: str) -> Callable[[Path], bool]:
-    """A test for files: a GeoTIFF with this metadata item of GDAL, such as TESSERA_CLASSES."""
+    """A test for files: a GeoTIFF with this GDAL metadata item, such as TESSERA_CLASSES."""
     wanted = f'name="{tag}"'.encode()
 
     def test(path: Path) -> bool:
@@ -96,7 +96,7 @@ def is_tiff(tag: str) -> Callable[[Path], bool]:
 
 
 def _metadata(file: BinaryIO) -> bytes:
-    """GDAL's metadata in the first directory of a TIFF, b"" where there is none."""
+    """GDAL's metadata in the first directory of a TIFF, b"" without any."""
     start = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(start[:2])
     if order is None or len(start) < 16:

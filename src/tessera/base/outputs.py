@@ -1,7 +1,7 @@
-"""One rule for what a command or a function may write over.
+"""What a command or a function may overwrite.
 
-An output is never one of the inputs, never a folder, a link, a pipe or a device, and never a file that this package did
-not write itself as the same kind of output, unless the caller says `overwrite`. It is checked before any work starts.
+An output is never one of the inputs, and never replaces a folder, a link, a pipe, a device, or a file that is not an
+earlier output of the same kind, unless the caller sets `overwrite`. This is checked before any work starts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _WHOLE = ("zarr.json", ".zgroup", "tessera.json", "bands.npy", "a00000001.gdbtable")
-"""What tells a folder that is one thing: a Zarr group, a store, a d-pixel cube, a file geodatabase."""
+"""Files that identify a folder as one dataset: a Zarr group, a store, a d-pixel cube, a file geodatabase."""
 _SHAPEFILE = frozenset((".shp", ".shx", ".dbf", ".prj", ".cpg"))
 _LONGEST = 255
 """Bytes of a name on the usual file systems."""
@@ -35,14 +35,14 @@ def check_output(
     ours: Callable[[Path], bool] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Look at the path of a file that is about to be written, before any work starts. Nothing is changed.
+    """Check the path of an output file before any work starts. Nothing is changed.
 
     Parameters
     ----------
-    path : the file to write; call once more for each file that is written beside it
-    what : what it is, for a message: "head"
-    inputs : what is read: paths, also of folders; URLs, None and objects that are no path are passed over
-    ours : tells whether a regular file is an earlier output of the same kind, as the functions of `marks` do
+    path : the file to write; call again for each file that is written beside it
+    what : its kind in messages, such as "head"
+    inputs : paths of files and folders that are read; URLs, None and other objects are ignored
+    ours : tests whether a regular file is an earlier output of the same kind; see `marks`
     overwrite : whether any other regular file, or a link, may be replaced
 
     Returns
@@ -52,7 +52,7 @@ def check_output(
     Raises
     ------
     InputError
-        The path can be no file, is an input or lies in one, cannot be written, or is something that is kept.
+        The path cannot be a file, is an input or inside one, cannot be written, or must not be replaced.
     """
     target = _named(path, what)
     about = _lstat(target, what)
@@ -77,13 +77,13 @@ def check_output(
 
 
 def check_picture(path: str | Path, kind: str, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
-    """Look at the path of a PNG that is about to be drawn; one of the same kind is replaced.
+    """Check the path of a PNG to be drawn; an earlier one of the same kind may be replaced.
 
     Parameters
     ----------
     path : ending in .png
-    kind : as `png_mark` marks it
-    inputs, overwrite : as `check_output` takes them
+    kind : see `png_mark`
+    inputs, overwrite : see `check_output`
 
     Raises
     ------
@@ -96,19 +96,19 @@ def check_picture(path: str | Path, kind: str, *, inputs: Iterable[object] = (),
 
 
 def check_folder(path: str | Path, what: str, *, inputs: Iterable[object] = ()) -> Path:
-    """Look at the path of a folder that is about to be made or filled, before any work starts. Nothing is changed.
+    """Check the path of an output folder before any work starts. Nothing is changed.
 
-    Whether a folder that is there may be gone on with is the caller's own rule.
+    The caller decides whether work in an existing folder may be continued.
 
     Parameters
     ----------
     path : the folder to make or fill
-    what, inputs : as `check_output` takes them
+    what, inputs : see `check_output`
 
     Raises
     ------
     InputError
-        The path can be no folder of its own ("", ".", "/"), is an input or lies in one, is a file, a dangling link, a
+        The path cannot be an output folder ("", ".", "/"), is an input or inside one, is a file, a dangling link, a
         pipe or a device, or cannot be written.
     """
     target = _named(path, what)
@@ -127,9 +127,9 @@ def check_folder(path: str | Path, what: str, *, inputs: Iterable[object] = ()) 
 
 
 def is_input(target: Path, given: object) -> bool:
-    """Whether a path is the file or folder `given`, by whatever name or link, or a part of it.
+    """Whether a path is the file or folder `given`, by any name or link, or a part of it.
 
-    Parts are what lies in a folder that is one thing, such as a Zarr group, and the files of a Shapefile.
+    Parts are the contents of a folder that is one dataset, such as a Zarr group, and the files of a Shapefile.
     """
     if not isinstance(given, (str, os.PathLike)):
         return False
@@ -151,7 +151,7 @@ def is_input(target: Path, given: object) -> bool:
 
 
 def _may_write(folder: Path) -> bool:
-    """Whether files can be made in a folder, by the rights that opening one would have."""
+    """Whether this process has the rights to create files in a folder."""
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
@@ -166,8 +166,8 @@ def _named(path: str | Path, what: str) -> Path:
     try:
         os.fsencode(target)
     except UnicodeError:
-        raise InputError(f"{what} {shown(str(target))} has letters that no path can have here") from None
-    # the system's own places, where a name such as /dev/stdout would be replaced by a file
+        raise InputError(f"{what} {shown(str(target))} has characters that a path cannot have") from None
+    # system folders, where a name such as /dev/stdout would be replaced by a file
     above = Path(os.path.realpath(target.parent)).parts[1:3]
     if os.name == "posix" and above and above[0] in ("dev", "proc", "sys") and above != ("dev", "shm"):
         raise InputError(f"{what} {_text(target)} is a device or a place of the system; expected a file or a new path")
@@ -192,7 +192,7 @@ def _lstat(target: Path, what: str) -> os.stat_result | None:
 
 
 def _check_parents(target: Path, what: str) -> None:
-    """The nearest folder that is there must take a new name."""
+    """Check that the nearest existing folder allows a new name."""
     for parent in target.parents:
         if not os.path.lexists(parent):
             continue
@@ -213,7 +213,7 @@ def _refuse_inputs(target: Path, what: str, inputs: Iterable[object]) -> None:
 
 
 def _check_link(target: Path, what: str, *, overwrite: bool) -> None:
-    """A link is replaced only when that was asked for, and never one to a folder or a device, such as /dev/stdout."""
+    """Refuse a link unless `overwrite` is set, and always one to a folder or a device, such as /dev/stdout."""
     if not target.exists():
         raise InputError(f"{what} {_text(target)} is a link that leads nowhere; expected a file or a new path")
     if not target.is_file():

@@ -1,4 +1,4 @@
-"""A stranger's Parquet file within limits: what it would unpack to is told from its page headers before it is read."""
+"""Untrusted Parquet files within limits: their unpacked size is computed from page headers before they are read."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _CONTAINER_LIMIT = 20_000
 _COLUMN_LIMIT = 2_000
 _PAGE_LIMIT = 256 * 1024**2
 _REPEATS_PREFIX = 7
-"""DELTA_BYTE_ARRAY, in which each text may repeat the one before."""
+"""DELTA_BYTE_ARRAY, where each text may repeat the previous one."""
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 _TEXT_WIDTH = 16
-"""Bytes that a text or its index takes beside its letters."""
+"""Bytes that a text or its index takes besides its characters."""
 _AS_DICTIONARY = (0, 2, 8)
-"""Encodings of pages that pyarrow can leave as dictionaries: plain, and with a dictionary."""
+"""Page encodings that pyarrow can keep as dictionaries: plain and dictionary."""
 UNPACKED_LIMIT = 1024**3
-"""Bytes that a table may take in memory, unless its reader says otherwise."""
+"""Default limit of a table's bytes in memory."""
 
 
 class ParquetTable:
-    """An opened Parquet file; made by `open_parquet_bounded`.
+    """An opened Parquet file; see `open_parquet_bounded`.
 
     Attributes
     ----------
     schema : pyarrow.Schema, with the file's metadata
-    rows : as its footer says
+    rows : from its footer
     """
 
     def __init__(self, path: Path, file: BinaryIO, what: str, most_rows: int, most_bytes: int) -> None:
@@ -63,7 +63,7 @@ class ParquetTable:
             raise InputError(f"{self._name} has a footer of {ends[2]:,} bytes; at most {_FOOTER_LIMIT:,} are read")
         self._data_end = size - 8 - ends[2]
         file.seek(self._data_end)
-        # the library ends the process where a column's statistics are damaged, so that it is not asked for columns
+        # pyarrow aborts the process on damaged statistics, so the row groups are parsed here instead
         self._groups = row_groups(file.read(ends[2]), self._name)
         file.seek(0)
         self._limits: dict[str, Any] = {
@@ -82,12 +82,12 @@ class ParquetTable:
         self.schema = opened.schema_arrow
 
     def read(self, columns: Sequence[str] | None = None, *, dictionaries: bool = False) -> Any:
-        """The table with these columns, or all.
+        """The table with some or all columns.
 
         Parameters
         ----------
-        columns : names of the schema; None: all
-        dictionaries : leave columns of text dictionary-encoded, so that each text stands in memory once
+        columns : names from the schema; None: all
+        dictionaries : keep text columns dictionary-encoded, so that each text is in memory once
 
         Returns
         -------
@@ -96,7 +96,7 @@ class ParquetTable:
         Raises
         ------
         InputError
-            Damaged, or it would take more memory than the limit.
+            It is damaged, or would take more memory than the limit.
         """
         with _readable(self._name):
             names, groups, opened = self._opened(columns)
@@ -106,7 +106,7 @@ class ParquetTable:
             return table if dictionaries else self._plain(table)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
-        """Tables of at most `rows` rows with these columns, one after the other; errors are those of `read`."""
+        """Yield tables of at most `rows` rows with these columns; errors are those of `read`."""
         import pyarrow as pa
 
         with _readable(self._name):
@@ -115,7 +115,7 @@ class ParquetTable:
                 yield self._plain(pa.Table.from_batches([batch]).select(names))
 
     def _opened(self, columns: Sequence[str] | None) -> tuple[list[str], list[int], Any]:
-        """Names, row groups and file, whose texts are read as dictionaries: each stands in memory once."""
+        """Names, row groups and file; texts are read as dictionaries, so that each is in memory once."""
         import pyarrow.parquet as pq
 
         names = list(self.schema.names if columns is None else columns)
@@ -127,7 +127,7 @@ class ParquetTable:
         return names, groups, pq.ParquetFile(self._file, read_dictionary=texts, **self._limits)
 
     def _plain(self, table: Any) -> Any:
-        """A table whose columns have the types of the schema."""
+        """Convert the columns of a table back to the types of the schema."""
         if sum(_letters(part) for column in table.columns for part in column.chunks) > self._most:
             raise InputError(f"{self._name} holds more than {self._most:,} bytes of text; at most that many are read")
         for at, name in enumerate(table.column_names):
@@ -137,7 +137,7 @@ class ParquetTable:
         return table
 
     def _check_pages(self, groups: Sequence[int], names: set[str]) -> list[str]:
-        """Columns of text that can be read as dictionaries."""
+        """Check all pages against the limits; returns the text columns that can be read as dictionaries."""
         total = 0
         texts: set[str] = set()
         other: set[str] = set()
@@ -160,7 +160,7 @@ class ParquetTable:
                     kept = all(page.encoding in _AS_DICTIONARY for page in pages)
                     (texts if kept else other).add(path)
                     if not kept:
-                        # each text of a dictionary is then copied for every value
+                        # each text of a dictionary will be copied for every value
                         longest = max((page.unpacked for page in pages if page.dictionary), default=0)
                         total += longest * sum(page.values for page in pages if page.encoding in _AS_DICTIONARY[1:])
                 if total > self._most:
@@ -172,13 +172,13 @@ class ParquetTable:
         return sorted(texts)
 
     def _pages(self, chunk: Chunk, about: Any, rows: int) -> tuple[list[Page], int]:
-        """The pages of one column of one row group, and their bytes once unpacked, at least."""
+        """The pages of one column of one row group, and a lower bound of their unpacked bytes."""
         name = f"{self._name}: column {shown(chunk.path)}"
         start, length = chunk.start, chunk.length
         if start < 4 or length < 1 or start + length > self._data_end:
             raise InputError(f"{name} lies at {start} to {start + length}; expected 4 to {self._data_end}")
         if length > self._most:
-            # of a file with holes: it is read into memory
+            # possible in a sparse file; the column is read into memory
             raise InputError(f"{name} has {length:,} bytes; at most {self._most:,} are read")
         self._file.seek(start)
         pages = page_headers(self._file.read(length), name)
@@ -197,7 +197,7 @@ class ParquetTable:
 
 
 def _letters(array: Any) -> int:
-    """Bytes of text of an array once no text of a dictionary is shared."""
+    """Bytes of text of an array after its dictionaries are expanded."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -237,21 +237,21 @@ def _readable(name: str) -> Iterator[None]:
 def open_parquet_bounded(
     path: Path, *, what: str, most_rows: int, most_bytes: int = UNPACKED_LIMIT, inside: Path | None = None
 ) -> Iterator[ParquetTable]:
-    """Open a stranger's Parquet file: its schema and rows at once, its columns when `read` is called.
+    """Open an untrusted Parquet file: schema and row count at once, columns when `read` is called.
 
     Parameters
     ----------
-    what : what the file is, for a message: "table of places"
-    most_rows : rows that are read at most
-    most_bytes : bytes that the columns that are read may take in memory
-    inside : folder that the file must lie in when all symbolic links are followed
+    what : kind of the file in messages, such as "table of places"
+    most_rows : limit of rows
+    most_bytes : limit of the memory of the columns that are read
+    inside : folder that must contain the file after all symbolic links are followed
 
     Raises
     ------
     InputError
-        Nothing there, no regular file, no Parquet, damaged, or beyond a limit.
+        It is missing, not a regular file, not Parquet, damaged, or beyond a limit.
     MachineError
-        This machine has no memory or no open file left.
+        This machine has no memory left, or too many open files.
     """
     try:
         file = open_regular(path, what=what, inside=inside)
@@ -272,6 +272,6 @@ def read_parquet_bounded(
     columns: Sequence[str] | None = None,
     inside: Path | None = None,
 ) -> Any:
-    """A stranger's Parquet file as a pyarrow.Table; arguments and errors as those of `open_parquet_bounded`."""
+    """An untrusted Parquet file as a pyarrow.Table; arguments and errors are those of `open_parquet_bounded`."""
     with open_parquet_bounded(path, what=what, most_rows=most_rows, most_bytes=most_bytes, inside=inside) as table:
         return table.read(columns)

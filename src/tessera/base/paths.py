@@ -1,4 +1,4 @@
-"""Files of strangers: paths that stay in their folder, regular files only, and never more bytes than a limit."""
+"""Safe access to untrusted files: paths stay inside their folder, files are regular, and sizes have a limit."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 
 
 def kind_of(mode: int) -> str | None:
-    """What stands in the place of a regular file, None where it is one."""
+    """What a path is if not a regular file, such as "a pipe"; None for a regular file."""
     return None if stat.S_ISREG(mode) else next((name for test, name in _KINDS if test(mode)), "no file")
 
 
 def safe_path(folder: Path, path: Path) -> Path:
-    """`path`, whose parent lies in `folder` when all symbolic links are followed; `path` itself may be one.
+    """Return `path` if its parent, with all symbolic links followed, is in `folder`; `path` itself may be a link.
 
     Raises
     ------
@@ -48,12 +48,12 @@ def _lies_in(folder: Path, path: Path) -> bool:
 
 
 def file_size(folder: Path, path: Path) -> int | None:
-    """Bytes of a file in `folder`, None where there is nothing.
+    """Bytes of a file in `folder`, None if it is missing.
 
     Raises
     ------
     InputError
-        It is no file, or it or a folder above it is a symbolic link out of `folder`.
+        It is not a file, or it or a folder above it is a symbolic link out of `folder`.
     """
     safe_path(folder, path)
     try:
@@ -68,17 +68,17 @@ def file_size(folder: Path, path: Path) -> int | None:
 
 
 def open_regular(path: Path, *, what: str, inside: Path | None = None) -> BufferedReader:
-    """Open a regular file for reading without ever waiting for a pipe or a device.
+    """Open a regular file for reading; never blocks on a pipe or a device.
 
     Parameters
     ----------
-    what : what the file is, for a message: "commit record"
-    inside : folder that the file must lie in when all symbolic links are followed; None: links are followed anywhere
+    what : kind of the file in messages, such as "commit record"
+    inside : folder that must contain the file after all symbolic links are followed; None: links may lead anywhere
 
     Raises
     ------
     FileNotFoundError
-        There is nothing at `path`.
+        There is no file at `path`.
     InputError
         It is a folder, pipe, socket or device, or a link leads out of `inside`.
     """
@@ -93,7 +93,7 @@ def open_regular(path: Path, *, what: str, inside: Path | None = None) -> Buffer
             raise InputError(f"{what} {shown(str(path))} is a folder; expected a file") from None
         raise
     except ValueError:
-        raise InputError(f"{what} {shown(str(path))} can be no path") from None
+        raise InputError(f"{what} {shown(str(path))} cannot be a path; expected the path of a file") from None
     except OSError as error:
         # a socket cannot be opened at all
         if path.is_socket():
@@ -110,14 +110,14 @@ def open_regular(path: Path, *, what: str, inside: Path | None = None) -> Buffer
 
 
 def read_regular(path: Path, *, what: str, limit: int, inside: Path | None = None) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes, whatever its size says. Arguments as `open_regular`.
+    """The bytes of a regular file; reading stops at `limit` bytes. Other arguments are those of `open_regular`.
 
     Raises
     ------
     FileNotFoundError
-        There is nothing at `path`.
+        There is no file at `path`.
     InputError
-        It is no regular file, larger than `limit`, or a link leads out of `inside`.
+        It is not a regular file, is larger than `limit`, or a link leads out of `inside`.
     """
     with open_regular(path, what=what, inside=inside) as file:
         size = os.fstat(file.fileno()).st_size

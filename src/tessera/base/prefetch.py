@@ -1,4 +1,4 @@
-"""Prefetching: a thread makes the next item while the caller works on this one."""
+"""Prefetching: a thread makes the next item while the caller uses the current one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Item = TypeVar("Item")
 
 
 def prefetched(items: Iterable[Item]) -> Generator[Item, None, None]:
-    """The same items in the same order, each made by a thread while the caller uses the one before it.
+    """The same items in the same order, each made by a thread while the caller uses the previous one.
 
-    At most two items are held. Closing the generator waits for the item that is being made and leaves no thread behind.
+    At most two items are in memory. Closing the generator waits for the item that is being made and ends the thread.
     """
     source, end = iter(items), object()
     pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-prefetch")
@@ -23,7 +23,7 @@ def prefetched(items: Iterable[Item]) -> Generator[Item, None, None]:
         while (item := coming.result()) is not end:
             coming = pool.submit(next, source, end)
             yield cast("Item", item)
-            # the caller may have dropped it; this frame must not be what keeps it
+            # else this frame would keep an item in memory that the caller has dropped
             del item
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""How long work reports itself: a callable, so that a shell, a notebook and a test can each show it their way."""
+"""Progress of long work: a callable, so that a shell, a notebook and a test can each display it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called with the units done so far and their total; the total may be known only roughly at first."""
+    """Called with the units done so far and their total, which may be an estimate at first."""
 
     def __call__(self, done: int, total: int) -> None: ...
 

@@ -18,7 +18,7 @@ _STEP = 1 << 20
 
 
 def same_tree(one: Path, two: Path) -> bool:
-    """Whether two folders hold the same files, byte by byte; a link or a pipe in one of them is a difference."""
+    """Whether two folders have the same files, byte by byte; a link or a pipe counts as a difference."""
     names = [sorted(str(path.relative_to(top)) for path in top.rglob("*")) for top in (one, two)]
     return names[0] == names[1] and all(_same(one / name, two / name) for name in names[0])
 
@@ -41,23 +41,23 @@ def _same(one: Path, two: Path) -> bool:
 
 
 def make_or_find(target: Path, what: str, looks: Callable[[Path], object], make: Callable[[Path], object]) -> bool:
-    """Make a folder, or find that what is there is what would be made, as after a kill behind the last rename.
+    """Make a folder, or accept an existing one with the same bytes, as after a kill that followed the last rename.
 
     Parameters
     ----------
     target : the folder
-    what : what it is, for a message
-    looks : raises `InputError` or returns False where what is there cannot be such a folder; nothing is made then
+    what : its kind in messages
+    looks : raises `InputError` or returns False if an existing path cannot be such a folder; then nothing is made
     make : writes the folder to a new path; the same call gives the same bytes
 
     Returns
     -------
-    Whether it was there already
+    Whether it already existed.
 
     Raises
     ------
     InputError
-        Something else is there, or the path can be no folder.
+        Something else exists there, or the path cannot be a folder.
     """
     check_folder(target, what)
     if not target.exists():

@@ -1,4 +1,4 @@
-"""What a stranger's Parquet file says of itself, read without the library that would unpack it or end the process.
+"""Metadata of untrusted Parquet files, parsed without pyarrow, which would unpack them or abort on damage.
 
 Footer and page headers are structs in Thrift's compact protocol (apache/parquet-format, `FileMetaData`, `PageHeader`).
 """
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from .errors import InputError
 
 _DEPTH = 8
-"""Structs within structs; a footer has six."""
+"""Nesting depth of structs; a footer has six levels."""
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _WHOLE = (4, 5, 6)
 _PAGE_KINDS = {0: "data", 2: "dictionary", 3: "data"}
 _ABOUT = {0: 5, 2: 7, 3: 8}
-"""Kind of page -> field of its own header, whose first field is the number of values."""
+"""Page type -> field with its specific header, whose first field is the number of values."""
 _ENCODING = {0: 2, 2: 2, 3: 4}
-"""Kind of page -> field of that header that tells the encoding."""
+"""Page type -> field of that header with the encoding."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page: whether it is a dictionary, its values, its bytes once unpacked, its encoding (0: plain)."""
+    """A page: whether it is a dictionary, number of values, unpacked bytes, encoding (0: plain)."""
 
     dictionary: bool
     values: int
@@ -32,8 +32,8 @@ class Page:
 
 @dataclass(frozen=True)
 class Chunk:
-    """One column of one row group: its path, where its bytes lie, whether it has a dictionary, its least and largest
-    value as they are encoded, None where they are not told.
+    """One column of one row group: its path, position and length of its bytes, whether it has a dictionary, and its
+    encoded minimum and maximum (None if not recorded).
     """
 
     path: str
@@ -46,24 +46,24 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Group:
-    """A row group: its rows and the columns in the order of the schema."""
+    """A row group: number of rows, and columns in the order of the schema."""
 
     rows: int
     chunks: tuple[Chunk, ...]
 
 
 def row_groups(footer: bytes, name: str) -> list[Group]:
-    """The row groups that a footer lists.
+    """The row groups listed in a footer.
 
     Parameters
     ----------
     footer : the bytes between the last page and the last 8 bytes of the file
-    name : what to call it in a message
+    name : its name in messages
 
     Raises
     ------
     InputError
-        It cannot be read, or a column lies in another file or is encrypted.
+        It cannot be parsed, or a column is in another file or encrypted.
     """
     groups = []
     for group in _list(_Compact(footer, name).struct(0), 4):
@@ -106,12 +106,12 @@ def page_headers(data: bytes, name: str) -> list[Page]:
     Parameters
     ----------
     data : the column's bytes in the file
-    name : what to call it in a message
+    name : its name in messages
 
     Raises
     ------
     InputError
-        A header cannot be read, or a page reaches beyond the column.
+        A header cannot be parsed, or a page extends beyond the column.
     """
     found = []
     reader = _Compact(data, name)
@@ -134,14 +134,14 @@ def page_headers(data: bytes, name: str) -> list[Page]:
 
 
 class _Compact:
-    """Structs of Thrift's compact protocol, one after the other."""
+    """A parser of consecutive structs in Thrift's compact protocol."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self._data, self._name = data, name
         self.at = 0
 
     def struct(self, depth: int) -> dict[int, object]:
-        """Field number -> whole number, bytes, struct or list; fields of other kinds are skipped."""
+        """Field number -> integer, bytes, struct or list; fields of other types are skipped."""
         if depth > _DEPTH:
             raise InputError(f"{self._name} has structs deeper than {_DEPTH}")
         fields: dict[int, object] = {}
@@ -177,7 +177,7 @@ class _Compact:
     def _values(self, depth: int) -> list[object]:
         head = self._byte()
         count = head >> 4 if head >> 4 < 15 else self._varint()
-        # every value takes a byte at least
+        # every value takes at least one byte
         if count > len(self._data) - self.at:
             raise InputError(f"{self._name} has a list of {count} values; it has {len(self._data)} bytes")
         if depth >= _DEPTH:

@@ -1,4 +1,4 @@
-"""Embeddings: int8 codes with one scale a pixel, the observations behind them, and the one test of validity."""
+"""Embeddings: int8 codes with one scale a pixel, observation counts, and the one test of validity."""
 
 from .codes import dequantise, is_valid, parse_scales, quantise
 from .embeddings import STREAMS, Embeddings, ModelIdentity

@@ -1,8 +1,8 @@
-"""Codes and scales: value = code x scale, one scale a pixel; what a scale says about its pixel.
+"""Codes and scales: value = code x scale, one scale a pixel; the scale also tells whether a pixel is valid.
 
-A finite scale above zero marks a valid pixel, NaN a pixel that was processed but has no data, +inf one that was never
-written. A scale of 1 or more, or of 0 or less, is an error: scales of real embeddings lie near 0.06 (99.99 % below
-0.14), and corrupt published tiles showed themselves by huge ones.
+A finite scale above zero means a valid pixel, NaN a pixel that was processed but has no data, +inf one that was never
+written. A scale of 1 or more, or of 0 or less, is an error: scales of real embeddings are near 0.06 (99.99 % below
+0.14), and corrupt published tiles had huge ones.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def is_valid(scales: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which pixels have an embedding: the one test of validity. Same shape as `scales`."""
+    """Whether each pixel has an embedding: bool of the shape of `scales`. This is the one test of validity."""
     return np.isfinite(scales) & (scales > 0)
 
 
 def parse_scales(scales: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Check scales that are to be kept.
+    """Check scales before they are stored.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def quantise(
     Parameters
     ----------
     values : (..., D) float32, finite
-    floor : least maximum; 1e-12 for the v2 students
-    low : least code; -127 for the v2 students
+    floor : lower bound of max|value|; 1e-12 for the v2 students
+    low : lowest code; -127 for the v2 students
 
     Returns
     -------
@@ -62,5 +62,5 @@ def quantise(
 def dequantise(codes: NDArray[np.int8], scales: NDArray[np.float32]) -> NDArray[np.float32]:
     """code x scale as float32 (..., D); NaN where the pixel is not valid."""
     factor = np.where(is_valid(scales), scales, np.float32(np.nan)).astype(np.float32)
-    # in one pass: a float copy of the codes would be as large as the result
+    # in one pass, since a float copy of the codes would be as large as the result
     return np.multiply(codes, factor[..., None], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The value that an encoder returns and a store keeps."""
+"""The values that an encoder returns and a store keeps."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ModelIdentity:
         object.__setattr__(self, "prefix_dims", prefixes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, which `from_json` reads."""
+        """Plain values for `from_json`."""
         return {
             "name": self.name,
             "sha256": self.sha256,
@@ -72,7 +72,7 @@ class ModelIdentity:
 
     @classmethod
     def from_json(cls, value: Any) -> ModelIdentity:
-        """Read what `to_json` returned.
+        """Read the value of `to_json`.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class Embeddings:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """(H, W) bool: which pixels have a vector."""
+        """(H, W) bool: whether each pixel has a vector."""
         return is_valid(self.scales)
 
     def values(self) -> NDArray[np.float32]:
