@@ -1,4 +1,4 @@
-"""Networks, the containers that their weights come in, and what each demands of its input."""
+"""Networks, the file formats of their weights, and the input that each requires."""
 
 from .checkpoint import Checkpoint, identity_of
 from .containers import write_published

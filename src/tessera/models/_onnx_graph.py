@@ -1,7 +1,7 @@
-"""The ONNX graph of a network, built from its modules block by block.
+"""The ONNX graph of a network, built from its modules one by one.
 
-Tensors that a module holds keep their published names (transposed where a product needs it), so that a graph can be
-read beside the checkpoint.
+Tensors of a module keep their published names (transposed where a product needs it), so that a graph can be compared
+with the checkpoint.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Graph:
-    """Nodes and constants in the order in which they are added; every value goes by its name."""
+    """Nodes and constants in the order in which they are added; values are identified by name."""
 
     def __init__(self, onnx: Any, network: nn.Module) -> None:
         self.onnx = onnx
@@ -58,7 +58,7 @@ class Graph:
         return self.constant(f"{self.path[module]}.{name}".lstrip("."), value.t() if transposed else value)
 
     def indices(self, *values: int) -> str:
-        """A list of whole numbers: axes or a shape, in which 0 keeps an axis and -1 takes the rest."""
+        """A list of integers: axes, or a shape in which 0 keeps an axis and -1 takes the rest."""
         if values not in self._indices:
             self._indices[values] = self.constant(f"indices_{len(self._indices)}", torch.tensor(values))
         return self._indices[values]
@@ -69,9 +69,9 @@ def encoder(graph: Graph, network: TwoBackbones, dims: int) -> str:
 
     Parameters
     ----------
-    graph : where to; its inputs are called `s2` and `s1`
+    graph : with the inputs `s2` and `s1`
     network : of any family
-    dims : how much of its vector is kept
+    dims : length of the prefix of its vector to keep
 
     Returns
     -------
@@ -80,7 +80,7 @@ def encoder(graph: Graph, network: TwoBackbones, dims: int) -> str:
     Raises
     ------
     TesseraError
-        The network has a part that has no translation here.
+        A part of the network has no translation to ONNX here.
     """
     s2 = _backbone(graph, network.s2_backbone, "s2", S2_CHANNELS)
     s1 = _backbone(graph, network.s1_backbone, "s1", S1_CHANNELS)
@@ -117,10 +117,10 @@ def _day_code(graph: Graph, days: str, width: int) -> str:
 
 
 def _states(graph: Graph, pool: RecurrentPool, tokens: str) -> str:
-    """The states of a pass over time, (N, T, width), normalised where the pool does so."""
+    """The states of a pass over time, (N, T, width), normalised if the pool does so."""
     cell = pool.cell
     if isinstance(cell, ResetFirstCell):
-        # the operator gives z to the old state, this cell to the new one: sigmoid(-a) = 1 - sigmoid(a)
+        # the operator applies z to the old state, this cell to the new one: sigmoid(-a) = 1 - sigmoid(a)
         z, r, n = (cell.get_parameter(f"W_i{gate}.weight") for gate in "zrh")
         of_token = [-z, r, n]
         z, r, n = (cell.get_parameter(f"W_h{gate}.weight") for gate in "zrh")

@@ -1,7 +1,7 @@
-"""What a pickle of torch.save would make, told from its instructions before any of them is carried out.
+"""Analysis of untrusted torch.save pickles from their instructions, before any is executed.
 
-The loader of weights alone runs no code of a stranger, yet a few hundred bytes may name the same tuple twice at each of
-thirty levels, which takes for ever to hash or to show, or nest so deep that the process ends.
+The weights-only loader of torch runs no code from a file. But a few hundred bytes may name the same tuple twice at each
+of thirty levels, which takes for ever to hash or print, or nest so deep that the process crashes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PICKLE_LIMIT = 16 * 1024**2
 """Bytes of instructions; the largest published file has less than one megabyte."""
 _DEEPEST = 64
 _EXPANDED = 2_000_000
-"""Values when each is counted as often as it is named."""
+"""Most values, counting each as often as it is referenced."""
 _GLOBALS = {
     *("collections OrderedDict", "collections Counter", "collections defaultdict", "argparse Namespace"),
     *(f"torch._utils _rebuild_{what}" for what in ("tensor", "tensor_v2", "parameter", "parameter_with_state")),
@@ -30,31 +30,31 @@ _PUSH_ATOM = {
 _PUSH_EMPTY = {"EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _JOINS = {"REDUCE": 2, "NEWOBJ": 2, "BUILD": 2, "APPEND": 2, "SETITEM": 3}
-"""Instruction -> values that it takes from the stack; the first of them stays, and holds the others."""
+"""Instruction -> values that it takes from the stack; the first of them stays and contains the others."""
 _MARKED = {"APPENDS", "SETITEMS", "ADDITEMS"}
 
 
 class UnsafePickleError(InputError):
-    """What a pickle names beside weights, or what would take too much."""
+    """A pickle has other content than weights, or would take too much memory."""
 
 
 def scan_pickle(data: bytes, *, most_values: int, known: frozenset[str] = frozenset(), times: int = 1) -> None:
-    """Follow a pickle's instructions without carrying any out.
+    """Check a pickle's instructions without executing them.
 
     Parameters
     ----------
     data : the instructions
-    most_values : values that one storage may claim
-    known : full names of further globals that the loader replaces or takes
-    times : how many times more than weights need may be named, for the log of a long run
+    most_values : most values that one storage may claim
+    known : full names of further globals that the loader replaces or accepts
+    times : factor of the limits for weights, for the log of a long run
 
     Raises
     ------
     UnsafePickleError
-        It names something else than weights and plain values, nests too deep, grows too large, or a storage claims more
+        It names anything but weights and plain values, nests too deep, expands too much, or a storage claims more
         values than its file has bytes.
     ValueError, IndexError, KeyError
-        It is none.
+        It is not a pickle.
     """
     if len(data) > times * PICKLE_LIMIT:
         raise UnsafePickleError(f"its list of names has {len(data):,} bytes; at most {times * PICKLE_LIMIT:,} are read")
@@ -65,7 +65,7 @@ def scan_pickle(data: bytes, *, most_values: int, known: frozenset[str] = frozen
 
 
 class _Scan:
-    """The stack of a pickle's machine, with a number for each value, and which values each holds."""
+    """The stack of the pickle machine: a number for each value, and the values that each contains."""
 
     def __init__(self, most_values: int, known: frozenset[str]) -> None:
         self._most, self._known = most_values, known
@@ -76,7 +76,7 @@ class _Scan:
         self._memo: dict[int, int] = {}
 
     def step(self, name: str, argument: Any) -> None:
-        """One instruction."""
+        """Apply one instruction."""
         stack = self._stack
         if name == "GLOBAL":
             self._check_global(str(argument))
@@ -131,15 +131,15 @@ class _Scan:
         raise UnsafePickleError(f"it holds more than weights ({full})")
 
     def _check_storage(self, pid: int) -> None:
-        """A storage is named as ("storage", its type, a key, a place, how many values)."""
+        """Check a storage, which is named as ("storage", type, key, device, number of values)."""
         parts = [self._atoms.get(part) for part in self._holds[pid]]
         count = parts[4] if len(parts) == 5 else None
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= self._most:
             raise UnsafePickleError(f"a storage claims {str(count)[:30]} values; its file has {self._most:,} bytes")
 
     def check_size(self, most: int) -> None:
-        """Refuse values that are too many, each counted as often as it is named, or nested too deep."""
-        # a value is held by later ones, save by lists, dicts and built objects: those are walked until all is known
+        """Refuse too many values, each counted as often as it is referenced, or too deep nesting."""
+        # values are contained by later ones, except in lists, dicts and built objects: repeat until all sizes are known
         sizes = [0] * len(self._holds)
         depths = [0] * len(self._holds)
         for root in range(len(self._holds)):

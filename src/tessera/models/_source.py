@@ -1,4 +1,4 @@
-"""The source of some definitions and of all that they use, across the modules of this package."""
+"""The source of chosen definitions and of everything that they use, across the modules of this package."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from importlib.util import resolve_name
 from tessera.base import TesseraError
 
 _EXAMPLES = re.compile(r'("""[^\n]*)?\n\n( +)Examples\n\2-{8}\n.*?(\n\2""")', re.DOTALL)
-"""The part of a docstring that imports this package, which the copied source does without."""
+"""The examples in a docstring, which import this package and are left out of copied source."""
 
 
 class _Module:
-    """One module: its definitions with the comments above them, and where its other names come from.
+    """One module: its definitions with the comments above them, and its imports.
 
     Attributes
     ----------
     about : its docstring
-    definitions, uses : name -> source, and the names that it needs when it runs
-    inside : name -> module and name, of what it imports from this package
-    outside : name -> module ("" for a plain import) and the imported, of what it imports from elsewhere
+    definitions, uses : name -> source; name -> names that it needs at run time
+    inside : name -> (module, name) of each import from this package
+    outside : name -> (module, name) of each other import; the module is "" for a plain import
     """
 
     def __init__(self, name: str) -> None:
@@ -67,7 +67,7 @@ def _without_examples(text: str) -> str:
 
 
 def _bound(node: ast.stmt) -> str:
-    """The name that a statement binds, or nothing."""
+    """The name that a statement binds, or ""."""
     if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
         return node.name
     target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
@@ -75,7 +75,7 @@ def _bound(node: ast.stmt) -> str:
 
 
 def _names(node: ast.AST) -> list[str]:
-    """The names that a statement reads when it runs: not those in annotations, which are never evaluated."""
+    """The names that a statement reads at run time; annotations are never evaluated and do not count."""
     names = [node.id] if isinstance(node, ast.Name) else []
     for field, value in ast.iter_fields(node):
         if field not in ("annotation", "returns"):
@@ -85,7 +85,7 @@ def _names(node: ast.AST) -> list[str]:
 
 
 class Sources:
-    """Definitions chosen by name, each with all that it uses."""
+    """Definitions chosen by name, each with everything that it uses."""
 
     def __init__(self) -> None:
         self._modules: dict[str, _Module] = {}
@@ -98,7 +98,7 @@ class Sources:
         Raises
         ------
         TesseraError
-            Another module's definition of that name is chosen already.
+            A definition of that name in another module is already chosen.
         """
         if home not in self._modules:
             self._modules[home] = _Module(home)
@@ -115,7 +115,7 @@ class Sources:
                 self.need(home, used)
 
     def chapters(self) -> dict[str, str]:
-        """Module -> its chosen definitions under its docstring, each module after those that it uses."""
+        """Module -> its docstring and chosen definitions, each module after those that it uses."""
         found: dict[str, str] = {}
 
         def visit(home: str) -> None:
@@ -142,13 +142,13 @@ class Sources:
         return self._without_absent(text)
 
     def _without_absent(self, text: str) -> str:
-        """Drop the definitions that were not chosen from annotations that offer several."""
+        """Drop definitions that were not chosen from union annotations."""
         known = {name for module in self._modules.values() for name in (*module.definitions, *module.inside)}
         absent = "|".join(sorted(known - self._chosen.keys()))
         return _rejoined(re.sub(rf"\b(?:{absent}) \| | \| (?:{absent})\b", "", text))
 
     def imports(self, text: str) -> str:
-        """The import statements that `text` needs, in the customary order."""
+        """The import statements that `text` needs, in the usual order."""
         used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
         members: dict[str, set[str]] = {}
         for module in self._modules.values():
@@ -163,7 +163,7 @@ class Sources:
 
 
 def _rejoined(text: str, width: int = 120) -> str:
-    """Put a signature on one line that has become short enough for it."""
+    """Put a signature on one line if it has become short enough."""
 
     def join(match: re.Match[str]) -> str:
         line = "".join(match.groups())

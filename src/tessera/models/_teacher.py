@@ -17,10 +17,10 @@ _FUSION_LAYERS = 2
 
 
 class Teacher(TwoBackbones):
-    """A pixel's year to one vector of mean 0 and standard deviation 1, whose coordinates are in no order.
+    """Embeds a pixel's year as one vector of mean 0 and standard deviation 1; its prefixes are not embeddings.
 
     Released: 1024 / 4 / 4 / 16384 to 1024 dims (latent width, layers, heads, feed-forward width); fusion by two layers
-    of the same kind, their feed-forward twice the width.
+    of the same kind, whose feed-forward is twice the width.
     """
 
     def __init__(self, shape: Shape, dropout: float = 0.1) -> None:

@@ -1,4 +1,4 @@
-"""v1.0 early, v1.0 QAT and v1.1: two transformers, pooling by a recurrent network, and what fuses them."""
+"""v1.0 early, v1.0 QAT and v1.1: two transformers, pooling by a recurrent network, and a fusion."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class V1(TwoBackbones):
-    """A pixel's year to one vector.
+    """Embeds a pixel's year as one vector.
 
     Released: v1.0 early 128 / 8 / 8 / 4096 to 128 dims, v1.0 QAT 128 / 4 / 4 / 4096 to 128, v1.1 192 / 4 / 4 / 2048 to
     192, of which the first 128 are kept (latent width, layers, heads, feed-forward width).
 
     Parameters
     ----------
-    published : "v1.0-early", "v1.0" (QAT) or "v1.1": its recurrent cell and its reducer
+    published : "v1.0-early", "v1.0" (QAT) or "v1.1": chooses recurrent cell and reducer
     """
 
     def __init__(self, shape: Shape, dropout: float = 0.1, *, published: str) -> None:

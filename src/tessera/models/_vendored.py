@@ -1,4 +1,4 @@
-"""Raw values to the network's input, its vectors to codes, and weights that are the right ones or refused.
+"""Standardise raw values, quantise vectors, and load weights after checking that they are the right ones.
 
 `SPEC`, `IDENTITY` and `network` belong to one encoder.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     IDENTITY = ""
 
     def network() -> nn.Module:
-        """The network, its weights not set."""
+        """The network, without its weights."""
 
 
 _STATES = ("model", "model_state", "model_state_dict", "encoder_state_dict")
@@ -33,17 +33,17 @@ _TRAINING_ONLY = ("projector.", "segmented_matryoshka_projector.")
 
 
 def standardise(values: Tensor, days: Tensor, stream: str) -> Tensor:
-    """Observations as the network reads them.
+    """Standardise observations for the network.
 
     Parameters
     ----------
-    values : (..., bands) raw values in the order and units that the head of this file gives
+    values : (..., bands) raw values in the order and units given at the head of this file
     days : (...) day of year, 1 to 366
     stream : "s2", "s1_asc" or "s1_desc"
 
     Returns
     -------
-    (..., bands + 1) float32, the day last and as it was
+    (..., bands + 1) float32, the unchanged day last
     """
     mean, std = (torch.tensor(SPEC[stream][key], device=values.device) for key in ("mean", "std"))
     scaled = (values.float() - mean) / (std + 1e-9)
@@ -58,7 +58,7 @@ def embed(encoder: nn.Module, s2: Tensor, s1: Tensor) -> Tensor:
 
 
 def quantise(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Codes (N, dims) int8 and scales (N,) float32, code * scale the vector again; cut prefixes before."""
+    """Codes (N, dims) int8 and scales (N,) float32; vector = code * scale. Cut prefixes before."""
     peak = vectors.abs().amax(dim=-1).clamp(min=SPEC["quantiser"]["floor"])
     scales = peak / 127
     codes = (vectors / scales.unsqueeze(-1)).round().clamp(SPEC["quantiser"]["low"], 127)
@@ -66,13 +66,13 @@ def quantise(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def load(path: str | Path, *, exact: bool = True) -> nn.Module:
-    """Read weights: the published file, a tessera safetensors file, or a plain state dict that torch has saved.
+    """Read weights: the published file, a tessera safetensors file, or a plain state dict saved by torch.
 
     Parameters
     ----------
-    path : the file; it is read as weights only, whatever else it may hold
-    exact : refuse all weights but the ones that this file was made for; False takes others of the same shapes, which
-        must have been trained with the same statistics
+    path : the file, of which only weights are read
+    exact : accept only the weights that this file was made for; False accepts others of the same shapes, which must
+        have been trained with the same statistics
 
     Returns
     -------
@@ -81,7 +81,7 @@ def load(path: str | Path, *, exact: bool = True) -> nn.Module:
     Raises
     ------
     InputError
-        A tensor is missing, unknown or of another shape, or these are other weights.
+        A tensor is missing, unknown or of another shape, or the weights are other ones.
     """
     tensors = _tensors(Path(path))
     with torch.device("meta"):

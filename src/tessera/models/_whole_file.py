@@ -1,4 +1,4 @@
-"""A file that a library writes bit by bit, whole or not there."""
+"""Atomic writing of a file by a library that needs a path."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """A path to write at, on the same disk, which becomes `target` when all went well and is gone when not.
+    """A path to write to, on the same disk, which is renamed to `target` on success and removed on failure.
 
     Raises
     ------
     InputError
-        The path can be no file.
+        The path cannot be a file.
     """
     check_output(target, "encoder", overwrite=True)
     with staging(target) as folder:

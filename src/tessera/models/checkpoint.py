@@ -1,4 +1,4 @@
-"""Checkpoint: weights with what they are bound to, checked name by name, under one identity."""
+"""Checkpoint: weights with their network sizes and input specification, checked, under one identity."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from .spec import InputSpec
 
 TRAINING_FAMILY = "v1.0-early"
-"""The one family whose published loader demands tensors that only training used, strictly."""
+"""The one family whose published loader requires tensors that only training used."""
 TRAINING_PREFIX = "projector."
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights with what they are bound to.
+    """Weights with their network sizes and input specification.
 
     Attributes
     ----------
     shape : sizes of the network
-    spec : what the weights demand of their input
+    spec : the input that the weights require
     tensors : name -> float32 tensor
     name : an alias for messages
-    training : tensors that only training used, kept where the published loader demands them; no network sees them
-    published : alias of the published file that the weights were read from, known by its SHA-256
+    training : tensors that only training used, kept if the published loader requires them; no network uses them
+    published : alias of the published file with the weights, identified by its SHA-256
     """
 
     shape: Shape
@@ -63,17 +63,17 @@ class Checkpoint:
 
     @cached_property
     def sha256(self) -> str:
-        """The model's identity, see `identity_of`."""
+        """The model's identity; see `identity_of`."""
         return identity_of(self.tensors, self.spec)
 
     @property
     def source(self) -> str | None:
-        """Whose statistics are bound ("mpc", "aws"), or None where there is one set for all."""
+        """The provider whose statistics are bound ("mpc", "aws"), or None if there is one set for all."""
         return source_of(self.spec, self.name)
 
     @property
     def parameters(self) -> int:
-        """How many numbers the network learned."""
+        """Number of learned parameters of the network."""
         return sum(tensor.numel() for tensor in self.tensors.values())
 
     def network(self) -> TwoBackbones:
@@ -85,7 +85,7 @@ class Checkpoint:
 
 
 def source_of(spec: InputSpec, name: str) -> str | None:
-    """The source whose statistics a specification holds; None where the family has one set, or none of these."""
+    """The source whose statistics a specification has; None if the family has one set, or if they are others."""
     for source, known in family_of(spec, name).specs.items():
         if (spec.s2, spec.s1_asc, spec.s1_desc) == (known.s2, known.s1_asc, known.s1_desc):
             return source
@@ -117,7 +117,7 @@ def _check_tensors(tensors: Mapping[str, Tensor], shape: Shape, family: Family, 
         tensor = tensors[key]
         if tuple(tensor.shape) != wanted or tensor.dtype != torch.float32:
             raise InputError(f"{name}: {key} is {tensor.dtype} {tuple(tensor.shape)}; expected float32 {wanted}")
-        # the extremes carry NaN on and cost no copy of the tensor, which may be half a gigabyte
+        # the extremes propagate NaN without a copy of the tensor, which may be half a gigabyte
         low, high = torch.aminmax(tensor)
         if not (math.isfinite(low) and math.isfinite(high)):
             raise InputError(f"{name}: {key} holds values that are not finite")

@@ -1,7 +1,7 @@
-"""The containers of the published checkpoints: recognised by their content, and written again.
+"""The containers of the published checkpoints: recognised by their content, read and written.
 
 =========  =========================================================  ==========================================
-family     container                                                  what it does not say
+family     container                                                  what it lacks
 =========  =========================================================  ==========================================
 student    `args`, `model`                                            -
 teacher    `arch`, `encoder_state_dict`                               -
@@ -47,7 +47,7 @@ _RELEASED = {
     "v1.0": Shape(128, 4, 4, 4096, 128),
     "v1.1": Shape(192, 4, 4, 2048, 192),
 }
-"""The one released size of each; as wide and yet otherwise, layers were lost."""
+"""The one released size of each width; another number of layers means that some were lost."""
 _EXPECTED = "expected a v2 student (args, model), the v2 teacher (arch, encoder_state_dict) or v1 (model_state)"
 _MAX_SEQ_LEN = 256
 
@@ -59,15 +59,16 @@ def parse_published(
 
     Parameters
     ----------
-    content : what torch.load gave
+    content : result of torch.load
     file : for messages
-    source : whose statistics to bind, where the family needs that
-    name, published : as in `Checkpoint`
+    source : provider whose statistics to bind, if the family needs it
+    name, published : see `Checkpoint`
 
     Raises
     ------
     InputError
-        Another container, sizes that cannot be, a missing, unknown or misshapen tensor, a source missing or too many.
+        The container is another one, sizes are invalid, a tensor is missing, unknown or of another shape, or `source`
+        is missing or does not apply.
     """
     if not isinstance(content, dict):
         raise InputError(f"{file} holds a {type(content).__name__}; {_EXPECTED}")
@@ -97,7 +98,7 @@ _COMPILED_OR_BARE = re.compile(rf"({re.escape(_COMPILED)})?(s1|s2)_backbone\.")
 
 
 def _bound(family: str, shape: Shape, source: str | None, name: str, prefixes: tuple[int, ...] = ()) -> InputSpec:
-    """The specification that the published code binds to weights of these sizes."""
+    """The specification that the published code uses for weights of these sizes."""
     spec = FAMILIES[family].spec(source, name)
     dims = min(spec.dims, shape.repr_dim) if family == "v1.1" else shape.repr_dim
     return replace(spec, dims=dims, prefix_dims=prefixes or (dims,))
@@ -128,7 +129,7 @@ def _of_teacher(arch: Any, file: Path, source: str | None, name: str) -> tuple[S
 
 
 def _split_v1(state: Any, file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The encoder's tensors, and whatever else a v1 file keeps; names without what torch.compile put in."""
+    """The encoder's tensors and the other content of a v1 file; names without the prefix of torch.compile."""
     if not isinstance(state, dict):
         raise InputError(f"{file} holds a {type(state).__name__} of weights; expected a dict of tensors")
     clean: dict[str, Any] = {}
@@ -175,7 +176,7 @@ def _of_v1(
 
 
 def _commonest(tensors: Mapping[str, Tensor], pattern: str, file: Path) -> int:
-    """The first size that most of these tensors have, so that one misshapen tensor is named and not its neighbours."""
+    """The most common first size of these tensors, so that a misshapen tensor is reported instead of its neighbours."""
     known = re.compile(pattern)
     sizes = Counter(value.shape[0] for key, value in tensors.items() if value.ndim and known.fullmatch(key))
     if not sizes:
@@ -205,12 +206,13 @@ def _prefixes(text: Any, shape: Shape, file: Path) -> tuple[int, ...]:
 
 
 def write_published(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Write the container that the published code loads, whole or not at all.
+    """Write the container that the published code loads, atomically.
 
     Raises
     ------
     InputError
-        Statistics, sampling, dims or heads of its own, which that container cannot say.
+        The checkpoint has statistics, sampling, dims or heads that differ from the published ones, which the container
+        cannot record.
     """
     shape, spec, family = checkpoint.shape, checkpoint.spec, checkpoint.spec.family
     prefixes = spec.prefix_dims if family == "v2-student" else ()
@@ -218,7 +220,7 @@ def write_published(checkpoint: Checkpoint, path: str | Path) -> None:
     if not known or shape.nhead != _HEADS.get(family, shape.nhead):
         raise InputError(
             f"{checkpoint.name} has statistics, sampling, dims or heads of its own, which the published container of "
-            f"{FAMILIES[family].title} cannot say; expected a file that ends with .safetensors"
+            f"{FAMILIES[family].title} cannot record; expected a file that ends with .safetensors"
         )
     with whole_file(Path(path)) as part:
         torch.save(_content(checkpoint), part)
@@ -240,7 +242,7 @@ def _content(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _alone(tensor: Tensor) -> Tensor:
-    """The same memory as a storage of its own: torch.save writes whole storages, such as all of a mapped file."""
+    """The same memory in a separate storage, because torch.save writes whole storages, such as all of a mapped file."""
     tensor = tensor.contiguous()
     storage, size = tensor.untyped_storage(), tensor.numel() * tensor.element_size()
     if storage.nbytes() == size:

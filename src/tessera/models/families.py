@@ -1,4 +1,4 @@
-"""The families of networks: how each is built and which specification its weights are bound to."""
+"""The families of networks: how each is built, and the specification of its weights."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Family:
 
     Attributes
     ----------
-    title : in words, for messages
+    title : name in messages
     build : (shape, dropout) -> network
-    specs : source ("mpc", "aws") -> specification; the one key None where there is one for all sources
+    specs : source ("mpc", "aws") -> specification; the only key is None if there is one for all sources
     """
 
     title: str
@@ -49,7 +49,7 @@ class Family:
         Raises
         ------
         InputError
-            A source is needed and missing, unknown, or given where none applies.
+            A source is required but missing, unknown, or given where none applies.
         """
         if source in self.specs:
             return self.specs[source]

@@ -1,9 +1,9 @@
-"""What the networks of every family are made of: the day code, attention, layers, pooling, one modality's backbone.
+"""Parts of the networks of all families: day code, attention, layers, pooling, and the backbone of one modality.
 
-Modules carry the tensor names of the published checkpoints, so that their state dicts load strictly.
+Modules have the tensor names of the published checkpoints, so that their state dicts load strictly.
 
-A token may stand for several equal observations: `log_count` is the logarithm of how many, added to the attention
-logits and to the pooling score, which gives exactly what repeating the token gives; -inf marks padding.
+A token may represent several equal observations: `log_count` is the logarithm of their number, added to the attention
+logits and to the pooling score, which is equivalent to repeating the token; -inf marks padding.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def day_code(days: Tensor, width: int) -> Tensor:
 
 
 def linear_relu(linear: nn.Module, x: Tensor) -> Tensor:
-    """relu(linear(x)), in one operation where the layer has one."""
+    """relu(linear(x)), in one operation if the layer has one."""
     fused = getattr(linear, "relu", None)
     out: Tensor = functional.relu(linear(x)) if fused is None else fused(x)
     return out
 
 
 def linear_add(linear: nn.Module, x: Tensor, residual: Tensor, drop: nn.Module) -> Tensor:
-    """residual + drop(linear(x)), in one operation where the layer has one."""
+    """residual + drop(linear(x)), in one operation if the layer has one."""
     fused = getattr(linear, "add", None)
     out: Tensor = residual + drop(linear(x)) if fused is None else fused(x, residual)
     return out
@@ -66,7 +66,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, log_count: Tensor | None, dropout: f
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention under the tensor names of torch.nn.MultiheadAttention, up to its last projection."""
+    """Multi-head attention without its last projection, with the tensor names of torch.nn.MultiheadAttention."""
 
     def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class HeadNorm(nn.Module):
 
 
 class JointLayer(nn.Module):
-    """A post-norm layer with a ReLU feed-forward, as torch.nn.TransformerEncoderLayer defaults to."""
+    """A post-norm layer with a ReLU feed-forward, the default of torch.nn.TransformerEncoderLayer."""
 
     def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class JointLayer(nn.Module):
 
 
 class SplitLayer(nn.Module):
-    """A layer with separate projections and normalised queries and keys; the norm before or after each half."""
+    """A layer with separate projections and normalised queries and keys; the norm is before or after each half."""
 
     def __init__(self, shape: Shape, dropout: float, *, pre_norm: bool) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class SplitLayer(nn.Module):
 
 
 class Layers(nn.ModuleList):
-    """A stack of layers, its tensors named by number alone."""
+    """A stack of layers whose tensors are named by number only."""
 
     def forward(self, x: Tensor, log_count: Tensor | None = None) -> Tensor:
         for layer in self:
@@ -165,7 +165,7 @@ class Layers(nn.ModuleList):
 
 
 class Stack(nn.Module):
-    """A stack of layers under the tensor names of torch.nn.TransformerEncoder."""
+    """A stack of layers with the tensor names of torch.nn.TransformerEncoder."""
 
     def __init__(self, layers: Layers) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class Stack(nn.Module):
 
 
 class Pool(nn.Module):
-    """Softmax over time of one learned score a token."""
+    """Weighted mean over time, with a softmax of one learned score a token."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -217,7 +217,7 @@ class Backbone(nn.Module):
 
 
 class TwoBackbones(nn.Module, ABC):
-    """Sentinel-2 and Sentinel-1, each pooled to one vector, and what makes one of both."""
+    """A backbone for Sentinel-2 and one for Sentinel-1, and a fusion of their vectors into one."""
 
     s2_backbone: Backbone
     s1_backbone: Backbone
@@ -242,7 +242,7 @@ class TwoBackbones(nn.Module, ABC):
 
 
 def reducer(inputs: int, hidden: int, outputs: int, dropout: float, *norm: nn.Module) -> nn.Sequential:
-    """The layers that fuse two modalities, `norm` after them; names 0, 1 and 4 hold tensors."""
+    """The layers that fuse two modalities, with `norm` after them; layers 0, 1 and 4 have tensors."""
     return nn.Sequential(
         nn.Linear(inputs, hidden),
         nn.LayerNorm(hidden),

@@ -1,4 +1,4 @@
-"""A checkpoint from a file or a name, whichever container it comes in."""
+"""Reading a checkpoint by path or name, in any container."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def read_checkpoint(path: str | Path, source: str | None = None) -> Checkpoint:
-    """Read a checkpoint, whichever container it comes in; it is recognised by its content, never by its name.
+    """Read a checkpoint in any container; it is recognised by its content, not its name.
 
     Parameters
     ----------
     path : a published file of any version, or our safetensors file
-    source : "mpc" or "aws" where the file does not say which statistics it was trained with (v1.1)
+    source : "mpc" or "aws", if the file does not say which statistics it was trained with (v1.1)
 
     Raises
     ------
     InputError
-        Missing, truncated, damaged, a pickle with code in it, another container, tensors that do not fit, a source
-        that is missing, unknown, or given where none applies.
+        The file is missing, truncated, damaged, a pickle with code or another container; tensors do not fit; or the
+        source is missing, unknown, or given where none applies.
     """
     return _read(Path(path), source, None)
 
@@ -38,12 +38,12 @@ def open_checkpoint(name_or_path: str | Path | None = None, source: str | None =
 
     Parameters
     ----------
-    name_or_path, source : as `resolve` takes them; None for the bundled weights
+    name_or_path, source : see `resolve`; None for the bundled weights
 
     Raises
     ------
     InputError
-        What `resolve` and `read_checkpoint` raise, or a file that is not the one published under that name.
+        See `resolve` and `read_checkpoint`; or the file is not the one published under that name.
     """
     path = resolve(name_or_path, source)
     alias = None

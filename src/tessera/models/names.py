@@ -1,4 +1,4 @@
-"""Names of the published encoders and of the bundled one, and where on this machine their files are."""
+"""Names of the published encoders and the bundled one, and the paths of their files on this machine."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class PublishedFile:
 
     Attributes
     ----------
-    family : as in `InputSpec.family`
-    repo, file : repository on the Hugging Face hub and file there; repo is None where the file is not on the hub
+    family : see `InputSpec.family`
+    repo, file : repository on the Hugging Face hub and file there; repo is None if the file is not on the hub
     dims : length of the vectors that are kept
-    parameters : of the encoder
-    sha256 : how its SHA-256 begins, "" where that is not known
-    size : bytes, None where not known
-    source : whose statistics it was trained with, where its family has several sets
+    parameters : number in the encoder
+    sha256 : first digits of its SHA-256, "" if unknown
+    size : bytes, None if unknown
+    source : provider whose statistics it was trained with, if its family has several sets
     """
 
     family: str
@@ -39,7 +39,7 @@ class PublishedFile:
 
     @property
     def where(self) -> str:
-        """Where it is published, for people."""
+        """Where it is published, in words."""
         return f"Google Drive, {self.file}" if self.repo is None else f"{_HUB}, {self.repo}, {self.file}"
 
 
@@ -72,11 +72,11 @@ PUBLISHED = {
     "v1.0": PublishedFile("v1.0", "geotessera/TESSERA-V-1.0", "tessera-v1.0-QAT-best.pt", 128, 45_828_226),
     "v1.0-early": PublishedFile("v1.0-early", None, "best_model_fsdp_20250427_084307.pt", 128, 87_841_922),
 }
-"""Alias -> where and what the file is."""
+"""Alias -> published file."""
 
 
 def bundled_path() -> Path:
-    """The file of the encoder that comes with this package."""
+    """The path of the encoder that is part of this package."""
     return Path(__file__).parent / "weights" / f"{BUNDLED}.safetensors"
 
 
@@ -89,12 +89,12 @@ def identify(sha256: str) -> str | None:
 
 
 def published_alias(name: str, source: str | None = None) -> str | None:
-    """The alias that a name and a source stand for, None where the name is no published one.
+    """The alias for a name and a source, None if the name is not a published one.
 
     Raises
     ------
     InputError
-        A source is needed and missing, unknown, or another than the name says.
+        A source is required but missing, unknown, or does not match the name.
     """
     if name == _V1_1:
         choices = {published.source: alias for alias, published in PUBLISHED.items() if published.source}
@@ -118,13 +118,13 @@ def resolve(name_or_path: str | Path | None, source: str | None = None) -> Path:
     Parameters
     ----------
     name_or_path : None or "bundled-nano" for the bundled weights, the path of a checkpoint, or a published name; a
-        file that exists wins over a name
+        file that exists has precedence over a name
     source : "mpc" or "aws" for the name "v1.1"
 
     Raises
     ------
     InputError
-        A published name whose file is not here, a source that does not fit it, or a path where nothing is.
+        The file of a published name is not on this machine, the source does not match it, or the path does not exist.
     """
     if name_or_path is None or str(name_or_path) == BUNDLED:
         return bundled_path()
@@ -139,12 +139,12 @@ def resolve(name_or_path: str | Path | None, source: str | None = None) -> Path:
     if held is not None:
         return held
     if PUBLISHED[alias].repo is None:
-        raise InputError(f"{alias} is on {PUBLISHED[alias].where} alone; download it and give its path")
-    raise InputError(f"{alias} is not on this machine; tessera models pull {alias} takes it from {_HUB}")
+        raise InputError(f"{alias} is only on {PUBLISHED[alias].where}; download it and give its path")
+    raise InputError(f"{alias} is not on this machine; tessera models pull {alias} downloads it from {_HUB}")
 
 
 def cached(alias: str) -> Path | None:
-    """The file of a published model in this machine's Hugging Face cache, None where it is not there."""
+    """The file of a published model in this machine's Hugging Face cache, None if it is missing."""
     published = PUBLISHED[alias]
     if published.repo is None or find_spec("huggingface_hub") is None:
         return None

@@ -1,4 +1,4 @@
-"""Export to ONNX: one file for any batch and any two lengths, checked against the network before it is written."""
+"""Export to ONNX: one file for any batch size and lengths, compared with the network before it is written."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _TOLERANCE = 1e-4
 def export_onnx(checkpoint: Checkpoint, path: str | Path) -> None:
     """Write a network as one ONNX file; the same checkpoint gives the same bytes.
 
-    Inputs `s2` (batch, time, 11) and `s1` (batch, time1, 3), float32: standardised bands and the day of year; every
-    axis but the last is free, from 1. Output `embedding` (batch, dims) float32. The file's metadata holds name, family,
-    identity and specification. Where onnxruntime is installed it must return what the network returns.
+    Inputs are `s2` (batch, time, 11) and `s1` (batch, time1, 3), float32: standardised bands and the day of year; every
+    axis but the last may have any size from 1. Output is `embedding` (batch, dims) float32. The metadata hold name,
+    family, identity and specification. If onnxruntime is installed, its results must match those of the network.
 
     Parameters
     ----------
     checkpoint : weights of any family
-    path : the file to write, replaced only when all checks have passed
+    path : the file to write, replaced only after all checks have passed
 
     Raises
     ------
     InputError
         The extra `onnx` is not installed, or the weights exceed the 2 GiB that one ONNX file holds.
     TesseraError
-        onnxruntime does not return what the network returns.
+        The results of onnxruntime differ from those of the network.
     """
     size = 4 * sum(tensor.numel() for tensor in checkpoint.tensors.values())
     if size > _LIMIT:

@@ -1,4 +1,4 @@
-"""What an encoder's file may be written over: only a file of the same weights, unless the caller says so."""
+"""What a file of an encoder may overwrite: only a file of the same weights, unless the caller sets `overwrite`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint
 
 _TAIL = 1 << 20
-"""Bytes at the end of a graph or a module in which its identity stands."""
+"""Last bytes of a graph or a module that contain its identity."""
 
 
 def check_encoder(
     path: str | Path, checkpoint: Checkpoint, *, inputs: Iterable[object] = (), overwrite: bool = False
 ) -> Path:
-    """Look at the path that an encoder is about to be written to; a file of the same weights may be replaced.
+    """Check the output path of an encoder; a file of the same weights may be replaced.
 
     Parameters
     ----------
     path : ending in .safetensors, .pt, .onnx or .py
-    checkpoint : what is written
-    inputs, overwrite : as `tessera.base.check_output` takes them
+    checkpoint : what will be written
+    inputs, overwrite : see `tessera.base.check_output`
 
     Raises
     ------
     InputError
-        The path can be no file, or holds something else.
+        The path cannot be a file, or has other content.
     """
     return check_output(
         path,
@@ -45,12 +45,12 @@ def check_encoder(
 
 
 def holds_encoder(path: Path, checkpoint: Checkpoint) -> bool:
-    """Whether a file holds these very weights, in the container that its ending says.
+    """Whether a file has exactly these weights, in the container of its suffix.
 
     Raises
     ------
     InputError
-        It is no encoder.
+        It is not an encoder.
     """
     if path.suffix in (".onnx", ".py"):
         with open_regular(path, what="encoder") as file:

@@ -1,4 +1,4 @@
-"""Our container: one safetensors file that says all that its weights demand."""
+"""Our container: one safetensors file with the weights and their input specification."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_own(file: Path, source: str | None = None) -> Checkpoint:
     Raises
     ------
     InputError
-        Truncated, damaged, of another format, tensors that do not fit, bound to another source.
+        It is truncated, damaged, of another format or bound to another source, or its tensors do not fit.
     """
     about, tensors = _parts(file)
     check_format(about, FORMAT, VERSION, str(file))
@@ -89,7 +89,7 @@ def _parts(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _agree(spec: InputSpec, source: str, name: str) -> None:
-    """Raise InputError where `source` is not that of the statistics."""
+    """Raise InputError if `source` is not that of the statistics."""
     family_of(spec, name).spec(source, name)
     held = source_of(spec, name)
     if held != source:
@@ -98,15 +98,15 @@ def _agree(spec: InputSpec, source: str, name: str) -> None:
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Write one self-describing safetensors file, whole or not at all; the same checkpoint gives the same bytes."""
+    """Write one self-describing safetensors file atomically; the same checkpoint gives the same bytes."""
     held = {**checkpoint.tensors, **checkpoint.training}
     for name, tensor in held.items():
         if tensor.dtype not in _DTYPES:
             raise InputError(f"{checkpoint.name}: {name} is {tensor.dtype}; expected {', '.join(map(str, _DTYPES))}")
-    # wide values first, so that each begins at a multiple of its width
+    # wide types first, so that each tensor is aligned to its width
     names = sorted(held, key=lambda name: (-held[name].element_size(), name))
     header: dict[str, Any] = {"__metadata__": _about(checkpoint)}
-    # the library orders metadata at random, and the same weights must give the same file
+    # the library writes metadata in random order, but the same weights must give the same file
     start = 0
     for name in names:
         tensor = held[name]

@@ -1,4 +1,4 @@
-"""Published checkpoints from the Hugging Face hub into this machine's cache: continued after a cut, and compared."""
+"""Download of published checkpoints from the Hugging Face hub to its cache: resumed after a break, and checked."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def pull(name: str, source: str | None = None, progress: Progress = silent, *, endpoint: str | None = None) -> Path:
-    """Fetch a published checkpoint, unless it is here; a download that was cut continues where it stopped.
+    """Download a published checkpoint, unless it is already here; an interrupted download is resumed.
 
     Parameters
     ----------
-    name : a published name, such as "v2-medium"; without an answer from the hub, a file that is here is taken as it is
+    name : a published name, such as "v2-medium"; if the hub does not answer, a file that is already here is used
     source : "mpc" or "aws" for the name "v1.1"
     progress : called with bytes done and their total
-    endpoint : URL of the hub, the public one where left out
+    endpoint : URL of the hub, by default the public one
 
     Returns
     -------
@@ -42,9 +42,9 @@ def pull(name: str, source: str | None = None, progress: Progress = silent, *, e
     Raises
     ------
     InputError
-        No such name, one that is not on the hub, a source that does not fit.
+        There is no such name, it is not on the hub, or the source does not match it.
     tessera.net.NetError
-        The hub cannot be reached, has no such file, or sent something else than was published, which is not kept.
+        The hub cannot be reached, lacks the file, or sent another file than the published one, which is not kept.
     """
     if name == BUNDLED:
         raise InputError(f"{name} comes with this package; expected a published name")
@@ -53,7 +53,7 @@ def pull(name: str, source: str | None = None, progress: Progress = silent, *, e
         raise InputError(f"no published model {name!r}; expected one of {', '.join(PUBLISHED)}")
     published = PUBLISHED[alias]
     if published.repo is None:
-        raise InputError(f"{alias} is on {published.where} alone; download it there and give its path")
+        raise InputError(f"{alias} is only on {published.where}; download it there and give its path")
     require("huggingface_hub", extra="models", purpose="pulling a model")
     held = cached(alias)
     if held is not None and published.sha256:
@@ -76,7 +76,7 @@ def pull(name: str, source: str | None = None, progress: Progress = silent, *, e
 
 
 def _carried_over(published: PublishedFile, endpoint: str | None) -> str:
-    """How a file comes to a machine without a line."""
+    """How to bring a file to a machine without internet access."""
     from huggingface_hub import hf_hub_url
 
     known = [f"{published.size:,} bytes"] if published.size is not None else []
@@ -84,17 +84,17 @@ def _carried_over(published: PublishedFile, endpoint: str | None) -> str:
     url = hf_hub_url(str(published.repo), published.file, endpoint=endpoint)
     checked = f", check it ({', '.join(known)})" if known else ""
     return (
-        f"without a line: fetch {url} on another machine{checked}, copy it here under its own name, and give its path "
-        "where a model's name is asked for"
+        f"without internet access, fetch {url} on another machine{checked}, copy it here under its own name, and give "
+        "its path in place of a model's name"
     )
 
 
 def _download(repo: str, published: PublishedFile, progress: Progress, endpoint: str | None) -> Path:
-    """Into the cache's blobs under the server's name for the content, then linked by the hub's own code."""
+    """Download into the cache's blobs under the hub's hash of the content; the hub's own code then links it."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.file_download import http_get, repo_folder_name
 
-    # the published repositories are public, and no token leaves this machine
+    # the published repositories are public, so no token is sent
     about = get_hf_file_metadata(hf_hub_url(repo, published.file, endpoint=endpoint), token=False, endpoint=endpoint)
     if about.etag is None or not _PLAIN.fullmatch(about.etag):
         raise LoadError(f"{repo} names {published.file} by the tag {about.etag!r}; expected a hash")
@@ -124,12 +124,12 @@ def _download(repo: str, published: PublishedFile, progress: Progress, endpoint:
                     "as the hub says; pull it again"
                 )
             part.replace(blob)
-    # finds the blob, and adds the names by which it is looked up
+    # finds the blob and adds the links to it
     return Path(hf_hub_download(repo, published.file, token=False, endpoint=endpoint, tqdm_class=_bar(silent)))
 
 
 def _difference(file: Path, published: PublishedFile) -> str | None:
-    """What is wrong with a file, None where nothing is known to be."""
+    """What is wrong with a file, None if nothing is."""
     size = file.stat().st_size
     if published.size is not None and size != published.size:
         return f"has {size} bytes; expected {published.size}"
@@ -145,7 +145,7 @@ def _remove(file: Path) -> None:
 
 
 def _bar(progress: Progress) -> Any:
-    """A class that the hub's code takes for a progress bar."""
+    """A class that the hub's code uses as its progress bar."""
 
     class Bar:
         def __init__(self, *_: Any, total: int | None = None, initial: int = 0, **__: Any) -> None:
@@ -169,7 +169,7 @@ def _bar(progress: Progress) -> Any:
 
 @contextmanager
 def _one_line(alias: str, published: PublishedFile) -> Iterator[None]:
-    """Say what the hub's code raises in the words of `tessera.net`, and say it once."""
+    """Translate errors of the hub's code to those of `tessera.net`."""
     log = logging.getLogger("huggingface_hub")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -200,7 +200,7 @@ def _known(error: Exception, what: str) -> NetError | None:
     if type(error).__name__ == "InvalidURL" or (
         isinstance(error, ImportError | ValueError) and "proxy" in reason.lower()
     ):
-        # raised before any request is made: SOCKS without its package, or a scheme that nothing knows
+        # raised before any request: SOCKS without its package, or an unknown scheme
         proxies = {name.upper(): value for name, value in getproxies().items() if name in ("all", "https", "http")}
         given = ", ".join(f"{name}_PROXY={_without_password(value)}" for name, value in sorted(proxies.items()))
         return PermanentError(
@@ -222,10 +222,10 @@ def _known(error: Exception, what: str) -> NetError | None:
         kind = LoadError if status in (408, 429) or status >= 500 else PermanentError
         return kind(f"{what}: the hub answers {status}")
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-        return None  # the disk, not the line
+        return None  # the disk, not the connection
     if isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "httpcore", "requests", "urllib3")):
         return LoadError(
-            f"{what}: no answer or a broken line ({reason[:120]}); pull again, it goes on where it stopped"
+            f"{what}: no answer or a broken connection ({reason[:120]}); pull again, it continues where it stopped"
         )
     return None
 

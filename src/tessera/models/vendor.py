@@ -95,7 +95,7 @@ def single_file(checkpoint: Checkpoint) -> str:
             f'IDENTITY = "{checkpoint.sha256}"\nSPEC: dict[str, Any] = {values}  # fmt: skip',
             *chapters.values(),
             f"SHAPE = Shape(\n{sizes})",
-            f'def network() -> nn.Module:\n    """The network, its weights not set."""\n'
+            f'def network() -> nn.Module:\n    """The network, without its weights."""\n'
             f"    return {network.__name__}(SHAPE, 0.0{arguments})",
             last,
         ]
