@@ -1,4 +1,4 @@
-"""Devices and precisions, and a network made ready to run on one."""
+"""Devices, precisions, and preparation of a network for them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def parse_device(device: str | None) -> torch.device:
-    """A device by name: "cpu", "cuda" or "cuda:<n>"; None takes a GPU where there is one.
+    """A device by name: "cpu", "cuda" or "cuda:<n>"; None takes a GPU if there is one.
 
     Raises
     ------
     InputError
-        An unknown name, or a GPU that is not there.
+        The name is unknown, or the GPU does not exist.
     """
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")
@@ -36,19 +36,19 @@ def parse_device(device: str | None) -> torch.device:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 with instructions of its own (AVX512-BF16 or AMX; CUDA from Ampere on)."""
+    """Whether a device has instructions for bfloat16 products (AVX512-BF16 or AMX; CUDA from Ampere on)."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def parse_precision(precision: str | None, device: torch.device) -> str:
-    """ "fp32" or "bf16"; "auto" is bf16 where the device has instructions for it; None is fp32 on a CPU, auto on a GPU.
+    """ "fp32" or "bf16"; "auto" is bf16 if the device has instructions for it; None is fp32 on a CPU, auto on a GPU.
 
     Raises
     ------
     InputError
-        Another word.
+        The name is unknown.
     """
     if precision == "auto" or (precision is None and device.type == "cuda"):
         return "bf16" if has_bf16(device) else "fp32"
@@ -60,7 +60,7 @@ def parse_precision(precision: str | None, device: torch.device) -> str:
 
 
 class PackedLinear(nn.Module):
-    """A linear layer whose weights lie as oneDNN wants them, with its ReLU in the same pass over memory."""
+    """A linear layer with weights in oneDNN's layout, and its ReLU in the same pass over memory."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class PackedLinear(nn.Module):
 
 
 def _packs(dtype: torch.dtype) -> bool:
-    """Whether this build of torch has the packed layer and it computes what the plain one does."""
+    """Whether this build of torch has the packed layer, with the results of the plain one."""
     try:
         layer, x = nn.Linear(16, 8, dtype=dtype), torch.ones(4, 16, dtype=dtype)
         return torch.allclose(PackedLinear(layer.weight, layer.bias)(x), layer(x), atol=0.1)
@@ -100,7 +100,7 @@ def _pack(parent: nn.Module, keep: nn.Module) -> None:
 
 
 def _join(module: nn.Module) -> None:
-    """Put products that share an input into one."""
+    """Join products that share an input into one."""
     for part in module.modules():
         if isinstance(part, RecurrentPool):
             part.products = nn.ModuleList(part.cell.joined())

@@ -1,8 +1,8 @@
-"""The engine: ragged observations of a block to one pooled vector a pixel and modality.
+"""The engine: from ragged observations of a block to one pooled vector a pixel and modality.
 
-Observations reach the device as raw integers and are standardised there. Pixels come sorted by how many observations
-they have, so that a batch is cut where its padding stays small; a repeated observation enters once, with the logarithm
-of its count as a bias (`tessera.models.layers`), and is repeated again only where a network reads time in order.
+Observations are copied to the device as raw integers and standardised there. Pixels are sorted by their number of
+observations, so that batches need little padding. A repeated observation is computed once, with the logarithm of its
+count as a bias (`tessera.models.layers`); it is repeated only for networks that read time in order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._observations import Ragged
 
 DAYS = 367
-"""Rows of the day table: day 0 stands for a modality without observations, 1 to 366 for days of the year."""
+"""Rows of the day table: day 0 is for a modality without observations, 1 to 366 for days of the year."""
 
 
 def cuts(lengths: NDArray[np.int64], budget: int) -> Iterator[tuple[int, int]]:
@@ -59,7 +59,7 @@ class Batch:
     ----------
     values : (M, C) int16 bits
     days, kinds : (M,) int16, uint8
-    counts : (M,) how often each token stands in its pixel's sequence
+    counts : (M,) number of times that each token occurs in its pixel's sequence
     lengths : (N,) int64 tokens of each pixel, ascending
     """
 
@@ -89,7 +89,7 @@ class Tower:
     ----------
     backbone : prepared (`tessera.encode._device.prepare`)
     statistics : by kind
-    device, dtype : where and in what it computes
+    device, dtype : of the computation
     unsigned : whether the raw values are uint16
     """
 
@@ -123,14 +123,14 @@ class Tower:
         return self.backbone.tokens(bands, self.table[days.int()])
 
     def moved(self, array: NDArray[np.generic]) -> Tensor:
-        """An array on the device; to a GPU by way of pinned memory, so that the host need not wait."""
+        """An array on the device; for a GPU through pinned memory, so that the host does not wait."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
     def _layers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Tokens after the transformer (N, T, width), log counts (N, T), and which are real where some are padding."""
+        """Tokens after the transformer (N, T, width), log counts (N, T), and a mask of real tokens if any is padding."""
         lengths = batch.lengths
         n, longest = len(lengths), int(lengths[-1])
         tokens = self.embed(*(part.to(self.device) for part in (batch.values, batch.days, batch.kinds)))
@@ -151,7 +151,7 @@ class Tower:
         Parameters
         ----------
         budget : tokens a batch
-        outer : tokens a pass of a recurrent pool, which wants many pixels at once
+        outer : tokens a pass of a recurrent pool, which is faster with many pixels at once
         report : called with tokens done
 
         Returns
@@ -191,7 +191,7 @@ class Tower:
         return out
 
     def nothing(self) -> Tensor:
-        """(width,) the vector of a modality without observations: one token of zeros on day 0, whatever its count."""
+        """(width,) the vector of a modality without observations: that of one token of zeros on day 0."""
         bands = torch.zeros(1, 1, self.mean.shape[1], device=self.device)
         x = self.backbone.transformer_encoder(self.backbone.tokens(bands, self.table[None, :1]))
         out: Tensor = x[0, 0]
@@ -199,7 +199,7 @@ class Tower:
 
 
 def quantise_on(values: Tensor, floor: float, low: int) -> tuple[Tensor, Tensor]:
-    """As `tessera.embeddings.quantise`, on the values' device: (N, D) float32 to codes int8 and scales float32."""
+    """Like `tessera.embeddings.quantise`, on the values' device: (N, D) float32 to codes int8 and scales float32."""
     most = torch.full((), 127.0, device=values.device)  # CUDA would multiply by the reciprocal of a Python number
     scales = values.abs().amax(dim=-1).clamp_min(floor) / most
     codes = torch.round(values / scales.unsqueeze(-1)).clamp_(low, 127).to(torch.int8)

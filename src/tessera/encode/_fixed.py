@@ -1,6 +1,6 @@
-"""Batches of few fixed shapes, for a GPU: each shape's work is captured once as a CUDA graph and replayed.
+"""Batches of few fixed shapes, for a GPU: the work of each shape is captured once as a CUDA graph and replayed.
 
-Launching a network's small kernels one by one costs more than running them, most of all in a recurrent pool.
+Launching a network's small kernels one by one takes longer than running them, especially in a recurrent pool.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from ._observations import Ragged
 
 _MULTIPLE = 8
-"""Lengths are padded to multiples of this, so that a year's lengths share few shapes."""
+"""Lengths are padded to multiples of this, so that there are few shapes."""
 
 
 def shapes(
     lengths: NDArray[np.int64], spans: NDArray[np.int64], budget: int, *, ordered: bool
 ) -> Iterator[tuple[int, int, int, int, int]]:
-    """Runs of pixels of one padded length and, where time is read in order, one span; what is left over takes a half, a
-    quarter, an eighth or a sixteenth of a batch.
+    """Runs of pixels with one padded length and, if time is read in order, one span; remainders take a half, a quarter,
+    an eighth or a sixteenth of a batch.
 
     Yields
     ------
@@ -52,9 +52,9 @@ def shapes(
 
 
 class FixedTower(Tower):
-    """A tower that computes in fixed shapes; on CUDA from graphs, elsewhere step by step (for tests).
+    """A tower that computes in fixed shapes; with graphs on CUDA, elsewhere step by step (for tests).
 
-    The graphs share their memory: they run one after another, and a result is copied out before the next.
+    The graphs share their memory: they run one after another, and each result is copied out before the next.
     """
 
     _graphs: dict[tuple[int, int, int], tuple[list[Tensor], Callable[[], Tensor]]]
@@ -62,7 +62,7 @@ class FixedTower(Tower):
     _stream: Any
 
     def pool(self, ragged: Ragged, budget: int, outer: int, report: Callable[[int], None]) -> Tensor:
-        """As `Tower.pool`; `outer` is the budget here, and `budget` is not read."""
+        """Like `Tower.pool`; `outer` is the budget here, and `budget` is ignored."""
         del budget
         values = self.moved(ragged.values.view(np.int16))
         days, kinds = self.moved(ragged.days), self.moved(ragged.kinds)
@@ -108,7 +108,7 @@ class FixedTower(Tower):
         return replay()
 
     def _captured(self, inputs: list[Tensor]) -> tuple[list[Tensor], Callable[[], Tensor]]:
-        """Inputs that stay in place, and what runs on them. CUDA wants a warm-up on a stream of its own first."""
+        """Inputs at fixed addresses, and a function that runs on them. CUDA needs a warm-up on another stream."""
         fixed = [tensor.clone() for tensor in inputs]
         aside = self._stream
         aside.wait_stream(torch.cuda.current_stream(self.device))

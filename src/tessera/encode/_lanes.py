@@ -1,7 +1,7 @@
-"""Batches side by side on a CPU, each computed by one thread: cores do not wait for each other within a product.
+"""Parallel batches on a CPU, each computed by one thread, so that cores do not wait for each other within a product.
 
-Threads that share a product spin until the last one is done. Where other programs run, that takes several times the
-processor time, and longer too; and the number of threads decides the last bits of a sum, which here it does not.
+Threads that share a product spin until the last one is done. On a busy machine that takes several times the processor
+time, and longer. Also, the last bits of a shared sum depend on the number of threads; here they do not.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _GLANCE = 0.2
-"""Seconds between two reports of what threads have done."""
+"""Seconds between two progress reports."""
 
 
 class _StoppedError(Exception):
-    """Nobody wants the result any more."""
+    """The result is no longer needed."""
 
 
 def side_by_side(
     work: Callable[[_T, Callable[[int], None]], None], items: Iterable[_T], report: Callable[[int], None]
 ) -> None:
-    """Do work for each item, on as many threads as torch has here, each of them alone; on one, in this thread.
+    """Do work for each item, on as many independent threads as torch uses; if that is one, in this thread.
 
     Parameters
     ----------
-    work : given an item and what to call with units done; it runs in inference mode
+    work : called with an item and a function that takes units done; runs in inference mode
     report : called with units done, in this thread
     """
     threads = torch.get_num_threads()
@@ -68,7 +68,7 @@ def side_by_side(
         stopped.set()
         for job in waiting:
             job.cancel()
-        # nothing of this call is still at work when it ends: what it writes to may go
+        # no work may continue after this call, because its output may be freed
         wait(waiting)
 
 
@@ -82,18 +82,18 @@ def _pass_on(said: SimpleQueue[int], report: Callable[[int], None]) -> None:
 
 @cache
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads that compute alone; torch's number of threads elsewhere stays what it is.
+    """Threads that each use one core; torch's number of threads elsewhere is unchanged.
 
     Parameters
     ----------
-    process : that they are of; a fork has none of its parent's
+    process : process id, since a fork does not inherit its parent's threads
     """
     del process
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tessera-lane")
     ready = threading.Barrier(threads + 1)
 
     def alone() -> None:
-        # the first call takes the number of the process, the second one is for this thread
+        # the first call initialises the setting of the process, the second one is for this thread
         torch.get_num_threads()
         torch.set_num_threads(1)
         ready.wait()

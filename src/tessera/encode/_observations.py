@@ -1,4 +1,4 @@
-"""Observations of a block of pixels: which are valid, and ragged arrays of those that enter a network."""
+"""Observations of a block of pixels: masks of valid ones, and ragged arrays of those that a network reads."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from tessera.models import Sampling
 
 _DUMMY_DAY = 180
-"""Day of the zeros that stand for an orbit without dates in v1.0 (published code: ssl_dataset.py)."""
+"""Day of the zeros that represent an orbit without dates in v1.0 (published code: ssl_dataset.py)."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One modality of P pixels as it lies in the cube.
+    """One modality of P pixels, in the layout of the cube.
 
     Attributes
     ----------
     stack : (T, P, C) uint16 or int16, raw
     days : (T,) int16, day of year
-    kinds : (T,) uint8, which statistics an observation is standardised by: 0 or 1 (the descending orbit)
+    kinds : (T,) uint8, index of the statistics for each observation: 0, or 1 (the descending orbit)
     valid : (P, T) bool
     """
 
@@ -39,7 +39,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Ragged:
-    """The observations of one modality that enter, pixel after pixel, pixels in ascending order of how many.
+    """The observations of one modality that a network reads, pixel by pixel, in ascending order of their number.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Ragged:
     values : (M, C) uint16 or int16, raw
     days : (M,) int16
     kinds : (M,) uint8
-    counts : (M,) uint8 or uint16, how often each stands in the pixel's sequence
+    counts : (M,) uint8 or uint16, number of times that each occurs in the pixel's sequence
     lengths : (K,) int64, observations of each pixel, ascending
     sequences : (K, L) int32 or None, the whole sequence of each pixel with its repeats, as rows of the pixel's own
         observations; for networks that read time in order
@@ -71,9 +71,9 @@ def _flat(stack: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def observe(cube: PixelCube, sampling: Sampling) -> tuple[Stream, Stream, NDArray[np.uint16]]:
-    """The two modalities of a block of a cube that lies in memory.
+    """The two modalities of a block of a cube that is in memory.
 
-    Sentinel-2 counts where its mask is not 0, Sentinel-1 where VV or VH is not 0; the ascending orbit comes before the
+    Sentinel-2 is valid where its mask is not 0, Sentinel-1 where VV or VH is not 0. The ascending orbit precedes the
     descending one.
 
     Returns
@@ -104,7 +104,7 @@ def observe(cube: PixelCube, sampling: Sampling) -> tuple[Stream, Stream, NDArra
 
 
 def pack_rule(stream: Stream, pixels: NDArray[np.int64], sampling: Sampling, *, ordered: bool) -> Ragged:
-    """Pack by a rule that draws nothing: all valid observations up to the largest bin, repeats as counts.
+    """Pack by a rule without random draws: all valid observations up to the largest bin, repeats as counts.
 
     Parameters
     ----------
@@ -137,12 +137,12 @@ def pack_rule(stream: Stream, pixels: NDArray[np.int64], sampling: Sampling, *, 
 
 
 def pack_counts(stream: Stream, pixels: NDArray[np.int64], drawn: NDArray[np.uint8], *, ordered: bool) -> Ragged:
-    """Pack what was drawn.
+    """Pack drawn observations.
 
     Parameters
     ----------
     pixels : (K,) rows of the block
-    drawn : (K, T) uint8, how often each observation of these pixels was drawn; rows have one sum
+    drawn : (K, T) uint8, number of times that each observation of these pixels was drawn; all rows have the same sum
     """
     valid = drawn != 0
     n = valid.sum(axis=1, dtype=np.int64)

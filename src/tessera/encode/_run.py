@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from .job import Job, Options
 
 _BUDGET = 4096
-"""Tokens a batch on a CPU: what it writes stays in a core's cache."""
+"""Tokens a batch on a CPU: its output fits a core's cache."""
 _OUTER = {"cpu": 32_768, "cuda": 131_072}
-"""Tokens a batch on a GPU, and on a CPU a pass of a recurrent pool, whose products are as wide as it has pixels."""
+"""Tokens a batch on a GPU, and a pass of a recurrent pool on a CPU, whose products are faster with more pixels."""
 _FUSED = 4096
 """Pixels fused at a time."""
 
 
 class Runner:
-    """A network on a device, with the statistics and the quantiser that it is bound to."""
+    """A network on a device, with its statistics and quantiser."""
 
     def __init__(self, network: TwoBackbones, spec: InputSpec, device: str, precision: str) -> None:
         self.device = torch.device(device)
         if self.device.type == "cuda":
-            # graphs are captured and memory is pinned on the device that is current
+            # graphs are captured and memory is pinned on the current device
             torch.cuda.set_device(self.device)
         self.spec = spec
         self.network = prepare(network, self.device, precision)
@@ -56,7 +56,7 @@ class Runner:
 
     @torch.inference_mode()
     def vectors(self, s2: NDArray[np.float32], s1: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, T, 11) and (N, T', 3) standardised to (N, dims)."""
+        """Embed standardised observations (N, T, 11) and (N, T', 3) to (N, dims)."""
         pooled = (
             tower.backbone(torch.from_numpy(array).to(self.device)).float()
             for tower, array in zip(self.towers, (s2, s1), strict=True)
@@ -66,17 +66,17 @@ class Runner:
 
     @property
     def draws(self) -> bool:
-        """Whether a pixel's observations are drawn."""
+        """Whether observations are drawn at random."""
         return RULES[self.spec.sampling.rule].choose is None
 
     @property
     def in_flight(self) -> int:
-        """Blocks to start before the first is waited for: a GPU works on while the host fetches."""
+        """Blocks to start before waiting for the first, so that a GPU works while the host fetches results."""
         return int(self.device.type == "cuda")
 
     @torch.inference_mode()
     def start(self, job: Job, options: Options, report: Callable[[int], None]) -> tuple[Tensor, Tensor] | None:
-        """Codes and scales of a block's kept pixels, on the device, where they may still be computed.
+        """Start a block: codes and scales of its kept pixels on the device, which may still be computing them.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Runner:
     def finish(
         self, job: Job, options: Options, started: tuple[Tensor, Tensor] | None
     ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """Codes (P, dims) and scales (P,) of a block; NaN, or the least scale, where a pixel is not embedded."""
+        """Codes (P, dims) and scales (P,) of a block; scale NaN, or the smallest, where a pixel is not embedded."""
         size, floor = len(job.counts), self.spec.quantiser.floor
         codes = np.zeros((size, options.dims), dtype=np.int8)
         scales = np.full(size, np.float32(floor) / np.float32(127) if options.reference_fill else np.nan, np.float32)

@@ -1,7 +1,7 @@
-"""The random choice of v1.0: a number of observations a pixel and modality, drawn by position and seed.
+"""The random draws of v1.0: a fixed number of observations a pixel and modality, from its position and a seed.
 
-The published code draws from numpy's global generator, unseeded, so its embeddings differ from run to run. Here a
-pixel's draw depends on its place, the seed, the modality and the repeat alone: the same in any batch, tile or process.
+The published code uses numpy's unseeded global generator, so its embeddings differ from run to run. Here a pixel's draw
+depends only on its position, seed, modality and repeat: it is the same in any batch, tile or process.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 @dataclass(frozen=True)
 class Draw:
-    """How v1.0 draws its observations; versions without a draw do not read it.
+    """How v1.0 draws its observations; other versions ignore it.
 
     Attributes
     ----------
     seed : of the draws, 0 to 2**32 - 1
     repeats : draws a pixel, whose vectors are averaged before quantisation (published: 1)
-    numpy_batch : reproduce the published code's stream instead, as after `numpy.random.seed(seed)` with this batch
-        size (1024 as shipped): for comparison on whole tiles
+    numpy_batch : instead reproduce the published code's stream after `numpy.random.seed(seed)` with this batch size
+        (1024 as shipped), for comparison on whole tiles
     """
 
     seed: int = 0
@@ -62,7 +62,7 @@ def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def pixel_keys(block: PixelCube, first_row: int, seed: int, stream: int, repeat: int) -> NDArray[np.uint64]:
-    """A key a pixel of a block of rows, from its place in the world, or in its array where it has none.
+    """A key for each pixel of a block of rows, from its coordinates, or its array indices if it has none.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def pixel_keys(block: PixelCube, first_row: int, seed: int, stream: int, repeat:
         x, y, zone = np.broadcast_to(col, (height, width)), np.broadcast_to(row + first_row, (height, width)), 0
     else:
         a, b, c, d, e, f = grid.transform
-        # a pixel's corner in whole pixels; the margin keeps rounding errors of a crop's corner from moving it
+        # the corner in whole pixels; the margin absorbs rounding errors in the corner of a crop
         x = np.floor((a * col + b * row + c) / max(abs(a), abs(b)) + _MARGIN)
         y = np.floor((d * col + e * row + f) / max(abs(d), abs(e)) + _MARGIN)
         zone = zlib.crc32(grid.crs.encode())
@@ -89,13 +89,13 @@ def pixel_keys(block: PixelCube, first_row: int, seed: int, stream: int, repeat:
 
 
 def pool_of(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(P, T) which observations are drawn from: the valid ones, or all where none is, as the published code does."""
+    """(P, T) mask of observations to draw from: the valid ones, or all if none is, as in the published code."""
     empty = valid.sum(axis=1) == 0
     return valid | empty[:, None] if empty.any() else valid
 
 
 def draw_counts(valid: NDArray[np.bool_], keys: NDArray[np.uint64], size: int) -> NDArray[np.uint8]:
-    """How often each observation is drawn: without replacement where `size` or more are valid, else with.
+    """How often each observation is drawn: without replacement if `size` or more are valid, else with replacement.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _with_replacement(
 
 
 def counts_of(pool: NDArray[np.bool_], chosen: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
-    """(P, T) how often each observation stands in `chosen` (P, size), indices into those of `pool` (P, T)."""
+    """(P, T) count of each observation in `chosen` (P, size), which are indices into those of `pool` (P, T)."""
     n = pool.sum(axis=1)
     first = np.cumsum(n) - n
     often = np.bincount((chosen + first[:, None]).reshape(-1), minlength=int(n.sum()))
@@ -156,7 +156,7 @@ def numpy_draws(
 
     Parameters
     ----------
-    sizes : observations to draw from, of each pixel in row order, a (P,) array a modality
+    sizes : a (P,) array for each modality: number of observations to draw from, pixels in row order
     kept : (P,) bool, pixels that the published code does not drop
 
     Returns

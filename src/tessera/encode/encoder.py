@@ -1,4 +1,4 @@
-"""Encoder: weights together with everything that they demand of their input."""
+"""Encoder: weights together with everything that they require of their input."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Encoder:
-    """A network with everything that it demands of its input: `load_encoder` returns one.
+    """A network with everything that it requires of its input; `load_encoder` returns one.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Encoder:
         return sha256_hex(json.dumps(streams, sort_keys=True).encode())
 
     def encode_batch(self, s2: NDArray[np.float32], s1: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed observations that are standardised already.
+        """Embed standardised observations.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class Encoder:
         Raises
         ------
         InputError
-            The cube's bands are in another order than the weights demand, or there is no such prefix.
+            The cube's bands are in another order than the weights require, or there is no such prefix.
 
         Examples
         --------
@@ -184,7 +184,7 @@ class Encoder:
         min_s1: int = 0,
         draw: Draw | None = None,
     ) -> Options:
-        """Check the arguments of `encode` and put them together.
+        """Check the arguments of `encode` and return them as `Options`.
 
         Raises
         ------
@@ -212,8 +212,8 @@ class Encoder:
         Parameters
         ----------
         cube : in memory or on disk
-        options : as `options` returns them
-        groups : which blocks, from `plan_blocks`; all if None. Blocks depend on the cube's shape only
+        options : from `options`
+        groups : blocks from `plan_blocks`, all if None; they depend only on the cube's shape
         advance : called with the number of pixels done so far
 
         Raises
@@ -255,7 +255,7 @@ class Encoder:
         parse_bands(cube.s1_bands, self.spec.s1_bands, "Sentinel-1")
 
     def assemble(self, cube: PixelCube, options: Options, blocks: Iterable[Block]) -> Embeddings:
-        """Put a cube's blocks together into Embeddings."""
+        """Assemble the blocks of a cube into Embeddings."""
         height, width = cube.shape
         codes = np.zeros((height, width, options.dims), dtype=np.int8)
         scales = np.full((height, width), np.nan, dtype=np.float32)
@@ -268,7 +268,7 @@ class Encoder:
         return Embeddings(codes, scales, counts, identity, cube.grid, self.provenance(cube, options))
 
     def provenance(self, cube: PixelCube, options: Options | None = None) -> dict[str, Any]:
-        """What embeddings of a cube record about their inputs and how they were computed."""
+        """The record of inputs and computation that embeddings of a cube carry."""
         encoding: dict[str, Any] = {"precision": self.precision}
         if options is not None:
             drawn = RULES[self.spec.sampling.rule].choose is None
@@ -287,12 +287,12 @@ class Encoder:
 
 
 def find_devices(device: str | None = None) -> tuple[str, ...]:
-    """The devices that a name means: every GPU for None or "cuda" where there are any, else the one.
+    """The devices with a name: every GPU for None or "cuda" if there are any, else the one device.
 
     Raises
     ------
     InputError
-        An unknown name, or a GPU that is not there.
+        The name is unknown, or the GPU does not exist.
     """
     require("torch", extra="models", purpose="an encoder")
     from ._device import parse_device
@@ -348,7 +348,7 @@ def load_encoder(
 
 
 def encoder_of(checkpoint: Checkpoint, device: str = "cpu", precision: str = "fp32") -> Encoder:
-    """The encoder of weights that are open, under their own name."""
+    """The encoder with a checkpoint's weights, under its name."""
     spec = checkpoint.spec
     identity = ModelIdentity(checkpoint.name, checkpoint.sha256, spec.dims, prefix_dims=spec.prefix_dims)
     return Encoder(checkpoint.network(), spec, identity, device, precision)

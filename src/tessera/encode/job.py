@@ -1,4 +1,4 @@
-"""The host's part of a block: what its pixels enter with, and which of them do."""
+"""The host's part of a block: the pixels to embed, and their observations."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Options:
     Attributes
     ----------
     dims : length of the prefix to keep
-    reference_fill : leave every pixel as the published code does, those without data too
+    reference_fill : return what the published code returns, also for pixels without data
     min_s2, min_s1 : fewest valid observations of Sentinel-2 and of Sentinel-1 (both orbits) of an embedded pixel
-    draw : for versions that draw their observations
+    draw : for versions that draw their observations at random
     """
 
     dims: int
@@ -46,7 +46,7 @@ class Job:
     rows : start and stop
     counts : (P, 3) uint16 observations
     kept : (K,) int64, pixels of the block that are embedded
-    draws : repeat -> modality -> its observations; one repeat where nothing is drawn
+    draws : repeat -> modality -> its observations; one repeat if nothing is drawn
     """
 
     rows: tuple[int, int]
@@ -56,7 +56,7 @@ class Job:
 
     @property
     def tokens(self) -> int:
-        """Observations that enter, over all repeats and modalities."""
+        """Number of observations, over all repeats and modalities."""
         return sum(int(part.lengths.sum()) for draw in self.draws for part in draw)
 
 
@@ -73,10 +73,10 @@ def make_job(
 
     Parameters
     ----------
-    cube : the block alone, in memory
-    rows : where it lies in the whole cube
+    cube : only the block, in memory
+    rows : its rows in the whole cube
     ordered : whether the network reads time in order
-    numpy_draws : repeat -> modality -> (P, size) indices for this block's pixels, instead of draws by place
+    numpy_draws : repeat -> modality -> (P, size) indices for this block's pixels, instead of draws by position
     """
     s2, s1, counts = observe(cube, spec.sampling)
     kept = np.flatnonzero(_embedded(s2, counts, spec, options, published=numpy_draws is not None))

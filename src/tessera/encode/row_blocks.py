@@ -1,4 +1,4 @@
-"""A cube as a stream of blocks of rows: read and packed ahead by a thread, embedded one after another."""
+"""A cube as a stream of blocks of rows: a thread reads and packs ahead, and blocks are embedded one after another."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from .job import Options
 
 Rows = list[tuple[int, int]]
-"""Blocks of rows, start and stop of each, that are read at once."""
+"""Blocks of rows (start and stop of each) that are read together."""
 _BLOCK_PIXELS = 16_384
-"""Pixels a block: enough that pixels of one length fill batches, and few minutes of work to lose."""
+"""Pixels a block: enough to fill batches with pixels of one length, and only a few minutes of work to lose."""
 _READ_ROWS = 128
-"""Rows read at once, those of a cube's chunk on disk."""
+"""Rows read together: those of a cube's chunk on disk."""
 _READ_BYTES = 256 * 1024**2
-"""Raw observations read at once."""
+"""Bytes of raw observations read together."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Block:
 
 
 def plan_blocks(cube: PixelCube) -> list[Rows]:
-    """Blocks of rows, grouped by what is read at once; from the cube's shape alone."""
+    """Blocks of rows, grouped by what is read together; they depend only on the cube's shape."""
     height, width = cube.shape
     rows = max(1, _BLOCK_PIXELS // width)
     steps = sum(int(np.prod(stack.shape[3:])) * 2 * stack.shape[0] for stack in (cube.s2, cube.s1_asc, cube.s1_desc))
@@ -76,7 +76,7 @@ def embed_blocks(
 
     Parameters
     ----------
-    groups : blocks, grouped by what is read at once, as `plan_blocks` has them or some of those
+    groups : all or some blocks from `plan_blocks`
     advance : called with pixels done so far
     """
     width, finished = cube.shape[1], 0
@@ -98,7 +98,7 @@ def embed_blocks(
 
 
 def embed_floats(runner: Runner, cube: PixelCube, options: Options) -> NDArray[np.float32]:
-    """(H, W, D) vectors before they are quantised, NaN where a pixel is not embedded."""
+    """(H, W, D) vectors before quantisation, NaN where a pixel is not embedded."""
     height, width = cube.shape
     out = np.empty((height, width, options.dims), dtype=np.float32)
     for job in prefetched(_jobs(runner, cube, options, plan_blocks(cube))):
@@ -132,7 +132,7 @@ def _jobs(runner: Runner, cube: PixelCube, options: Options, groups: Iterable[Ro
 
 
 def _published_draws(runner: Runner, cube: PixelCube, options: Options) -> list[list[NDArray[np.uint16]]]:
-    """The published code's draws need every pixel's number of observations first, in the order of rows."""
+    """The published code's draws, which need the number of observations of every pixel first, in row order."""
     sampling = runner.spec.sampling
     sizes: list[list[NDArray[np.int64]]] = [[], []]
     kept = []

@@ -1,4 +1,4 @@
-"""Which of a pixel's valid observations a network sees, and how often: one rule a name."""
+"""Sampling rules: which of a pixel's valid observations a network reads, and how often."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Rule:
 
     Attributes
     ----------
-    choose : (n, size) -> `size` indices into n valid observations, all of them in order and then repeats, or evenly
-        spaced ones above the largest bin; None where they are drawn (`tessera.encode.draws`)
-    embeds : which pixels the published code embeds: "all" of them, those "seen" by an observation, or those that are
-        "lit", with a Sentinel-2 value that is not 0, clear or not
+    choose : (n, size) -> `size` indices into n valid observations: all in order and then repeats, or evenly spaced ones
+        above the largest bin; None if they are drawn at random (`tessera.encode.draws`)
+    embeds : pixels that the published code embeds: "all", those "seen" by an observation, or "lit" ones, with a
+        Sentinel-2 value that is not 0, clear or not
     """
 
     choose: Callable[[int, int], NDArray[np.int64]] | None
@@ -62,8 +62,8 @@ def sample_indices(rule: str, bins: tuple[int, ...], n: int) -> NDArray[np.int64
 
     Parameters
     ----------
-    rule : name in `RULES`, of one that draws nothing
-    bins : lengths, ascending; the first that holds n is taken, else the last
+    rule : name in `RULES` of a rule without random draws
+    bins : lengths, ascending; the first of at least n is used, else the last
     n : valid observations, at least 1
 
     Returns
@@ -73,7 +73,7 @@ def sample_indices(rule: str, bins: tuple[int, ...], n: int) -> NDArray[np.int64
     Raises
     ------
     InputError
-        The rule has no name here, or it draws.
+        The rule is unknown, or draws at random.
     """
     choose = RULES[rule].choose if rule in RULES else None
     if choose is None:

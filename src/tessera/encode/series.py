@@ -1,4 +1,4 @@
-"""Vectors of pixel-years as the encoder's weights make them: what a teacher says, and a probe looks at."""
+"""Vectors of pixel-years, for teachers and probes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PIXELS = 4096
 
 
 def embed_series(checkpoint: Checkpoint, series: PixelSeries, *, device: str = "cpu") -> NDArray[np.float32]:
-    """Embed pixel-years as `Encoder.encode` would, before vectors become codes.
+    """Embed pixel-years like `Encoder.encode`, without quantisation.
 
     Parameters
     ----------
-    checkpoint : weights of any family, and what they demand; v1.0 draws its observations with seed 0
+    checkpoint : weights of any family; v1.0 draws its observations with seed 0
     series : N pixel-years
-    device : where the network computes
+    device : of the computation
 
     Returns
     -------
@@ -39,7 +39,7 @@ def embed_series(checkpoint: Checkpoint, series: PixelSeries, *, device: str = "
 
 
 def embed_with(encoder: Encoder, series: PixelSeries) -> NDArray[np.float32]:
-    """As `embed_series`, by an encoder that is ready: (N, dims) float32."""
+    """Like `embed_series`, with a loaded encoder: (N, dims) float32."""
     out = np.empty((len(series), encoder.dims), dtype=np.float32)
     for first in range(0, len(series), PIXELS):
         last = min(first + PIXELS, len(series))

@@ -1,6 +1,6 @@
-"""Pooling by a recurrent network, as v1.0 and v1.1 do: a pass over time scores the tokens that are then averaged.
+"""Pooling of v1.0 and v1.1 by a recurrent network: a pass over time scores the tokens, which are then averaged.
 
-Order and repetition matter here, so repeated tokens are read as often as they stand in `order`.
+Order and repetition matter here, so repeated tokens are read as often as they occur in `order`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ResetFirstCell(nn.Module):
-    """The cell of v1.0 QAT and v1.1; it differs from torch.nn.GRU in two places.
+    """The cell of v1.0 QAT and v1.1, which differs from torch.nn.GRU in two points.
 
     r = sigmoid(W_ir x + W_hr h + b_r), z = sigmoid(W_iz x + W_hz h + b_z), n = tanh(W_ih x + W_hh (r * h) + b_h),
     next h = (1 - z) * h + z * n: the reset gate acts before the product, and z weighs the new state.
@@ -48,7 +48,7 @@ class ResetFirstCell(nn.Module):
 
 
 class TorchCell(nn.Module):
-    """The cell of torch.nn.GRU under its tensor names, for v1.0 early.
+    """The cell of torch.nn.GRU with its tensor names, for v1.0 early.
 
     n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), next h = (1 - z) * n + z * h.
     """
@@ -84,7 +84,7 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
 
 
 class _Wrapped(nn.Module):
-    """Puts a cell's tensors under `gru_cell`, as published."""
+    """Puts a cell's tensors under `gru_cell`, as in the published files."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _Wrapped(nn.Module):
 
 
 class RecurrentPool(nn.Module):
-    """Scores from the states of a pass over time, softmax over time, and the mean of the tokens so weighed."""
+    """Weighted mean of the tokens, with a softmax over time of scores from the states of a pass over time."""
 
     def __init__(self, width: int, *, published: str) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class RecurrentPool(nn.Module):
         return inner.gru_cell if isinstance(inner, _Wrapped) else inner  # type: ignore[return-value]
 
     def forward(self, x: Tensor, log_count: Tensor | None = None) -> Tensor:
-        """(N, T, width) in order of time to (N, width); repeats stand in x, `log_count` is not read."""
+        """Pool (N, T, width) in order of time to (N, width); x includes repeats, `log_count` is ignored."""
         del log_count
         n, t, width = x.shape
         order = torch.arange(n * t, device=x.device).view(n, t)
@@ -121,7 +121,7 @@ class RecurrentPool(nn.Module):
         Parameters
         ----------
         flat : (M, width) tokens
-        order : (N, L) rows of `flat` in order of time; what lies beyond a length is not read
+        order : (N, L) rows of `flat` in order of time; entries beyond a length are ignored
         lengths : ascending, 1 to L
 
         Returns

@@ -1,4 +1,4 @@
-"""Shape: the sizes of a network, the same words for every family."""
+"""Shape: the sizes of a network, with the same names for every family."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a network; the model is 4 * `latent_dim` wide.
+    """Sizes of a network, which is 4 * `latent_dim` wide.
 
     Attributes
     ----------
     latent_dim : a quarter of the width
     num_layers, nhead, dim_feedforward : of each modality's transformer
     repr_dim : length of the vectors that the network returns
-    qk_norm : students whose queries and keys are normalised (none of the released ones)
+    qk_norm : whether a student normalises queries and keys (no released one does)
     """
 
     latent_dim: int = 64

@@ -1,4 +1,4 @@
-"""InputSpec: everything that weights demand of their input and of their output, as data."""
+"""InputSpec: everything that weights require of their input and output, as data."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _T = TypeVar("_T")
 SAMPLING_RULES = ("v1.0", "v1.1", "v2")
 """Names of the rules that `tessera.encode` knows."""
 DRAWING_RULES = ("v1.0",)
-"""Of these, the rules that draw a fixed number of observations at random."""
+"""Those rules that draw a fixed number of observations at random."""
 MOST_DRAWN = 255
-"""Observations that such a rule draws at most."""
+"""Most observations that such a rule draws."""
 LONGEST_BIN = 4096
-"""Observations of one pixel that a network is shown at most."""
+"""Most observations of one pixel that a network reads."""
 
 
 def _is_whole(value: object) -> bool:
@@ -30,7 +30,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _ascends(values: tuple[int, ...], last: int) -> bool:
-    """Whether these are whole numbers from 1 to `last`, each above the one before, and at least one."""
+    """Whether these are one or more integers from 1 to `last`, strictly ascending."""
     steps = (0, *values)
     return (
         len(values) > 0
@@ -57,12 +57,12 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which of a pixel's valid observations enter, and how often.
+    """Which of a pixel's valid observations the network reads, and how often.
 
     Attributes
     ----------
     rule : name of a rule in `tessera.encode`, one of `SAMPLING_RULES`
-    bins : lengths that a pixel's observations are brought to, ascending from at least 1 to at most `LONGEST_BIN`
+    bins : lengths to which observations are repeated or thinned, ascending, from 1 to at most `LONGEST_BIN`
     """
 
     rule: str
@@ -95,11 +95,11 @@ class Quantiser:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a set of weights is bound to.
+    """The input and output that weights were trained for.
 
     Attributes
     ----------
-    family : which network reads the tensors
+    family : network that uses the tensors
     s2_bands, s1_bands : band order
     s2, s1_asc, s1_desc : statistics in that order
     sampling : rule and bins
@@ -134,13 +134,13 @@ class InputSpec:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, the inverse of `from_json`."""
+        """Plain values for `from_json`."""
         value: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return value
 
     @classmethod
     def from_json(cls, value: Any) -> InputSpec:
-        """Read what `to_json` wrote.
+        """Read the value of `to_json`.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class InputSpec:
 
 
 def short(value: object) -> str:
-    """A value in a few words, however large a file made it."""
+    """A value as at most 60 characters."""
     text = reprlib.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -1,4 +1,4 @@
-"""What each family of published weights demands of its input: bands, statistics, sampling, dims, quantiser."""
+"""Input specification of each family of published weights: bands, statistics, sampling, dims, quantiser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .spec import InputSpec, Quantiser, Sampling, Statistics
 S2_BANDS = ("B04", "B02", "B03", "B08", "B8A", "B05", "B06", "B07", "B11", "B12")
 S1_BANDS = ("VV", "VH")
 BINS = tuple(range(8, 257, 8))
-"""Lengths that v1.1 and v2 bring a pixel's observations to (the published `num_obs_checkpoints`)."""
+"""Lengths to which v1.1 and v2 repeat or thin observations (the published `num_obs_checkpoints`)."""
 
 _S1_V1 = Statistics(mean=(5484.0407, 3003.7812), std=(1871.2334, 1726.0670))
 _S1_TEACHER = Statistics(mean=(5862.7652, 3341.3949), std=(1531.8051, 1540.2014))
@@ -40,7 +40,7 @@ STUDENT_SPEC = InputSpec(
 TEACHER_SPEC = replace(
     STUDENT_SPEC, family="v2-teacher", s1_asc=_S1_TEACHER, s1_desc=_S1_TEACHER, dims=1024, prefix_dims=(1024,)
 )
-"""As the students, but for Sentinel-1 statistics pooled over both orbits (tessera_infer_v2/teacher)."""
+"""Like the students, but with Sentinel-1 statistics pooled over both orbits (tessera_infer_v2/teacher)."""
 
 V1_0_SPEC = InputSpec(
     family="v1.0",
@@ -66,7 +66,7 @@ V1_0_SPEC = InputSpec(
 """Forty drawn observations a modality, one table for both orbits (tessera_infer_QAT, ssl_dataset.py)."""
 
 V1_0_EARLY_SPEC = replace(V1_0_SPEC, family="v1.0-early")
-"""As v1.0 QAT in all that concerns the input (tessera_infer, ssl_dataset.py); its published output is float32."""
+"""The same input as v1.0 QAT (tessera_infer, ssl_dataset.py); its published output is float32."""
 
 _V1_1 = replace(V1_0_SPEC, family="v1.1", sampling=Sampling(rule="v1.1", bins=BINS))
 V1_1_SPECS: dict[str | None, InputSpec] = {
@@ -101,4 +101,4 @@ V1_1_SPECS: dict[str | None, InputSpec] = {
         s1_desc=Statistics(mean=(5759.1367, 2873.2854), std=(1583.2858, 1747.8390)),
     ),
 }  # fmt: skip
-"""By provider, Planetary Computer or Element 84 on AWS: each belongs to its own weights (v1_1_norm_stats.py)."""
+"""By provider, Planetary Computer or Element 84 on AWS; each set has its own weights (v1_1_norm_stats.py)."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Student(TwoBackbones):
-    """A pixel's year to one vector of mean 0 and standard deviation 1.
+    """Embeds a pixel's year as one vector of mean 0 and standard deviation 1.
 
     The released ones are nano 36 / 2 / 384, small 64 / 4 / 1024, medium 110 / 4 / 1792, large 160 / 4 / 2560 (latent
     width, layers, feed-forward width), all with 4 heads and 128 dims.

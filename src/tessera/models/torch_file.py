@@ -1,4 +1,4 @@
-"""Files of torch.save: read as weights only, every byte compared with the checksum that was written with it."""
+"""Files of torch.save: read as weights only, every byte checked against its checksum."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _SHARED = 2
-"""Times that the bytes of storages may be named, on average; tied weights are named twice."""
+"""Most references to a byte of storage, on average; tied weights have two."""
 _HALVES = (torch.bfloat16, torch.float16)
 
 
 class _Ignored:
-    """Stands for a value that is no weight, such as a numpy score or a path among the settings of a training run."""
+    """Placeholder for a value that is not a weight, such as a numpy score or a path in settings of a training run."""
 
     def __new__(cls, *_args: Any, **_named: Any) -> Self:
         return super().__new__(cls)
@@ -57,25 +57,25 @@ _HARMLESS: list[Any] = [
         )
     ),
 ]
-"""What a published file may name beside tensors; all but the first are replaced by nothing, unseen and not run."""
+"""Globals that a published file may name besides tensors; all but the first become `_Ignored` and are never run."""
 
 
 def load_torch_file(file: Path, *, times: int = 1) -> Any:
-    """The content of a file of torch.save; its tensors stay on disk until they are used.
+    """The content of a file of torch.save; its tensors are read from disk when they are used.
 
     Parameters
     ----------
-    times : how many times more values than a file of weights needs may stand beside the tensors
+    times : factor of the limit of values besides the tensors, for files with more than weights need
 
     Raises
     ------
     InputError
-        A truncated or damaged file, or one that holds more than weights.
+        The file is truncated or damaged, or holds more than weights.
     """
     _verify(file)
     known = frozenset(f"{one.__module__}.{one.__qualname__}" if isinstance(one, type) else one[1] for one in _HARMLESS)
     try:
-        # by the reader that torch.load uses: two readers of zip files may find other bytes
+        # with the reader of torch.load, since two zip readers may find different bytes
         reader: Any = torch._C.PyTorchFileReader(str(file))
         scan_pickle(bytes(reader.get_record("data.pkl")), most_values=file.stat().st_size, known=known, times=times)
     except UnsafePickleError as error:
@@ -85,7 +85,7 @@ def load_torch_file(file: Path, *, times: int = 1) -> Any:
         raise InputError(f"{file} is truncated or no torch checkpoint: {_reason(error)}") from None
     try:
         with torch.serialization.safe_globals(_HARMLESS):
-            if file.suffix == ".safetensors":  # a name that torch.load would believe rather than the content
+            if file.suffix == ".safetensors":  # torch.load would trust this name instead of the content
                 with file.open("rb") as handle:
                     return torch.load(handle, map_location="cpu", weights_only=True)
             return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
@@ -93,7 +93,7 @@ def load_torch_file(file: Path, *, times: int = 1) -> Any:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f" ({found[1]})" if found else ""
         raise InputError(f"{file} holds more than weights{what} and is not loaded; expected tensors alone") from None
-    except Exception as error:  # a damaged pickle fails in whichever way its next byte says
+    except Exception as error:  # a damaged pickle can raise anything
         raise InputError(f"{file} is truncated or no torch checkpoint: {_reason(error)}") from None
 
 
@@ -104,16 +104,16 @@ def digest_of(file: Path) -> str:
 
 
 def plain_tensors(state: Any, file: Path, *, halves: bool = False) -> dict[str, torch.Tensor]:
-    """The tensors of a state dict, each checked to be what a file can hold without tricks.
+    """The tensors of a state dict, after each is checked to be a plain tensor.
 
     Parameters
     ----------
-    halves : take bfloat16 and float16 as the float32 that they stand for
+    halves : convert bfloat16 and float16 to float32
 
     Raises
     ------
     InputError
-        No dict, a name that is no text, a value that is no plain tensor or claims more values than it holds.
+        It is not a dict, a name is not text, or a value is not a plain tensor or claims more values than it has.
     """
     if not isinstance(state, dict):
         raise InputError(f"{file} holds a {type(state).__name__} of weights; expected a dict of tensors")
@@ -127,7 +127,7 @@ def plain_tensors(state: Any, file: Path, *, halves: bool = False) -> dict[str, 
             raise InputError(f"{file}: {key} is no plain tensor; expected float32 in memory")
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise InputError(f"{file}: {key} claims {value.numel()} values and holds fewer; expected all of them")
-        # a few bytes may be named thousands of times, and each is copied or hashed
+        # a few bytes may be referenced thousands of times, and each reference is copied or hashed
         claimed += value.numel() * value.element_size()
         storages[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
         if claimed > _SHARED * sum(storages.values()) + _CHUNK:
@@ -135,13 +135,13 @@ def plain_tensors(state: Any, file: Path, *, halves: bool = False) -> dict[str, 
                 f"{file}: {len(storages)} storages are shared by {len(tensors) + 1} or more names; expected one each"
             )
         value = value.detach().float() if halves and value.dtype in _HALVES else value.detach()
-        # torch.save aligns what it writes, another writer of zip files may not
+        # torch.save aligns its data, other zip writers may not
         tensors[key] = value.clone() if value.data_ptr() % value.element_size() else value
     return tensors
 
 
 def _verify(file: Path) -> None:
-    """Compare every entry with its CRC-32, which torch.load does not do."""
+    """Check the CRC-32 of every entry, which torch.load does not do."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
@@ -152,7 +152,7 @@ def _verify(file: Path) -> None:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
                 raise InputError(f"{file} is compressed; expected a file as torch.save writes it")
             if not any(entry.CRC for entry in entries):
-                return  # torch was told to write no checksums
+                return  # written without checksums
             for entry in entries:
                 with archive.open(entry) as content:
                     while content.read(_CHUNK):

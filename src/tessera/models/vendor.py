@@ -1,6 +1,6 @@
-"""One encoder as the text of one Python module that needs torch alone, for others to vendor.
+"""One encoder as the text of one Python module that needs only torch, for other projects to vendor.
 
-The text is made from the source that the package itself runs, so there is no second network to keep in step.
+The text is made from the package's own source, so there is no second network to maintain.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _docstring(checkpoint: Checkpoint) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text from a file that can stand in a docstring and end nothing there."""
+    """Text from a file, escaped so that it cannot end a docstring."""
     return re.sub(r"[^\w .,()+-]", "_", text)[:100]
 
 
