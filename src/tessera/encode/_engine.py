@@ -130,7 +130,7 @@ class Tower:
         return tensor.to(self.device, non_blocking=True)
 
     def _layers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Tokens after the transformer (N, T, width), log counts (N, T), and a mask of real tokens if any is padding."""
+        """Tokens after the transformer (N, T, width), log counts (N, T), mask of real tokens if any is padding."""
         lengths = batch.lengths
         n, longest = len(lengths), int(lengths[-1])
         tokens = self.embed(*(part.to(self.device) for part in (batch.values, batch.days, batch.kinds)))

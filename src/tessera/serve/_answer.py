@@ -1,4 +1,4 @@
-"""From a request to an answer: method, host, path, conditions, ranges, and the headers that every answer has."""
+"""From a request to an answer: method, host, path, conditions, ranges, and common headers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ALWAYS = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Content-Type-Options": "nosniff",
-    # files of a store are replaced: a cache asks whether its copy is still the file
+    # files of a store are replaced, so caches must revalidate their copies
     "Cache-Control": "no-cache",
 }
 """COOP and COEP together give a page SharedArrayBuffer
@@ -48,14 +48,14 @@ _PREFLIGHT = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent.
+    """An HTTP answer.
 
     Attributes
     ----------
     status : of HTTP
     headers : all but the date and those of the connection
-    pieces : the body in order, own bytes and spans of the file; nothing for HEAD
-    file : the open file that spans refer to; whoever sends the answer closes it
+    pieces : the body in order, as bytes and spans of the file; empty for HEAD
+    file : the open file of the spans; the sender closes it
     """
 
     status: HTTPStatus
@@ -71,19 +71,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class Site:
-    """A folder that is served.
+    """A served folder.
 
     Attributes
     ----------
     root : its real path
-    hosts : Host names that are answered, lower case; every one where None
+    hosts : accepted Host names, lower case; None for any
     """
 
     root: str
     hosts: frozenset[str] | None = None
 
     def answer(self, request: Request) -> Answer:
-        """The answer to a request; mistakes of the client are answers too."""
+        """The answer to a request; errors of the client are answers too."""
         try:
             return self._answer(request)
         except Refused as refused:
@@ -122,7 +122,7 @@ class Site:
         if not _names_file(target):
             return index
         index.close()
-        # a page's relative links need the slash; names are not empty, so the place is on this server
+        # relative links of a page need the slash; names are not empty, so the location is on this server
         location = "/" + "".join(quote(os.fsencode(name), safe="") + "/" for name in names)
         mark, query = target.partition("?")[1:]
         raise Refused(HTTPStatus.TEMPORARY_REDIRECT, "this is a folder", {"Location": location + mark + query})
@@ -140,9 +140,9 @@ class Site:
 
 
 def loopback_hosts(address: str, host: str) -> frozenset[str] | None:
-    """Host names that a server at `address` answers: those of this machine alone where it listens on loopback.
+    """Host names that a server at `address` accepts: only those of this machine if it listens on loopback.
 
-    A page of a stranger whose name is made to resolve to 127.0.0.1 (DNS rebinding) sends its own name.
+    A malicious page whose name resolves to 127.0.0.1 (DNS rebinding) sends its own name and is refused.
     """
     if not ipaddress.ip_address(address).is_loopback:
         return None
@@ -151,7 +151,7 @@ def loopback_hosts(address: str, host: str) -> frozenset[str] | None:
 
 
 def refusal(refused: Refused, *, with_body: bool = True) -> Answer:
-    """The answer that says what was wrong, in one line of plain text."""
+    """An error answer with one line of plain text."""
     body = f"{refused}\n".encode("utf-8", "replace")
     headers = {
         **_ALWAYS,
@@ -192,7 +192,7 @@ def _file_answer(request: Request, opened: Opened, kind: str) -> Answer:
 
 
 def _wanted(request: Request, version: Version, size: int, now: float) -> tuple[Span, ...]:
-    """The spans that are to be sent, none where the whole file is (a HEAD knows no ranges: 14.2)."""
+    """The spans to send, none for the whole file (HEAD ignores ranges: 14.2)."""
     asked = request.headers.get("range")
     if asked is None or request.method != "GET":
         return ()

@@ -1,4 +1,4 @@
-"""Which version a client holds or wants: entity tags, dates, and the order in which conditions count (RFC 9110, 13)."""
+"""Versions of files and conditional requests: entity tags, dates, and the precedence of conditions (RFC 9110, 13)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _TAG = re.compile(r'(W/)?("[!#-~\x80-\xff]*")')
 
 @dataclass(frozen=True)
 class Version:
-    """Which bytes a file holds.
+    """The version of a file.
 
     Attributes
     ----------
     etag : strong, from inode, modification time in ns, and size
-    modified : seconds since 1970, whole
+    modified : whole seconds since 1970
     """
 
     etag: str
@@ -36,22 +36,22 @@ class Version:
 
     @classmethod
     def of(cls, inode: int, mtime_ns: int, size: int, now: float) -> Version:
-        """The version of a file; one from the future counts as modified now (8.8.2.1)."""
+        """The version of a file; a modification time in the future becomes now (8.8.2.1)."""
         return cls(f'"{inode:x}-{mtime_ns:x}-{size:x}"', min(mtime_ns // 10**9, int(now)))
 
 
 def http_date(seconds: float) -> str:
-    """A time as headers have it: `Sun, 06 Nov 1994 08:49:37 GMT`."""
+    """A time in the format of headers: `Sun, 06 Nov 1994 08:49:37 GMT`."""
     return formatdate(seconds, usegmt=True)
 
 
 def parse_date(text: str) -> int | None:
-    """Seconds since 1970 of a date in one of HTTP's three forms, or None where it is none (5.6.7)."""
+    """Seconds since 1970 of a date in one of HTTP's three formats, else None (5.6.7)."""
     if match := _FIXED.fullmatch(text):
         day, month, year, *time = match.groups()
     elif match := _RFC850.fullmatch(text):
         day, month, year, *time = match.groups()
-        # two digits, as POSIX reads them
+        # two digits, with the rule of POSIX
         year = str(int(year) + (1900 if int(year) >= 69 else 2000))
     elif match := _ASCTIME.fullmatch(text):
         month, day, *time, year = match.groups()
@@ -67,7 +67,7 @@ def parse_date(text: str) -> int | None:
 
 
 def precondition(headers: Mapping[str, str], version: Version) -> HTTPStatus | None:
-    """The status that conditions give in place of the file, 412 or 304, or None where it is to be sent (13.2.2)."""
+    """The status that conditions require instead of the file, 412 or 304, or None to send the file (13.2.2)."""
     if "if-match" in headers:
         if not _names(headers["if-match"], version.etag, weakly=False):
             return HTTPStatus.PRECONDITION_FAILED
@@ -88,7 +88,7 @@ def precondition(headers: Mapping[str, str], version: Version) -> HTTPStatus | N
 def same_version(value: str, version: Version, now: float) -> bool:
     """Whether an If-Range value names exactly this version, so that a range of it may be sent (13.1.5).
 
-    A date does only when it is the file's own and its second is over: until then the file may change within it.
+    A date counts only if it is the file's own and its second is over, since the file may still change within it.
     """
     date = parse_date(value)
     if date is not None:
@@ -97,7 +97,7 @@ def same_version(value: str, version: Version, now: float) -> bool:
 
 
 def _names(value: str, etag: str, *, weakly: bool) -> bool:
-    """Whether a list of entity tags, or "*", names `etag`; weak tags count only where told so (8.8.3.2)."""
+    """Whether a list of entity tags, or "*", includes `etag`; weak tags count only if `weakly` (8.8.3.2)."""
     if value == "*":
         return True
     return any(tag == etag and (weakly or not weak) for weak, tag in _TAG.findall(value))

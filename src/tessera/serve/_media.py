@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 OCTETS = "application/octet-stream"
-"""What has no name of its own: a Zarr chunk, an array, an archive."""
+"""Type of files without a type of their own: a Zarr chunk, an array, an archive."""
 _TYPES = {
     "avif": "image/avif",
     "bin": OCTETS,
@@ -37,7 +37,7 @@ _TYPES = {
     "xml": "application/xml",
     "zip": "application/zip",
 }
-"""Extension -> type of IANA's registry (https://www.iana.org/assignments/media-types)."""
+"""Extension -> type in IANA's registry (https://www.iana.org/assignments/media-types)."""
 
 
 def media_type(name: str) -> str:

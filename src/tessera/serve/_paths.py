@@ -1,4 +1,4 @@
-"""From a request's path to an open file inside the served folder, and never to any other."""
+"""From a request's path to an open file that is certainly inside the served folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ._request import Refused
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NEVER = re.compile(rb"[\x00-\x1f\x7f\\]")
-"""Control characters and the backslash, which some systems take for a slash."""
+"""Control characters and the backslash, which some systems treat as a slash."""
 _LINK_SIGNS = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
-"""What systems say when they are told to open no link and meet one."""
+"""Errors of systems that meet a link where none may be followed."""
 _BUSY_SIGNS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """An open file or folder, with what it was at that moment.
+    """An open file or folder, with its state when it was opened.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Opened:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether nobody wrote into the file since it was opened; one that was replaced by another is unchanged."""
+        """Whether the file was not written to since it was opened; replacing it by another file does not count."""
         now = os.fstat(self.handle)
         return (now.st_mtime_ns, now.st_size) == (self.mtime_ns, self.size)
 
@@ -49,12 +49,12 @@ class Opened:
 
 
 def parse_path(target: str) -> tuple[str, ...]:
-    """The names of a target's path below the folder, decoded once; its query is left out.
+    """The names in a target's path, decoded once, without its query.
 
     Raises
     ------
     Refused
-        400: a broken escape, a control character, a backslash; 404: a hidden name, `.` and `..` among them.
+        400: a broken escape, a control character, a backslash; 404: a hidden name, including `.` and `..`.
     """
     path = target.partition("?")[0]
     if _BROKEN_ESCAPE.search(path):
@@ -70,13 +70,13 @@ def parse_path(target: str) -> tuple[str, ...]:
 def open_inside(root: str, names: tuple[str, ...]) -> Opened:
     """Open the file or folder `names` below `root`, a real path.
 
-    Every step is opened relative to the one before and never through a symbolic link, so nothing can be swapped under
-    it; where links are met, the path is resolved once, compared with the root, and walked in the same way.
+    Every step is opened relative to the previous one and never through a symbolic link, so no part can be exchanged
+    meanwhile. If there are links, the path is resolved once, compared with the root, and opened in the same way.
 
     Raises
     ------
     Refused
-        404: nothing there, hidden, outside, or neither file nor folder; 403: no permission; 503: too many open files.
+        404: missing, hidden, outside, or neither file nor folder; 403: no permission; 503: too many open files.
     """
     try:
         try:
@@ -100,7 +100,7 @@ def _walk(root: str, names: tuple[str, ...]) -> int:
     folder = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
     handle = os.open(root, folder)
     for number, name in enumerate(names, 1):
-        # not waiting: a pipe without a writer would hold the thread
+        # O_NONBLOCK: a pipe without a writer would block the thread
         how = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY if number == len(names) else folder
         try:
             inner = os.open(name, how | os.O_NOFOLLOW, dir_fd=handle)

@@ -1,4 +1,4 @@
-"""Byte ranges: the Range header, what it means for a file, and several ranges as one body (RFC 9110, section 14)."""
+"""Byte ranges: the Range header, its bytes in a file, and several ranges in one body (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 
 MOST_RANGES = 256
-"""More ranges than this in one request are answered with the whole file, which is never longer."""
+"""A request with more ranges is answered with the whole file, which is never longer."""
 _SET = re.compile(r"bytes=(.*)", re.IGNORECASE)
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
 _FAR = 1 << 64
-"""Stands for every longer number: no file is as large."""
+"""Replaces every longer number; no file is as large."""
 
 
 @dataclass(frozen=True, order=True)
@@ -28,8 +28,8 @@ class Span:
         return f"bytes {self.start}-{self.stop - 1}/{size}"
 
 
-class Unsatisfiable(Exception):  # noqa: N818 - a result that is told by 416
-    """None of the ranges holds a byte of the file."""
+class Unsatisfiable(Exception):  # noqa: N818 - a result, answered with 416
+    """None of the ranges contains a byte of the file."""
 
 
 def parse_ranges(header: str) -> tuple[tuple[int | None, int | None], ...] | None:
@@ -37,8 +37,8 @@ def parse_ranges(header: str) -> tuple[tuple[int | None, int | None], ...] | Non
 
     Returns
     -------
-    (first, last) a range, inclusive; (first, None) is open, (None, length) the last bytes. None where the header is to
-    be ignored: another unit, malformed, or more than 256 ranges.
+    (first, last) a range, inclusive; (first, None) is open, (None, length) the last bytes. None if the header must be
+    ignored: another unit, malformed, or more than 256 ranges.
     """
     match = _SET.fullmatch(header.strip())
     if match is None:
@@ -46,7 +46,7 @@ def parse_ranges(header: str) -> tuple[tuple[int | None, int | None], ...] | Non
     found: list[tuple[int | None, int | None]] = []
     for text in match[1].split(","):
         if not text.strip(" \t"):
-            # a list may hold empty elements (5.6.1)
+            # a list may have empty elements (5.6.1)
             continue
         spec = _SPEC.fullmatch(text.strip(" \t"))
         if spec is None or spec[0] == "-" or len(found) == MOST_RANGES:
@@ -66,18 +66,18 @@ def _number(digits: str) -> int | None:
 
 
 def resolve(ranges: tuple[tuple[int | None, int | None], ...], size: int) -> tuple[Span, ...]:
-    """The bytes of a file of `size` bytes that ranges name, in their order; ranges that overlap are joined.
+    """The spans of ranges in a file of `size` bytes, in order; overlapping ranges are joined.
 
-    No byte is sent twice, however a request overlaps: the sum is at most the size.
+    No byte is sent twice, so that the sum is at most the size.
 
     Returns
     -------
-    one or more spans; none only for the last bytes of an empty file, which is to be sent whole
+    one or more spans; none only for the last bytes of an empty file, which is sent whole
 
     Raises
     ------
     Unsatisfiable
-        No range begins inside the file.
+        No range starts inside the file.
     """
     spans: list[Span] = []
     satisfiable = False
@@ -96,7 +96,7 @@ def resolve(ranges: tuple[tuple[int | None, int | None], ...], size: int) -> tup
 
 
 def _joined(spans: list[Span]) -> list[Span]:
-    """Spans without overlap, each at the place of its first member."""
+    """Join overlapping spans, each at the position of its first member."""
     groups: list[tuple[Span, int]] = []
     for span, place in sorted((span, place) for place, span in enumerate(spans)):
         if groups and span.start < groups[-1][0].stop:
@@ -108,7 +108,7 @@ def _joined(spans: list[Span]) -> list[Span]:
 
 
 def multipart(spans: tuple[Span, ...], size: int, kind: str, boundary: str) -> tuple[bytes | Span, ...]:
-    """The pieces of a multipart/byteranges body, in order: its own bytes, and spans of the file."""
+    """The pieces of a multipart/byteranges body, in order: headers as bytes, and spans of the file."""
     pieces: list[bytes | Span] = []
     for number, span in enumerate(spans):
         break_ = "\r\n" if number else ""

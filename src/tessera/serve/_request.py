@@ -1,4 +1,4 @@
-"""A request's head: from bytes to a frozen value, strictly."""
+"""Strict parsing of a request's head."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ORIGIN = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:/@\[\]\s]+?)\.?(?::[0-9]*)?")
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a mistake of ours
-    """A request gets a status and one line instead of a file."""
+class Refused(Exception):  # noqa: N818 - an answer, not an error of the server
+    """A request is answered with a status and one line instead of a file."""
 
     def __init__(self, status: HTTPStatus, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -28,13 +28,13 @@ class Refused(Exception):  # noqa: N818 - an answer, not a mistake of ours
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asks for.
+    """A client's request.
 
     Attributes
     ----------
     method : as sent
     target : path and query, as sent; "*" for the whole server
-    headers : by lower-case name; several of one name joined with commas
+    headers : by lower-case name; several with one name are joined with commas
     version : minor version of HTTP/1
     """
 
@@ -45,23 +45,23 @@ class Request:
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether the connection may carry another request."""
+        """Whether the connection stays open for another request."""
         said = {word.strip().lower() for word in self.headers.get("connection", "").split(",")}
         return self.version >= 1 and "close" not in said
 
     @property
     def has_body(self) -> bool:
-        """Whether bytes follow the head that belong to this request."""
+        """Whether a body follows the head."""
         return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
 
     @property
     def host(self) -> str | None:
-        """The host that the client believes to talk to, lower case, without its port.
+        """The host that the client addresses, lower case, without its port.
 
         Raises
         ------
         Refused
-            400: that is no host.
+            400: it is not a valid host.
         """
         given = self.headers.get("host")
         if given is None:
@@ -73,7 +73,7 @@ class Request:
 
 
 def split_head(buffer: bytes) -> tuple[bytes, bytes] | None:
-    """The first head in `buffer` and the bytes behind it, or None where it isn't complete.
+    """The first head in `buffer` and the bytes after it, or None if the head is incomplete.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def parse_request(head: bytes) -> Request:
         raise Refused(HTTPStatus.BAD_REQUEST, "no Host header; HTTP/1.1 demands one")
     origin = _ORIGIN.fullmatch(target)
     if origin is not None:
-        # the absolute form, whose authority stands above the Host header (RFC 9112, 3.2.2)
+        # the absolute form, whose authority replaces the Host header (RFC 9112, 3.2.2)
         headers["host"] = origin[1]
         target = origin[2] if origin[2].startswith("/") else "/" + origin[2]
     elif not target.startswith("/") and target != "*":

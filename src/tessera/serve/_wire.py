@@ -1,4 +1,4 @@
-"""The socket of one client: every wait has an end, and files go from disk to socket within the system where it can."""
+"""The socket of one client: every wait has a time limit, and the system copies files to the socket if it can."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import ssl
 import time
 
 SLICE = 256 * 1024
-"""What must be gone within the stall limit, bytes: by default some 9 kB a second."""
+"""Bytes that must be sent within the stall limit: by default about 9 kB a second."""
 _RECEIVE = 16 * 1024
 _NOT_DIRECTLY = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOVERFLOW)
-"""What sendfile says on file systems that cannot."""
+"""Errors of sendfile on file systems that do not support it."""
 
 
 class Cut(Exception):  # noqa: N818
-    """The file became shorter or was written into: the answer cannot be finished, and must not look finished."""
+    """The file was truncated or written to: the answer cannot be finished, and must not look finished."""
 
 
 class Wire:
@@ -26,8 +26,7 @@ class Wire:
     Attributes
     ----------
     sent : bytes so far
-    since : when the wait for the client's next move, or the sending of the present slice, began; seconds of the
-        monotonic clock
+    since : start of the wait for the client, or of sending the current slice; seconds of the monotonic clock
     """
 
     def __init__(self, raw: socket.socket, stall_seconds: float) -> None:
@@ -37,19 +36,19 @@ class Wire:
         self.since = time.monotonic()
 
     def encrypt(self, context: ssl.SSLContext, seconds: float) -> None:
-        """Make the handshake within `seconds`.
+        """Do the TLS handshake within `seconds`.
 
         Raises
         ------
         OSError
-            The client speaks no TLS, or too slowly.
+            The client does not speak TLS, or is too slow.
         """
         self._socket.settimeout(seconds)
         self._socket = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
         self._socket.do_handshake()
 
     def receive(self, seconds: float) -> bytes | None:
-        """The next bytes, none where the client has gone; None where nothing came in time."""
+        """The next bytes, b"" if the client has gone; None if nothing arrived in time."""
         if seconds <= 0:
             return None
         self._socket.settimeout(seconds)
@@ -59,12 +58,12 @@ class Wire:
             return None
 
     def write(self, data: bytes | bytearray) -> None:
-        """Send all of it.
+        """Send all data.
 
         Raises
         ------
         OSError
-            The client is gone, or took less than a slice within the stall limit.
+            The client is gone, or received less than a slice within the stall limit.
         """
         self._socket.settimeout(self._stall)
         view = memoryview(data)
@@ -80,7 +79,7 @@ class Wire:
         Raises
         ------
         OSError
-            As for `write`.
+            See `write`.
         Cut
             The file ends before `stop`.
         """
@@ -99,7 +98,7 @@ class Wire:
             start += len(data)
 
     def _send_directly(self, handle: int, start: int, count: int) -> int | None:
-        """Let the system copy a slice from file to socket; None where it cannot."""
+        """Let the system copy a slice from file to socket; None if it cannot."""
         self.since = time.monotonic()
         self._socket.settimeout(0)
         done = 0
@@ -126,7 +125,7 @@ class Wire:
             raise TimeoutError
 
     def linger(self, seconds: float) -> None:
-        """Read on for a moment after the last answer: bytes left unread would make the system throw it away."""
+        """Read for a moment after the last answer, because unread bytes would make the system discard it."""
         if isinstance(self._socket, ssl.SSLSocket):
             return
         self._socket.shutdown(socket.SHUT_WR)
@@ -135,9 +134,9 @@ class Wire:
             pass
 
     def stop(self) -> None:
-        """End both directions, from any thread: what waits on them fails at once."""
+        """Shut down both directions, from any thread, so that waiting calls fail at once."""
         try:
-            # not the method of an encrypted socket, which would then go on in plain text
+            # not the method of an encrypted socket, which would then continue in plain text
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             return

@@ -1,4 +1,4 @@
-"""One connection: requests in, answers out, with a limit on everything that a client can draw out."""
+"""One connection: requests and answers, with a time limit on everything that a client can delay."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from ._ranges import Span
 
 _TAIL = 64 * 1024
-"""Last bytes of a span, which leave only after a look at the file; a shorter body is one write with its head."""
+"""Last bytes of a span, sent only after the file is checked; a shorter body is sent in one write with its head."""
 _LINGER_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What clients may take.
+    """Limits for clients.
 
     Attributes
     ----------
-    connections : at once, a thread each; None: 256, or a quarter of the files that the process may open. Where one more
-        comes, the one that has waited longest for its client is closed
+    connections : concurrent ones, with a thread each; None: 256, or a quarter of the process's limit of open files. A
+        further one replaces the connection that has waited longest for its client
     head_seconds : for a request line and headers, from their first byte; for a TLS handshake
     idle_seconds : between requests
     stall_seconds : for each 256 KiB of an answer
@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Served:
-    """A request that was answered: method, target, Range header, status, and bytes of the body that were sent."""
+    """An answered request: method, target, Range header, status, and bytes of the body that were sent."""
 
     method: str
     target: str
@@ -58,11 +58,11 @@ class Served:
 
 
 class Connection:
-    """Serves one client until it goes, is too slow, or is told to stop.
+    """Serves one client until it leaves, is too slow, or the server stops.
 
     Attributes
     ----------
-    waits : whether the client has to act: to send a request or to finish its handshake
+    waits : whether the client must act: send a request or finish its handshake
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class Connection:
             while self._serve_one():
                 pass
         except (OSError, Cut):
-            # the line broke, the other side is too slow, or the file changed under way: a short answer says it
+            # the connection broke, the client is too slow, or the file changed: the incomplete answer shows it
             return
         finally:
             self.wire.close()
 
     def _serve_one(self) -> bool:
-        """Answer one request; False where it was the last."""
+        """Answer one request; False if it was the last."""
         self.waits, self.wire.since = True, time.monotonic()
         try:
             head = self._read_head()
@@ -111,7 +111,7 @@ class Connection:
         return not last
 
     def _read_head(self) -> bytes | None:
-        """The next head, or None where the client went or sent nothing in time.
+        """The next head, or None if the client left or sent nothing in time.
 
         Raises
         ------
@@ -174,7 +174,7 @@ class Connection:
                 answer.file.close()
 
     def _add(self, pending: bytearray, span: Span, file: Opened) -> None:
-        """Send what is pending and all of a span but its tail, which is pending then; nothing yet where it is short."""
+        """Send pending bytes and a span except its tail, which becomes pending; a short span only becomes pending."""
         tail = max(span.start, span.stop - _TAIL)
         if span.start < tail or len(pending) > SLICE:
             self.wire.write(pending)

@@ -1,4 +1,4 @@
-"""The server: a listening socket, a bounded number of threads, and the way in and out of both."""
+"""The server: a listening socket, a limited number of threads, and their start and end."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _MOST_CONNECTIONS = 256
 _LOOK_UP = 0.5
 """Seconds."""
 _PATIENCE_WAITING = 1.0
-"""A connection that waits for its client is safe from being closed for another this long, seconds."""
+"""Seconds that a connection waiting for its client is not closed in favour of another."""
 _PATIENCE_SENDING = 5.0
-"""And one whose client doesn't take what is sent."""
+"""The same for one whose client does not receive what is sent."""
 
 
 class Server:
-    """A folder, served; as a context it runs in a thread of its own.
+    """A server of a folder; as a context manager it runs in a separate thread.
 
     Attributes
     ----------
-    url : where clients on this machine reach it, without a slash at its end
-    is_local : whether only this machine reaches it
+    url : for clients on this machine, without a final slash
+    is_local : whether only this machine can reach it
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class Server:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while not self._stopping:
-                # an interrupt between two instructions would not end an endless wait
+                # with a timeout, since an interrupt between two instructions would not end an endless wait
                 ready = {key.fileobj for key, _ in selector.select(_LOOK_UP)}
                 if self._listener in ready and self._has_room():
                     self._accept()
 
     def _has_room(self) -> bool:
-        """Whether another connection may come; where not, end the one that has kept us waiting longest."""
+        """Whether there is room for another connection; if not, close the one that has waited longest."""
         with self._changed:
             if len(self._open) < self._most:
                 return True
@@ -105,7 +105,7 @@ class Server:
                 self._open[connection] = thread
             thread.start()
         except (OSError, RuntimeError):
-            # the client has gone already, or the system has no thread left
+            # the client has left already, or the system has no thread left
             raw.close()
             with self._changed:
                 self._open = {kept: thread for kept, thread in self._open.items() if thread.ident is not None}
@@ -155,21 +155,21 @@ def make_server(
     limits: Limits | None = None,
     seen: Callable[[Served], None] | None = None,
 ) -> Server:
-    """A server of the files in a folder, which listens from now on and answers once it runs.
+    """A server of the files in a folder; it listens at once and answers as soon as it runs.
 
     Parameters
     ----------
-    folder : what is below it can be read by everyone who reaches the server; hidden files cannot
-    host : address or name of this machine to listen at; 127.0.0.1 is reached from this machine alone
+    folder : everyone who reaches the server can read the files below it, except hidden ones
+    host : address or name of this machine to listen at; 127.0.0.1 is only reachable from this machine
     port : 0 takes a free one
-    tls : files of a certificate (with its chain) and its key, PEM; https then
-    limits : what clients may take
+    tls : files of a certificate (with its chain) and its key, PEM, for https
+    limits : for clients
     seen : called after each answer, from several threads
 
     Raises
     ------
     InputError
-        No such folder, host, certificate or key; the port is in use or not for us.
+        The folder, host, certificate or key does not exist; the port is in use or not permitted.
     TesseraError
         The system cannot open files relative to folders (Windows).
     """
@@ -200,7 +200,7 @@ def serve(
 
     Parameters
     ----------
-    folder, host, port, tls : as for `make_server`, with its errors
+    folder, host, port, tls : see `make_server`, also for errors
     ready : called once, when clients can connect
     """
     server = make_server(folder, host=host, port=port, tls=tls)
@@ -227,7 +227,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(socket.SOMAXCONN)
-        # a client may be gone again between the call and the accepting
+        # a client may leave before its connection is accepted
         listener.setblocking(False)
     except OSError as error:
         listener.close()
@@ -267,4 +267,4 @@ def _most_connections() -> int:
 
 
 def _unseen(served: Served) -> None:
-    """Keep no account."""
+    """Ignore an answered request."""
