@@ -1,4 +1,4 @@
-"""Pixel-years without labels to an encoder: views, losses, a loop that resumes to the bit, distillation."""
+"""Pretraining of encoders from pixel-years without labels: views, losses, an exactly resumable loop, distillation."""
 
 from .batch import Batch
 from .batches import Batches

@@ -1,4 +1,4 @@
-"""The full state of a run on disk: the newest and the one before it, each whole or absent, read as weights only."""
+"""The full state of a run on disk: the newest and the previous one, written atomically, read as weights only."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ _BROKEN = (
     TypeError,
     ValueError,
 )
-"""What zipfile, torch.load and the networks raise of a file that is damaged, or another's."""
+"""Errors of zipfile, torch.load and the networks for a damaged or foreign file."""
 
 
 def before(path: Path) -> Path:
-    """Where the state before the newest is kept."""
+    """The path of the previous state."""
     return path.with_name(f"{path.name}.before")
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything that a step changes. What is written is the same of a plain and of a sharded run, so that either
-    goes on from the other: tensors of the whole networks, and the optimiser's by the names of its parameters.
+    """Everything that a step changes. Plain and sharded runs write the same content, so that either can continue the
+    other: tensors of the whole networks, and the optimiser's by the names of its parameters.
 
     Attributes
     ----------
-    encoder, objective : networks as they are, not as a strategy wraps them
+    encoder, objective : networks without the wrapper of a strategy
     optimiser : AdamW over both
-    log : one record of numbers each time that a step was logged, in order
-    sharded : the networks are spread over processes, all of which must call together
+    log : one record of numbers for each logged step, in order
+    sharded : the networks are spread over processes, which must call each method together
     """
 
     encoder: nn.Module
@@ -61,7 +61,7 @@ class State:
     sharded: bool = False
 
     def content(self) -> dict[str, Any]:
-        """Networks and optimiser as plain dictionaries; of a sharded run whole on the first process alone."""
+        """Networks and optimiser as plain dictionaries; in a sharded run only the first process gets the whole."""
         if not self.sharded:
             names, held = self._names(), self.optimiser.state_dict()
             groups = [group | {"params": [names[i] for i in group["params"]]} for group in held["param_groups"]]
@@ -76,14 +76,14 @@ class State:
         from torch.distributed.checkpoint.state_dict import get_model_state_dict, get_optimizer_state_dict
 
         options = _whole(load=False)
-        # the networks first: asked for their tensors, they are put back into shards, which the optimiser knows
+        # the networks first: reading their tensors restores the shards that the optimiser refers to
         found: dict[str, Any] = {
             "encoder": get_model_state_dict(self.encoder, options=options),
             "objective": get_model_state_dict(self.objective, options=options),
             "optimiser": {"state": {}},
         }
         if self.optimiser.state:
-            # torch would step an optimiser that has made no step yet
+            # torch would step an optimiser without steps
             found["optimiser"] = get_optimizer_state_dict(self._both(), self.optimiser, options=options)
         return found
 
@@ -93,7 +93,7 @@ class State:
         Raises
         ------
         TesseraError
-            It cannot be written, say because the disk is full; the newest state on disk is as it was.
+            It cannot be written, for example because the disk is full; the newest state on disk is unchanged.
         """
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, "run": run, "step": step, "log": self.log, **content}, buffer)
@@ -106,20 +106,20 @@ class State:
         except OSError as error:
             raise TesseraError(
                 f"step {step}: the state could not be written to {path}: {error.strerror or error}; "
-                "the one before it is whole, run again when there is room"
+                "the state before it is intact, run again when there is room"
             ) from None
 
     def load(self, path: Path, run: dict[str, Any]) -> int:
-        """Take up the newest state at `path` that is whole; returns its step, 0 where there is none.
+        """Load the newest intact state at `path`; returns its step, 0 if there is none.
 
         Parameters
         ----------
-        run : as it was given to `save`; its "steps" are the last step that a state may be of
+        run : as given to `save`; its "steps" are the highest step of a state
 
         Raises
         ------
         InputError
-            What is there is no such state, or that of a run with other settings or other data.
+            The file is not such a state, or belongs to a run with other settings or other data.
         """
         found = [file for file in (path, before(path)) if file.exists()]
         if not found:
@@ -151,7 +151,7 @@ class State:
         except _BROKEN as error:
             raise InputError(f"{file} does not fit the networks of its run: {_reason(error)}") from None
         if file is not path and path.exists():
-            # else the next save would push it over the good one
+            # else the next save would replace the good one by it
             with suppress(FileNotFoundError):
                 path.replace(path.with_name(f"{path.name}.damaged"))
         self.log[:] = log
@@ -175,7 +175,7 @@ class State:
             set_optimizer_state_dict(self._both(), self.optimiser, content["optimiser"], options=options)
 
     def _check_moments(self, found: dict[str, Any]) -> None:
-        """Those of every parameter, or where no step was made of none; else ValueError."""
+        """Raise ValueError unless there are moments of every parameter, or of none if no step was made."""
         parameters = dict(self._both().named_parameters())
         if found and found.keys() != parameters.keys():
             raise ValueError(f"moments of {len(found)} parameters of {len(parameters)}")
@@ -195,7 +195,7 @@ class State:
 
 
 def _read(file: Path) -> Any:
-    """The content of a state whose every byte is what was written; tensors stay in the file until they are copied."""
+    """The content of a state, with all checksums checked; tensors stay in the file until they are copied."""
     # the log of a long run has millions of numbers
     return load_torch_file(file, times=_LOG)
 

@@ -1,4 +1,4 @@
-"""What can go wrong in a run, noticed and named: a loss that is no number, vectors that have become one."""
+"""Detection of failures in a run: a loss that is not finite, collapsed vectors."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from .batch import Batch
 
 COLLAPSE = 0.05
-"""RankMe of the vectors below which a run has collapsed: for 128 dims an effective rank of 128 ** 0.05 = 1.3."""
+"""RankMe of the vectors below which they count as collapsed: for 128 dims an effective rank of 128 ** 0.05 = 1.3."""
 
 
 @dataclass
 class Watch:
-    """Judges steps.
+    """Checks steps.
 
     Attributes
     ----------
-    skip : steps without a finite loss or gradient that are left out, before the run is given up
-    skipped : numbers of those that were
+    skip : most steps without a finite loss or gradient that are left out before the run fails
+    skipped : numbers of the steps that were left out
     """
 
     skip: int = 0
     skipped: list[int] = field(default_factory=list)
 
     def broken(self, step: int, parts: Mapping[str, float], batches: Sequence[Batch], rate: float) -> bool:
-        """Whether to leave out this 1-based step, for a part of the loss, or the gradient norm, that is not finite.
+        """Whether to leave out this 1-based step, because a part of the loss or the gradient norm is not finite.
 
         Raises
         ------
         TesseraError
-            It is not finite, and as many steps were left out as may be.
+            It is not finite, and `skip` steps were already left out.
         """
         bad = [name for name, value in parts.items() if not math.isfinite(value)]
         if not bad:
@@ -54,7 +54,7 @@ class Watch:
 
 
 def collapsed(step: int, rank: float) -> None:
-    """Look at the rank of the vectors after this 1-based step.
+    """Check the rank of the vectors after this 1-based step.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def collapsed(step: int, rank: float) -> None:
 
 
 def _blame(batches: Sequence[Batch]) -> str:
-    """Whether the data brought it."""
+    """Whether the data are the cause, as text for the message."""
     bad = {
         name: sum(
             int((~np.isfinite(getattr(view, key))).any(axis=(1, 2)).sum())

@@ -1,4 +1,4 @@
-"""Processes that make batches ahead of use: each has two slots of shared memory, which bounds what waits."""
+"""Processes that prefetch batches: each has two slots of shared memory, which limits the memory of waiting batches."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 _SLOTS = 2
 _PATIENCE = 5.0
-"""Seconds that a worker has to end by itself."""
+"""Seconds for a worker to end by itself."""
 
 
 def produce(batches: Maker, start: int, stop: int, parts: list[int], workers: int) -> Iterator[list[Batch]]:
     """The steps `start` to `stop` - 1 in order; worker w makes every `workers`-th from `start` + w."""
-    # fork shares a table in memory without a copy; workers call numpy alone, whose state survives it
+    # fork shares a table in memory without a copy; workers use only numpy, which works after a fork
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     size = len(parts) * _floats(batches, batches.draws[1])
     crew: list[tuple[Any, Connection, list[Any]]] = []
@@ -111,7 +111,7 @@ def _release(connection: Connection) -> None:
     try:
         connection.send(None)
     except OSError:
-        # it has made its last step and is gone, or it is dead, which is noticed when it is next waited for
+        # the worker has ended after its last step, or is dead, which the next wait for it detects
         return
 
 
@@ -120,7 +120,7 @@ def _unload(batches: Maker, step: int, flat: NDArray[np.float32], message: list[
     size = _floats(batches, draws)
     out = []
     for index, (targets, alpha, order, seed) in enumerate(message):
-        # one copy out of the slot, which the worker fills again
+        # copied, since the worker fills the slot again
         views = _views(flat[index * size : (index + 1) * size].copy(), batches, draws)
         out.append(Batch(views[0], views[1], targets, alpha, order, seed))
     return out
@@ -141,8 +141,8 @@ def _views(flat: NDArray[np.float32], batches: Maker, draws: int) -> list[View]:
 def _work(
     batches: Maker, steps: range, parts: list[int], slots: list[Any], connection: Connection, others: list[Connection]
 ) -> None:
-    """What a worker does: fill a free slot, say so, and end when nobody listens."""
-    # Ctrl-C is for the process that reads; it ends this one
+    """The worker's loop: fill a free slot, report it, and end when the reader has gone."""
+    # Ctrl-C is for the reader, which ends this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in others:

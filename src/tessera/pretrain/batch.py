@@ -1,4 +1,4 @@
-"""What one part of a step reads, and what makes it."""
+"""The batch of one part of a step, and the protocol of its maker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """One part of what a step reads.
+    """The batch of one part of a step.
 
     Attributes
     ----------
@@ -47,4 +47,4 @@ class Maker(Protocol):
         """T of a step."""
 
     def part(self, step: int, part: int) -> Batch:
-        """What one part of a step reads."""
+        """The batch of one part of a step."""

@@ -1,4 +1,4 @@
-"""What each step reads: a function of data, seed, step and part alone, so that a run resumes anywhere."""
+"""The batch of each step: a function only of data, seed, step and part, so that a run can resume anywhere."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from .views import Table
 
 SEED = 3407
-"""Of the released v1.0 run."""
+"""Seed of the released v1.0 run."""
 _ALPHA, _LENGTH, _MIX, _TORCH = range(4)
 
 
 class Batches:
-    """What each step of a run reads, in any order and by any number of processes.
+    """The batches of a run, available in any order and to any number of processes.
 
-    Each epoch is one permutation of all pixel-years, its remainder dropped; pixel-years and views are the same however
-    a step is cut into parts.
+    Each epoch is one permutation of all pixel-years; the remainder that fills no batch is dropped. Pixel-years and
+    views do not depend on the number of parts of a step.
 
     Parameters
     ----------
@@ -43,17 +43,17 @@ class Batches:
     parts : parts of a step: processes x accumulated passes of each
     draws : T of every step, or (low, high): T of each step is drawn from low to high
     seed : of order, views and mixtures
-    augment : what views lack
-    window : blocks of a `Blocks` that are read at a time; None, the default, permutes all pixel-years, see `Order`
+    augment : augmentation of views
+    window : blocks of a `Blocks` that are read together; None, the default, permutes all pixel-years, see `Order`
 
     Attributes
     ----------
-    steps_an_epoch : steps in which each pixel-year is seen at most once
+    steps_an_epoch : steps in which each pixel-year occurs at most once
 
     Raises
     ------
     InputError
-        Fewer pixel-years than a batch, a batch that cannot be cut into these parts, or `draws` that are none.
+        There are fewer pixel-years than a batch, a batch cannot be divided into these parts, or `draws` is invalid.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Batches:
         Raises
         ------
         InputError
-            No such step or part.
+            There is no such step or part.
         """
         if step < 0 or not 0 <= part < self.parts:
             raise InputError(f"part {part} of step {step}; expected parts 0 to {self.parts - 1}, steps from 0")
@@ -110,12 +110,12 @@ class Batches:
         return self.order.at(epoch, np.arange(first, first + size))
 
     def part(self, step: int, part: int) -> Batch:
-        """What one part of a 0-based step reads.
+        """The batch of one part of a 0-based step.
 
         Raises
         ------
         InputError
-            No such step or part; a damaged block; a pixel-year without observations.
+            There is no such step or part, a block is damaged, or a pixel-year has no observations.
         """
         pixels = self.pixels(step, part)
         first, second, targets = draw_views(
@@ -139,13 +139,13 @@ class Batches:
         )
 
     def stream(self, start: int, stop: int, parts: Sequence[int], workers: int = 0) -> Iterator[list[Batch]]:
-        """The steps `start` to `stop` - 1 in order, made ahead of use by other processes.
+        """The steps `start` to `stop` - 1 in order, prefetched by other processes.
 
         Parameters
         ----------
         start, stop : steps
-        parts : which parts of each step this process reads
-        workers : processes, each at most two steps ahead; 0 makes each step when it is asked for
+        parts : parts of each step that this process reads
+        workers : processes, each at most two steps ahead; 0 makes each step when it is requested
 
         Yields
         ------
@@ -154,7 +154,7 @@ class Batches:
         Raises
         ------
         InputError
-            No such steps or parts.
+            There are no such steps or parts.
         TesseraError
             A worker failed or was killed.
         """

@@ -1,4 +1,4 @@
-"""A run as a small TOML file: read into frozen settings, every key and type checked, nothing guessed."""
+"""The TOML file of a run, read into frozen settings; every key and type is checked."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 
 @dataclass(frozen=True)
 class Data:
-    """Where pixel-years come from: blocks, or cubes and simulated ones together.
+    """The source of pixel-years: blocks, or cubes and simulation together.
 
     Attributes
     ----------
-    blocks : folder that `write_blocks` wrote; then nothing else
+    blocks : folder from `write_blocks`; excludes all other keys
     cubes : paths of cubes, with * and ? as in a shell
-    every : take the pixels of one row and one column of a cube in so many
-    minimum : least number of valid observations of each modality, of pixels of cubes
-    simulate : simulated pixel-years, with their truths as targets
-    simulate_seed : of them
-    year_curves, month_means : also make the curves, and the monthly means, of each whole year targets (the functions of
-        these names in `tessera.pretrain`)
+    every : take every n-th row and every n-th column of a cube
+    minimum : fewest valid observations of each modality in a pixel of a cube
+    simulate : number of simulated pixel-years, with their truths as targets
+    simulate_seed : seed of the simulation
+    year_curves, month_means : also use the curves, and the monthly means, of each whole year as targets (see the
+        functions with these names in `tessera.pretrain`)
     """
 
     blocks: str | None = None
@@ -69,7 +69,7 @@ class Data:
 
 
 _UNUSED = {one.name: () if one.name == "cubes" else one.default for one in fields(Data) if one.name != "blocks"}
-"""What a configuration with blocks leaves as it is."""
+"""Keys that a configuration with blocks must leave at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +99,19 @@ class Network:
 
     @property
     def shape(self) -> Shape:
-        """As networks are built."""
+        """The sizes as a `Shape`."""
         return Shape(self.latent_dim, self.num_layers, self.nhead, self.dim_feedforward, self.repr_dim, self.qk_norm)
 
 
 @dataclass(frozen=True)
 class TeacherSource:
-    """Whose vectors a student learns.
+    """The teacher of a student.
 
     Attributes
     ----------
-    checkpoint : a published name, or a file of any container
-    source : "mpc" or "aws" where v1.1 weights do not say which statistics they were trained with
-    cache : folder that keeps its vectors; in memory alone where left out
+    checkpoint : a published name, or a file in any container
+    source : "mpc" or "aws", the provider whose statistics v1.1 was trained with, if the file does not say it
+    cache : folder for its vectors; without one they are only in memory
     """
 
     checkpoint: str
@@ -121,16 +121,16 @@ class TeacherSource:
 
 @dataclass(frozen=True)
 class ProbeSource:
-    """Which labels tell during training what the vectors are worth; how often they do is `probe_every` of the plan.
+    """Labels that measure the vectors during training, every `probe_every` steps of the plan.
 
     Attributes
     ----------
-    labels : Parquet table of labelled pixel-years, as `tessera.evaluation.read_pixel_years` reads it
-    kind : "classification" or "regression", where the column of labels does not tell
+    labels : Parquet table of labelled pixel-years, see `tessera.evaluation.read_pixel_years`
+    kind : "classification" or "regression", if the column of labels does not decide it
     head : name of the head, see `tessera.evaluation.HEADS`
-    amount : labels that the head learns from, such as 31, "10/class" or "10%"; the last two for classes and for numbers
-        where left out
-    draws : random subsets of so many labels
+    amount : labels that the head learns from, such as 31, "10/class" or "10%"; by default the second for classes and
+        the last for numbers
+    draws : number of random subsets of `amount` labels
     seed : of draws and head
     """
 
@@ -151,7 +151,7 @@ class ProbeSource:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """What `tessera pretrain` is told."""
+    """The configuration of `tessera pretrain`."""
 
     out: str
     data: Data
@@ -168,7 +168,7 @@ class PretrainConfig:
 
 @dataclass(frozen=True)
 class DistilConfig:
-    """What `tessera distill` is told."""
+    """The configuration of `tessera distill`."""
 
     out: str
     data: Data
@@ -192,8 +192,8 @@ def parse_config(path: str | Path) -> PretrainConfig | DistilConfig:
     Raises
     ------
     InputError
-        There is no such file, it is no TOML, a key is missing or unknown (the nearest known one is named), a value is
-        of another type or makes no sense, or a probe is asked for and not how often.
+        The file is missing or not TOML, a key is missing or unknown (the nearest known one is named), a value has
+        another type or is invalid, or there is a probe without `probe_every`.
     """
     file = Path(path)
     try:
@@ -215,12 +215,12 @@ def parse_config(path: str | Path) -> PretrainConfig | DistilConfig:
 
 
 def with_changes(config: _T, *, out: str | None = None, steps: int | None = None) -> _T:
-    """The same run with another output or number of steps, where given.
+    """The same run with another output or number of steps, if given.
 
     Raises
     ------
     InputError
-        They make no sense.
+        A value is invalid.
     """
     changes: dict[str, Any] = {}
     if out is not None:
@@ -236,7 +236,7 @@ def _check_out(out: str) -> None:
 
 
 def _parsed(kind: type[_T], given: Mapping[str, Any], where: str) -> _T:
-    """A dataclass from a table, keys and types checked; `where` is its section."""
+    """A dataclass from a TOML table, with keys and types checked; `where` is its section."""
     hints = get_type_hints(kind)
     known = {part.name: part for part in fields(kind)}  # type: ignore[arg-type]
     inside = f" in [{where}]" if where else ""
@@ -266,7 +266,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
 
 
 def _fits(hint: Any, value: Any) -> Any:
-    """The value as this type, or MISSING where it is none."""
+    """The value as this type, or MISSING if it has another one."""
     if get_origin(hint) is tuple:
         inner = get_args(hint)
         if not isinstance(value, list) or (inner[-1] is not Ellipsis and len(value) != len(inner)):
@@ -274,7 +274,7 @@ def _fits(hint: Any, value: Any) -> Any:
         found = tuple(_fits(inner[0], part) for part in value)
         return MISSING if MISSING in found else found
     if hint is float:
-        # TOML's whole numbers have no end, those of Python's floats do
+        # integers in TOML are unlimited, floats are not
         known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         return float(value) if known else MISSING
     return value if type(value) is hint else MISSING
@@ -285,7 +285,7 @@ def _choices(hint: Any) -> tuple[Any, ...]:
 
 
 def _section(hint: Any) -> Any:
-    """The dataclass of a section, also of one that may be left out; None of a plain value."""
+    """The dataclass of a section, optional or not; None for a plain value."""
     return next((choice for choice in _choices(hint) if hasattr(choice, "__dataclass_fields__")), None)
 
 

@@ -1,4 +1,4 @@
-"""Where a run computes: processor or GPUs, precision, and how several processes share it, through Lightning Fabric."""
+"""The hardware of a run: CPU or GPUs, precision, and several processes, through Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from torch import nn
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "32-true"}
-"""Name -> Fabric's; in fp64 weights and tokens are float64 themselves, for tests of equality."""
+"""Name -> Fabric's name; in fp64 weights and tokens are float64 themselves, for tests of equality."""
 ACCELERATORS = ("auto", "cpu", "cuda")
 LONGEST = 1_000_000
-"""Minutes that a process waits at most: two years."""
+"""Most minutes that a process waits: two years."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a run computes. How many processes there are is what torchrun started.
+    """The hardware of a run. torchrun decides the number of processes.
 
     Attributes
     ----------
-    accelerator : one of `ACCELERATORS`; "auto" takes the GPUs where there are any
+    accelerator : one of `ACCELERATORS`; "auto" takes GPUs if there are any
     precision : "fp32", "bf16" (autocast: weights, losses and optimiser stay float32), "fp64"
     sharded : spread weights, gradients and optimiser over the processes (FSDP2), for teachers and wide projectors
     compile : run the networks through torch.compile
-    timeout : minutes after which a process that waits for another gives up
+    timeout : minutes after which a process stops waiting for another
     """
 
     accelerator: str = "auto"
@@ -54,7 +54,7 @@ class Machine:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of weights and tokens."""
+        """The dtype of weights and tokens."""
         return torch.float64 if self.precision == "fp64" else torch.float32
 
     def start(self) -> Any:
@@ -63,7 +63,7 @@ class Machine:
         Raises
         ------
         InputError
-            Lightning is not installed, or there is no GPU where one is asked for.
+            Lightning is not installed, or there is no GPU although one is requested.
         """
         fabric = require("lightning.fabric", extra="train", purpose="pretraining")
         for chatty in ("lightning.fabric", "lightning.pytorch"):
@@ -101,7 +101,7 @@ def gpus_of(fabric: Any) -> list[int]:
 
 
 def _processes() -> tuple[int, int]:
-    """Processes of this machine, and machines, as torchrun tells its children."""
+    """Number of processes on this machine, and of machines, from torchrun's environment variables."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return 1, 1
     here, nodes = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"))
@@ -111,7 +111,7 @@ def _processes() -> tuple[int, int]:
 
 
 def _shard(network: nn.Module, mesh: Any) -> nn.Module:
-    """Spread every layer by itself, and what is left together."""
+    """Shard every layer separately, and the rest together."""
     from torch.distributed.fsdp import fully_shard
 
     mesh = mesh["data_parallel"]
@@ -128,12 +128,12 @@ def _is_wide(part: nn.Module) -> bool:
 
 @contextmanager
 def losing_others(step: int, saved: int) -> Iterator[None]:
-    """Tell in one line that another process of the run is gone, whichever way the library says it.
+    """Translate the various errors of the library when another process of the run has ended.
 
     Raises
     ------
     TesseraError
-        It is; what was saved stays.
+        Another process has ended; saved states stay.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""Distillation: a small network learns to say in its first coordinates what a large one says in all of its own.
+"""Distillation: a small network learns to predict, from its first coordinates, the whole vector of a large one.
 
-Barlow Twins fixes a space of vectors only up to rotation, so a prefix of such a vector means nothing. Here a linear
-head for each prefix maps the student's first K coordinates to the whole vector of a frozen teacher: the first ones come
-to hold what matters most. The heads are thrown away. The published loss is not known; this is cosine and squared
+Barlow Twins determines vectors only up to rotation, so a prefix of such a vector means nothing. Here a linear head for
+each prefix maps the student's first K coordinates to the whole vector of a frozen teacher, so that the first ones hold
+the most important information. The heads are discarded. The published loss is not known; this one is cosine and squared
 distance.
 """
 
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
     from .views import Table
 
 PREFIXES = (16, 32, 64, 128)
-"""Of the released students."""
+"""Prefixes of the released students."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a student minimises: the mean over prefixes of cosine * (1 - cosine similarity) + squared * mean squares.
+    """The loss of a student: the mean over prefixes of cosine * (1 - cosine similarity) + squared * mean squares.
 
     Attributes
     ----------
-    prefixes : first coordinates that are to be embeddings in their own right; the whole vector always is
+    prefixes : lengths whose prefixes become embeddings of their own; the whole vector always is one
     cosine, squared : weights; squares are of the teacher's coordinates standardised over the table
-    quantise_from : step from which vectors are rounded as the codes will be, None for never
+    quantise_from : step from which vectors are rounded like codes, None for never
     quantise_per : one scale a "pixel", as at inference, or a "tensor"
     """
 
@@ -73,7 +73,7 @@ class Lesson:
 
 
 class Said(NamedTuple):
-    """What the teacher says of a batch.
+    """The teacher's vectors of a batch.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Said(NamedTuple):
 
 
 class Pupil(nn.Module):
-    """The linear heads, one a prefix; thrown away after training."""
+    """The linear heads, one a prefix; discarded after training."""
 
     mean: Tensor
     deviation: Tensor
@@ -99,7 +99,7 @@ class Pupil(nn.Module):
         self.register_buffer("deviation", deviation.clone())
 
     def forward(self, vectors: Tensor, said: Said) -> dict[str, Tensor]:
-        """The parts of the loss, to be added up.
+        """The terms of the loss, to be summed.
 
         Parameters
         ----------
@@ -161,10 +161,10 @@ def distil(
     teaching: Progress = silent,
     **plan: Any,
 ) -> Checkpoint:
-    """Train a student on a frozen teacher's vectors; run again after an interruption, it goes on where it stopped.
+    """Train a student on a frozen teacher's vectors; after an interruption the same call continues where it stopped.
 
-    The teacher sees all observations of a pixel-year, by its own rules; the student sees two views of it, as thin as
-    `draws` and `augment` make them, and is to say the same.
+    The teacher sees all observations of a pixel-year, sampled by its own rules. The student sees two views, thinned by
+    `draws` and `augment`, and learns to predict the teacher's vector.
 
     Parameters
     ----------
@@ -172,12 +172,12 @@ def distil(
     shape : sizes of the student
     teacher : weights of any family; v1.0 draws its observations with seed 0
     steps, batch, plan : the fields of `RunPlan`
-    out : the safetensors file; its stem is the name of the checkpoint; states and the log stand beside it
-    lesson : what is minimised
-    augment : what the student's views lack
-    machine : where it computes
-    cache : folder that keeps the teacher's vectors; in memory alone where left out
-    probe : called with the student so far, its numbers enter the log
+    out : the safetensors file; its stem is the name of the checkpoint; states and the log are beside it
+    lesson : the loss
+    augment : augmentation of the student's views
+    machine : hardware
+    cache : folder for the teacher's vectors; without one they are only in memory
+    probe : called with the student so far; the numbers that it returns are logged
     progress, teaching : called with steps done and their total, and with pixel-years that the teacher has embedded
 
     Returns
@@ -187,7 +187,7 @@ def distil(
     Raises
     ------
     InputError, TesseraError
-        As `pretrain`; a cache of another table or teacher.
+        See `pretrain`; or the cache is of another table or teacher.
     """
     lesson, machine, augment = lesson or Lesson(), machine or Machine(), augment or Augment()
     settings = RunPlan(steps, batch, **plan)
@@ -196,7 +196,7 @@ def distil(
     about = {**asdict(shape), "lesson": plain(lesson), "augment": plain(augment), "teacher": teacher.sha256}
     fabric = machine.start()
     parts = fabric.world_size * settings.accumulate
-    # refused now, rather than after the table is taught
+    # checked now, before the teacher embeds the table
     batches_of(table, spec, settings, parts, augment)
     taught = teach(table, teacher, cache, device=str(fabric.device), progress=teaching)
     with torch.random.fork_rng(devices=gpus_of(fabric)):

@@ -1,10 +1,9 @@
-"""The training loop, from top to bottom: read, encode, weigh, step, log, save; it resumes to the bit on a CPU.
+"""The training loop: read, encode, compute the loss, step, log, save; on a CPU it resumes with exactly the same bits.
 
-A step's batch is cut into parts. A process encodes its parts one after another and keeps their vectors, with gradients
-cut there. What weighs them (projectors and losses: `Twins`, `Pupil`) sees one part at a time, or all parts of all
-processes together where the objective gathers, and says how each vector should move. Then each part is encoded once
-more, with the same random numbers, and the gradient flows on into the encoder. So many processes and many accumulated
-parts train as one.
+The batch of a step is cut into parts. A process encodes its parts one after another and keeps their vectors, detached.
+The objective (projectors and losses: `Twins`, `Pupil`) receives one part at a time, or all parts of all processes
+together if it gathers, and gives the gradient of each vector. Then each part is encoded again, with the same random
+numbers, and the gradient is propagated into the encoder. So many processes and accumulated parts train as one.
 """
 
 from __future__ import annotations
@@ -54,22 +53,22 @@ class Task(Protocol):
 
     @property
     def gathers(self) -> bool:
-        """Whether the parts of a step are weighed together, over all processes."""
+        """Whether the loss takes the parts of a step together, over all processes."""
 
     def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The views of a part for the encoder, (views, B, T, 11) and (views, B, T', 3)."""
 
     def truths(self, batches: Sequence[Batch], step: int) -> Any:
-        """What the objective is told beside their vectors, a named tuple."""
+        """Input of the objective besides the vectors, a named tuple."""
 
 
 class Run:
-    """One run on one process: its networks as the strategy wraps them, and the steps.
+    """One run on one process: its networks, wrapped by the strategy, and its steps.
 
     Parameters
     ----------
-    fabric : a launched one
-    encoder, objective : fresh networks on the CPU
+    fabric : launched
+    encoder, objective : new networks on the CPU
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class Run:
         probe: Callable[[Checkpoint], dict[str, float]] | None,
         progress: Progress,
     ) -> Checkpoint:
-        """From the newest state to the last step; all that a run does."""
+        """Run from the newest state to the last step."""
         with ExitStack() as stack:
             self._write(lambda: stack.enter_context(_alone(self.out)))
             return self._go(batches, about, probe, progress)
@@ -127,7 +126,7 @@ class Run:
         if not done:
             refuse_finished(self.out)
         fabric.barrier()
-        # now, so that an output that cannot be written is told before the first step
+        # now, so that an output that cannot be written is reported before the first step
         self._write(lambda: self._write_log(run))
         self.watch.skipped += [int(record["step"]) for record in self.state.log if "skipped" in record]
         own = range(fabric.global_rank * plan.accumulate, (fabric.global_rank + 1) * plan.accumulate)
@@ -146,7 +145,7 @@ class Run:
                     if probe is not None and (last or (step + 1) % plan.probe_every == 0):
                         checkpoint = self._checkpoint()
                         found = probe(checkpoint) if fabric.is_global_zero else {}
-                        # a number of numpy would not be read again
+                        # numpy numbers could not be read back
                         record |= {name: float(value) for name, value in found.items()}
                         fabric.barrier()
                         logged = True
@@ -182,7 +181,7 @@ class Run:
             found = self._weigh(step, held, 1 / len(together), last=number + 1 == len(together))
             for name, value in found.items():
                 parts[name] = parts.get(name, 0.0) + value / len(together)
-            # as soon as it is so, and on every process alike
+            # at once, and on every process
             if self._any(not all(map(math.isfinite, found.values()))):
                 break
         if not self._any(not all(map(math.isfinite, parts.values()))):
@@ -210,12 +209,12 @@ class Run:
         }
 
     def _weigh(self, step: int, batches: list[Batch], share: float, *, last: bool) -> dict[str, float]:
-        """Add the gradient of these parts, weighed together, times `share`; returns the parts of their loss.
+        """Add the gradient of these parts' common loss, times `share`; returns the terms of the loss.
 
-        Where the loss is not finite on this or another process, no gradient is made.
+        If the loss is not finite on this or another process, no gradient is computed.
         """
         alone = len(batches) == 1
-        # a strategy decides in the forward pass whether the backward one of the same part is told to others
+        # the strategy decides in the forward pass whether the backward pass of that part is synchronised
         with self._unsent(self.encoder, enabled=alone and not last), torch.set_grad_enabled(alone):
             vectors = [self._encode(batch) for batch in batches]
         leaf = torch.cat([part.detach() for part in vectors], dim=1).requires_grad_()
@@ -235,21 +234,21 @@ class Run:
         return found
 
     def _unsent(self, network: nn.Module, *, enabled: bool) -> Any:
-        """Keep gradients here until the last part of a step; sharded ones go out at once.
+        """Delay the synchronisation of gradients until the last part of a step, except for sharded ones.
 
-        FSDP would hold them aside, whole, where a step that is left out cannot clear them.
+        FSDP would keep whole gradients where a step that is left out cannot clear them.
         """
         return self.fabric.no_backward_sync(network, enabled=enabled and not self.state.sharded)
 
     def _encode(self, batch: Batch) -> Tensor:
-        """Vectors (views, B, D) of a part; the same at every call, dropout too."""
+        """Vectors (views, B, D) of a part; the same at every call, including dropout."""
         torch.manual_seed(batch.seed)
         s2, s1 = (part.to(self.fabric.device, self.machine.dtype) for part in self.task.tokens(batch))
         vectors: Tensor = self.encoder(s2.flatten(0, 1), s1.flatten(0, 1))
         return vectors.view(*s2.shape[:2], -1)
 
     def _here(self, truths: Any) -> Any:
-        """Its tensors on the device, numbers in the run's precision."""
+        """Move its tensors to the device, with floats in the run's precision."""
         moved = {}
         for name, value in truths._asdict().items():
             if isinstance(value, torch.Tensor):
@@ -258,7 +257,7 @@ class Run:
         return truths._replace(**moved)
 
     def _any(self, here: bool) -> bool:
-        """Whether it is so on any process."""
+        """Whether `here` is True on any process."""
         if self.fabric.world_size == 1:
             return here
         flag = torch.tensor(float(here), device=self.fabric.device)
@@ -270,7 +269,7 @@ class Run:
         return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
 
     def _rank(self, batch: Batch) -> float:
-        # without dropout, whose noise would pass for rank
+        # without dropout, whose noise would increase the rank
         self.encoder.eval()
         s2, s1 = (part[0].to(self.fabric.device, self.machine.dtype) for part in self.task.tokens(batch))
         with torch.no_grad():
@@ -285,7 +284,7 @@ class Run:
         self._write(lambda: self._write_log(run))
 
     def _write(self, write: Callable[[], Any]) -> None:
-        """Let the first process write; where it cannot, every process stops with its line."""
+        """Let the first process write; if it cannot, every process stops with its error."""
         reason: str | None = None
         if self.fabric.is_global_zero:
             try:
@@ -307,20 +306,20 @@ class Run:
     def _checkpoint(self) -> Checkpoint:
         tensors = self.state.content()["encoder"]
         if self.state.sharded:
-            # the whole stands on the first process alone, and every one is to return it
+            # only the first process has the whole, and every process must return it
             tensors = self.fabric.broadcast(tensors)
         plain = {key: value.detach().float().cpu().clone() for key, value in tensors.items()}
         return Checkpoint(self.shape, self.spec, plain, self.out.stem)
 
 
 def check_run(out: str | Path) -> Path:
-    """Look at the files of a run before its data are read: the encoder, its log, its states.
+    """Check the output files of a run before its data are read: the encoder, its log, its states.
 
     Raises
     ------
     InputError
-        A path that can be no file, an encoder without the state of its run beside it, or another file in the place of
-        the encoder or of its log.
+        A path cannot be a file, an encoder has no state of its run beside it, or another file is in the place of the
+        encoder or its log.
     """
 
     path = check_output(out, "output of training", overwrite=True)
@@ -329,7 +328,7 @@ def check_run(out: str | Path) -> Path:
     for name in (state, before(state), log):
         check_output(name, "file of a run", overwrite=True)
     if state.exists() or before(state).exists():
-        # what is of this run is told by its state
+        # the state tells which files belong to this run
         return path
     refuse_finished(path)
     if log.exists() and not _is_log(log):
@@ -345,14 +344,14 @@ def _is_log(path: Path) -> bool:
 
 
 def refuse_finished(out: Path) -> None:
-    """An encoder took hours: it is never trained anew without a word."""
+    """Refuse to train over a finished encoder, which took hours."""
     if os.path.lexists(out):
         raise InputError(f"{out} exists and no state of its run beside it; expected another output, or none")
 
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Hold an output against other runs; the lock dies with its process, its empty file stays."""
+    """Lock an output against other runs; the lock ends with its process, its empty file stays."""
     if os.name != "posix":
         yield
         return

@@ -1,6 +1,6 @@
 """The losses and RankMe: pure functions of the projected batch.
 
-A batch is what all of `ranks` hold together, each the same number of rows; every one gets the same value. Means and
+A batch is the union of the rows of all `ranks`, the same number on each; every rank gets the same value. Means and
 unbiased deviations are those of the published trainer.
 """
 
@@ -26,7 +26,7 @@ VICREG = (25.0, 25.0, 1.0)
 
 
 def whiten(z: Tensor, ranks: Ranks = ALONE) -> Tensor:
-    """Each dimension of (..., B, P) to mean 0 and unbiased deviation 1 over the rows; deviations are at least 1e-9."""
+    """Scale each dimension of (..., B, P) to mean 0 and unbiased deviation 1 over rows; deviations are 1e-9 or more."""
     centred, variance = _moments(z, ranks)
     return centred / variance.clamp_min(1e-18).sqrt().unsqueeze(-2)
 
@@ -51,14 +51,14 @@ def mix_term(
     off_diagonal: float = OFF_DIAGONAL,
     ranks: Ranks = ALONE,
 ) -> Tensor:
-    """How far a mixed input's correlations are from the mixture of its parents' correlations.
+    """Distance of a mixed input's correlations from the mixture of its parents' correlations.
 
     Parameters
     ----------
     zm : (B, P) whitened projection of alpha * view1 + (1 - alpha) * view2[order]
     z1, z2 : (B, P) whitened projections of the views
     alpha : share of the first view
-    order : (B,) permutation of the rows here
+    order : (B,) permutation of the rows of this rank
     off_diagonal : weight
 
     Returns
@@ -66,13 +66,13 @@ def mix_term(
     off_diagonal * (squared distance for the pair with z1 + that for the pair with z2[order])
     """
     z2 = z2[order]
-    # a correlation is linear in either side, so the distance of two of them is that of one difference
+    # a correlation is linear in either side, so the distance of two is the correlation of one difference
     apart = zm - alpha * z1 - (1 - alpha) * z2
     return off_diagonal * (squared_norm(apart, z1, ranks) + squared_norm(apart, z2, ranks))
 
 
 def squared_norm(a: Tensor, b: Tensor, ranks: Ranks = ALONE) -> Tensor:
-    """Sum of the squares of `correlation(a, b)`, by whichever of (P, P) and (B, B) is the smaller."""
+    """Sum of the squares of `correlation(a, b)`, computed by the smaller of (P, P) and (B, B)."""
     if ranks.size == 1 and a.shape[0] < a.shape[1]:
         return ((a @ a.T) * (b @ b.T)).sum() / len(a) ** 2
     return correlation(a, b, ranks).square().sum()
@@ -92,7 +92,7 @@ def vicreg(z1: Tensor, z2: Tensor, weights: tuple[float, float, float] = VICREG,
 
 
 def regression(predicted: Tensor, truth: Tensor, ranks: Ranks = ALONE) -> Tensor:
-    """Mean Huber loss (delta 1) of (..., B, K) against standardised truths, over those that are known (not NaN)."""
+    """Mean Huber loss (delta 1) of (..., B, K) against standardised truths, over the known ones (not NaN)."""
     known = ~truth.isnan()
     apart = functional.huber_loss(predicted, torch.where(known, truth, predicted.detach()), reduction="none")
     return ranks.sum(apart.sum()) / ranks.sum(known.to(apart.dtype).sum()).clamp_min(1)
@@ -101,19 +101,19 @@ def regression(predicted: Tensor, truth: Tensor, ranks: Ranks = ALONE) -> Tensor
 def rankme(z: Tensor) -> float:
     """Entropy of the normalised singular values of (B, D), over the logarithm of their number: 0 collapsed, 1 full.
 
-    NaN where a vector is not finite; 0 of a single vector or dimension, and of none.
+    NaN if a vector is not finite; 0 for at most one vector or dimension.
     """
     if not bool(torch.isfinite(z).all()):
         return math.nan
     values = torch.linalg.svdvals(z.detach().double())
     shares = values / values.sum().clamp_min(1e-300)
     entropy = -float(torch.special.xlogy(shares, shares).sum())
-    # rounding may leave a share above 1, and the sum of none is -0
+    # rounding may give a share above 1, and the sum of no terms is -0
     return max(0.0, entropy) / math.log(max(2, len(values)))
 
 
 def _moments(z: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
-    """(..., B, P) less its mean, and its unbiased variance (..., P)."""
+    """(..., B, P) minus its mean, and its unbiased variance (..., P)."""
     rows = z.shape[-2] * ranks.size
     centred = z - (ranks.sum(z.sum(dim=-2)) / rows).unsqueeze(-2)
     return centred, ranks.sum(centred.square().sum(dim=-2)) / (rows - 1)

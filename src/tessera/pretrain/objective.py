@@ -1,4 +1,4 @@
-"""What a run of pretraining minimises, as one network of projectors and heads that reads the encoder's vectors."""
+"""The loss of pretraining, as one network of projectors and heads on the encoder's vectors."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ LOSSES = ("barlow", "vicreg")
 RECALLED = 16
 """Medians of ten bands, means of VV and VH, and of the cosines and sines of once and twice the day."""
 FAR = 5.0
-"""Deviations from the mean beyond which a truth counts as this far: rare heights would else outweigh all."""
+"""Standard deviations to which truths are clipped; otherwise rare large heights would dominate."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: weight * (loss of two views + mix term) + targets_weight * regression.
+    """The loss: weight * (loss of two views + mix term) + targets_weight * regression.
 
     Attributes
     ----------
     loss : one of `LOSSES`
-    weight : of that loss and its mix term; 0 leaves the regression alone
-    mix : weight of the mix term as a multiple of the published one; 0 leaves it out, and one pass in three with it
-    off_diagonal : weight of what correlates and should not, and of the mix term
-    gather : take correlations, whitening and batch normalisation over all processes and accumulated parts; the
-        published run took those of each process by itself
-    width, layers : of the projector, of each prefix one
-    prefixes : also minimise it for these prefixes of the vector, which are then embeddings in their own right
+    weight : of that loss and its mix term; 0 leaves only the regression
+    mix : weight of the mix term as a multiple of the published one; 0 leaves it out, which saves one pass in three
+    off_diagonal : weight of off-diagonal correlations, and of the mix term
+    gather : compute correlations, whitening and batch normalisation over all processes and accumulated parts; the
+        published run computed them on each process separately
+    width, layers : of the projector; each prefix has one
+    prefixes : also minimise the loss for these prefixes of the vector, which then become embeddings of their own
     targets_weight : of the Huber loss with which a head predicts the table's targets from the vectors of both views
     targets_hidden : width of that head's hidden layer; 0 for a linear head
-    recall_weight : of the Huber loss with which a linear head tells from a vector what its view saw: `RECALLED` numbers
-    quantise_from : step from which vectors are rounded as the codes will be, None for never
+    recall_weight : of the Huber loss with which a linear head predicts `RECALLED` numbers of a view from its vector
+    quantise_from : step from which vectors are rounded like codes, None for never
     quantise_per : one scale a "pixel", as at inference, or a "tensor", as the published run had
     """
 
@@ -89,15 +89,15 @@ class Objective:
 
 
 class Truths(NamedTuple):
-    """What is known of the pixel-years of a batch beside their views.
+    """Input of the objective for a batch besides the vectors.
 
     Attributes
     ----------
     targets : (B, K), NaN = unknown
     alpha : share of the first view in the mixed one
-    order : (B,) int64, which rows of the second view were mixed in
+    order : (B,) int64, rows of the second view that were mixed in
     quantised : whether vectors are rounded in this step
-    recall : (2, B, RECALLED), what each view saw, NaN = nothing
+    recall : (2, B, RECALLED), summary of each view, NaN = nothing observed
     """
 
     targets: Tensor
@@ -108,14 +108,14 @@ class Truths(NamedTuple):
 
 
 class Twins(nn.Module):
-    """Projectors and heads, one of each for every prefix; thrown away after training.
+    """Projectors and heads, one of each for every prefix; discarded after training.
 
     Parameters
     ----------
-    objective : what is minimised
-    spec : its `prefix_dims` are the prefixes, the whole vector among them, and its quantiser rounds
+    objective : the loss
+    spec : its `prefix_dims` are the prefixes, including the whole vector; its quantiser rounds
     targets : number of targets
-    ranks : processes over which statistics are taken
+    ranks : processes over which statistics are computed
     """
 
     mean: Tensor
@@ -137,11 +137,11 @@ class Twins(nn.Module):
         self.register_buffer("deviation", torch.ones(targets))
 
     def forward(self, vectors: Tensor, truths: Truths) -> dict[str, Tensor]:
-        """The parts of the loss, to be added up.
+        """The terms of the loss, to be summed.
 
         Parameters
         ----------
-        vectors : (views, B, D), of the first, the second, and where `mixes` the mixed view
+        vectors : (views, B, D), of the first, the second, and if `mixes` the mixed view
         """
         objective = self.objective
         parts: dict[str, Tensor] = {}

@@ -1,6 +1,6 @@
-"""The order of an epoch: a permutation of 0 to n - 1 whose value at any position is had without the others.
+"""The order of an epoch: a permutation of 0 to n - 1 whose value at any position is computed without the others.
 
-A run can so resume anywhere, and each process of many computes its own share, with no state but (seed, epoch).
+So a run can resume anywhere, and each process computes its own share, with no state but (seed, epoch).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _LARGEST = 2**62
 
 
 def permute(positions: NDArray[np.integer[Any]], n: int, *key: int) -> NDArray[np.int64]:
-    """What a permutation of 0 to n - 1 has at these positions: a Feistel network on two digits, by cycle walking.
+    """Values of a permutation of 0 to n - 1 at these positions: a Feistel network on two digits, with cycle walking.
 
-    A number is two digits of bases near the root of n; round by round a hash of one is added to the other. What falls
-    outside 0 to n - 1 is put through again, so that the whole stays a bijection.
+    A number has two digits with bases near the root of n; in each round a hash of one is added to the other. Results
+    outside 0 to n - 1 are permuted again, so that the whole stays a bijection.
 
     Parameters
     ----------
     positions : (B,) from 0 to n - 1
     n : length
-    key : whole numbers that choose the permutation, as seed and epoch
+    key : integers that choose the permutation, such as seed and epoch
 
     Returns
     -------
@@ -40,7 +40,7 @@ def permute(positions: NDArray[np.integer[Any]], n: int, *key: int) -> NDArray[n
     Raises
     ------
     InputError
-        n below 1 or above 2**62, or a position outside.
+        n is below 1 or above 2**62, or a position is outside.
     """
     places = _checked(positions, n)
     base = _root(n)
@@ -79,18 +79,18 @@ def _checked(positions: NDArray[np.integer[Any]], n: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Order:
-    """In which order the pixel-years of a table are read, epoch by epoch.
+    """The order in which the pixel-years of a table are read in each epoch.
 
-    By default an epoch is one permutation of all. Where the table is block files that do not fit into memory, `window`
-    keeps reads together: each epoch shuffles the blocks, and permutes pixel-years within `window` blocks at a time. The
-    blocks being shuffled once and for all (`write_blocks`), every window is a fair sample either way.
+    By default an epoch is one permutation of all. For block files that do not fit into memory, `window` keeps reads
+    local: each epoch shuffles the blocks, and permutes pixel-years within `window` blocks at a time. The content of
+    blocks is already shuffled (`write_blocks`), so every window is a fair sample.
 
     Attributes
     ----------
     n : pixel-years
     seed : of the permutations
-    block : pixel-years a block; the last may hold fewer, and is then always in the last window
-    window : blocks that are read at a time, None for all
+    block : pixel-years a block; the last may have fewer, and is then always in the last window
+    window : blocks that are read together, None for all
     """
 
     n: int
@@ -111,7 +111,7 @@ class Order:
         Raises
         ------
         InputError
-            A position outside 0 to n - 1.
+            A position is outside 0 to n - 1.
         """
         whole = self.n // self.block
         if self.window is None or self.window * self.block >= self.n:

@@ -1,4 +1,4 @@
-"""RunPlan: how long a run goes and at what pace, whatever it minimises; and what its weights will demand."""
+"""RunPlan: length, rate and schedule of a run, for any loss; and the input specification of its weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRAINABLE = (STUDENT, "v2-teacher")
 
 
 def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE, warm_up: float = WARM_UP) -> float:
-    """Rate of the 0-based `step`: linear from 0 to `peak` over a share of `warm_up`, then a cosine to 0."""
+    """Learning rate of the 0-based `step`: linear from 0 to `peak` over the share `warm_up`, then a cosine to 0."""
     rising = max(1, round(warm_up * steps))
     if step < rising:
         return peak * (step + 1) / rising
@@ -38,19 +38,19 @@ def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE, warm_up: f
 
 @dataclass(frozen=True)
 class RunPlan:
-    """How long and how a run goes; what every run has, whatever it minimises.
+    """Length and schedule of a run, for any loss.
 
     Attributes
     ----------
-    steps, batch : optimiser steps, pixel-years a step over all processes and accumulated parts
+    steps, batch : optimiser steps; pixel-years a step over all processes and accumulated parts
     draws : observations a view and modality
-    accumulate : parts that a process goes through a step, for batches that do not fit at once
+    accumulate : parts a step on each process, for batches that do not fit into memory
     peak : learning rate after the warm-up
-    dropout : of the encoder; the layer that fuses the modalities drops twice as much
+    dropout : of the encoder; twice as much in the layer that fuses the modalities
     seed : of weights, batches, views, mixtures and dropout
-    save_every, log_every, probe_every : steps
-    workers : that draw views ahead of use; 0 for none
-    skip : steps without a finite loss that are left out, before the run is given up
+    save_every, log_every, probe_every : intervals in steps
+    workers : processes that prefetch views; 0 for none
+    skip : most steps without a finite loss that are left out before the run fails
     tensorboard : also write the log as TensorBoard events, in a folder beside the file
     """
 
@@ -88,19 +88,19 @@ class RunPlan:
             )
 
     def identity(self) -> dict[str, Any]:
-        """What of it decides the weights."""
+        """The settings that affect the weights."""
         given = asdict(self) | {"draws": list(self.draws) if isinstance(self.draws, tuple) else self.draws}
         quiet = ("accumulate", "save_every", "log_every", "probe_every", "workers", "tensorboard")
         return {key: value for key, value in given.items() if key not in quiet}
 
 
 def spec_of(family: str, shape: Shape, prefixes: tuple[int, ...]) -> InputSpec:
-    """What the weights of a run demand of their input: its family's rules, its own sizes.
+    """The input specification of the weights of a run: the rules of its family, and its own sizes.
 
     Raises
     ------
     InputError
-        A family that is not trained here, or a prefix longer than the vector.
+        The family cannot be trained here, or a prefix is longer than the vector.
     """
     if family not in TRAINABLE:
         raise InputError(f"family {family!r}; expected {' or '.join(TRAINABLE)}")
@@ -109,12 +109,12 @@ def spec_of(family: str, shape: Shape, prefixes: tuple[int, ...]) -> InputSpec:
 
 
 def batches_of(table: Table, spec: InputSpec, plan: RunPlan, parts: int, augment: Augment) -> Batches:
-    """What each step of a plan reads.
+    """The batches of a plan.
 
     Raises
     ------
     InputError
-        As `Batches`; parts of one pixel-year, of which nothing can be correlated or ranked.
+        See `Batches`; or parts have one pixel-year, for which correlations and ranks are undefined.
     """
     if plan.batch < 2 * parts:
         raise InputError(f"a batch of {plan.batch} in {parts} parts; expected at least 2 pixel-years a part")

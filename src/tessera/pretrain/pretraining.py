@@ -1,4 +1,4 @@
-"""Pretraining: two views of a pixel's year, told apart from all others, and what is known of it foretold."""
+"""Pretraining: two views of a pixel's year get similar vectors, unlike those of others, and predict known targets."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ def pretrain(
     progress: Progress = silent,
     **plan: Any,
 ) -> Checkpoint:
-    """Train an encoder from pixel-years without labels; run again after an interruption, it goes on where it stopped.
+    """Train an encoder from pixel-years without labels; after an interruption the same call continues where it stopped.
 
-    Beside `out` stand `<out>.state` and `<out>.state.before`, the last two full states, and `<out>.json`, the log. On
-    one machine with one number of threads the weights depend on the arguments only, however often the run was
+    Beside `out` it writes `<out>.state` and `<out>.state.before`, the last two full states, and `<out>.json`, the log.
+    On one machine with a fixed number of threads the weights depend only on the arguments, however often the run was
     interrupted. Under torchrun, all processes call it with the same arguments.
 
     Parameters
@@ -96,23 +96,25 @@ def pretrain(
     shape : sizes of the encoder
     steps, batch, plan : the fields of `RunPlan`; `width` is also taken, as that of `objective`
     out : the safetensors file; its stem is the name of the checkpoint
-    objective : what is minimised; the published Barlow Twins loss with its mix term where left out
-    augment : what views lack; the published rule where left out
-    machine : where it computes
+    objective : the loss; by default the published Barlow Twins loss with its mix term
+    augment : augmentation of views; by default the published rule
+    machine : hardware
     family : one of `TRAINABLE`
-    probe : called with the encoder so far, its numbers enter the log; the loss does not predict downstream worth
+    probe : called with the encoder so far; the numbers that it returns are logged, since the loss does not predict
+        downstream quality
     progress : called with steps done and their total
 
     Returns
     -------
-    Checkpoint whose prefix_dims are those of the objective: a loss that orders no coordinates makes none
+    Checkpoint whose prefix_dims are those of the objective; a loss without prefixes gives none
 
     Raises
     ------
     InputError
-        Too few pixel-years, a negative seed, or a state at `out` of a run with other settings or other data.
+        There are too few pixel-years, the seed is negative, or the state at `out` is of a run with other settings or
+        other data.
     TesseraError
-        The loss is not finite, the vectors have collapsed, a state cannot be written, another process is gone.
+        The loss is not finite, the vectors have collapsed, a state cannot be written, or another process has ended.
     """
     objective, machine, augment = objective or Objective(), machine or Machine(), augment or Augment()
     if "width" in plan:
@@ -141,7 +143,7 @@ def pretrain(
 
 
 def target_statistics(table: Table, most: int = 65_536) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (K,) of each target over pixel-years evenly through the table; 0 and 1 of one never known."""
+    """Mean and deviation (K,) of each target over evenly spaced pixel-years; 0 and 1 for a target never known."""
     chosen = np.unique(np.linspace(0, len(table) - 1, min(most, len(table))).astype(np.int64))
     parts = np.array_split(chosen, -(-len(chosen) // 4096))
     known = np.concatenate([table.take(part).targets for part in parts]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The projector: what the losses read instead of the vectors themselves; it is thrown away after training."""
+"""The projector, whose output the losses use instead of the vectors; it is discarded after training."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from .ranks import Ranks
 
 LAYERS = 6
-"""Linear layers of the published projector; it is 16,384 wide, ours is as wide as one asks."""
+"""Linear layers of the published projector, which is 16,384 wide; here the width is a setting."""
 _FLOOR = 1e-5
-"""Added to variances, as torch's BatchNorm does."""
+"""Added to variances, as in torch's BatchNorm."""
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation without memory, over the rows of all `ranks`, each view by itself; also on a CPU."""
+    """Batch normalisation without running statistics, over the rows of all `ranks`, for each view; also on a CPU."""
 
     def __init__(self, width: int, ranks: Ranks = ALONE) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class BatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C) or views (G, B, C), normalised."""
+        """Normalise (B, C) or views (G, B, C)."""
         if self.ranks.size == 1:
             views = [
                 functional.batch_norm(view, None, None, self.weight, self.bias, training=True, eps=_FLOOR)

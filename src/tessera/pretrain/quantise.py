@@ -1,4 +1,4 @@
-"""Rounding in training as the codes will be rounded, so that the weights learn to live with it."""
+"""Quantisation-aware training: vectors are rounded like codes, so that the weights adapt to it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from .ranks import Ranks
 
 PER = ("pixel", "tensor")
-"""One scale a pixel, as at inference, or one a batch of vectors, as the published v1.0 training did."""
+"""One scale a pixel, as at inference, or one a batch of vectors, as in the published v1.0 training."""
 
 
 def rounded(x: Tensor, quantiser: Quantiser, per: str = "pixel", ranks: Ranks = ALONE) -> Tensor:
-    """Codes times scale of vectors (..., B, D); the gradient passes as if nothing were rounded (straight through).
+    """Codes times scale of vectors (..., B, D); the gradient ignores the rounding (straight-through estimator).
 
     Parameters
     ----------
-    quantiser : floor of the scale and least code
+    quantiser : floor of the scale and lowest code
     per : one of `PER`
-    ranks : whose vectors share a scale, where it is one a batch
+    ranks : processes whose vectors share a scale, if there is one a batch
     """
     held = x.detach()
     if per == "pixel":

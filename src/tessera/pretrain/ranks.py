@@ -1,4 +1,4 @@
-"""The processes of a run as one batch: sums over all of them, through which gradients flow."""
+"""The processes of a run as one batch: differentiable sums over all of them."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ class _Sum(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Ranks:
-    """Over whom statistics are taken.
+    """The processes over which statistics are computed.
 
-    Where every process computes the same loss from such sums, the gradients of each are `size` times its share, so that
-    the mean over processes, which DDP and FSDP take, is the gradient of the loss.
+    If every process computes the same loss from such sums, its gradients are `size` times its share, so that the mean
+    over processes, which DDP and FSDP compute, is the gradient of the loss.
 
     Attributes
     ----------
-    size : processes; 1 leaves every tensor as it is, also where there are several processes
+    size : processes; 1 leaves every tensor unchanged, even if there are several processes
     """
 
     size: int = 1
 
     def sum(self, x: Tensor) -> Tensor:
-        """Sum over the processes, on each of them."""
+        """Sum over the processes, available on each of them."""
         if self.size == 1:
             return x
         out: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
         return out
 
     def largest(self, x: Tensor) -> Tensor:
-        """Elementwise maximum over the processes; no gradient flows."""
+        """Elementwise maximum over the processes, without gradient."""
         out = x.detach().clone()
         if self.size > 1:
             distributed.all_reduce(out, op=distributed.ReduceOp.MAX)
@@ -58,4 +58,4 @@ class Ranks:
 
 
 ALONE = Ranks()
-"""No sums over processes: what is local stays local."""
+"""No sums over processes: statistics are local."""

@@ -1,4 +1,4 @@
-"""A teacher's vectors of full views, made once for every pixel-year and kept on disk."""
+"""A teacher's vectors from all observations, computed once for every pixel-year and kept on disk."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "tessera-teacher-vectors", 1
 STRIDE = 4096
-"""Pixel-years that are embedded, and written, at a time."""
+"""Pixel-years that are embedded and written together."""
 
 
 @dataclass(frozen=True)
 class Taught:
-    """Pixel-years whose targets are a teacher's vectors; it stands wherever its table stands.
+    """Pixel-years whose targets are a teacher's vectors; usable wherever its table is.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Taught:
         return getattr(self.table, "records", 1)
 
     def digest(self) -> str:
-        """Of the pixel-years and the teacher."""
+        """Identifies the pixel-years and the teacher."""
         return f"{self.table.digest()} taught by {self.teacher}"
 
     def take(self, pixels: NDArray[np.integer[Any]], /) -> PixelSeries:
@@ -69,17 +69,17 @@ def teach(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Taught:
-    """Embed every pixel-year with the teacher, by its own rules and from all of its observations.
+    """Embed every pixel-year with the teacher, from all of its observations and by the teacher's own rules.
 
-    Vectors are float16. With `folder` they are kept there; a run that is interrupted goes on where it was, and the same
-    table and teacher are not embedded again. Several processes may call it together: one works at a time.
+    Vectors are float16. With `folder` they are kept there: an interrupted run continues where it stopped, and the same
+    table and teacher are not embedded again. Several processes may call it together; one works at a time.
 
     Parameters
     ----------
     table : pixel-years, each with at least one observation
     teacher : weights of any family; v1.0 draws its observations with seed 0
-    folder : where vectors are kept; in memory alone where left out
-    device : where the teacher computes
+    folder : for the vectors; without one they are only in memory
+    device : of the teacher's computation
     progress : called with pixel-years done and their total
 
     Raises
@@ -88,7 +88,7 @@ def teach(
         The folder holds vectors of another table or teacher, a pixel-year has no observation, or vectors do not fit
         into float16.
     TesseraError
-        It cannot be written.
+        The folder cannot be written.
     """
     rows, dims = len(table), teacher.spec.dims
     encoder = encoder_of(teacher, device)

@@ -1,4 +1,4 @@
-"""Views: what two looks at the same pixel's year would have seen, drawn for a whole batch at once."""
+"""Views: two random samples of the observations of each pixel-year, drawn for a whole batch at once."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 DRAWS = 40
 """Observations that a view draws of each modality (published training-data tool)."""
 _PIXELS = 512
-"""Pixels that are worked on at a time, so that their tokens stay in the cache of a core."""
+"""Pixels processed together, so that their tokens fit a core's cache."""
 PLAIN = Augment()
 """The published rule: no augmentation."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A batch as a network reads it.
+    """One view of a batch, in the form that a network reads.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class View:
 
 
 class Table(Protocol):
-    """Where pixel-years are taken from: a `PixelSeries` in memory, or `Blocks` on disk."""
+    """A source of pixel-years: a `PixelSeries` in memory, or `Blocks` on disk."""
 
     def __len__(self) -> int: ...
     def digest(self) -> str:
-        """SHA-256 that tells other data."""
+        """SHA-256 that identifies the data."""
 
     def take(self, pixels: NDArray[np.integer[Any]], /) -> PixelSeries:
         """The pixel-years of these indices, in this order."""
@@ -61,22 +61,21 @@ def draw_views(
     epoch: int,
     augment: Augment = PLAIN,
 ) -> tuple[View, View, NDArray[np.float32]]:
-    """Two views of each pixel-year: T draws of either modality, uniform over what the view holds, with
-    replacement unless `augment.distinct`.
+    """Two views of each pixel-year: T draws of each modality, uniform over the view's observations, with replacement
+    unless `augment.distinct`.
 
-    A view is a function of the pixel-year, its index, the seed, the epoch and which of the two it is: not of the batch
-    that it is drawn in, and with fewer draws it is the beginning of the same. A modality without observations, in the
-    data or by augmentation, is T tokens of zeros, which a network that pools takes for the single token of zeros that
-    stands for it at inference.
+    A view depends on the pixel-year, its index, the seed, the epoch and which of the two it is, but not on its batch;
+    with fewer draws it is the beginning of the same view. A modality without observations, in the data or by
+    augmentation, is T tokens of zeros; for a network that pools they equal the single token of zeros at inference.
 
     Parameters
     ----------
     table : pixel-years
     pixels : (B,) indices of them
     draws : T
-    spec : statistics; each observation of Sentinel-1 by those of its orbit
-    seed, epoch : whole numbers
-    augment : what views lack
+    spec : statistics; Sentinel-1 observations use those of their orbit
+    seed, epoch : integers
+    augment : augmentation of views
 
     Returns
     -------
@@ -94,7 +93,7 @@ def draw_views(
     # [which, pixel, draw, channel]
     s2, s1 = (np.empty((2, count, draws, part.mean.shape[1] + 1), dtype=np.float32) for part in scalers)
     targets = []
-    # at least once, so that no pixels have targets too
+    # at least once, so that an empty batch has targets too
     for first in range(0, max(count, 1), _PIXELS):
         own = slice(first, first + _PIXELS)
         series = table.take(pixels[own])
@@ -133,10 +132,10 @@ def _all_tokens(scalers: tuple[Scaler, Scaler], streams: tuple[Stream, Stream]) 
 
 
 def recall(view: View) -> NDArray[np.float32]:
-    """What a view saw, (B, 16): median of each band, mean of VV and VH, means of the cosine and sine of the day and of
-    twice the day, all standardised or about 1; NaN where a modality is missing.
+    """Summary of a view, (B, 16): median of each band, mean of VV and VH, means of cosine and sine of the day and of
+    twice the day, all standardised or near 1; NaN where a modality is missing.
 
-    Days are the optical ones, or where there are none the radar's.
+    Days are those of Sentinel-2, or without any those of Sentinel-1.
     """
     optical, radar = (view.s2[..., -1] != 0).any(axis=1), (view.s1[..., -1] != 0).any(axis=1)
     bands = np.where(optical[:, None], np.median(view.s2[..., :-1], axis=1), np.nan)

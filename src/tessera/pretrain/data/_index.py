@@ -1,4 +1,4 @@
-"""What a folder of blocks says of itself: the first page of each block, and the index."""
+"""Metadata of a folder of blocks: the first page of each block, and the index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHA = re.compile(r"[0-9a-f]{64}")
 
 
 def block_name(number: int) -> str:
-    """File of a block."""
+    """File name of a block."""
     return f"block-{number:05d}.bin"
 
 
@@ -54,15 +54,15 @@ def file_bytes(layout: Layout, records: int) -> int:
 
 @dataclass(frozen=True)
 class Index:
-    """What `index.json` says, checked.
+    """The checked content of `index.json`.
 
     Attributes
     ----------
     layout : of the records
     pixels : pixel-years in all
-    records : of every block but the last, which may hold fewer
+    records : of every block but the last, which may have fewer
     seed : of the order
-    source : SHA-256 of what the blocks were made of
+    source : SHA-256 of the parts that the blocks were made from
     sha256 : of each block's file
     """
 
@@ -74,11 +74,11 @@ class Index:
     sha256: tuple[str, ...]
 
     def held(self, block: int) -> int:
-        """Records of a block."""
+        """Number of records in a block."""
         return min(self.records, self.pixels - block * self.records)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, the inverse of `from_json`."""
+        """Plain values for `from_json`."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -104,12 +104,12 @@ class Index:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], path: Path) -> Index:
-        """Read what `to_json` wrote.
+        """Read the value of `to_json`.
 
         Raises
         ------
         InputError
-            Another format, or a value that does not fit the others.
+            The format is another one, or a value contradicts the others.
         """
         check_format(value, FORMAT, VERSION, str(path))
         try:

@@ -1,4 +1,4 @@
-"""A pixel-year as a record of fixed size: room for so many observations of each modality, and how many there are."""
+"""A pixel-year as a record of fixed size: room for observations of each modality, and their number."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _ALIGN = 64
 LARGEST = 4096
-"""Observations of a modality, and targets, that a record may hold: several times any year's."""
+"""Most observations of a modality, and most targets, in a record: several times those of any year."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each part of a record lies.
+    """The layout of a record.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Layout:
 
     @property
     def dtype(self) -> np.dtype[np.void]:
-        """Of a record, little-endian, its size a multiple of 64 bytes."""
+        """The dtype of a record, little-endian; its size is a multiple of 64 bytes."""
         parts = [
             ("targets", "<f4", (self.targets,)),
             ("counts", "<u2", (2,)),
@@ -67,16 +67,16 @@ class Layout:
 
 
 def pack(series: PixelSeries, layout: Layout, first: int, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.void]]:
-    """Records of pixel-years, and the key that each is sorted by.
+    """Records of pixel-years, and their sort keys.
 
-    A year with more observations than the record has room for keeps some, each as likely, in their order.
+    A year with more observations than a record has room for keeps a uniform random subset, in order.
 
     Parameters
     ----------
     series : N pixel-years, with the layout's number of targets
     layout : of the records
-    first : number of the first pixel-year in the whole source; keys and choices depend on it and the seed alone
-    seed : of both
+    first : number of the first pixel-year in the whole source; keys and subsets depend only on it and the seed
+    seed : of keys and subsets
 
     Returns
     -------
@@ -113,7 +113,7 @@ def unpack(records: NDArray[np.void], layout: Layout, order: NDArray[np.integer[
     Raises
     ------
     InputError
-        A record claims more observations than it has room for, or holds a day that is none.
+        A record claims more observations than it has room for, or has an invalid day.
     """
     counts = records["counts"].astype(np.int64)[order]
     if (counts > (layout.s2, layout.s1)).any():
@@ -129,7 +129,7 @@ def unpack(records: NDArray[np.void], layout: Layout, order: NDArray[np.integer[
         offsets = np.concatenate([[0], np.cumsum(own)])
         rows = np.arange(offsets[-1]) + np.repeat(order * room - offsets[:-1], own)
         for name in names:
-            # a copy of whole records and then rows of it: half the time of picking from the records
+            # copying whole fields and then picking rows takes half the time of picking from the records
             whole = np.ascontiguousarray(records[name])
             parts[name] = whole.reshape(-1, *whole.shape[2:]).take(rows, axis=0)
         parts[f"{names[0]}_offsets"] = offsets

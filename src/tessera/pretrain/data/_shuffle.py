@@ -1,4 +1,4 @@
-"""The external sort behind `write_blocks`: parts into sorted runs, runs into blocks, each whole or not there."""
+"""The external sort of `write_blocks`: parts into sorted runs, runs into blocks, each written atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     """A table, a function that makes one, or the name of a table and that function."""
 
 _CHUNK, _LEAST = 4096, 16
-"""Records that are packed or written at a time, and the fewest that are sorted at a time."""
+"""Records that are packed or written together, and the fewest that are sorted together."""
 
 
 def spool_parts(
@@ -39,7 +39,7 @@ def spool_parts(
     *,
     closed: bool,
 ) -> list[dict[str, Any]]:
-    """Each part as a run of sorted records; what is finished is passed over, `closed` takes no part that is not."""
+    """Write each part as a run of sorted records; finished parts are passed over, with `closed` new ones refused."""
     anew = "remove that folder to begin anew"
     done: list[dict[str, Any]] = []
     first = 0
@@ -84,7 +84,7 @@ def _run(part: PixelSeries, path: Path, layout: Layout, first: int, seed: int, n
         part = PixelSeries(**{**vars(part), "targets": unknown})
     keys = np.empty(len(part), dtype="<u8")
     with path.with_suffix(".tmp").open("wb") as file:
-        # the records in the order of the part, then sorted: a second pass over the file needs no more memory
+        # first in the order of the part, then sorted by a second pass over the file, which saves memory
         for start in range(0, len(part), _CHUNK):
             chunk = part.take(np.arange(start, min(start + _CHUNK, len(part))))
             keys[start : start + _CHUNK], records = pack(chunk, layout, first + start, seed)
@@ -110,7 +110,7 @@ def _records(path: Path, offset: int, count: int, layout: Layout) -> NDArray[np.
 
 
 def _sorted(folder: Path, layout: Layout, pixels: int, memory: int, skip: int) -> Iterator[NDArray[np.uint8]]:
-    """All records but the first `skip`, in the order of their keys, some at a time."""
+    """Yield all records but the first `skip`, in the order of their keys, in chunks."""
     ranges = -(-pixels // max(_LEAST, memory // layout.dtype.itemsize))
     edges = [index * 2**64 // ranges for index in range(1, ranges)]
     runs = []
@@ -137,7 +137,7 @@ def _sorted(folder: Path, layout: Layout, pixels: int, memory: int, skip: int) -
 
 
 def write_sorted(work: Path, layout: Layout, pixels: int, held: int, memory: int, progress: Progress) -> list[str]:
-    """The blocks that are not there yet; SHA-256 of all."""
+    """Write the missing blocks; returns the SHA-256 of all."""
     folder, total = work / "blocks", -(-pixels // held)
     sha: list[str] = []
     for number in range(total):

@@ -1,4 +1,4 @@
-"""Augmentations: what a poorer record of the same year would have held; all off is the published rule.
+"""Augmentations, which imitate poorer records of the same year; the published rule has none.
 
 Each is a pure function of observations and keys, so that a view is the same in any batch, process or part.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 YEAR = 366
 CLOUD_RUNS = 6
-"""Runs of clouded days that a clouded view may have."""
+"""Most runs of cloudy days in a view."""
 DB = 400.0
 """Units of the cube's int16 in one dB: (2 dB + 50) * 200."""
 _WAVELENGTH = {
@@ -30,7 +30,7 @@ _WAVELENGTH = {
 }  # fmt: skip
 """Band centres in nm (Sentinel-2 User Handbook)."""
 HAZE = np.array([(_WAVELENGTH["B02"] / _WAVELENGTH[band]) ** 2 for band in S2_BANDS], dtype=np.float32)
-"""What haze adds to each band, as a share of B02: wavelength ** -2, between molecules (-4) and coarse aerosol (-1)."""
+"""Haze in each band relative to B02: wavelength ** -2, between molecules (-4) and coarse aerosol (-1)."""
 _B08, _B8A = S2_BANDS.index("B08"), S2_BANDS.index("B8A")
 _STARTS = np.array([1, 32, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335], dtype=np.int16)
 _WINDOW, _CLOUDS, _THIN, _LOT, _MISSING, _MONTHLY, _GAIN, _RADAR, _HAZE, _DAY, _BAND = range(1, 12)
@@ -39,27 +39,28 @@ _OPTICAL, _MICROWAVE = 100, 200
 
 @dataclass(frozen=True)
 class Augment:
-    """How often a view is made poorer, and how. The published rule is all zeros.
+    """How often and how views are made poorer. The published rule is all zeros.
 
-    No augmentation but a missing modality leaves fewer than `least` observations where there were as many.
+    Augmentations other than a missing modality keep at least `least` observations if there were that many.
 
     Attributes
     ----------
-    window : share of views that see only one contiguous part of the year, circular, the same for both modalities
+    window : share of views that see only one contiguous part of the year (circular), the same for both modalities
     window_days : shortest and longest such part, days
     clouds : share of views that lose runs of Sentinel-2 dates, up to six runs of 5 to `cloud_days` days
     cloud_days : longest run, days
     thin : share of views that keep k of n observations of each modality, k log-uniform from `least` to n
-    least : observations of a modality that are left
+    least : fewest observations of a modality that are kept
     no_radar, no_optical : share of views without that modality at all; never both, and never the only one
     monthly : share of views of monthly composites, half means and half medians, dated mid month; radar of both orbits
         together, under the statistics of one of them at random
     gain : standard deviation of a factor on each optical band of a view, such as 0.02
     radar_db : standard deviation of an offset of each polarisation of a view, dB
-    haze : mean of what haze adds to B02 of an observation, reflectance x 10000, exponential; less at longer waves
+    haze : mean of the exponentially distributed haze in B02 of an observation, reflectance x 10000; less at longer
+        wavelengths
     day_jitter : largest error of a date, days
-    b08_as_b8a : share of views in which B08 stands in for B8A, as in data without it
-    distinct : draw nothing again before all were drawn, as inference does; the published rule draws with replacement
+    b08_as_b8a : share of views in which B08 replaces B8A, as in data without it
+    distinct : repeat no observation before all were drawn, as at inference; the published rule draws with replacement
     """
 
     window: float = 0.0
@@ -96,12 +97,12 @@ class Augment:
 
     @property
     def active(self) -> bool:
-        """Whether any of it changes what is drawn from."""
+        """Whether any augmentation is on, apart from `distinct`."""
         quiet = {"window_days", "cloud_days", "least", "distinct"}
         return any(getattr(self, field.name) > 0 for field in fields(self) if field.name not in quiet)
 
     def apply(self, s2: Stream, s1: Stream, keys: NDArray[np.uint64]) -> tuple[Stream, Stream]:
-        """Both modalities of a view.
+        """Augment both modalities of a view.
 
         Parameters
         ----------
@@ -124,7 +125,7 @@ class Augment:
         return s2, s1
 
     def _thin_out(self, s2: Stream, s1: Stream, keys: NDArray[np.uint64]) -> tuple[Stream, Stream]:
-        """Which observations a view has."""
+        """Remove observations from a view."""
         out = []
         lost = without(s2, s1, keys, self)
         for stream, word, gone in zip((s2, s1), (_OPTICAL, _MICROWAVE), lost, strict=True):
@@ -140,7 +141,7 @@ class Augment:
 
 
 def _spare(stream: Stream, kept: NDArray[np.bool_], fewer: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
-    """`kept` without what is not in `fewer`, but all that was kept of a pixel that would be left with too few."""
+    """`kept` and `fewer`, except that pixels which would keep too few observations stay as in `kept`."""
     fewer = kept & fewer
     before, after = (
         np.add.reduceat(np.append(part, False), stream.offsets[:-1], dtype=np.int64) for part in (kept, fewer)
@@ -155,7 +156,7 @@ def _chosen(keys: NDArray[np.uint64], share: float, purpose: int) -> NDArray[np.
 
 
 def in_window(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> NDArray[np.bool_]:
-    """(M,) which observations lie in their view's part of the year; all, in views that have none."""
+    """(M,) mask of observations inside their view's part of the year; all True in views without one."""
     drawn = uniform(keys, 3, _WINDOW)
     low, high = augment.window_days
     start = np.floor(drawn[:, 1] * YEAR).astype(np.int16)
@@ -167,7 +168,7 @@ def in_window(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> NDA
 
 
 def clear(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> NDArray[np.bool_]:
-    """(M,) which observations lie outside the runs of clouds of their view."""
+    """(M,) mask of observations outside the cloudy runs of their view."""
     drawn = uniform(keys, 2 + 2 * CLOUD_RUNS, _CLOUDS)
     runs = 1 + np.floor(drawn[:, 1] * CLOUD_RUNS)
     start = np.floor(drawn[:, 2 : 2 + CLOUD_RUNS] * YEAR).astype(np.int16)
@@ -181,13 +182,13 @@ def clear(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> NDArray
 
 
 def _rows(stream: Stream, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Rows of these pixels, and their pixels."""
+    """Rows of the chosen pixels, and the pixel of each row."""
     rows = np.flatnonzero(chosen[stream.pixel])
     return rows, stream.pixel[rows]
 
 
 def _since(day: NDArray[np.int16], start: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Days since the 0-based day `start`, round the year."""
+    """Days since the 0-based day `start`, circular."""
     days = day - np.int16(1) - start
     days[days < 0] += YEAR
     return days
@@ -196,13 +197,13 @@ def _since(day: NDArray[np.int16], start: NDArray[np.int16]) -> NDArray[np.int16
 def thinned(
     stream: Stream, kept: NDArray[np.bool_], keys: NDArray[np.uint64], augment: Augment, word: int
 ) -> NDArray[np.bool_]:
-    """(M,) k of the n kept observations of each chosen pixel, every choice as likely; `word` parts the modalities."""
+    """(M,) mask of k of the n kept observations of each chosen pixel, uniformly random; `word` separates modalities."""
     drawn = uniform(keys, 2, _THIN + word)
     rows, pixel = _rows(stream, drawn[:, 0] < augment.thin)
     rows, pixel = rows[kept[rows]], pixel[kept[rows]]
     count = np.bincount(pixel, minlength=len(keys))
     low = np.minimum(augment.least, count)
-    # log-uniform over whole numbers from low to n: the top of the interval is n + 1, exclusive
+    # log-uniform over integers from low to n: the top of the interval is n + 1, exclusive
     size = np.floor(low * ((count + 1) / np.maximum(low, 1)) ** drawn[:, 1]).astype(np.int64)
     lots = observation_keys(stream, keys, _LOT + word)[rows]
     out = kept.copy()
@@ -211,7 +212,7 @@ def thinned(
 
 
 def lowest(lots: NDArray[np.uint64], offsets: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(M,) the `size` lowest lots of each run of rows, by their first 44 bits, then by place; below 2**20 runs."""
+    """(M,) mask of the `size` lowest lots of each run of rows, by first 44 bits, then by row; below 2**20 runs."""
     pixel = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     order = np.argsort((lots >> np.uint64(20)) | (pixel.astype(np.uint64) << np.uint64(44)), kind="stable")
     kept = np.empty(len(lots), dtype=np.bool_)
@@ -220,19 +221,19 @@ def lowest(lots: NDArray[np.uint64], offsets: NDArray[np.int64], size: NDArray[n
 
 
 def observation_keys(stream: Stream, keys: NDArray[np.uint64], purpose: int) -> NDArray[np.uint64]:
-    """(M,) a key for each observation, of its pixel's key and its place in the pixel."""
+    """(M,) a key for each observation, from its pixel's key and its index in the pixel."""
     place = np.arange(len(stream.day)) - stream.offsets[stream.pixel]
     return mix_in_place(keys_of(key_of(purpose), np.arange(place.max(initial=0) + 1))[place] ^ keys[stream.pixel])
 
 
 def without(s2: Stream, s1: Stream, keys: NDArray[np.uint64], augment: Augment) -> tuple[NDArray[np.bool_], ...]:
-    """(B,) which pixels lose Sentinel-2, and (B,) which lose Sentinel-1; only those that have the other."""
+    """(B,) masks of pixels that lose Sentinel-2 and that lose Sentinel-1; only pixels with the other modality."""
     drawn = uniform(keys, 1, _MISSING)[:, 0]
     return (drawn >= 1 - augment.no_optical) & (s1.count > 0), (drawn < augment.no_radar) & (s2.count > 0)
 
 
 def replace_b8a(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> Stream:
-    """B08 in the place of B8A."""
+    """Replace B8A by B08."""
     rows = _chosen(keys, augment.b08_as_b8a, _BAND)[stream.pixel]
     values = stream.values.copy()
     values[rows, _B8A] = values[rows, _B08]
@@ -240,38 +241,38 @@ def replace_b8a(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> S
 
 
 def gained(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> Stream:
-    """A factor on each band of a view."""
+    """Multiply each band of a view by a factor."""
     factor = 1 + augment.gain * normal(keys, stream.values.shape[1], _GAIN).astype(np.float32)
     return replace(stream, values=_within(stream.values * factor.take(stream.pixel, axis=0), 65535))
 
 
 def hazed(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> Stream:
-    """Path radiance on each observation, most in the blue."""
+    """Add path radiance to each observation, most in the blue."""
     drawn = uniform(observation_keys(stream, keys, _HAZE), 1)
     amount = (-augment.haze * np.log1p(-drawn)).astype(np.float32)
     return replace(stream, values=_within(stream.values + amount * HAZE, 65535))
 
 
 def _within(values: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """Clip to 0 and what the integers of this modality hold, in place."""
+    """Clip to 0 and the largest integer of this modality, in place."""
     return np.clip(values, np.float32(0), np.float32(most), out=values)
 
 
 def shifted(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> Stream:
-    """An offset of each polarisation of a view."""
+    """Add an offset to each polarisation of a view."""
     offset = (augment.radar_db * DB * normal(keys, stream.values.shape[1], _RADAR)).astype(np.float32)
     return replace(stream, values=_within(stream.values + offset.take(stream.pixel, axis=0), 32767))
 
 
 def redated(stream: Stream, keys: NDArray[np.uint64], augment: Augment, word: int) -> Stream:
-    """Dates that are wrong by up to `day_jitter` days, within the year."""
+    """Shift dates by up to `day_jitter` days, within the year."""
     drawn = uniform(observation_keys(stream, keys, _DAY + word), 1)[:, 0]
     error = np.floor(drawn * (2 * augment.day_jitter + 1)).astype(np.int64) - augment.day_jitter
     return replace(stream, day=np.clip(stream.day + error, 1, YEAR).astype(np.int16))
 
 
 def monthly(stream: Stream, keys: NDArray[np.uint64], augment: Augment) -> Stream:
-    """Composites of the months that were seen, in the place of the observations of the chosen pixels."""
+    """Replace the observations of the chosen pixels by composites of the months with observations."""
     drawn = uniform(keys, 3, _MONTHLY)
     chosen = drawn[:, 0] < augment.monthly
     rows = np.flatnonzero(chosen[stream.pixel])

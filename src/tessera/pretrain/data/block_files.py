@@ -1,15 +1,15 @@
-"""Pixel-years on disk as blocks of fixed records, shuffled once and for all, so that every block is a fair sample.
+"""Pixel-years on disk as blocks of fixed records, shuffled once, so that every block is a fair sample.
 
     pixels/
-        block-00000.bin     a page of 4096 bytes that says what follows, then records; padded to a whole page
+        block-00000.bin     a page of 4096 bytes that describes the block, then records; padded to a whole page
         block-00001.bin
-        index.json          what the blocks hold, their sizes and SHA-256; written last
+        index.json          content, sizes and SHA-256 of the blocks; written last
 
-All pixel-years stand in the order of a hash of their number and the seed. While they are written:
+Pixel-years are in the order of a hash of their number and the seed. While they are written:
 
-    pixels.part/            beside the folder that is made
+    pixels.part/            beside the final folder
         lock                held while a process works here
-        work.json           what is being made
+        work.json           settings of the work
         parts/000012.run    the records of a finished part: keys, then records, both in the order of the keys
         parts/000012.json   its digest, size and name; written after it
         blocks/             finished blocks, each with its SHA-256 beside it until the index is written; becomes pixels/
@@ -76,30 +76,30 @@ def write_blocks(
 ) -> Blocks:
     """Write pixel-years as blocks of fixed records, all shuffled once by a hash of their number and the seed.
 
-    Interrupted, the same call goes on: finished parts are not read again (one that is given as a function is not even
-    called), finished blocks not written again, and the bytes are the same as of one run; stopped after the blocks
-    appeared and before all was cleared away, the same call returns them. Memory: one part, and about three times
-    `memory`, whatever the source. The disk holds the records twice while the blocks are written.
+    After an interruption the same call continues: finished parts are not read again (functions of finished parts are
+    not called), finished blocks are not written again, and the bytes are the same as those of one run. If only the
+    work folder was left to remove, it returns the blocks. Memory is one part plus about three times `memory`, for any
+    source. The disk holds the records twice while the blocks are written.
 
     Parameters
     ----------
     parts : tables, or functions that make them, or pairs of a name and such a function; each pixel-year with any number
-        of observations. An interrupted run goes on only where its parts have the names that they had.
+        of observations. An interrupted run only continues with parts of the same names.
     folder : new folder
-    seed : of the order, and of what a year with too many observations keeps
-    records : pixel-years a block; by default what fits into 128 MB
-    s2, s1 : observations that a record has room for; a year with more keeps some at random, in their order
+    seed : of the order, and of the subsets that years with too many observations keep
+    records : pixel-years a block; by default as many as fit into 128 MB
+    s2, s1 : observations that a record has room for; a year with more keeps a random subset, in order
     targets : truths a pixel-year; a part without any gets unknown ones (NaN)
-    memory : bytes of records that are sorted at a time
+    memory : bytes of records that are sorted together
     progress : called with finished parts and 0, then with finished blocks and their number
 
     Raises
     ------
     InputError
-        `folder` exists, another process works on it, the interrupted run was of other parts, there are no pixel-years,
-        or a part has another number of targets.
+        `folder` exists, another process works on it, the interrupted run had other parts, there are no pixel-years, or
+        a part has another number of targets.
     TesseraError
-        The disk is full or refuses.
+        The folder cannot be written, for example because the disk is full.
     """
     target = Path(folder)
     # "" and "/" have no name that a work folder beside them could take
@@ -119,7 +119,7 @@ def write_blocks(
         if target.exists():
             whole = False
             if not (work / "blocks").exists():
-                # the blocks appeared, and then their writer was stopped
+                # the writer was stopped after the blocks appeared
                 whole = _is_of(target, work, parts, layout, held, seed)
                 with writing(work):
                     _clear(work)
@@ -141,7 +141,7 @@ def write_blocks(
             index = Index(layout, pixels, held, seed, source_digest(done), tuple(sha))
             names = {block_name(number) for number in range(len(sha))}
             for path in (work / "blocks").iterdir():
-                # notes, and what a killed process left
+                # notes and leftovers of a killed process
                 if path.name not in names:
                     path.unlink()
             write_atomic(work / "blocks" / INDEX, (json.dumps(index.to_json(), indent=1) + "\n").encode())
@@ -152,14 +152,14 @@ def write_blocks(
 
 
 class Blocks:
-    """A folder of blocks, read where it is asked; made by `open_blocks`.
+    """A folder of blocks, read on demand; see `open_blocks`.
 
-    It stands wherever a `PixelSeries` stands in `Batches`, and can be sent to other processes, which open it anew.
+    It can replace a `PixelSeries` in `Batches`, and can be sent to other processes, which open it again.
 
     Attributes
     ----------
-    folder : where the blocks are
-    index : what they hold
+    folder : of the blocks
+    index : their content
     """
 
     def __init__(self, folder: Path, index: Index) -> None:
@@ -181,16 +181,16 @@ class Blocks:
         return self.index.records
 
     def digest(self) -> str:
-        """SHA-256 of what the index says, and so, by the blocks' own, of every value."""
+        """SHA-256 of the index, which includes those of the blocks and so covers every value."""
         return hashlib.sha256(json.dumps(self.index.to_json(), sort_keys=True).encode()).hexdigest()
 
     def take(self, pixels: NDArray[np.integer[Any]]) -> PixelSeries:
-        """The pixel-years of these indices, in this order, repeats allowed.
+        """The pixel-years at these indices, in this order; indices may repeat.
 
         Raises
         ------
         InputError
-            An index outside, or a record that is damaged.
+            An index is out of range, or a record is damaged.
         """
         chosen = np.asarray(pixels, dtype=np.int64)
         if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self)):
@@ -209,7 +209,7 @@ class Blocks:
             raise InputError(f"{self.folder}: {error}; it is damaged, open_blocks(verify=True) says where") from None
 
     def close(self) -> None:
-        """Unmap the files; nothing can be taken afterwards."""
+        """Unmap the files; nothing can be read afterwards."""
         self._maps.clear()
 
     def verify(self) -> None:
@@ -248,7 +248,7 @@ class Blocks:
 
 
 def open_blocks(folder: str | Path, verify: bool = False) -> Blocks:
-    """Open what `write_blocks` wrote, memory-mapped.
+    """Open a folder of `write_blocks`, memory-mapped.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def open_blocks(folder: str | Path, verify: bool = False) -> Blocks:
     Raises
     ------
     InputError
-        There is no index, or a block is missing, cut short, changed or another's.
+        There is no index, or a block is missing, truncated, changed or does not belong here.
     """
     path = Path(folder)
     index = Index.from_json(read_json(path / INDEX, what="index of blocks"), path / INDEX)
@@ -269,11 +269,11 @@ def open_blocks(folder: str | Path, verify: bool = False) -> Blocks:
 
 
 def _begin(work: Path, about: dict[str, Any]) -> None:
-    """Take up the work of an interrupted run, or drop that of one with other settings."""
+    """Continue the work of an interrupted run, or remove that of a run with other settings."""
     about = {"format": f"{FORMAT}-work", "version": VERSION, **about}
     with writing(work):
         same = (work / "work.json").exists() and read_json(work / "work.json", what="work file") == about
-        # without blocks there are no whole parts either: they became the folder, and somebody removed it
+        # without blocks/ the parts are not complete either: it became the final folder, which was then removed
         if not same or not (work / "blocks").exists():
             for name in ("work.json", "parts", "blocks", "gone"):
                 _remove(work / name)
@@ -295,7 +295,7 @@ def _held(work: Path) -> Iterator[None]:
 
 
 def _is_of(target: Path, work: Path, parts: Iterable[Part], layout: Layout, records: int, seed: int) -> bool:
-    """Whether blocks are of these settings and, where the work folder can still tell, of these parts."""
+    """Whether blocks have these settings and, if the work folder still records them, these parts."""
     try:
         index = open_blocks(target).index
         if (index.layout, index.records, index.seed) != (layout, records, seed):
@@ -308,11 +308,11 @@ def _is_of(target: Path, work: Path, parts: Iterable[Part], layout: Layout, reco
 
 
 def _clear(work: Path) -> None:
-    """Remove the work folder in an order that leaves a killed call enough to be finished by the next."""
+    """Remove the work folder in an order that lets the next call finish after a kill."""
     for path in (work / "parts").glob("*.run"):
         path.unlink()
     if (work / "parts").exists():
-        # the records of all parts, or of none
+        # a rename, so that the records of all parts disappear at once
         (work / "parts").rename(work / "gone")
     for path in sorted(work.iterdir(), key=lambda path: path.name == "lock"):
         _remove(path)

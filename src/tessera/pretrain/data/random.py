@@ -1,7 +1,7 @@
-"""Random numbers that are a function of what they are for: a key says where, a counter says which.
+"""Random numbers as a function of a key and a counter.
 
-SplitMix64 as a hash (Steele, Lea and Flood, 2014): any number of a stream is had without those before it, for arrays at
-once, and the same in every process.
+SplitMix64 as a hash (Steele, Lea and Flood, 2014): any number of a stream is computed without those before it, for
+whole arrays, and with the same result in every process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MASK = 2**64 - 1
 
 
 def mix_in_place(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser on an array, which is overwritten and returned; a bijection of 64-bit numbers."""
+    """Apply SplitMix64's finaliser, a bijection of 64-bit numbers, to an array in place; returns the array."""
     shifted = np.right_shift(x, _30)
     x ^= shifted
     x *= _FIRST
@@ -33,7 +33,7 @@ def mix_in_place(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def key_of(*words: int) -> np.uint64:
-    """One key of whole numbers of any sign and size below 2**64 in amount; their order matters."""
+    """One key from integers of any sign with absolute values below 2**64; their order matters."""
     key = np.zeros(1, dtype=np.uint64)
     for word in words:
         key += STEP
@@ -43,7 +43,7 @@ def key_of(*words: int) -> np.uint64:
 
 
 def keys_of(key: np.uint64, items: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
-    """(B,) a key for each of these numbers, below the same key; distinct for distinct numbers."""
+    """(B,) a key for each number, derived from one key; distinct for distinct numbers."""
     keys = np.asarray(items).astype(np.uint64)
     keys *= STEP
     keys += key
@@ -51,13 +51,13 @@ def keys_of(key: np.uint64, items: NDArray[np.integer[Any]]) -> NDArray[np.uint6
 
 
 def bits(keys: NDArray[np.uint64], count: int, first: int = 0) -> NDArray[np.uint64]:
-    """(B, count) uint64, the numbers `first` to `first + count - 1` of each key's stream."""
+    """(B, count) uint64, numbers `first` to `first + count - 1` of each key's stream."""
     steps = np.arange(first + 1, first + count + 1, dtype=np.uint64) * STEP
     return mix_in_place(keys[:, None] + steps)
 
 
 def uniform(keys: NDArray[np.uint64], count: int, purpose: int = 0) -> NDArray[np.float64]:
-    """(B, count) float64 in [0, 1), 53 bits; streams of other purposes have nothing in common."""
+    """(B, count) float64 in [0, 1), 53 bits; streams of different purposes are independent."""
     if purpose:
         keys = mix_in_place(keys ^ key_of(purpose))
     out: NDArray[np.float64] = np.multiply(bits(keys, count) >> np.uint64(11), 2.0**-53)
@@ -72,9 +72,9 @@ def normal(keys: NDArray[np.uint64], count: int, purpose: int = 0) -> NDArray[np
 
 
 def below(keys: NDArray[np.uint64], limits: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """(B, count) whole numbers, uniform in 0 to limits - 1 of each row; limits of 0 give 0.
+    """(B, count) integers, uniform in 0 to limits - 1 of each row; limits of 0 give 0.
 
-    One hash gives two numbers of 32 bits: the bias is limits / 2**32. A smaller `count` gives their beginning.
+    One hash gives two numbers of 32 bits, so the bias is limits / 2**32. A smaller `count` gives the first of them.
     """
     halves = bits(keys, (count + 1) // 2).astype("<u8", copy=False).view("<u4")[:, :count]
     scaled = np.multiply(halves, limits.astype(np.uint64)[:, None], dtype=np.uint64)
@@ -84,13 +84,13 @@ def below(keys: NDArray[np.uint64], limits: NDArray[np.int64], count: int) -> ND
 
 
 def dealt(keys: NDArray[np.uint64], limits: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """(B, count) whole numbers, each row's 0 to limits - 1 in random order, and again in that order when all are out.
+    """(B, count) integers: each row's 0 to limits - 1 in random order, repeated in that order after the last.
 
     Limits of 0 give 0. A smaller `count` gives their beginning.
     """
     most = max(1, int(limits.max(initial=1)))
     marks = bits(keys, most) >> np.uint64(1)
-    # what a row does not have comes last
+    # numbers beyond a row's limit come last
     marks[np.arange(most) >= limits[:, None]] = np.uint64(_MASK)
     order = np.argsort(marks, axis=1, kind="stable").astype(np.int64)
     return np.take_along_axis(order, np.arange(count) % np.maximum(limits, 1)[:, None], axis=1)

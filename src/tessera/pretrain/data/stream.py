@@ -1,4 +1,4 @@
-"""One modality of a batch on its way to tokens: ragged rows, then standardised rows, then draws of them."""
+"""From observations of one modality to tokens: ragged rows, standardised rows, random draws of them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stream:
-    """Observations of one modality of B pixels, those of pixel i in rows offsets[i] to offsets[i + 1].
+    """Observations of one modality of B pixels; those of pixel i are rows offsets[i] to offsets[i + 1].
 
     Attributes
     ----------
-    values : (M, C), uint16 or int16 as held, float32 once an augmentation has changed them
+    values : (M, C), uint16 or int16 as stored, float32 after an augmentation
     day : (M,) int16
-    table : (M,) intp, which row of the statistics belongs to an observation; None where there is one row only
+    table : (M,) intp, row of the statistics for each observation; None if there is only one row
     offsets : (B + 1,) int64
     """
 
@@ -40,11 +40,11 @@ class Stream:
 
     @cached_property
     def pixel(self) -> NDArray[np.int64]:
-        """(M,) which pixel each observation is of."""
+        """(M,) the pixel of each observation."""
         return np.repeat(np.arange(len(self.offsets) - 1), self.count)
 
     def keep(self, kept: NDArray[np.bool_]) -> Stream:
-        """The observations in this (M,) mask."""
+        """Keep the observations in this (M,) mask."""
         if kept.all():
             return self
         rows = np.flatnonzero(kept)
@@ -75,7 +75,7 @@ class Scaler:
 
     @classmethod
     def of(cls, *statistics: Statistics) -> Scaler:
-        """Of these rows; 1e-9 is added to each deviation, as the published code does."""
+        """A scaler with these rows; 1e-9 is added to each deviation, as in the published code."""
         mean = np.asarray([part.mean for part in statistics], dtype=np.float32)
         return cls(mean, np.asarray([part.std for part in statistics], dtype=np.float32) + np.float32(1e-9))
 
@@ -101,13 +101,13 @@ def draw_into(
     *,
     distinct: bool = False,
 ) -> None:
-    """Fill (B, T, C) with T draws of each pixel's tokens, with replacement or `distinct`; zeros where it has none."""
+    """Fill (B, T, C) with T draws of each pixel's tokens, with replacement or `distinct`; zeros if it has none."""
     count = np.diff(offsets)
     empty = count == 0
     if len(tokens):
         rows = (dealt if distinct else below)(keys, count, out.shape[1])
         rows += offsets[:-1, None]
-        # "clip" gathers straight into `out`; rows past the end are those of pixels without tokens, zeroed below
+        # "clip" gathers directly into `out`; rows past the end are of pixels without tokens, zeroed below
         np.take(tokens, rows, axis=0, out=out, mode="clip")
     if empty.any():
         out[empty] = 0

@@ -1,4 +1,4 @@
-"""A pixel's whole year, as curves and as months: what a view of a few observations is asked to foretell."""
+"""A pixel's whole year as curves and monthly means: targets to predict from a view of a few observations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 ORDERS = 3
-"""Waves a year: the third tells a double crop, or a cut, from one season."""
+"""Waves a year: the third distinguishes a double crop, or a cut, from one season."""
 _LEAST = 4
-"""Observations below which a curve of `ORDERS` waves would be invention."""
+"""Fewest observations for a curve of `ORDERS` waves."""
 _STIFF = 0.1 / 6
-"""Ridge on wave j is _STIFF * j^2 times the observations: a month without any is bridged, not overshot."""
+"""Ridge on wave j is _STIFF * j^2 times the observations, so that curves do not overshoot in a month without any."""
 _ROWS = 512
 _RED, _NIR, _EDGE, _SWIR16, _SWIR22 = 0, 3, 5, 8, 9
 _DAYS = 365.25
@@ -42,7 +42,7 @@ def year_curves(series: PixelSeries, orders: int = ORDERS) -> NDArray[np.float32
     Raises
     ------
     InputError
-        `orders` below 1.
+        `orders` is below 1.
     """
     if orders < 1:
         raise InputError(f"{orders} waves a year; expected at least 1")
@@ -62,8 +62,8 @@ def month_means(series: PixelSeries) -> NDArray[np.float32]:
 
     Returns
     -------
-    (N, 144) float32: twelve months of each of 10 bands (reflectance), VV and VH (scaled dB / 10000). NaN for a month in
-    which the sensor did not see the pixel. Months are twelfths of 366 days.
+    (N, 144) float32: twelve months of each of 10 bands (reflectance), VV and VH (scaled dB / 10000). NaN for a month
+    without observations of the sensor. Months are twelfths of 366 days.
     """
     parts = []
     for values, days, counts in (
@@ -84,7 +84,7 @@ def month_means(series: PixelSeries) -> NDArray[np.float32]:
 def _curves(series: PixelSeries, orders: int) -> NDArray[np.float32]:
     bands = series.s2.astype(np.float64)
     pairs = ((_NIR, _RED), (_NIR, _SWIR16), (_NIR, _SWIR22), (_EDGE, _RED), (_SWIR16, _SWIR22))
-    # one DN more in each, so that black ground is no division by zero
+    # one DN more in each, so that black surfaces cause no division by zero
     indices = [(bands[:, a] - bands[:, b]) / (bands[:, a] + bands[:, b] + 2) for a, b in pairs]
     optical = np.column_stack([bands / 1e4, *indices])
     radar = series.s1.astype(np.float64) / 1e4
