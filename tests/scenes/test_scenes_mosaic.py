@@ -16,7 +16,7 @@ from plan_helpers import FOOTPRINT, WINDOW, s1, s2
 from tessera.cubes import S2_BANDS
 from tessera.net import CorruptError, CredentialError, LoadError, MissingError, NetError
 from tessera.scenes import Asset, Recipe, Scene, scale_s1
-from tessera.scenes._mosaic import UnreadableError, lay_day
+from tessera.scenes._mosaic import UnreadableError, mosaic_day
 from tessera.scenes.plan import Day
 from tessera.scenes.records.footprints import cover_footprint, nearest_copy
 
@@ -41,7 +41,7 @@ class Fake:
 
 
 def lay(given: dict[tuple[str, str], Any], *choices: Any, stack: str = "s2", **recipe: Any) -> Any:
-    return lay_day(Fake(given), stack, Day(DAY, choices), Recipe(**recipe), SHAPE)
+    return mosaic_day(Fake(given), stack, Day(DAY, choices), Recipe(**recipe), SHAPE)
 
 
 HALF = np.where(np.arange(SHAPE[1]) < 3, 4, 9)
@@ -101,7 +101,7 @@ def test_an_acquisition_without_a_readable_copy_is_lost_and_the_day_is_laid_from
 def test_a_scene_that_is_not_needed_is_not_read() -> None:
     given = {("one", "SCL"): 4, ("one", "*"): 5, ("two", "SCL"): CorruptError("x")}
     fake = Fake(given)
-    _, record = lay_day(fake, "s2", Day(DAY, (((s2("one"),), (s2("two"),)),)), Recipe(), SHAPE)
+    _, record = mosaic_day(fake, "s2", Day(DAY, (((s2("one"),), (s2("two"),)),)), Recipe(), SHAPE)
     assert {scene for scene, _ in fake.asked} == {"one"}
     assert record["lost"] == []
 
@@ -211,7 +211,7 @@ def test_no_file_is_read_again_because_of_another_one(stack: str) -> None:
         given[bad.id, "B12" if stack == "s2" else "VH"] = CorruptError("x")
         choices.append((bad, good))
     fake = Fake(given)
-    images, record = lay_day(fake, stack, Day(DAY, (tuple(choices),)), Recipe(), SHAPE)
+    images, record = mosaic_day(fake, stack, Day(DAY, (tuple(choices),)), Recipe(), SHAPE)
     assert images is not None
     assert len(record["fallbacks"]) == 10
     assert len(fake.asked) == len(set(fake.asked)) == 10 * 2 * (len(S2_BANDS) + 1 if stack == "s2" else 2)
@@ -250,7 +250,7 @@ def test_the_day_is_that_of_the_files_that_can_be_read(stack: str, data: Any, le
     recipe = Recipe(min_coverage_s2=least, min_coverage_s1=least, radar_mosaic=radar)
     fake = Fake(given)
     try:
-        images, record = lay_day(fake, stack, day, recipe, SHAPE)
+        images, record = mosaic_day(fake, stack, day, recipe, SHAPE)
     except (LoadError, CredentialError):
         return
     finally:
@@ -266,7 +266,7 @@ def test_the_day_is_that_of_the_files_that_can_be_read(stack: str, data: Any, le
         if other.id in failed and other.source == scene.source and isinstance(error_of(given, other), SILENT)
     }
     rest = [tuple(one for one in copies if one.id not in failed | passed_by) for copies in acquisitions]
-    want, told = lay_day(Fake(given), stack, Day(DAY, (tuple(filter(None, rest)),)), recipe, SHAPE)
+    want, told = mosaic_day(Fake(given), stack, Day(DAY, (tuple(filter(None, rest)),)), recipe, SHAPE)
     assert (images is None) == (want is None)
     for name, image in (images or {}).items():
         np.testing.assert_array_equal(image, (want or {})[name])
@@ -316,7 +316,7 @@ def test_a_cloud_of_the_best_copy_is_not_filled_from_a_later_one() -> None:
     best, older = s2("best"), s2("older", baseline="02.14")
     given = {("best", "SCL"): HALF, ("best", "*"): 1, ("older", "SCL"): 4, ("older", "*"): 2}
     fake = Fake(given)
-    images, record = lay_day(fake, "s2", Day(DAY, (((best, older),),)), Recipe(), SHAPE)
+    images, record = mosaic_day(fake, "s2", Day(DAY, (((best, older),),)), Recipe(), SHAPE)
     assert images is not None
     np.testing.assert_array_equal(images["s2_mask"], np.broadcast_to(HALF == 4, SHAPE))
     assert [used[2] for used in record["used"]] == ["best"]
@@ -400,7 +400,7 @@ def test_a_burst_cut_in_two_is_laid_whole_and_its_copy_not_twice(radar: Any) -> 
     older = s1("older", footprint=WEST_RING, source="opera")
     given = {("west", "*"): np.where(WEST > 0, 0.1, 0), ("east", "*"): np.where(EAST > 0, 0.2, 0), ("older", "*"): 0.4}
     fake = Fake(given)
-    images, record = lay_day(fake, "s1_asc", Day(DAY, (((west, older, east),),)), Recipe(radar_mosaic=radar), SHAPE)
+    images, record = mosaic_day(fake, "s1_asc", Day(DAY, (((west, older, east),),)), Recipe(radar_mosaic=radar), SHAPE)
     assert images is not None
     wanted = scale_s1(np.where(WEST > 0, 0.1, 0.2).astype(np.float32))
     np.testing.assert_array_equal(images["s1_asc"][0, :, 0], wanted)

@@ -16,7 +16,7 @@ from tessera.cubes import open_cube
 from tessera.net import LoadError
 from tessera.scenes import NoScenesError, Scene, build_cube
 from tessera.scenes import build as _build
-from tessera.scenes._mosaic import lay_day
+from tessera.scenes._mosaic import mosaic_day
 
 YEAR = 2021
 DAYS = ("2021-04-01", "2021-05-01", "2021-06-01", "2021-07-01")
@@ -52,9 +52,9 @@ def laid(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def lay(bands: Any, stack: str, day: Any, *rest: Any) -> Any:
         found.append(day.day.isoformat())
-        return lay_day(bands, stack, day, *rest)
+        return mosaic_day(bands, stack, day, *rest)
 
-    monkeypatch.setattr(_build, "lay_day", lay)
+    monkeypatch.setattr(_build, "mosaic_day", lay)
     return found
 
 

@@ -88,8 +88,8 @@ def _chunk(fields: dict[int, object], name: str) -> Chunk:
         raise InputError(f"{name} has a column without a path, a place or a length")
     text = b".".join(part for part in path if isinstance(part, bytes)).decode("utf-8", "backslashreplace")
     places = [place for place in (data, dictionary) if isinstance(place, int) and place]
-    told = about.get(12)
-    low, high = (told.get(6), told.get(5)) if isinstance(told, dict) else (None, None)
+    statistics = about.get(12)
+    low, high = (statistics.get(6), statistics.get(5)) if isinstance(statistics, dict) else (None, None)
     return Chunk(
         text,
         min(places, default=0),

@@ -52,16 +52,16 @@ class Host:
     def ask(self, request: Callable[[], Result], delays: Sequence[float] | None = None) -> Result:
         """Make a request; retry it when the host is busy or the connection broke, while all other requests wait too.
 
-        After some seconds without an answer a line says what is waited for (`waiting`).
+        After some seconds without an answer a log line names the host (`waiting`).
 
-        A server that says how long to wait is obeyed, where that is within the patience. What others were told to wait
-        does not count against it. After the second attempt, none is made that would end beyond the patience if it
-        took as long as the one before: a server that stays silent is not asked for as often as one that refuses.
+        Retry-After is obeyed if it is within `PATIENCE`; pauses that other requests caused do not count. After the
+        second attempt, a retry is made only if it would end within `PATIENCE` when it takes as long as the last one. So
+        a silent server gets fewer attempts than one that refuses.
 
         Raises
         ------
         LoadError
-            It failed so often; and whatever else `request` raises, at once.
+            All attempts failed. Other errors of `request` are raised at once.
         """
         delays = DELAYS if delays is None else delays
         if not self._name:

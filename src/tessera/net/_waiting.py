@@ -26,14 +26,14 @@ class _Server:
 
     pending: dict[int, float] = field(default_factory=dict)
     answered: float = float("-inf")
-    told: float = float("-inf")
+    logged: float = float("-inf")
     reason: str = ""
 
     def due(self) -> float:
         """The time at which a line is due."""
         if not self.pending:
             return float("inf")
-        return max(max(min(self.pending.values()), self.answered) + AFTER, self.told + AGAIN)
+        return max(max(min(self.pending.values()), self.answered) + AFTER, self.logged + AGAIN)
 
 
 class Waiting:
@@ -91,7 +91,7 @@ class Waiting:
                 if server.due() > now:
                     continue
                 silent = now - max(min(server.pending.values()), server.answered)
-                server.told = now
+                server.logged = now
                 said = f": {server.reason}" if server.reason else ""
                 lines.append(f"waiting for {name}, no answer for {silent:.0f} s{said}")
             due = min((server.due() for server in self._servers.values()), default=float("inf"))

@@ -57,7 +57,7 @@ class Listed:
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def _translated(where: str) -> Iterator[None]:
     """Translate errors of the object store into the taxonomy, naming the object."""
     from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
@@ -114,7 +114,7 @@ class ObjectsWriter:
         import obstore
 
         def request() -> Version:
-            with _told(f"{self.root}/{key}"):
+            with _translated(f"{self.root}/{key}"):
                 return _version(obstore.head(self._store, key))
 
         try:
@@ -145,7 +145,7 @@ class ObjectsWriter:
             options["if_match"] = of.etag
 
         def request() -> tuple[bytes, Version] | None:
-            with _told(f"{self.root}/{key}"):
+            with _translated(f"{self.root}/{key}"):
                 try:
                     answer = obstore.get(self._store, key, options=options)
                 except PreconditionError:
@@ -170,7 +170,7 @@ class ObjectsWriter:
         import obstore
 
         def request() -> None:
-            with _told(f"{self.root}/{key}"):
+            with _translated(f"{self.root}/{key}"):
                 large = sum(len(part) for part in parts) > _PART_BYTES
                 obstore.put(self._store, key, list(parts), use_multipart=large, chunk_size=_PART_BYTES)
 
@@ -197,7 +197,7 @@ class ObjectsWriter:
 
         def request() -> bool:
             mode = _mode(expected) if self.conditional else "overwrite"
-            with _told(f"{self.root}/{key}"):
+            with _translated(f"{self.root}/{key}"):
                 try:
                     obstore.put(self._store, key, list(parts), mode=mode, use_multipart=False)
                 except (AlreadyExistsError, PreconditionError):
@@ -254,7 +254,7 @@ class ObjectsWriter:
         import obstore
 
         def request() -> list[Listed]:
-            with _told(f"{self.root}/{prefix}"):
+            with _translated(f"{self.root}/{prefix}"):
                 return [
                     Listed(str(item["path"]), int(item["size"]), item["last_modified"])
                     for page in obstore.list(self._store, prefix or None)

@@ -140,7 +140,7 @@ class Web:
         for _ in range(_REDIRECTS + 1):
             answer = _sent(method, url, headers, body, where, clock)
             try:
-                with _told(where):
+                with _translated(where):
                     moved = answer.headers.get("location") if answer.status in _MOVED else None
                     if moved is None:
                         return self._take(answer, where, limit, span)
@@ -168,13 +168,15 @@ class Web:
                 if size is None or span[0] > 0 or size > limit:
                     raise PermanentError(f"{where}: its server ignores ranges; expected one that supports them")
             else:
-                told = headers.get("content-range", "")
-                match = _RANGE.fullmatch(told)
+                spanned = headers.get("content-range", "")
+                match = _RANGE.fullmatch(spanned)
                 stop = int(match[2]) + 1 if match is not None else 0
                 size = _number(match[3]) if match is not None else None
                 most = span[1] if size is None else min(span[1], size)
                 if match is None or int(match[1]) != span[0] or not span[0] < stop <= most:
-                    raise CorruptError(f"{where}: received {told[:80]!r}; expected bytes from {span[0]} to {span[1]}")
+                    raise CorruptError(
+                        f"{where}: received {spanned[:80]!r}; expected bytes from {span[0]} to {span[1]}"
+                    )
                 expected = stop - span[0]
                 if stop < span[1] and size is not None and size > stop:
                     raise LoadError(f"{where}: only a part of the range arrived")
@@ -233,7 +235,7 @@ def _sent(
     proxy = proxy_for(url)
     pool = _pool(proxy)
     try:
-        with _told(where, proxy), timed(clock):
+        with _translated(where, proxy), timed(clock):
             return pool.request(
                 method,
                 url,
@@ -251,7 +253,7 @@ def _sent(
 
 
 @contextmanager
-def _told(where: str, proxy: Proxy | None = None) -> Iterator[None]:
+def _translated(where: str, proxy: Proxy | None = None) -> Iterator[None]:
     """Translate errors of the connection; their texts are dropped, since they hold whole addresses and headers."""
     from urllib3.exceptions import (
         ConnectTimeoutError,

@@ -158,8 +158,8 @@ class Twins(nn.Module):
                 huber = regression(predicted, wanted.expand_as(predicted), self.ranks)
                 found["targets"] = objective.targets_weight * huber
             if objective.recall_weight:
-                told = regression(_wide(self.recallers[str(size)](given[:2])), truths.recall, self.ranks)
-                found["recall"] = objective.recall_weight * told
+                recalled = regression(_wide(self.recallers[str(size)](given[:2])), truths.recall, self.ranks)
+                found["recall"] = objective.recall_weight * recalled
             for name, value in found.items():
                 parts[name] = parts.get(name, 0.0) + value / len(self.sizes)
         return parts

@@ -85,7 +85,7 @@ class _Result:
     replaced: list[tuple[UnreadableError, Scene]] = field(default_factory=list)
 
 
-def lay_day(
+def mosaic_day(
     bands: Bands, stack: str, day: Day, recipe: Recipe, shape: tuple[int, int]
 ) -> tuple[dict[str, NDArray[Any]] | None, dict[str, Any]]:
     """Mosaic one day: images in the form of a cube, and a record of the scenes that they are made of.

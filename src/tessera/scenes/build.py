@@ -16,7 +16,7 @@ from tessera.geo import Window, parse_area, parse_period
 from ._bands import resampling_of
 from ._files import Traffic
 from ._lines import GLANCE, Lines, days_at_once, pools
-from ._mosaic import lay_day
+from ._mosaic import mosaic_day
 from ._readers import check_reader, make_reader
 from .plan import NoScenesError, plan_reads, where_scenes_are
 from .recipe import Recipe
@@ -308,7 +308,7 @@ class _Build:
 
             def lay(stack: str, day: Day) -> dict[str, Any]:
                 try:
-                    images, record = lay_day(bands, stack, day, self.plan.recipe, self.plan.window.shape)
+                    images, record = mosaic_day(bands, stack, day, self.plan.recipe, self.plan.window.shape)
                     record |= {"given": images is not None, "plan": day.sha256(stack)}
                     keep(stack, day.day, images, record)
                     return record

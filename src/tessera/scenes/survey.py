@@ -20,7 +20,7 @@ from tessera.geo import to_lonlat
 from ._bands import dtype_of, href_of, resampling_of
 from ._files import Traffic, open_file
 from ._lines import LINES, Lines, days_at_once, pools
-from ._mosaic import lay_day
+from ._mosaic import mosaic_day
 from ._readers import check_reader, make_reader
 from .plan import NoScenesError, plan_reads
 from .recipe import Recipe
@@ -340,7 +340,7 @@ class _Survey:
             tally = _Tally()
             bands = Lines(_Sizer(targets[id(pair.plan)], pair.plan, self._sources, tally), lines, given_up)
             shape = pair.plan.window.shape
-            images, _ = lay_day(bands, pair.stack, pair.day, pair.plan.recipe, shape)
+            images, _ = mosaic_day(bands, pair.stack, pair.day, pair.plan.recipe, shape)
             if images is None:
                 return _Size(tally.requests, tally.bytes, None)
             valid = np.asarray(images["s2_mask"] > 0 if pair.optical else (images[pair.stack] > 0).any(axis=-1))
@@ -386,7 +386,7 @@ class _Survey:
                 bands = Lines(reader, lines, given_up)
 
                 def lay(pair: _Pair) -> bool:
-                    images, record = lay_day(bands, pair.stack, pair.day, recipe, window.shape)
+                    images, record = mosaic_day(bands, pair.stack, pair.day, recipe, window.shape)
                     spool.put(pair.stack, pair.day.day, None if images is None else dict(images), record)
                     return images is not None
 

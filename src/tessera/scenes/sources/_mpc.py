@@ -143,14 +143,14 @@ class PlanetaryComputer(StacApi):
             if attempt:
                 self._pause(_PAUSE * attempt)
             try:
-                told = self._asking.get(url, limit=1 << 20, headers=self._headers).json(url)
+                answer = self._asking.get(url, limit=1 << 20, headers=self._headers).json(url)
             except CorruptError:
-                told = None  # such as the HTML page of a gateway
+                answer = None  # such as the HTML page of a gateway
             except (LoadError, CredentialError):
                 raise
             except NetError as error:
                 raise CredentialError(f"no token: {error}") from None
-            token = _token_of(told, self._now())
+            token = _token_of(answer, self._now())
             if token is not None and token.ends - self._now() >= _LEAST:
                 return token
             last = (
@@ -161,9 +161,9 @@ class PlanetaryComputer(StacApi):
         raise CredentialError(last)
 
 
-def _token_of(told: Any, now: float) -> _Token | None:
+def _token_of(answer: Any, now: float) -> _Token | None:
     """The token in the service's answer, None where there is none."""
-    text, expiry = (told.get("token"), told.get("msft:expiry")) if isinstance(told, dict) else (None, None)
+    text, expiry = (answer.get("token"), answer.get("msft:expiry")) if isinstance(answer, dict) else (None, None)
     if not isinstance(text, str) or not text or not text.isprintable() or " " in text:
         return None
     try:

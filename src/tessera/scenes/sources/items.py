@@ -123,7 +123,7 @@ def _optical(
         raise InputError(f"{where} has earthsearch:boa_offset_applied {applied!r}; expected true or false")
     places = list(_places(document))
     # the recorded origin of some assets also applies to those without one
-    told = [place for asset in assets.values() for place in _copied_from(asset)]
+    hrefs = [place for asset in assets.values() for place in _copied_from(asset)]
     made: dict[str, Asset] = {}
     for band, keys in S2_KEYS.items():
         key = next((key for key in keys if key in assets), None)
@@ -133,7 +133,7 @@ def _optical(
         href = _href(where, key, assets[key], resolve)
         try:
             own = [href, *_copied_from(assets[key])]
-            offset = keeps_offset(baseline, own if any(map(bucket_of, own)) else told, places, applied)
+            offset = keeps_offset(baseline, own if any(map(bucket_of, own)) else hrefs, places, applied)
         except InputError as error:
             raise InputError(f"{where} has s2:{error}") from None
         made[band] = Asset(href, offset and band != "SCL")
@@ -197,12 +197,12 @@ def _copied_from(asset: Mapping[str, Any]) -> Iterator[str]:
 def _places(document: Mapping[str, Any]) -> Iterator[str]:
     """Addresses of the item itself and of all its assets."""
     links = document.get("links")
-    told = [document["properties"].get("earthsearch:s3_path")]
-    told += [asset.get("href") for asset in document["assets"].values()]
+    hrefs = [document["properties"].get("earthsearch:s3_path")]
+    hrefs += [asset.get("href") for asset in document["assets"].values()]
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") in ("self", "canonical", "via"):
-            told.append(link.get("href"))
-    yield from (href for href in told if isinstance(href, str))
+            hrefs.append(link.get("href"))
+    yield from (href for href in hrefs if isinstance(href, str))
 
 
 def _moment(where: str, about: Mapping[str, Any]) -> dt.datetime:

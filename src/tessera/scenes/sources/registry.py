@@ -66,8 +66,8 @@ def sources_of(table: SceneTable) -> tuple[Source, ...]:
     InputError, NetError
         See `parse_source`.
     """
-    told = table.query["sources"]
-    return parse_source([one if isinstance(one, str) else str(one.get("asked", one["name"])) for one in told])
+    asked = table.query["sources"]
+    return parse_source([one if isinstance(one, str) else str(one.get("asked", one["name"])) for one in asked])
 
 
 def check_credentials(sources: Iterable[Source]) -> None:

@@ -266,9 +266,9 @@ class StacApi:
     def _check_all(self, found: dict[str, Any], count: int) -> None:
         """Check that as many items came as the provider counts."""
         context = found.get("context")
-        told = found.get("numberMatched", context.get("matched") if isinstance(context, dict) else None)
-        if isinstance(told, int) and told > count:
-            raise LoadError(f"{self.api}/search returned {count} of {told} items and no next page")
+        matched = found.get("numberMatched", context.get("matched") if isinstance(context, dict) else None)
+        if isinstance(matched, int) and matched > count:
+            raise LoadError(f"{self.api}/search returned {count} of {matched} items and no next page")
 
     def search_verdict(self, status: int, body: bytes) -> type[NetError] | None:  # noqa: ARG002
         """The error for a refused search, None for the usual one."""
