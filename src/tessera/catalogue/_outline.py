@@ -20,18 +20,10 @@ _DIGITS = 7
 def outlines(
     zone: int, west: NDArray[np.int64], north: NDArray[np.int64], size: int
 ) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
-    """Outlines of square windows of one zone.
+    """Outlines of square windows of one zone, by px of the first column and py above the first row (N,).
 
-    Parameters
-    ----------
-    zone : UTM zone
-    west, north : (N,) px of the first column, py above the first row
-    size : side, pixels
-
-    Returns
-    -------
     (N,) polygons counterclockwise, or multipolygons cut at the date line; (N, 4) xmin, ymin, xmax, ymax of each,
-    degrees: a window over the date line spans -180 to 180, so that a filter by bbox never misses it
+    degrees: a window over the date line spans -180 to 180, so that a filter by bbox never misses it.
     """
     import shapely
 

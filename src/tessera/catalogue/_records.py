@@ -36,21 +36,13 @@ _DATES = {"s2_dates": "s2_dates", "s1_ascending_dates": "s1_asc_dates", "s1_desc
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A commit record's file, not read yet.
-
-    Attributes
-    ----------
-    path : the file
-    cell, year : whose
-    size : bytes
-    mtime_ns : when it was written
-    """
+    """A commit record's file, not read yet."""
 
     path: Path
     cell: Cell
     year: int
     size: int
-    mtime_ns: int
+    mtime_ns: int  # when it was written
 
 
 @dataclass(frozen=True)
@@ -81,13 +73,7 @@ def find_records(store: Store, folder: Path) -> Iterator[RecordFile | str]:
 
 
 def read_record(store: Store, file: RecordFile) -> Row:
-    """Read a record.
-
-    Raises
-    ------
-    InputError
-        It is gone, too large, no record, of another cell, or says what cannot be.
-    """
+    """Read a record."""
     folder = store.objects.folder
     for _ in range(_ATTEMPTS):
         try:

@@ -15,18 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Runs:
-    """Pixels of one zone whose centre lies in an area.
-
-    Attributes
-    ----------
-    zone : UTM zone
-    rows : (N,) py of each run, ascending
-    start, stop : (N,) px of its first pixel and behind its last
-    """
+    """Pixels of one zone whose centre lies in an area."""
 
     zone: int
-    rows: NDArray[np.int64]
-    start: NDArray[np.int64]
+    rows: NDArray[np.int64]  # (N,) py of each run, ascending
+    start: NDArray[np.int64]  # start, stop: (N,) px of its first pixel and behind its last
     stop: NDArray[np.int64]
 
     @property
@@ -61,12 +54,7 @@ class Runs:
 
 
 def runs_of(area: object) -> tuple[list[Runs], str]:
-    """The pixels of an area, zone by zone, and what to call it.
-
-    Parameters
-    ----------
-    area : whatever `tessera.geo.parse_area` reads, or a lattice Window
-    """
+    """The pixels of an area or a lattice Window, zone by zone, and what to call it."""
     import shapely
 
     if isinstance(area, Window):

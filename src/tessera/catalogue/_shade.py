@@ -28,15 +28,9 @@ _MOST_SHARE, _SOME_SHARE = 0.99, 0.5
 
 @dataclass(frozen=True)
 class Frame:
-    """A map in degrees.
+    """A map in degrees."""
 
-    Attributes
-    ----------
-    west, south, east, north : degrees; east > 180 where it crosses the date line
-    width, height : dots
-    """
-
-    west: float
+    west: float  # west, south, east, north: degrees; east > 180 where it crosses the date line
     south: float
     east: float
     north: float
@@ -52,12 +46,9 @@ class Frame:
 
 
 def shade(store: Store, year: int, frame: Frame, rows: list[CellRow] | None, *, pixels: bool) -> NDArray[np.uint8]:
-    """Classes of the dots of a map.
+    """Classes of the dots of a map; `pixels` reads scales rather than trust the chunks.
 
-    Parameters
-    ----------
-    rows : the cells of that year that are known; None where none is, then pixels are read wherever there might be some
-    pixels : read scales rather than trust the chunks
+    `rows` are the cells of that year that are known; where None, pixels are read wherever there might be some.
     """
     lon, lat = frame.dots()
     nominal = zones_of(lon)

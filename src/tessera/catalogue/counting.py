@@ -168,13 +168,7 @@ def has_records(store: Store) -> bool:
 
 
 def years_of(store: Store, year: int | None) -> tuple[int, ...]:
-    """The year that was asked for, or all, ascending.
-
-    Raises
-    ------
-    InputError
-        No such year.
-    """
+    """The year that was asked for, or all, ascending."""
     if year is None:
         return tuple(sorted(store.years))
     if parse_year(year) not in store.years:

@@ -96,26 +96,14 @@ def write_manifest(store: Store, *, progress: Progress = silent) -> Written:
 
 
 def local_folder(store: Store, what: str) -> Path:
-    """A local store's folder.
-
-    Raises
-    ------
-    InputError
-        The store is read by URL.
-    """
+    """A local store's folder."""
     if store.objects.folder is None:
         raise InputError(f"{store.objects.root} is read by URL; {what} needs its commit records, a local path")
     return store.objects.folder
 
 
 def gather(store: Store, *, progress: Progress = silent) -> Gathered:
-    """A local store's records as the manifest's table, sorted; writes nothing.
-
-    Raises
-    ------
-    InputError
-        A store by URL.
-    """
+    """A local store's records as the manifest's table, sorted; writes nothing."""
     import pyarrow as pa
 
     folder = local_folder(store, "its manifest")

@@ -40,18 +40,11 @@ _PACKED_MOST = 1024
 
 @dataclass(frozen=True)
 class Subject:
-    """A store in a folder that is checked.
+    """A store in a folder that is checked."""
 
-    Attributes
-    ----------
-    objects : where its bytes lie
-    folder : the same
-    header : what its tessera.json says now
-    """
-
-    objects: Objects
+    objects: Objects  # where its bytes lie
     folder: Path
-    header: Header
+    header: Header  # what its tessera.json says now
 
     @cached_property
     def source(self) -> ShardedSource:
@@ -123,12 +116,7 @@ def no_writer(lock: Path, *, wait: bool = False) -> Iterator[bool | None]:
 
 
 def examine(subject: Subject, cell: Cell, year: int, *, as_it_is: bool = False) -> CellCheck:
-    """Check a cell; the caller keeps writers out.
-
-    Parameters
-    ----------
-    as_it_is : overlook what is staged
-    """
+    """Check a cell, whatever is staged of it where `as_it_is`; the caller keeps writers out."""
     found = CellCheck(cell, year)
     if not as_it_is and _is_pending(subject, found):
         return found

@@ -39,12 +39,7 @@ MIN_ROWS = 32
 
 
 def seam(codes: NDArray[np.int8], scales: NDArray[np.float32]) -> tuple[bool, str | None]:
-    """Whether a border can be tested, and what is wrong with it.
-
-    Parameters
-    ----------
-    codes, scales : (rows, 2 * DEPTH, D) and (rows, 2 * DEPTH), the columns on both sides; the border lies in the middle
-    """
+    """Whether a border, the middle of (rows, 2 * DEPTH) columns, can be tested, and what is wrong with it."""
     values = dequantise(codes, scales)
     use = np.flatnonzero(is_valid(scales).all(axis=1))
     if len(use) < MIN_ROWS:

@@ -29,16 +29,11 @@ _PART = re.compile(r"\.(utm[\w-]+)\.json\.(?:[\w-]+\.)?\d+(?:-\d+)?\.part", re.A
 
 @dataclass
 class Survey:
-    """Files by cell.
+    """Files by cell."""
 
-    Attributes
-    ----------
-    cells : year -> cells that have a record, an object or something staged
-    problems : what belongs to no cell of this store
-    """
-
+    # year -> cells that have a record, an object or something staged
     cells: dict[int, set[Cell]] = field(default_factory=lambda: defaultdict(set))
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)  # what belongs to no cell of this store
     _more: int = 0
 
     def stray(self, text: str, year: int | None = None) -> None:

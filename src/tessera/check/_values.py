@@ -27,35 +27,19 @@ STRIP_BYTES = 32 * 1024**2
 
 @dataclass
 class Values:
-    """Counts and problems of a cell's values.
+    """Counts and problems of a cell's values."""
 
-    Attributes
-    ----------
-    tally : pixels by their scale
-    finite : pixels that `is_valid` accepts, those with a scale of 1 or more among them
-    nonpositive : pixels with a scale of 0 or less, or -inf
-    example : a bad scale
-    chunks : which chunks hold a written pixel, as in a commit record
-    damage : what could not be read, a line an array
-    wrong : values that contradict each other
-    """
-
-    tally: Tally = field(default_factory=Tally)
-    finite: int = 0
-    nonpositive: int = 0
-    example: float = 0.0
-    chunks: str = ""
-    damage: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)  # pixels by their scale
+    finite: int = 0  # pixels that `is_valid` accepts, those with a scale of 1 or more among them
+    nonpositive: int = 0  # pixels with a scale of 0 or less, or -inf
+    example: float = 0.0  # a bad scale
+    chunks: str = ""  # which chunks hold a written pixel, as in a commit record
+    damage: list[str] = field(default_factory=list)  # what could not be read, a line an array
+    wrong: list[str] = field(default_factory=list)  # values that contradict each other
 
 
 def check_values(source: ShardedSource, layout: Layout, cell: Cell, year_index: int, specs: list[ArraySpec]) -> Values:
-    """Read a cell's arrays, strip by strip; an array that is damaged is named once and not read further.
-
-    Parameters
-    ----------
-    specs : the arrays whose objects are there
-    """
+    """Read a cell's arrays, strip by strip; an array that is damaged is named once and not read further."""
     found = Values()
     held = [spec for spec in (SCALES, *(spec for spec in specs if spec != SCALES)) if spec in specs]
     held = [spec for spec in held if _index_fits(found, source, layout, cell, year_index, spec)]

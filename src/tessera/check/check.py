@@ -80,13 +80,7 @@ def check_store(
 
 
 def open_subject(store: Store) -> Subject:
-    """Open the local store as it is now.
-
-    Raises
-    ------
-    InputError
-        It is read by URL, or has no tessera.json that can be read.
-    """
+    """Open the local store as it is now."""
     objects = store.objects
     if objects.folder is None:
         raise InputError(f"{objects.root} is read by URL; check and repair work on a store's folder")

@@ -106,15 +106,7 @@ def _restore(store: Store, left: list[str], *, dry_run: bool) -> tuple[str, ...]
 
 
 def _mend(subject: Subject, cell: Cell, year: int, *, dry_run: bool) -> Outcome:
-    """Look at a cell again and do what it needs.
-
-    Raises
-    ------
-    BlockingIOError
-        Somebody else holds its lock.
-    InputError
-        A symbolic link leads out of the store.
-    """
+    """Look at a cell again and do what it needs; `BlockingIOError` where somebody else holds its lock."""
     if dry_run:
         return _judge(subject, cell, year)
     folder = subject.folder

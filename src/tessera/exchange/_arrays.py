@@ -56,9 +56,7 @@ def valid_of(folder: Path, request: str) -> int | None:
 def write_zarr(strips: Strips, folder: Path, about: dict[str, Any]) -> None:
     """Write a Zarr v3 group with CF coordinates and grid mapping, which xarray, rioxarray and odc-geo open.
 
-    Parameters
-    ----------
-    about : request and valid, by which `valid_of` knows the group again
+    By `about`, request and valid, `valid_of` knows the group again.
     """
     import zarr
 

@@ -27,15 +27,7 @@ def overview_bytes(size: int) -> int:
 
 
 def write_geotiffs(strips: Strips, files: list[Path], target: Path) -> None:
-    """Write a file a year; with codes, and scales beside them, where the strips are quantised.
-
-    Raises
-    ------
-    InputError
-        rasterio is not installed.
-    TesseraError
-        The disk refuses, or what was written does not read back as it was.
-    """
+    """Write a file a year, and read it back; with codes, and scales beside them, where the strips are quantised."""
     each = 2 if strips.quantised else 1
     # codes mean nothing without their own scale, so that both take the same pixel
     reduce = every_second if strips.quantised else mean_of_valid

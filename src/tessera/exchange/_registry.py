@@ -43,39 +43,21 @@ Key = tuple[str, int, int, int]
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What is known of a file.
+    """What is known of a file."""
 
-    Attributes
-    ----------
-    size : bytes, None where it is not told
-    sha256 : 64 hexadecimal digits, None where it is not told
-    """
-
-    size: int | None
-    sha256: str | None
+    size: int | None  # bytes, None where it is not told
+    sha256: str | None  # 64 hexadecimal digits, None where it is not told
 
 
 @dataclass(frozen=True)
 class Registry:
-    """What registries say of the tiles at hand.
+    """What registries say of the tiles at hand."""
 
-    Attributes
-    ----------
-    names : the registries that were there
-    facts : by kind, year and tile, each registry's word
-    """
-
-    names: tuple[str, ...]
-    facts: dict[Key, tuple[FileFacts, ...]]
+    names: tuple[str, ...]  # the registries that were there
+    facts: dict[Key, tuple[FileFacts, ...]]  # by kind, year and tile, each registry's word
 
     def check(self, kind: str, tile: Tile, year: int, found: FileFacts, name: str) -> None:
-        """Compare a file with what registries say of it; a tile that none lists passes.
-
-        Raises
-        ------
-        InputError
-            Another length or digest.
-        """
+        """Compare a file's length and digest with what registries say of it; a tile that none lists passes."""
         for told in self.facts.get(key_of(kind, tile, year), ()):
             if told.size is not None and told.size != found.size:
                 raise InputError(f"{name} has {found.size} bytes; the registry says {told.size}")
@@ -93,18 +75,7 @@ def key_of(kind: str, tile: Tile, year: int) -> Key:
 
 
 def read_registries(folder: Path, wanted: Iterable[tuple[int, Tile]], dataset: Dataset | None) -> Registry:
-    """Read what a folder's registries say of some tiles; rows of others are passed over as they come.
-
-    Parameters
-    ----------
-    wanted : year and tile
-    dataset : rows of other datasets are passed over, where a registry names them
-
-    Raises
-    ------
-    InputError
-        A registry cannot be read or lacks a column.
-    """
+    """Read what a folder's registries say of some tiles and years; rows of others, or other datasets, are skipped."""
     pairs = list(wanted)
     keys = {key_of(kind, tile, year) for kind in KINDS for year, tile in pairs}
     names, facts = [], dict[Key, tuple[FileFacts, ...]]()
@@ -120,13 +91,7 @@ def read_registries(folder: Path, wanted: Iterable[tuple[int, Tile]], dataset: D
 
 
 def dataset_columns(folder: Path) -> tuple[str, str] | None:
-    """Version and variant of a manifest, where all its rows have the same; None where there are none.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or is of several datasets.
-    """
+    """Version and variant of a manifest, where all its rows have the same; None where there are none."""
     path = folder / "manifest.parquet"
     if not path.exists():
         return None
@@ -211,17 +176,11 @@ def _facts(size: Any, digest: Any, path: Path) -> FileFacts:
 
 @dataclass(frozen=True)
 class TileRow:
-    """A tile's files, as registries list them.
-
-    Attributes
-    ----------
-    tile, year : which
-    files : kind -> length and digest
-    """
+    """A tile's files, as registries list them."""
 
     tile: Tile
     year: int
-    files: dict[str, FileFacts]
+    files: dict[str, FileFacts]  # kind -> length and digest
 
 
 def write_registries(folder: Path, rows: list[TileRow], dataset: Dataset) -> None:

@@ -52,13 +52,7 @@ def sidecar_bytes(model: ModelIdentity) -> bytes:
 
 
 def read_sidecar(folder: Path) -> tuple[Dataset, ModelIdentity | None] | None:
-    """The dataset that a tiles folder names, and the model's own identity where that is told; None without a file.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read or names none.
-    """
+    """The dataset that a tiles folder names, and the model's own identity where that is told; None without a file."""
     path = folder / SIDECAR
     if not path.exists():
         return None
@@ -68,13 +62,7 @@ def read_sidecar(folder: Path) -> tuple[Dataset, ModelIdentity | None] | None:
 
 
 def parse_pair(version: object, variant: object, where: str) -> Dataset:
-    """The dataset of a version and a variant.
-
-    Raises
-    ------
-    InputError
-        One of them is missing or no such text.
-    """
+    """The dataset of a version and a variant."""
     texts = [value.strip() for value in (version, variant) if isinstance(value, str)]
     if len(texts) != 2 or not re.fullmatch(r"v?\d{1,3}(\.\d{1,3})?", texts[0], re.ASCII):
         raise InputError(f"{where} names the dataset {version!r} {variant!r}; expected a version and a variant")
@@ -89,13 +77,7 @@ def parse_pair(version: object, variant: object, where: str) -> Dataset:
 
 
 def parse_model(value: object, dataset: Dataset, where: str) -> ModelIdentity | None:
-    """The model's own identity beside a dataset's name; it must be the one that the name stands for.
-
-    Raises
-    ------
-    InputError
-        It is another's, or no identity.
-    """
+    """The model's own identity beside a dataset's name; it must be the one that the name stands for."""
     if value is None:
         return None
     model = ModelIdentity.from_json(value)
@@ -107,16 +89,9 @@ def parse_model(value: object, dataset: Dataset, where: str) -> ModelIdentity | 
 def identity_of(
     named: tuple[Dataset, ModelIdentity | None] | None, given: str | None, where: str
 ) -> tuple[Dataset, ModelIdentity | None]:
-    """What embeddings are of, from what lies beside them and what the user said.
+    """What embeddings are of, from what lies beside them and what the user said; one must say it, and they must agree.
 
-    Returns
-    -------
-    The dataset, and its model where that can be told without knowing the length of its vectors
-
-    Raises
-    ------
-    InputError
-        Neither says it, or they disagree.
+    The model comes with it where that can be told without knowing the length of its vectors.
     """
     asked = None if given is None else parse_dataset(given)
     if named is None and asked is None:
@@ -136,13 +111,7 @@ def _some(dataset: Dataset | None) -> Dataset:
 
 
 def model_of(dataset: Dataset, model: ModelIdentity | None, dims: int, name: str) -> ModelIdentity:
-    """The identity of vectors of `dims`.
-
-    Raises
-    ------
-    InputError
-        The model's vectors have another length.
-    """
+    """The identity of vectors of `dims`."""
     if model is None:
         return dataset_identity(dataset, dims)
     if model.dims != dims:

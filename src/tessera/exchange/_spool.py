@@ -56,13 +56,7 @@ class Spool:
         Folder(self.folder).write(_PLACED, json.dumps({file.name: _about(file) for file in files}).encode())
 
     def get(self, name: str) -> Arrays:
-        """A part, its checksums checked.
-
-        Raises
-        ------
-        TesseraError
-            It is damaged; it is removed, so that the next run makes it anew.
-        """
+        """A part, its checksums checked; a damaged one is removed, so that the next run makes it anew."""
         found = self._kept.get(_file(name), _LIMIT)
         if found is None:
             path = self.folder / _file(name)
@@ -71,13 +65,7 @@ class Spool:
         return found
 
     def fill(self, parts: Iterable[tuple[str, Callable[[], Arrays]]], total: int, progress: Progress) -> None:
-        """Make the parts that are not there, one being read while another is kept.
-
-        Parameters
-        ----------
-        parts : name and maker of each, in order
-        progress : called with parts there and `total`
-        """
+        """Make the parts (name and maker of each) that are not there, one being read while another is kept."""
         progress(0, total)
 
         made = ((name, None if self.has(name) else make()) for name, make in parts)
@@ -131,14 +119,7 @@ def spooled_bytes(target: Path) -> int:
 def spooling(target: Path, request: dict[str, Any]) -> Iterator[Spool]:
     """The spool of a request, beside its target; it stays when the work is stopped and goes when it is `finished`.
 
-    Parameters
-    ----------
-    request : plain values that say all that the parts depend on
-
-    Raises
-    ------
-    InputError
-        Another process is writing this target.
+    The request holds plain values that say all that the parts depend on.
     """
     folder = _folder(target)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -28,25 +28,15 @@ _EMPTY = 2**64 - 1
 
 @dataclass(frozen=True)
 class ShardForm:
-    """How an array's shards are packed.
+    """How an array's shards are packed."""
 
-    Attributes
-    ----------
-    shape : of a shard; of a chunk where it has no chunks in it
-    chunk : of a chunk in it
-    chunk_bytes : what a chunk unpacks to
-    index : "start" or "end", None where a shard is one chunk
-    index_crc, chunk_crc : whether a CRC-32C follows
-    packer : "blosc", "zstd" or None
-    """
-
-    shape: tuple[int, ...]
-    chunk: tuple[int, ...]
-    chunk_bytes: int
-    index: str | None
-    index_crc: bool
+    shape: tuple[int, ...]  # of a shard; of a chunk where it has no chunks in it
+    chunk: tuple[int, ...]  # of a chunk in it
+    chunk_bytes: int  # what a chunk unpacks to
+    index: str | None  # "start" or "end", None where a shard is one chunk
+    index_crc: bool  # index_crc, chunk_crc: whether a CRC-32C follows
     chunk_crc: bool
-    packer: str | None
+    packer: str | None  # "blosc", "zstd" or None
 
     @property
     def side(self) -> int:
@@ -60,13 +50,7 @@ class ShardForm:
 
 
 def parse_form(codecs: Any, shape: tuple[int, ...], itemsize: int, node: Path) -> ShardForm:
-    """The form of an array's shards from its `codecs`.
-
-    Raises
-    ------
-    InputError
-        Codecs that do not tell beforehand what they unpack to, or more chunks than such a store has.
-    """
+    """The form of an array's shards from its `codecs`, which must tell beforehand what they unpack to."""
     try:
         return _form(codecs, shape, itemsize)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -116,13 +100,7 @@ def _chain(codecs: Sequence[Any], *, transposed: bool) -> tuple[str | None, bool
 
 
 def check_shard(file: BinaryIO, form: ShardForm, path: Path) -> None:
-    """Check that each chunk of a shard lies in its opened file and says that it unpacks to as much as a chunk holds.
-
-    Raises
-    ------
-    InputError
-        One does not.
-    """
+    """Check that each chunk of a shard lies in its opened file and says that it unpacks to as much as a chunk holds."""
     size = file.seek(0, 2)
     for offset, length in _places(file, size, form, path):
         if offset + length > size:

@@ -47,24 +47,15 @@ _INDEX_BYTES = 16
 
 @dataclass(frozen=True)
 class _Points:
-    """Points that are to be sampled into a table.
-
-    Attributes
-    ----------
-    target : the table
-    lonlat, inside : (N, 2) degrees and which of them lie on the grid
-    years, dims : of the vectors
-    verify : whether whole chunks are read
-    columns : what comes before the vectors
-    """
+    """Points that are to be sampled into a table."""
 
     target: Path
-    lonlat: NDArray[np.float64]
+    lonlat: NDArray[np.float64]  # lonlat, inside: (N, 2) degrees and which of them lie on the grid
     inside: NDArray[np.bool_]
-    years: tuple[int, ...]
+    years: tuple[int, ...]  # years, dims: of the vectors
     dims: int
-    verify: bool
-    columns: dict[str, NDArray[Any]]
+    verify: bool  # whether whole chunks are read
+    columns: dict[str, NDArray[Any]]  # what comes before the vectors
 
     def estimate(self, store: Store) -> Estimate:
         """Exact ranges of codes and scales, and the indexes of shards that are not known yet."""

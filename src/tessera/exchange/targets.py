@@ -24,13 +24,7 @@ _LINE = 1 << 20
 
 
 def parse_target(out: str | Path, suffixes: tuple[str, ...]) -> Path:
-    """Check how an export's path ends.
-
-    Raises
-    ------
-    InputError
-        Another suffix.
-    """
+    """Check how an export's path ends."""
     target = Path(out)
     if target.suffix.lower() not in suffixes:
         raise InputError(f"output {str(out)!r}; expected a path that ends in one of {', '.join(suffixes)}")

@@ -45,19 +45,12 @@ YEAR_STORE = "year-store"
 
 @dataclass
 class Pixels:
-    """Pixels of the tiles that were imported.
+    """Pixels of the tiles that were imported."""
 
-    Attributes
-    ----------
-    valid, no_data : with an embedding and without
-    water : of those without, how many the landmask took
-    corrupt : of those without, how many had a scale that is 0 or less, 1 or more, or infinite
-    """
-
-    valid: int = 0
+    valid: int = 0  # valid, no_data: with an embedding and without
     no_data: int = 0
-    water: int = 0
-    corrupt: int = 0
+    water: int = 0  # of those without, how many the landmask took
+    corrupt: int = 0  # of those without, how many had a scale that is 0 or less, 1 or more, or infinite
 
 
 @dataclass
@@ -89,20 +82,13 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class _Tile:
-    """A tile that passed every check.
-
-    Attributes
-    ----------
-    window : where it lies
-    codes, scales, land : (H, W, D) int8, (H, W) float32, (H, W) bool
-    provenance : its name and the digests of its files
-    """
+    """A tile that passed every check."""
 
     window: Window
-    codes: NDArray[np.int8]
+    codes: NDArray[np.int8]  # codes, scales, land: (H, W, D) int8, (H, W) float32, (H, W) bool
     scales: NDArray[np.float32]
     land: NDArray[np.bool_]
-    provenance: dict[str, Any]
+    provenance: dict[str, Any]  # its name and the digests of its files
 
 
 def import_tiles(
@@ -274,13 +260,7 @@ def embeddings_of(
 
 
 def open_target(target: str | Path | Store, model: ModelIdentity) -> Store:
-    """The store to import into, created with all zones where there is none.
-
-    Raises
-    ------
-    InputError
-        There is something else, or a store that cannot be written.
-    """
+    """The store to import into, created with all zones where there is none."""
     if isinstance(target, Store):
         return target
     found = _opened(target)
@@ -308,13 +288,7 @@ def _opened(target: str | Path) -> Store | None:
 
 
 def check_model(store: Store, model: ModelIdentity) -> None:
-    """Refuse a store of another model or length.
-
-    Raises
-    ------
-    InputError
-        It is one.
-    """
+    """Refuse a store of another model or length."""
     if (store.model.sha256, store.dims) != (model.sha256, model.dims):
         raise InputError(
             f"embeddings of {model.name}, {model.dims} dims, for {store.objects.root}, which holds {store.model.name}, "

@@ -64,18 +64,11 @@ def tile_window(tile: Tile) -> Window:
 
 @dataclass(frozen=True)
 class TileFiles:
-    """Where the files of a tile and year lie.
+    """Where the files of a tile and year lie."""
 
-    Attributes
-    ----------
-    folder : of all tiles
-    tile : which
-    year : of its embeddings
-    """
-
-    folder: Path
+    folder: Path  # of all tiles
     tile: Tile
-    year: int
+    year: int  # of its embeddings
 
     @property
     def codes(self) -> Path:
@@ -128,13 +121,7 @@ def _named(name: str) -> Tile | None:
 
 
 def read_within(folder: Path, path: Path, limit: int) -> bytes:
-    """The bytes of a file that lies in `folder` and has at most `limit`.
-
-    Raises
-    ------
-    InputError
-        It is missing, larger, or a link leads out of the folder.
-    """
+    """The bytes of a file that lies in `folder` and has at most `limit`."""
     try:
         return read_regular(path, what="tile", limit=limit, inside=folder)
     except FileNotFoundError:
@@ -147,13 +134,7 @@ def npy_limit(window: Window, pixel_bytes: int) -> int:
 
 
 def parse_npy(data: bytes, name: str, dtype: str, ndim: int) -> NDArray[Any]:
-    """The array of a .npy file's bytes, a view on them; nothing is unpickled.
-
-    Raises
-    ------
-    InputError
-        No .npy file, another dtype or number of axes, Fortran order, or another length than its header says.
-    """
+    """The array of a .npy file's bytes in C order, a view on them; nothing is unpickled."""
     shape, fortran, found, start = _header(data, name)
     wanted = np.dtype(dtype)
     if found != wanted:
@@ -193,13 +174,7 @@ def npy_bytes(array: NDArray[Any]) -> memoryview:
 
 
 def landmask_bytes(tile: Tile, window: Window) -> bytes:
-    """A GeoTIFF that says where a tile lies, all of it land; in the south EPSG:327NN with its false northing.
-
-    Raises
-    ------
-    InputError
-        rasterio is not installed.
-    """
+    """A GeoTIFF that says where a tile lies, all of it land; in the south EPSG:327NN with its false northing."""
     south = tile.lat10 < 0
     top = window.north * PIXEL_SIZE + (FALSE_NORTHING if south else 0)
     crs = f"EPSG:{(32700 if south else 32600) + window.zone}"
@@ -209,13 +184,7 @@ def landmask_bytes(tile: Tile, window: Window) -> bytes:
 
 
 def read_landmask(data: bytes, tile: Tile) -> tuple[Window, NDArray[np.bool_]]:
-    """Where a tile lies, by FLOOR of its corner's offset as published tiles are laid out, and which pixels are land.
-
-    Raises
-    ------
-    InputError
-        No GeoTIFF, another kind of raster, or one that lies elsewhere; or rasterio is not installed.
-    """
+    """Where a tile lies, by FLOOR of its corner's offset as published tiles are laid out, and which pixels are land."""
     name = f"landmask {tile.name}.tiff"
     # bytes in memory, read by one driver: nothing else on this machine or the network is looked at
     with reading(name), open_raster(data) as source:

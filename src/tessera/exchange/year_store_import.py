@@ -44,20 +44,12 @@ _ZONE = re.compile(r"utm(\d{2})", re.ASCII)
 
 @dataclass(frozen=True)
 class _Zone:
-    """A zone of a year store whose metadata passed.
+    """A zone of a year store whose metadata passed."""
 
-    Attributes
-    ----------
-    folder : its group
-    window : its grid on the lattice
-    dims : length of its vectors
-    shards : array name -> form of its shards
-    """
-
-    folder: Path
-    window: Window
-    dims: int
-    shards: dict[str, ShardForm]
+    folder: Path  # its group
+    window: Window  # its grid on the lattice
+    dims: int  # length of its vectors
+    shards: dict[str, ShardForm]  # array name -> form of its shards
 
 
 def import_year_store(
@@ -170,13 +162,7 @@ def _zone(folder: Path, node: Path, year: int) -> _Zone:
 
 
 def _array(value: dict[str, Any], node: Path, dtype: str, axes: int) -> tuple[tuple[int, ...], ShardForm]:
-    """Shape of an array and form of its shards.
-
-    Raises
-    ------
-    InputError
-        Metadata of anything else than this convention's arrays, or of sizes that no such store has.
-    """
+    """Shape of an array and form of its shards."""
     try:
         shape = tuple(_whole(side) for side in value["shape"])
         grid = value["chunk_grid"]

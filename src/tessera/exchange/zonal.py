@@ -33,22 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Polygons:
-    """Polygons that are to be measured into a table.
-
-    Attributes
-    ----------
-    target : the table
-    plan : what is read
-    columns : what comes before the means
-    windows : all that is read of the store
-    squares, shared : how many squares, and pairs of a square and a polygon in it
-    """
+    """Polygons that are to be measured into a table."""
 
     target: Path
-    plan: ZonalPlan
-    columns: dict[str, NDArray[Any]]
-    windows: list[Window]
-    squares: int
+    plan: ZonalPlan  # what is read
+    columns: dict[str, NDArray[Any]]  # what comes before the means
+    windows: list[Window]  # all that is read of the store
+    squares: int  # squares, shared: how many squares, and pairs of a square and a polygon in it
     shared: int
 
     def estimate(self, store: Store) -> Estimate:

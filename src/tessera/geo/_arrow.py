@@ -25,13 +25,7 @@ _NESTED = 1024**3
 
 
 def read_parquet(path: Path, source: str) -> VectorTable:
-    """GeoParquet, or Parquet with columns of longitude and latitude.
-
-    Raises
-    ------
-    InputError
-        It is not Parquet, has no geometry, or is too large.
-    """
+    """GeoParquet, or Parquet with columns of longitude and latitude."""
     with open_parquet_bounded(path, what="vector file", most_rows=MAX_ROWS, most_bytes=_UNPACKED) as opened:
         schema = opened.schema
         refuse_twice(schema.names, source)

@@ -32,11 +32,6 @@ def read_delimited(path: Path, source: str) -> VectorTable:
 
     The separator is a comma, semicolon, tab or bar. The text is UTF-8, UTF-16 with a byte order mark, or else
     Windows-1252.
-
-    Raises
-    ------
-    InputError
-        It is not such a table, or lacks these columns.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 
 def load_json(data: str | bytes, source: str) -> dict[str, Any]:
-    """A JSON object; features written one a line become a collection.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
+    """A JSON object; features written one a line become a collection."""
     try:
         text = data if isinstance(data, str) else decode_text(data, source)
         text = text.lstrip("\ufeff\x1e \t\r\n")
@@ -54,13 +48,7 @@ def _objects(text: str) -> dict[str, Any]:
 
 
 def from_geojson(value: dict[str, Any], source: str) -> VectorTable:
-    """A GeoJSON object as a table.
-
-    Raises
-    ------
-    InputError
-        It is another object, has an unreadable geometry, or a CRS that is not degrees.
-    """
+    """A GeoJSON object as a table."""
     _check_crs(value, source)
     kind = value.get("type")
     if kind == "FeatureCollection":

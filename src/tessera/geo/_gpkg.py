@@ -32,17 +32,7 @@ _OWN_KEYS = frozenset(("fid", "ogc_fid"))
 
 
 def read_gpkg(path: Path, source: str, layer: str | None = None) -> list[tuple[str, VectorTable]]:
-    """The layers of a GeoPackage by name, or if it has none, its tables with lon and lat.
-
-    Parameters
-    ----------
-    layer : read only this one
-
-    Raises
-    ------
-    InputError
-        It is not a GeoPackage, is damaged, or has views that would unpack to more than the file holds.
-    """
+    """The layers of a GeoPackage by name, or only `layer`; if it has none, its tables with lon and lat."""
     try:
         with _opened(path) as (database, size):
             return _layers(database, size, source, layer)

@@ -46,15 +46,8 @@ _PROLOG = (("<?", "?>"), ("<!--", "-->"))
 def kind_of(head: bytes, source: str, suffix: str = "") -> str:
     """ "parquet", "sqlite", "shp", "fgb", "zip", "dbf", "json", "kml", "gpx" or "text" (CSV and similar).
 
-    Parameters
-    ----------
-    head : the first `HEAD` bytes
-    suffix : of the name; identifies dBase tables, which have no signature
-
-    Raises
-    ------
-    InputError
-        It is another kind, or one that may refer to other files or to the network and is never read.
+    The suffix of the name identifies dBase tables, which have no signature. A kind that may refer to other files or to
+    the network is never read.
     """
     if not head:
         raise InputError(f"{source} is an empty file; expected features")

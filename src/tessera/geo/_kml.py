@@ -73,13 +73,7 @@ class _Reader:
 
 
 def read_kml(data: bytes, source: str) -> VectorTable:
-    """The placemarks of all folders: name, description, extended data, and the innermost folder's name as `folder`.
-
-    Raises
-    ------
-    InputError
-        It is not KML, or has coordinates that are not numbers.
-    """
+    """The placemarks of all folders: name, description, extended data, and the innermost folder's name as `folder`."""
     reader = _Reader(source)
 
     def closed(node: _Node) -> None:
@@ -113,13 +107,7 @@ def read_kml(data: bytes, source: str) -> VectorTable:
 
 
 def read_gpx(data: bytes, source: str) -> VectorTable:
-    """The waypoints of a GPX file with their elements, such as name, desc, ele and time, as text.
-
-    Raises
-    ------
-    InputError
-        It is not GPX, has no waypoint, or has a position that is not a number.
-    """
+    """The waypoints of a GPX file with their elements, such as name, desc, ele and time, as text."""
     import shapely
 
     reader = _Reader(source)

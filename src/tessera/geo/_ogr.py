@@ -34,20 +34,10 @@ _HEADERS = {"xlsx": {"HEADERS": "FORCE"}, "ods": {"HEADERS": "FORCE"}}
 
 
 def read_ogr(path: Path, kind: str, source: str, layer: str | None = None) -> list[tuple[str, VectorTable]]:
-    """The layers of a Shapefile, FlatGeobuf, file geodatabase or spreadsheet, by name.
+    """The layers of a Shapefile, FlatGeobuf, file geodatabase or spreadsheet, by name; or only `layer`.
 
     GDAL cannot be limited to a list of drivers here. It gets a folder of links to the files of this dataset only, under
     new names, and the driver that it chooses is checked.
-
-    Parameters
-    ----------
-    kind : a key of `_DRIVERS`, from the file's content
-    layer : read only this one
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or has neither geometry nor lon and lat.
     """
     pyogrio: Any = require("pyogrio", extra="geo", purpose=f"reading {path.name}")
     errors: Any = require("pyogrio.errors", extra="geo", purpose=f"reading {path.name}")

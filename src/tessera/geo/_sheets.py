@@ -19,14 +19,9 @@ _CELL = 16
 
 
 def check_sheets(archive: ZipFile, kind: str, source: Path | str) -> None:
-    """Raise InputError if the cells of a spreadsheet expand to more than `MOST_TEXT` bytes.
+    """Raise InputError if the cells of a spreadsheet, "xlsx" or "ods", expand to more than `MOST_TEXT` bytes.
 
     In .xlsx many cells share one text; in .ods cells and rows have repeat counts.
-
-    Parameters
-    ----------
-    archive : with members of checked sizes
-    kind : "xlsx" or "ods"
     """
     names = archive.namelist()
     total = 0

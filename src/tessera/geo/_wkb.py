@@ -23,13 +23,7 @@ _LINES = frozenset((2, 8, 13))
 
 
 def from_wkb(blobs: Sequence[bytes | None] | NDArray[Any], source: str) -> NDArray[np.object_]:
-    """Geometries (N,) from well-known binary, None where there is none.
-
-    Raises
-    ------
-    InputError
-        It is not well-known binary, or nested deeper than `MAX_DEPTH`.
-    """
+    """Geometries (N,) from well-known binary, None where there is none."""
     import shapely
 
     data = np.empty(len(blobs), dtype=object)

@@ -21,18 +21,7 @@ def walk_xml(
     source: Path | str,
     fault: str,
 ) -> None:
-    """Walk through a document's elements, named without prefixes, and its text.
-
-    Parameters
-    ----------
-    source : its name in messages
-    fault : words after the name if it is not XML, such as "is not XML"
-
-    Raises
-    ------
-    InputError
-        It is not XML, or declares a document type.
-    """
+    """Walk through a document's elements, named without prefixes, and its text; `fault` is said of what is not XML."""
 
     def doctype(*_: object) -> None:
         raise InputError(f"{source} declares a document type, which may refer to other files; it is not read")

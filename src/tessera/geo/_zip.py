@@ -32,16 +32,9 @@ _SIDES = (".shx", ".dbf", ".prj", ".cpg")
 
 @contextmanager
 def unzipped(path: Path, source: str) -> Iterator[tuple[str, list[tuple[str, Path]]]]:
-    """The kind of an archive and its datasets by name, unpacked into a temporary folder that is then removed.
+    """Kind ("xlsx", "ods" or "zip") and datasets by name of an archive, in a temporary folder that is then removed.
 
-    Yields
-    ------
-    "xlsx", "ods" or "zip", and the datasets; for a spreadsheet the one file, repacked without compression
-
-    Raises
-    ------
-    InputError
-        It is damaged or encrypted, has a name that leads out of it, unpacks to too much, or has no readable dataset.
+    A spreadsheet is the one file, repacked without compression.
     """
     with tempfile.TemporaryDirectory(prefix="tessera-") as folder, open_regular(path, what="vector file") as file:
         try:

@@ -28,10 +28,7 @@ _BLOCK, _OVERLAP = 16 * 1024**2, 256
 def refuse_crs_files(file: BinaryIO, most: int | None, source: str) -> None:
     """Raise InputError if a file has a CRS that names another file, because the library that reads it would open that.
 
-    Parameters
-    ----------
-    file : opened, with WKT in ASCII or UTF-16
-    most : leading bytes that can hold a CRS, None: all
+    Only the `most` leading bytes can hold a CRS, WKT in ASCII or UTF-16; None: all.
     """
     held, left = b"", most
     while data := file.read(_BLOCK if left is None else min(left, _BLOCK)):
@@ -72,17 +69,7 @@ def parse_crs(crs: object, source: str) -> CRS:
 
 
 def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDArray[np.object_]:
-    """Transform geometries to degrees (EPSG:4326); those already in EPSG:4326 keep their exact coordinates.
-
-    Parameters
-    ----------
-    crs : see `parse_crs`
-
-    Raises
-    ------
-    InputError
-        See `parse_crs`; or there is no transformation to degrees, or it names a file.
-    """
+    """Transform geometries to degrees (EPSG:4326); those already in EPSG:4326 keep their exact coordinates."""
     import shapely
     from pyproj import CRS, Transformer
     from pyproj.exceptions import ProjError

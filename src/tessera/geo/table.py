@@ -168,13 +168,7 @@ def of_columns(
     absent: dict[str, NDArray[np.bool_]] | None = None,
     notes: tuple[str, ...] = (),
 ) -> VectorTable:
-    """Points of a table with columns of longitude and latitude, degrees.
-
-    Raises
-    ------
-    InputError
-        These columns are missing, or hold values that are not numbers.
-    """
+    """Points of a table with columns of longitude and latitude, degrees."""
     import shapely
 
     names = position_names(list(columns))
@@ -200,13 +194,7 @@ def of_columns(
 
 
 def joined(parts: list[tuple[str, VectorTable]], path: Path | str) -> VectorTable:
-    """All layers of a file as one table, with a column `layer`.
-
-    Raises
-    ------
-    InputError
-        Their columns or geometry types differ; the message lists the layers and says how to choose one.
-    """
+    """All layers of a file as one table, with a column `layer`."""
     import shapely
 
     if not parts:

@@ -36,28 +36,18 @@ _STRIDE = 4096
 
 @dataclass
 class Made:
-    """What a run did.
+    """What a run did."""
 
-    Attributes
-    ----------
-    made, kept, dropped : cells whose derived pixels were computed, were right already, and are gone from the store
-    troubled : cell -> why it could not be read; its derived pixels stay as they were, and count as not current
-    """
-
+    # made, kept, dropped: cells whose derived pixels were computed, were right already, and are gone from the store
     made: int = 0
     kept: int = 0
     dropped: int = 0
+    # cell -> why it could not be read; its derived pixels stay as they were, and count as not current
     troubled: dict[str, str] = field(default_factory=dict)
 
 
 def parse_store(store: Store) -> Path:
-    """The folder of a store that derived files can be written for.
-
-    Raises
-    ------
-    InputError
-        It is read by URL, or its cells are smaller than an overview pixel.
-    """
+    """The folder of a store that derived files can be written for."""
     folder = store.objects.folder
     if folder is None:
         raise InputError(f"{store.objects.root} is read by URL; a preview is made where the store is a local folder")
@@ -69,13 +59,7 @@ def parse_store(store: Store) -> Path:
 
 
 def parse_years(store: Store, years: Iterable[int] | None) -> tuple[int, ...]:
-    """The years to work on, all of the store's where None.
-
-    Raises
-    ------
-    InputError
-        The store has no such year.
-    """
+    """The years to work on, all of the store's where None."""
     chosen = store.years if years is None else tuple(years)
     for year in chosen:
         store.header.year_index(year, store.objects.root)

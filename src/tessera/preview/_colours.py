@@ -44,29 +44,17 @@ _DIGITS = 7
 
 @dataclass(frozen=True)
 class Colours:
-    """How a vector becomes red, green and blue.
+    """How a vector becomes red, green and blue."""
 
-    Attributes
-    ----------
-    model : SHA-256 identity of the vectors
-    method : "pca", or "bands" for the first three dims
-    mean : (D,) float32, taken off first
-    components : (3, D) float32
-    explained : share of the variance that each component explains
-    low, high : (3,) float32, stretched to 0 and 1
-    gamma : exponent of the stretched value
-    sample : pixels that they were fitted on
-    """
-
-    model: str
-    method: Method
-    mean: NDArray[np.float32]
-    components: NDArray[np.float32]
-    explained: tuple[float, float, float]
-    low: NDArray[np.float32]
+    model: str  # SHA-256 identity of the vectors
+    method: Method  # "pca", or "bands" for the first three dims
+    mean: NDArray[np.float32]  # (D,) float32, taken off first
+    components: NDArray[np.float32]  # (3, D) float32
+    explained: tuple[float, float, float]  # share of the variance that each component explains
+    low: NDArray[np.float32]  # low, high: (3,) float32, stretched to 0 and 1
     high: NDArray[np.float32]
-    gamma: float
-    sample: int
+    gamma: float  # exponent of the stretched value
+    sample: int  # pixels that they were fitted on
 
     def encode(self) -> bytes:
         """The bytes of colours.json."""
@@ -88,13 +76,7 @@ class Colours:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], where: str) -> Colours:
-        """Read what `encode` wrote.
-
-        Raises
-        ------
-        InputError
-            Another format or version, or a value that does not fit.
-        """
+        """Read what `encode` wrote."""
         try:
             if (value["format"], value["version"]) != (FORMAT, VERSION):
                 raise InputError(f"{where} has format {value['format']!r} {value['version']!r}; expected {FORMAT!r} 1")
@@ -155,12 +137,7 @@ def _numbers(values: NDArray[Any]) -> list[float]:
 
 
 def parse_method(method: object) -> Method:
-    """Check how colours are made.
-
-    Raises
-    ------
-    InputError
-    """
+    """Check how colours are made."""
     for known in get_args(Method):
         if method == known:
             return known  # type: ignore[no-any-return]
@@ -170,17 +147,7 @@ def parse_method(method: object) -> Method:
 def update_colours(
     store: Store, root: Path, about: Overviews, *, refit: bool = False, method: Method | None = None
 ) -> tuple[Colours, bool]:
-    """The colours of a store, fitted where there are none yet, on request, or for another method.
-
-    Returns
-    -------
-    The colours, and whether they were fitted now
-
-    Raises
-    ------
-    InputError
-        There is no pixel with data to fit them on, or the colours are of another model.
-    """
+    """The colours of a store, fitted where there are none yet, on request, or for another method; whether just now."""
     path = root / FOLDER / "colours.json"
     door = Folder(root)
     if door.size(path) is not None and not refit:

@@ -48,20 +48,12 @@ _GEOMETRY = {
 
 @dataclass(frozen=True)
 class Overviews:
-    """What overviews.json says.
+    """What overviews.json says."""
 
-    Attributes
-    ----------
-    model : of the store that they were made from
-    years : whose overviews were made, in any order
-    zones : UTM zones that have arrays
-    full : whether the colours of 10 m pixels are kept up as well
-    """
-
-    model: ModelIdentity
-    years: tuple[int, ...] = ()
-    zones: tuple[int, ...] = ()
-    full: bool = False
+    model: ModelIdentity  # of the store that they were made from
+    years: tuple[int, ...] = ()  # whose overviews were made, in any order
+    zones: tuple[int, ...] = ()  # UTM zones that have arrays
+    full: bool = False  # whether the colours of 10 m pixels are kept up as well
 
     def encode(self) -> bytes:
         """The bytes of the document."""
@@ -78,13 +70,7 @@ class Overviews:
 
     @classmethod
     def decode(cls, data: bytes, where: str) -> Overviews:
-        """Read the document.
-
-        Raises
-        ------
-        InputError
-            No JSON, another format, version or geometry, or a value that does not fit.
-        """
+        """Read the document."""
         try:
             value = parse_json(data, where)
             given = value.get("format"), value.get("version")
@@ -102,13 +88,7 @@ class Overviews:
 
 
 def read_overviews(store: Store) -> Overviews | None:
-    """What a store has; None where no overview was made.
-
-    Raises
-    ------
-    InputError
-        The overviews are of another model or geometry.
-    """
+    """What a store has; None where no overview was made."""
     try:
         data = store.objects.read(DOCUMENT, limit=_LIMIT)
     except MissingError:

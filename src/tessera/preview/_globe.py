@@ -31,14 +31,9 @@ ChunkIndex = tuple[int, int]
 
 @dataclass(frozen=True)
 class Scale:
-    """One level of the pyramid; each has half the rows and columns of the one before.
+    """One level of the pyramid; each has half the rows and columns of the one before."""
 
-    Attributes
-    ----------
-    number : 0 (1e-4 degree) to 9
-    """
-
-    number: int
+    number: int  # 0 (1e-4 degree) to 9
 
     @property
     def step(self) -> float:

@@ -22,29 +22,15 @@ _INTENT_LIMIT = 1024**2
 
 @dataclass(frozen=True)
 class Journal:
-    """Changes of the derived files of one store, under the lock of their one writer.
+    """Changes of the derived files of one store, under the lock of their one writer."""
 
-    Attributes
-    ----------
-    root : the store's folder
-    work : a folder on the same disk, of this journal alone
-    """
-
-    root: Path
-    work: Path
+    root: Path  # the store's folder
+    work: Path  # a folder on the same disk, of this journal alone
 
     def commit(self, changes: Mapping[str, bytes | bytearray | None], hidden: set[str]) -> None:
-        """Replace files, or remove those whose bytes are None.
+        """Replace files, or remove those whose bytes are None; if the disk refuses, everything is as it was before.
 
-        Parameters
-        ----------
-        changes : key from the store's root -> bytes, in the order in which they are to appear
-        hidden : keys that are taken away first and appear in their turn
-
-        Raises
-        ------
-        TesseraError
-            The disk is full or refuses; everything is as it was before.
+        `changes` go from key to bytes, in the order in which they are to appear; `hidden` keys are taken away first.
         """
         files = self._files
         files.forget()
@@ -59,13 +45,7 @@ class Journal:
         self.recover()
 
     def recover(self) -> bool:
-        """Finish what was intended, or forget what was only staged; whether there was an intent.
-
-        Raises
-        ------
-        InputError
-            The intent cannot be read or leaves the folder of derived files.
-        """
+        """Finish what was intended, or forget what was only staged; whether there was an intent."""
         files = self._files
         if not files.is_pending:
             files.forget()

@@ -37,16 +37,10 @@ FOLDER = "overviews"
 
 @dataclass(frozen=True)
 class Level:
-    """Pixels of one size on a zone's lattice.
+    """Pixels of one size on a zone's lattice."""
 
-    Attributes
-    ----------
-    metres : side of a pixel, a multiple of 10
-    shard : side of a shard, pixels
-    """
-
-    metres: int
-    shard: int
+    metres: int  # side of a pixel, a multiple of 10
+    shard: int  # side of a shard, pixels
 
     @property
     def factor(self) -> int:
@@ -83,13 +77,7 @@ FULL = Level(10, 4096)
 
 
 def parse_level(level: object) -> Level:
-    """The overview level of a pixel size in metres.
-
-    Raises
-    ------
-    InputError
-        There is none of that size.
-    """
+    """The overview level of a pixel size in metres."""
     for known in LEVELS:
         if level == known.metres:
             return known
@@ -98,18 +86,11 @@ def parse_level(level: object) -> Level:
 
 @dataclass(frozen=True)
 class Layer:
-    """One array of a level.
-
-    Attributes
-    ----------
-    level : of its pixels
-    spec : the array
-    chunk : side of an inner chunk, pixels
-    """
+    """One array of a level."""
 
     level: Level
     spec: ArraySpec
-    chunk: int = 32
+    chunk: int = 32  # side of an inner chunk, pixels
 
     @property
     def name(self) -> str:
@@ -206,19 +187,7 @@ class Box:
 def read_box(
     objects: Objects, layers: Sequence[Layer], zone: int, year_index: int, box: Box
 ) -> dict[str, NDArray[Any]]:
-    """Arrays over a rectangle of one level, every chunk verified; codes only where scales say that there are any.
-
-    Parameters
-    ----------
-    layers : of one level
-
-    Raises
-    ------
-    CorruptError
-        A checksum does not fit.
-    ChangedError
-        A shard kept changing.
-    """
+    """Arrays over a rectangle of one level, every chunk verified; codes only where scales say that there are any."""
     level = layers[0].level
     rows, cols = level.shape
     specs = tuple(sorted((layer.spec for layer in layers), key=lambda spec: spec != SCALES))
@@ -229,16 +198,10 @@ def read_box(
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """A shard of a level in one zone and year: what is made and recorded as one.
-
-    Attributes
-    ----------
-    zone : UTM zone
-    row, col : position in shards
-    """
+    """A shard of a level in one zone and year: what is made and recorded as one."""
 
     zone: int
-    row: int
+    row: int  # row, col: position in shards
     col: int
 
     @property

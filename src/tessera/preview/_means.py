@@ -44,10 +44,7 @@ def source_of(store: Store, cell: Cell, year: int) -> str | None:
 def read_strips(store: Store, cell: Cell, year: int) -> Iterator[tuple[slice, NDArray[np.int8], NDArray[np.float32]]]:
     """Rows, codes (rows, W, D) and scales (rows, W) of a cell from north to south, each a multiple of 128 rows.
 
-    Raises
-    ------
-    InFluxError
-        At the end: its pixels are not those that its commit record counts, or it was committed anew meanwhile.
+    `InFluxError` comes at the end: the pixels are not those that the commit record counts, or it was committed anew.
     """
     codes, index = store.layout.codes, store.years.index(year)
     before = store.commit(cell, year)
@@ -70,31 +67,17 @@ def read_strips(store: Store, cell: Cell, year: int) -> Iterator[tuple[slice, ND
 
 @dataclass(frozen=True)
 class Means:
-    """Overview pixels of one level.
+    """Overview pixels of one level."""
 
-    Attributes
-    ----------
-    codes : (h, w, D) int8; value = code x scale
-    scales : (h, w) float32; NaN = processed, no data; +inf = nothing written
-    valid : (h, w) uint16, pixels of 10 m behind each mean
-    """
-
-    codes: NDArray[np.int8]
-    scales: NDArray[np.float32]
-    valid: NDArray[np.uint16]
+    codes: NDArray[np.int8]  # (h, w, D) int8; value = code x scale
+    scales: NDArray[np.float32]  # (h, w) float32; NaN = processed, no data; +inf = nothing written
+    valid: NDArray[np.uint16]  # (h, w) uint16, pixels of 10 m behind each mean
 
 
 def cell_means(store: Store, cell: Cell, year: int) -> dict[str, Means]:
     """Level name -> means of a cell's vectors, summed in float64 and quantised as the encoder does.
 
     The coarse level is made from the sums of the 10 m pixels, not from the fine level's codes.
-
-    Raises
-    ------
-    InFluxError
-        The cell is being written.
-    CorruptError
-        The cell is damaged.
     """
     side, dims = cell.size // FINE.factor, store.dims
     sums = np.empty((side, side, dims))

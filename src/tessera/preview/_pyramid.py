@@ -174,13 +174,7 @@ def _from_children(root: Path, number: int, place: ChunkIndex) -> NDArray[np.uin
 
 
 def read_chunk(root: Path, scale: Scale, place: ChunkIndex) -> NDArray[np.uint8]:
-    """(512, 512, 4), all 0 where there is no such chunk.
-
-    Raises
-    ------
-    CorruptError
-        It cannot be unpacked, or not to that length.
-    """
+    """(512, 512, 4), all 0 where there is no such chunk."""
     from numcodecs import zstd
 
     path = root / scale.key(place)
@@ -209,18 +203,11 @@ def _put(root: Path, scale: Scale, place: ChunkIndex, picture: NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class PyramidState:
-    """What the pyramid shows.
+    """What the pyramid shows."""
 
-    Attributes
-    ----------
-    year : whose colours
-    finest : number of its finest level
-    colours : digest
-    """
-
-    year: int
-    finest: int
-    colours: str
+    year: int  # whose colours
+    finest: int  # number of its finest level
+    colours: str  # digest
 
 
 def read_pyramid(root: Path) -> PyramidState | None:

@@ -22,16 +22,10 @@ _LIMIT = 4 * 1024**2
 
 @dataclass(frozen=True)
 class Record:
-    """What a unit was made from.
+    """What a unit was made from."""
 
-    Attributes
-    ----------
-    cells : name -> digest of the cell's codes and scales
-    colours : digest of the colours, empty for means
-    """
-
-    cells: dict[str, str]
-    colours: str = ""
+    cells: dict[str, str]  # name -> digest of the cell's codes and scales
+    colours: str = ""  # digest of the colours, empty for means
 
     def encode(self) -> bytes:
         """The record's bytes."""

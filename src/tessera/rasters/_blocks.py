@@ -34,10 +34,8 @@ class Blocks:
 def mini_tiff(image: Image, blocks: Blocks, spans: Sequence[tuple[int, int]], parts: dict[int, bytes]) -> bytes:
     """A classic TIFF file that holds these blocks as they are packed.
 
-    Parameters
-    ----------
-    spans : first byte and length of each block in the file it comes from, row by row; length 0 for one without data
-    parts : first byte -> bytes of the ranges of that file which hold all of them
+    `spans` are the first byte and length of each block in the file it comes from, row by row, length 0 for one without
+    data; `parts` are ranges of that file, by their first byte, which hold all of them.
     """
     starts = sorted(parts)
     entries = _entries(image, blocks)

@@ -15,19 +15,12 @@ _USER = 32767
 
 @dataclass(frozen=True)
 class Georeference:
-    """A grid that is north up.
+    """A grid that is north up."""
 
-    Attributes
-    ----------
-    epsg : code of the CRS
-    left, top : of the first pixel's corner
-    dx, dy : sides of a pixel, both positive
-    """
-
-    epsg: int
-    left: float
+    epsg: int  # code of the CRS
+    left: float  # left, top: of the first pixel's corner
     top: float
-    dx: float
+    dx: float  # dx, dy: sides of a pixel, both positive
     dy: float
 
     @property
@@ -47,20 +40,9 @@ def parse_georeference(
     matrix: tuple[float, ...],
     keys: tuple[int, ...],
 ) -> Georeference:
-    """Read the fields as GDAL does.
+    """Read ModelPixelScale, ModelTiepoint, ModelTransformation (empty where absent) and GeoKeyDirectory as GDAL does.
 
-    Parameters
-    ----------
-    name : of the file, for messages
-    scale, tiepoint, matrix : ModelPixelScale, ModelTiepoint, ModelTransformation; empty where the file lacks them
-    keys : GeoKeyDirectory
-
-    Raises
-    ------
-    CorruptError
-        The fields are damaged.
-    PermanentError
-        There is no CRS with an EPSG code, or the grid is not north up.
+    `PermanentError`: there is no CRS with an EPSG code, or the grid is not north up.
     """
     known = _geo_keys(name, keys)
     epsg = known.get(_PROJECTED, known.get(_GEOGRAPHIC, 0) if known.get(_MODEL) == 2 else 0)

@@ -92,13 +92,7 @@ class Pieces:
         return None
 
     def take(self, start: int, stop: int) -> memoryview:
-        """A range of the header, asked for where it is not held.
-
-        Raises
-        ------
-        CorruptError
-            The file ends before, or the header is longer than `HEADER_LIMIT`.
-        """
+        """A range of the header, at most `HEADER_LIMIT`, asked for where it is not held."""
         found = self.has(start, stop)
         if found is None:
             if self.bytes + stop - start > HEADER_LIMIT:
@@ -121,37 +115,23 @@ class Field:
 
 @dataclass(frozen=True)
 class Image:
-    """The first image of a file.
+    """The first image of a file."""
 
-    Attributes
-    ----------
-    order : "<" or ">", of the header and of the samples
-    width, height : pixels
-    tiled : False for strips
-    rows, columns : pixels of a block; a strip is as wide as the image
-    dtype : numpy's name of a sample's type
-    bits, sample_format, codec, predictor : as the file has them
-    lerc : what LERC needs to be unpacked, packed as in the file
-    no_data : the number that stands for no data besides 0 and NaN; None where there is no other
-    place : where it lies
-    offsets, sizes : where the lists of the blocks' first bytes and lengths are
-    """
-
-    order: str
+    order: str  # "<" or ">", of the header and of the samples
     width: int
     height: int
-    tiled: bool
-    rows: int
+    tiled: bool  # False for strips
+    rows: int  # rows, columns: pixels of a block; a strip is as wide as the image
     columns: int
-    dtype: str
-    bits: int
+    dtype: str  # numpy's name of a sample's type
+    bits: int  # bits, sample_format, codec, predictor: as the file has them
     sample_format: int
     codec: int
     predictor: int
-    lerc: bytes
-    no_data: float | None
+    lerc: bytes  # what LERC needs to be unpacked, packed as in the file
+    no_data: float | None  # the number that stands for no data besides 0 and NaN; None where there is no other
     place: Georeference
-    offsets: Field
+    offsets: Field  # offsets, sizes: where the lists of the blocks' first bytes and lengths are
     sizes: Field
 
     @property
@@ -173,13 +153,8 @@ class Image:
 def parse_tiff(pieces: Pieces) -> Image:
     """What the header of a GeoTIFF says of its first image; the lists of its blocks are left for `read_lists`.
 
-    Raises
-    ------
-    CorruptError
-        It is no TIFF file, or its header is damaged.
-    PermanentError
-        It is a sound file of a kind that is not read: several samples, an unknown type or compression, no CRS with an
-        EPSG code, a grid that is not north up.
+    `PermanentError`: a sound file of a kind that is not read, such as one of several samples, of an unknown type or
+    compression, without an EPSG code, or not north up.
     """
     order, fields = _directory(pieces)
     reader = _Values(pieces, order, fields)
@@ -251,13 +226,7 @@ def parse_tiff(pieces: Pieces) -> Image:
 
 
 def read_lists(pieces: Pieces, image: Image, start: int, stop: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """First bytes and lengths of blocks `start` to `stop` (exclusive).
-
-    Raises
-    ------
-    CorruptError
-        The file ends before, or they take more than `HEADER_LIMIT`.
-    """
+    """First bytes and lengths of blocks `start` to `stop` (exclusive)."""
     fields = (image.offsets, image.sizes)
     spans = [(f.at + start * _SIZES[f.kind], f.at + stop * _SIZES[f.kind]) for f in fields]
     (first, last) = min(spans)[0], max(spans)[1]

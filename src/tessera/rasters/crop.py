@@ -34,34 +34,19 @@ _Packed = bytes
 
 @dataclass(frozen=True)
 class Crop:
-    """Blocks of one file, packed as they came.
+    """Blocks of one file, packed as they came."""
 
-    Attributes
-    ----------
-    name : of the file
-    requests, bytes : asked and taken, the header's too
-    image : what the file's header says
-    box : the file's pixels that are wanted, None where the target lies outside of the file
-    resampling : the only one for which they suffice, None for any
-    """
-
-    name: str
-    requests: int
+    name: str  # of the file
+    requests: int  # requests, bytes: asked and taken, the header's too
     bytes: int
-    image: Image
-    box: Box | None
-    resampling: str | None = None
+    image: Image  # what the file's header says
+    box: Box | None  # the file's pixels that are wanted, None where the target lies outside of the file
+    resampling: str | None = None  # the only one for which they suffice, None for any
     _corner: tuple[int, int] = (0, 0)
     _tiff: _Packed = field(default=b"", repr=False)
 
     def pixels(self) -> NDArray[Any]:
-        """The wanted pixels of the file: (h, w) of its own type, 0 where it has no data.
-
-        Raises
-        ------
-        CorruptError
-            A block cannot be unpacked.
-        """
+        """The wanted pixels of the file: (h, w) of its own type, 0 where it has no data."""
         left, top, right, bottom = self.box or (0, 0, 0, 0)
         if not self._tiff:
             return np.zeros((bottom - top, right - left), self.image.dtype)
@@ -85,21 +70,10 @@ class Crop:
         return pixels
 
     def onto(self, target: Target, resampling: str, dtype: str) -> NDArray[Any]:
-        """The pixels on the target: (H, W) of a type, 0 where there is no data.
+        """The pixels on the target that the crop was fetched for: (H, W) of a type, 0 where there is no data.
 
-        What GDAL's warper gives from the whole file, with 0 for no data and so NaN and what the file declares.
-
-        Parameters
-        ----------
-        target : the one that the crop was fetched for
-        resampling : "nearest", "bilinear" or "cubic"
-
-        Raises
-        ------
-        CorruptError
-            A block cannot be unpacked.
-        PermanentError
-            The type cannot hold the file's values.
+        What GDAL's warper gives from the whole file, with 0 for no data and so NaN and what the file declares;
+        "nearest", "bilinear" or "cubic".
         """
         if self.resampling not in (None, resampling):
             raise ValueError(f"{self.name} was fetched for {self.resampling}, not for {resampling}")

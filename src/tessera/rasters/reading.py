@@ -67,13 +67,7 @@ def reading(name: object) -> Iterator[None]:
 
 @contextmanager
 def writing_to(target: object) -> Iterator[None]:
-    """Turn what GDAL or the disk says while `target` is written into one line.
-
-    Raises
-    ------
-    TesseraError
-        In place of GDAL's errors and any `OSError`.
-    """
+    """Turn what GDAL or the disk says while `target` is written into a `TesseraError` of one line."""
     try:
         yield
     except failures() as error:

@@ -131,15 +131,7 @@ def checksum(strip: NDArray[Any]) -> int:
 def read_back(path: Path, checks: list[tuple[int, int]], name: object) -> None:
     """Compare what was written: a driver may notice a full disk only on closing, and not say so.
 
-    Parameters
-    ----------
-    checks : row behind each strip, and the strip's checksum
-    name : the file in messages
-
-    Raises
-    ------
-    TesseraError
-        A strip came back changed.
+    `checks` are the row behind each strip, and the strip's checksum.
     """
     first = 0
     with open_raster(path) as raster:

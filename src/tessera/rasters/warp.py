@@ -76,18 +76,7 @@ class Target:
 
 
 def box_for(target: Target, place: Georeference, width: int, height: int, resampling: str | None) -> Box | None:
-    """The pixels of a file that a target takes its values from, None where it has none of them.
-
-    Parameters
-    ----------
-    width, height : of the file
-    resampling : None for any of them
-
-    Raises
-    ------
-    PermanentError
-        GDAL does not know the CRS, or it is none of a map.
-    """
+    """The pixels of a file that a target takes its values from, None where it has none; None: by any resampling."""
     if not target.is_own(place.epsg):
         return _clip(_box_elsewhere(target, place, resampling), width, height)
     sides = []
@@ -106,21 +95,12 @@ def box_for(target: Target, place: Georeference, width: int, height: int, resamp
 def lay(
     pixels: NDArray[Any], box: Box, size: tuple[int, int], place: Georeference, target: Target, resampling: str
 ) -> NDArray[Any]:
-    """Lay pixels of a file onto a target as GDAL's warper does from the whole file, with 0 for no data.
+    """Lay pixels of a file onto a target (H, W) as GDAL's warper does from the whole file, with 0 for no data.
 
     One difference is meant: GDAL smooths bands of twice the target's side where one of its blocks, of 512 x 128 pixels,
     is cut to a few pixels by the target's edge; here a pixel does not depend on where the target ends.
 
-    Parameters
-    ----------
-    pixels : (h, w), at least those of `box_for`
-    box : which ones they are
-    size : width and height of the file
-    place : where the file lies
-
-    Returns
-    -------
-    (H, W) of their type; 0 where there is no data, as also where the nearest pixel has none.
+    `pixels` (h, w) are at least those of `box_for`, `box` says which ones; `size` is width and height of the file.
     """
     if target.is_own(place.epsg):
         x, y = _axes(target, place.moved(*box[:2]))

@@ -248,15 +248,7 @@ class ShardedSource:
         return codes, scales
 
     def _steady(self, read: Callable[[], Result], place: ShardPosition, time_index: int) -> Result:
-        """Call `read` until it meets one version of a place: again when a shard was replaced, removed or lacked pixels.
-
-        Raises
-        ------
-        ChangedError
-            The place kept changing.
-        CorruptError
-            Codes lack pixels that have scales, and that stays so.
-        """
+        """Call `read` until it meets one version of a place: again if one was replaced, removed or lacked pixels."""
         for attempt in range(_ATTEMPTS):
             try:
                 return read()

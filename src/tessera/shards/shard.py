@@ -75,13 +75,7 @@ class Shard:
     def read_chunks(
         self, numbers: NDArray[np.int64], take: Callable[[int, NDArray[Any]], None], pool: Executor
     ) -> None:
-        """Call `take` with the number and the verified values (chunk, chunk, bands) of each numbered chunk that exists.
-
-        Raises
-        ------
-        CorruptError
-            A checksum does not fit.
-        """
+        """Call `take` with number and verified values (chunk, chunk, bands) of each numbered chunk that exists."""
         there = numbers[self.index.offsets[numbers] >= 0]
         cache = self._cache
         lacking = []
@@ -128,13 +122,7 @@ class Shard:
         self.read_chunks((chunk_rows[:, None] * side + chunk_cols).reshape(-1), take, pool)
 
     def _confirm(self) -> None:
-        """Ask whether the shard is still of this version, as every read of its bytes does by itself.
-
-        Raises
-        ------
-        ChangedError
-            It is not.
-        """
+        """Ask whether the shard is still of this version, as every read of its bytes does by itself."""
         form, objects = self.form, self.reading.objects
         if objects.edge(self.key, form.index_bytes, at_end=form.index_at_end, known=self.etag) is not None:
             raise ChangedError(f"{self.name} was replaced since it was kept")
@@ -144,9 +132,7 @@ class Shard:
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Read the first `length` bytes of pixels by exact ranges: which exist (M,), and their bytes (M, length).
 
-        Parameters
-        ----------
-        rows, cols : (N,), from the shard's corner; its format must be exact
+        `rows` and `cols` (N,) count from the shard's corner; its format must be exact.
         """
         form = self.form
         offsets = self.index.offsets[(rows // form.chunk) * form.side + cols // form.chunk]

@@ -29,40 +29,32 @@ class LocalBackend:
     folder: Path
 
     def read_header(self) -> Header:
-        """See `backend.Backend`."""
         header = read_header(self.folder)
         check_folders(self.folder, header)
         return header
 
     def ensure_year(self, year: int) -> Header:
-        """See `backend.Backend`."""
         with _disk(self.folder):
             return ensure_year(self.folder, year)
 
     def recover_all(self, header: Header) -> int:
-        """See `backend.Backend`."""
         with _disk(self.folder):
             return recover_all(self.folder, header.layout)
 
     def write_cell(self, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:
-        """See `backend.Backend`."""
         with _disk(self.folder):
             return write_cell(self.folder, header, cell, year, part, window)
 
     def read_commit(self, cell: Cell, year: int) -> Commit | None:
-        """See `backend.Backend`."""
         return read_commit(self.folder, year, cell)
 
     def is_whole(self, header: Header, cell: Cell, record: Commit) -> bool:  # noqa: ARG002 - its keys are in the record
-        """See `backend.Backend`."""
         return not is_pending(self.folder, record.year, cell) and all_there(self.folder, record)
 
     def cells(self, year: int, layout: Layout) -> Iterator[Cell]:
-        """See `backend.Backend`."""
         return committed_cells(self.folder, year, layout)
 
     def scratch(self) -> Path:
-        """See `backend.Backend`."""
         return Folder(self.folder).inner(f"{BOOKKEEPING}/work")
 
 

@@ -52,11 +52,9 @@ class RemoteBackend:
         return CellCommits(self.writer)
 
     def read_header(self) -> Header:
-        """See `backend.Backend`."""
         return read_remote_header(self.writer)[0]
 
     def ensure_year(self, year: int) -> Header:
-        """See `backend.Backend`."""
         if "proven" not in self._memory:
             self.writer.prove_conditions()
             self._memory["proven"] = True
@@ -65,13 +63,11 @@ class RemoteBackend:
         return header
 
     def read_commit(self, cell: Cell, year: int) -> Commit | None:
-        """See `backend.Backend`."""
         key = record_key(year, cell)
         found = self.writer.read(key, limit=RECORD_LIMIT)
         return None if found is None else _parse_record(found[0], f"{self.writer.root}/{key}")
 
     def cells(self, year: int, layout: Layout) -> Iterator[Cell]:
-        """See `backend.Backend`."""
         names = [Path(item.key).stem for item in self.writer.list_all(f"commits/{year}") if item.key.endswith(".json")]
         for name in sorted(names):
             yield parse_cell(name, layout.shard)
@@ -82,14 +78,12 @@ class RemoteBackend:
         return caches / "tessera" / "work" / sha256_hex(self.writer.root.encode())[:24]
 
     def is_whole(self, header: Header, cell: Cell, record: Commit) -> bool:
-        """See `backend.Backend`."""
         place = CellObjects.of(header, cell, record.year)
         if self._commits.look(place).attempt is not None:
             return False
         return all(_fits(self.writer.head(place.keys[name]), info) for name, info in record.objects.items())
 
     def write_cell(self, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:
-        """See `backend.Backend`."""
         place = CellObjects.of(header, cell, year)
         for _ in range(_MOST_ROUNDS):
             base = self._base(place)

@@ -123,20 +123,12 @@ class Register:
 
 @dataclass(frozen=True)
 class Base:
-    """What a writer found before it merged.
+    """What a writer found before it merged."""
 
-    Attributes
-    ----------
-    register : the scales'
-    seen : versions of the other arrays' objects
-    record : bytes of the record and their version
-    before : the record, None where there is none that can be read
-    """
-
-    register: Register
-    seen: dict[str, Version | None]
-    record: tuple[bytes, Version] | None
-    before: Commit | None
+    register: Register  # the scales'
+    seen: dict[str, Version | None]  # versions of the other arrays' objects
+    record: tuple[bytes, Version] | None  # bytes of the record and their version
+    before: Commit | None  # the record, None where there is none that can be read
 
     def version(self, name: str) -> Version | None:
         """Of an array's object."""
@@ -219,13 +211,7 @@ class CellCommits:
         return True
 
     def finish_left(self, place: CellObjects, attempt: str) -> None:
-        """Finish an attempt that the register was seen pending for, from what is staged.
-
-        Raises
-        ------
-        CorruptError
-            What is staged is gone or damaged, and the register is pending still.
-        """
+        """Finish an attempt from what is staged; `CorruptError` if that is gone or damaged and the attempt pending."""
         try:
             record = self._read_intent(place, attempt)
             self._finish(place, attempt, record, self._fetcher(place, attempt, record), {})
@@ -276,10 +262,7 @@ class CellCommits:
     ) -> None:
         """Steps 4 and 5 of an attempt that the register was seen pending for; others may be at the same.
 
-        Parameters
-        ----------
-        fetch : an array's object
-        seen : versions, seen before the register was, of array names and of "record"
+        `seen` are versions, seen before the register was, of array names and of "record".
         """
         for name in place.moved:
             if name in record.objects and not self._bring(place, attempt, record, name, fetch, seen):

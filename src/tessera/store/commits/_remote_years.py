@@ -33,13 +33,7 @@ _THREADS = 16
 
 
 def read_remote_header(writer: ObjectsWriter) -> tuple[Header, Version]:
-    """The header as it is now, and the version of its document.
-
-    Raises
-    ------
-    InputError
-        There is no store.
-    """
+    """The header as it is now, and the version of its document."""
     try:
         found = writer.read(DOCUMENT, limit=DOCUMENT_LIMIT)
     except OversizeError as error:
@@ -53,11 +47,6 @@ def create_remote(writer: ObjectsWriter, header: Header) -> None:
     """Create a store where there is nothing; without `tessera.json` there is none, and for stock readers without root.
 
     The same call finishes what a killed one left.
-
-    Raises
-    ------
-    InputError
-        There are objects already, or no conditional put.
     """
     claim = header.encode()
     exists = InputError(f"{writer.root} exists; expected a new URL for the store")
@@ -93,17 +82,7 @@ def _create(writer: ObjectsWriter, key: str, data: bytes) -> None:
 
 
 def ensure_remote_year(writer: ObjectsWriter, year: int, *, complete: tuple[int, ...] = ()) -> Header:
-    """Append a year to the time axis of every zone, unless it is there.
-
-    Parameters
-    ----------
-    complete : years of which the caller knows that all documents have them
-
-    Raises
-    ------
-    InputError
-        There is no store, or it has as many years as there can be.
-    """
+    """Append a year to the time axis of every zone, unless it is there; all documents have those in `complete`."""
     while True:
         header, version = read_remote_header(writer)
         if year in header.years:

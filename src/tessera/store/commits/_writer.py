@@ -38,13 +38,7 @@ ROOT_LIMIT = 8 * 1024**2
 
 
 def write_new(folder: Path, header: Header) -> None:
-    """Create a store; it appears whole or not at all.
-
-    Raises
-    ------
-    InputError
-        The path exists.
-    """
+    """Create a store; it appears whole or not at all."""
     try:
         with new_folder(folder, "the store") as part:
             for key, data in store_documents(header):
@@ -96,15 +90,7 @@ def _root_years(folder: Path) -> tuple[int, ...] | None:
 
 
 def check_folders(folder: Path, header: Header) -> None:
-    """Refuse a store that has a link out of its folder where a writer works, before anything is written.
-
-    A cell's own folders are looked at when it is written.
-
-    Raises
-    ------
-    InputError
-        A link leads out.
-    """
+    """Refuse a link that leads out of a store's folder where a writer works; a cell's folders are looked at later."""
     door = Folder(folder)
     places = [f"{BOOKKEEPING}/{name}" for name in ("locks", "staging", "work", "catalogue")]
     places += ["commits", *(f"commits/{year}" for year in header.years)]
@@ -116,22 +102,7 @@ def check_folders(folder: Path, header: Header) -> None:
 
 
 def write_cell(folder: Path, header: Header, cell: Cell, year: int, part: Embeddings, window: Window) -> Commit:
-    """Merge embeddings into a cell and commit it.
-
-    New valid pixels win; a pixel without data never overwrites one that has some.
-
-    Parameters
-    ----------
-    part : the embeddings of `window`
-    window : a rectangle inside the cell
-
-    Raises
-    ------
-    CorruptError
-        What the cell holds already cannot be read.
-    TesseraError
-        The disk is full or refuses.
-    """
+    """See `backend.Backend`."""
     layout = header.layout
     year_index = header.years.index(year)
     keys = {spec.name: layout.key(spec, cell, year_index) for spec in layout.arrays}
@@ -168,13 +139,7 @@ def _read_before(folder: Path, header: Header, cell: Cell, year_index: int, befo
 
 
 def read_pixels(objects: Objects, layout: Layout, cell: Cell, year_index: int) -> Pixels:
-    """A cell as it is, verified.
-
-    Raises
-    ------
-    CorruptError
-        A shard is truncated, a checksum does not fit, or codes lack pixels that have scales.
-    """
+    """A cell as it is, verified."""
     found = read_window(objects, layout, cell.window, year_index, (layout.codes, SCALES, COUNTS))
     return Pixels(found[layout.codes.name], found[SCALES.name], found[COUNTS.name])
 

@@ -28,13 +28,7 @@ class Backend(Protocol):
     """What a store can be written to: a folder or an object store."""
 
     def read_header(self) -> Header:
-        """The header as it is now.
-
-        Raises
-        ------
-        InputError
-            There is no store.
-        """
+        """The header as it is now; `InputError` where there is no store."""
         ...
 
     def ensure_year(self, year: int) -> Header:
@@ -65,13 +59,7 @@ class Backend(Protocol):
         ...
 
     def read_commit(self, cell: Cell, year: int) -> Commit | None:
-        """The record of a cell, None where it was never committed.
-
-        Raises
-        ------
-        InputError
-            The record cannot be read.
-        """
+        """The record of a cell, None where it was never committed; `InputError` where it cannot be read."""
         ...
 
     def is_whole(self, header: Header, cell: Cell, record: Commit) -> bool:
@@ -93,17 +81,7 @@ def is_writable(objects: Objects) -> bool:
 
 
 def backend_of(objects: Objects, *, single_writer: bool = False) -> Backend:
-    """The backend of a store that is open for reading.
-
-    Parameters
-    ----------
-    single_writer : see `tessera.net.open_writer`
-
-    Raises
-    ------
-    InputError
-        It can only be read.
-    """
+    """The backend of a store that is open for reading; `InputError` where it can only be read."""
     if objects.folder is not None:
         return LocalBackend(objects.folder)
     if not is_writable(objects):
@@ -114,13 +92,7 @@ def backend_of(objects: Objects, *, single_writer: bool = False) -> Backend:
 
 
 def create_empty(path: str | Path, header: Header, *, single_writer: bool = False) -> None:
-    """Create an empty store in a folder that does not exist yet, or under a URL where nothing is.
-
-    Raises
-    ------
-    InputError
-        Something is there, or the URL can only be read.
-    """
+    """Create an empty store in a folder that does not exist yet, or under a URL where nothing is."""
     text = str(path)
     if "://" in text:
         create_remote(open_writer(text, single_writer=single_writer), header)

@@ -194,19 +194,10 @@ def put_cell(
     layout: Layout,
     before: Commit | None,
 ) -> Commit:
-    """Commit a cell's shards; call it under the cell's lock.
+    """Commit a cell's shards; call it under the cell's lock. What was committed before stays where the disk refuses.
 
-    Parameters
-    ----------
-    record : its `objects` are filled in here
-    shards : array name -> bytes, None for an array without data
-    keys : array name -> key of its object
-    before : the record that it has, None where there is none that can be read
-
-    Raises
-    ------
-    TesseraError
-        The disk is full or refuses; what was committed before is as it was.
+    `objects` of `record` is filled in here. `shards` and `keys` go by array name; a shard without data is None.
+    `before` is the record that the cell has, None where there is none that can be read.
     """
     record = replace(
         record,

@@ -23,18 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pixels:
-    """A cell's pixels.
+    """A cell's pixels."""
 
-    Attributes
-    ----------
-    codes : (shard, shard, dims) int8
-    scales : (shard, shard) float32
-    counts : (shard, shard, streams) uint16
-    """
-
-    codes: NDArray[np.int8]
-    scales: NDArray[np.float32]
-    counts: NDArray[np.uint16]
+    codes: NDArray[np.int8]  # (shard, shard, dims) int8
+    scales: NDArray[np.float32]  # (shard, shard) float32
+    counts: NDArray[np.uint16]  # (shard, shard, streams) uint16
 
 
 def blank(layout: Layout) -> Pixels:
@@ -55,10 +48,7 @@ def covers(cell: Cell, window: Window, part: Embeddings) -> bool:
 def merge(before: Pixels | None, cell: Cell, window: Window, part: Embeddings) -> Pixels:
     """Write embeddings over a cell: new valid pixels win, one without data never overwrites one that has some.
 
-    Parameters
-    ----------
-    before : changed in place; None where `part` covers the cell
-    window : of `part`, inside the cell
+    `before` is changed in place; it is None where `part` covers the cell.
     """
     if before is None:
         return Pixels(part.codes, part.scales, part.counts)

@@ -21,18 +21,7 @@ _PACKERS = ("blosc", "zstd", "gzip")
 
 
 def bounded_array(array: zarr.Array[Any], kinds: str, where: str) -> zarr.Array[Any]:
-    """The same array, read through codecs that are bounded by its chunks.
-
-    Parameters
-    ----------
-    kinds : letters of numpy's kinds that its values may be of, such as "iu"; texts and objects have no fixed size
-    where : what it is, for messages
-
-    Raises
-    ------
-    InputError
-        Values of another kind, chunks that do not fit into memory, or codecs that are not known to be safe.
-    """
+    """The same array, read through codecs that are bounded by its chunks; its values must be of `kinds` ("iu")."""
     from zarr import Array
     from zarr.core.array import AsyncArray
 

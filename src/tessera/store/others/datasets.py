@@ -75,13 +75,7 @@ def dataset_identity(dataset: Dataset, dims: int, prefixes: tuple[int, ...] = ()
 
 
 def dataset_url(dataset: Dataset) -> str:
-    """Where its Zarr store lies: under $TESSERA_DATASETS where that is set, else on the public mirror.
-
-    Raises
-    ------
-    InputError
-        It is not published as a Zarr store.
-    """
+    """Where its Zarr store lies: under $TESSERA_DATASETS where that is set, else on the public mirror."""
     if dataset.folder is None:
         raise InputError(f"{dataset.name} is not published as a Zarr store")
     return f"{os.environ.get('TESSERA_DATASETS', MIRROR).rstrip('/')}/zarr/{dataset.folder}"

@@ -60,16 +60,10 @@ class UnknownLayoutError(InputError):
 
 @dataclass(frozen=True)
 class ForeignSource(ShardedSource):
-    """A `ShardedSource` whose zones have their own corners and time axes.
+    """A `ShardedSource` whose zones have their own corners and time axes."""
 
-    Attributes
-    ----------
-    times : group -> metadata of its time array
-    years : those of the store
-    """
-
-    times: Mapping[str, Mapping[str, Any]] | None = None
-    years: tuple[int, ...] = ()
+    times: Mapping[str, Mapping[str, Any]] | None = None  # group -> metadata of its time array
+    years: tuple[int, ...] = ()  # those of the store
 
     @cached_property
     def _known(self) -> dict[str, tuple[int, ...]]:
@@ -86,17 +80,7 @@ class ForeignSource(ShardedSource):
 
 
 def open_foreign(objects: Objects, dataset: Dataset | None, cache: DiskCache | None) -> tuple[Header, ForeignSource]:
-    """Header and source of a `geoemb:` store; two requests.
-
-    Raises
-    ------
-    MissingError
-        There is no zarr.json.
-    UnknownLayoutError
-        It is a Zarr hierarchy of another layout.
-    InputError
-        Its metadata cannot be believed.
-    """
+    """Header and source of a `geoemb:` store; two requests. `UnknownLayoutError` for a hierarchy of another layout."""
     where = f"{objects.root}/zarr.json"
     root = parse_root(objects.read("zarr.json", limit=ROOT_BYTES), where)
     nodes, attributes = root
@@ -141,15 +125,7 @@ def _specs(dims: int, prefixes: tuple[int, ...]) -> tuple[ArraySpec, ...]:
 
 
 def parse_root(data: bytes, where: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Consolidated nodes and attributes of a root group.
-
-    Raises
-    ------
-    InputError
-        No JSON, or no Zarr v3 group.
-    UnknownLayoutError
-        Without consolidated metadata.
-    """
+    """Consolidated nodes and attributes of a root group; `UnknownLayoutError` where it has no consolidated metadata."""
     try:
         root = parse_json(data, where)
         if root["zarr_format"] != 3 or root["node_type"] != "group":
@@ -189,11 +165,6 @@ def identify(
     """The model of a foreign store: the dataset that it was opened as, or what its root says.
 
     A root names a version but not the run, so that two stores of unknown runs are told apart by where they lie.
-
-    Raises
-    ------
-    InputError
-        The root names another version than the dataset's.
     """
     uri = str(attributes.get("geoemb:model", ""))[:300]
     if dataset is not None:
@@ -211,12 +182,8 @@ def identify(
 def parse_format(node: Mapping[str, Any], spec: ArraySpec, where: str) -> ShardFormat:
     """How the shards of an array are laid out, from its Zarr v3 metadata.
 
-    Raises
-    ------
-    UnknownLayoutError
-        Another order of axes, no shards, or a codec that is none of ours.
-    InputError
-        Sizes that cannot be believed.
+    `UnknownLayoutError`: another order of axes, no shards, or a codec that is none of ours. `InputError`: sizes that
+    cannot be believed.
     """
     bands = () if spec.axis is None else (spec.bands,)
     try:
@@ -294,13 +261,7 @@ def _extent(group: Mapping[str, Any], scales: Mapping[str, Any], zone: int, name
 
 
 def place_extent(transform: list[float], code: str, shape: tuple[int, int], zone: int, name: str, where: str) -> Extent:
-    """What a group's arrays cover.
-
-    Raises
-    ------
-    InputError
-        Not north-up pixels of 10 m on the lattice of the zone, or a shape that cannot be believed.
-    """
+    """What a group's arrays cover: north-up pixels of 10 m on the lattice of the zone."""
     south = code == f"EPSG:{32700 + zone}"
     if code != f"EPSG:{32600 + zone}" and not south:
         raise InputError(f"{where}: {name} has the CRS {code[:40]}; expected EPSG:{32600 + zone}")
@@ -317,13 +278,7 @@ def place_extent(transform: list[float], code: str, shape: tuple[int, int], zone
 
 
 def read_years(objects: Objects, group: str, node: Mapping[str, Any]) -> tuple[int, ...]:
-    """The years of a group's time axis, one request a chunk of it.
-
-    Raises
-    ------
-    InputError
-        It is no axis of years.
-    """
+    """The years of a group's time axis, one request a chunk of it."""
     where = f"{objects.root}/{group}/time"
     try:
         (length,) = (int(size) for size in node["shape"])

@@ -50,47 +50,26 @@ _COUNT_NAMES = ("s2_obs_count", "s1_asc_obs_count", "s1_desc_obs_count")
 
 @dataclass(frozen=True)
 class Part:
-    """A group of a zone and which of its rows count: north and south of the equator each belong to one group.
-
-    Attributes
-    ----------
-    group : of arrays
-    extent : what they cover
-    top, bottom : py above the first row that counts, py of the last
-    years : that are complete
-    """
+    """A group of a zone and which of its rows count: north and south of the equator each belong to one group."""
 
     group: zarr.Group
-    extent: Extent
-    top: int
+    extent: Extent  # what they cover
+    top: int  # top, bottom: py above the first row that counts, py of the last
     bottom: int
-    years: tuple[int, ...]
+    years: tuple[int, ...]  # that are complete
 
     def array(self, name: str, where: str) -> zarr.Array[Any]:
-        """An array of the group, whose chunks are unpacked within bounds.
-
-        Raises
-        ------
-        InputError
-            It is none that can be read so.
-        """
+        """An array of the group, whose chunks are unpacked within bounds."""
         return _array(self.group, name, f"{where}/{self.group.path}/{name}")
 
 
 @dataclass(frozen=True)
 class ZarrSource:
-    """A `Source` that asks zarr-python for everything.
+    """A `Source` that asks zarr-python for everything."""
 
-    Attributes
-    ----------
-    where : path or URL, for messages
-    zones : zone -> its parts
-    years : the time axis
-    """
-
-    where: str
-    zones: Mapping[int, tuple[Part, ...]]
-    years: tuple[int, ...]
+    where: str  # path or URL, for messages
+    zones: Mapping[int, tuple[Part, ...]]  # zone -> its parts
+    years: tuple[int, ...]  # the time axis
 
     def _parts(self, zone: int, year_index: int) -> Iterator[Part]:
         for part in self.zones.get(zone, ()):
@@ -216,13 +195,7 @@ def axes_of(array: Any) -> tuple[str, ...]:
 
 
 def open_zarr_source(root: zarr.Group, dataset: Dataset | None, where: str) -> tuple[Header, ZarrSource]:
-    """Header and source of a Zarr hierarchy with a group a zone, or a zone and hemisphere.
-
-    Raises
-    ------
-    InputError
-        It has no such groups, they cannot be believed, or its groups cannot be listed.
-    """
+    """Header and source of a Zarr hierarchy with a group a zone, or a zone and hemisphere."""
     try:
         return _open_groups(root, dataset, where)
     except TesseraError:
@@ -331,13 +304,7 @@ def _years(array: Any, where: str) -> tuple[int, ...]:
 
 
 def open_icechunk(location: str) -> zarr.Group:
-    """The root of an Icechunk repository's main branch, read only: s3://bucket/prefix.icechunk or a folder.
-
-    Raises
-    ------
-    InputError
-        The extra is missing, or there is no such repository.
-    """
+    """The root of an Icechunk repository's main branch, read only: s3://bucket/prefix.icechunk or a folder."""
     icechunk = require("icechunk", extra="icechunk", purpose="reading an Icechunk repository")
     import zarr
 

@@ -75,9 +75,7 @@ class Edges:
     def spans(self, first: int, last: int, *, touched: bool = False) -> Spans:
         """The pixels of rows first to last (exclusive) whose centre is inside a polygon.
 
-        Parameters
-        ----------
-        touched : pixels that a polygon's outline runs through count too
+        Where `touched`, pixels that a polygon's outline runs through count too.
         """
         inner = self._inside(first, last)
         if not touched:
@@ -129,14 +127,7 @@ class Edges:
 
 
 def edges_of(geometries: NDArray[np.object_], owners: NDArray[np.int64], project: Project) -> Edges:
-    """Edges of valid polygons and multipolygons.
-
-    Parameters
-    ----------
-    geometries : (N,) shapely geometries; what is no polygon in them is left out
-    owners : (N,) the number that each is told by
-    project : x and y of the geometries -> column and row, fractional
-    """
+    """Edges of valid polygons and multipolygons (N,), told by owner; `project` gives fractional column and row."""
     import shapely
 
     parts, of_geometry = shapely.get_parts(geometries, return_index=True)

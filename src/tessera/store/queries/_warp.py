@@ -36,20 +36,12 @@ _WARP_MB = 1024
 
 @dataclass(frozen=True)
 class Warp:
-    """A way to fill a target grid.
-
-    Attributes
-    ----------
-    query : whose pixels
-    target : the grid
-    method : "bilinear" or "average"
-    side : of a tile, target pixels
-    """
+    """A way to fill a target grid."""
 
     query: Query
     target: Target
-    method: str
-    side: int
+    method: str  # "bilinear" or "average"
+    side: int  # of a tile, target pixels
 
     def read(self, rows: range, cols: range, index: int) -> NDArray[np.float32]:
         """(height, width, D) float32 of a rectangle of the grid, NaN = no data."""
@@ -154,26 +146,14 @@ def pixel_step(target: Target) -> float:
 
 
 def parse_method(method: Any) -> str:
-    """Check a resampling method.
-
-    Raises
-    ------
-    InputError
-        It is none of "nearest", "bilinear", "average".
-    """
+    """Check a resampling method."""
     if method not in METHODS:
         raise InputError(f"resampling {method!r}; expected one of {', '.join(METHODS)}")
     return str(method)
 
 
 def make_warp(query: Query, target: Target, method: str) -> Warp:
-    """Choose tiles whose sources fit into memory.
-
-    Raises
-    ------
-    InputError
-        Pixels so large that not even one tile of one pixel fits.
-    """
+    """Choose tiles whose sources fit into memory."""
     step = pixel_step(target)
     side = min(_TILE, int(_REACH // step))
     if side < 1:

@@ -28,13 +28,7 @@ _NUMBER = count()
 
 
 def read_array(region: Region) -> xarray.DataArray:
-    """The whole region.
-
-    Raises
-    ------
-    InputError
-        It takes more memory than the machine has.
-    """
+    """The whole region, if it fits into memory."""
     height, width = region.shape
     if region.bytes > memory_bytes():
         raise InputError(
@@ -51,17 +45,7 @@ def iter_arrays(region: Region, rows: int | None) -> Generator[xarray.DataArray,
 
 
 def lazy_array(region: Region, chunks: object) -> xarray.DataArray:
-    """The region as a dask array, whose blocks read their own window when they are computed.
-
-    Parameters
-    ----------
-    chunks : pixels of a block, as one number or (rows, columns), or "auto"
-
-    Raises
-    ------
-    InputError
-        Other chunks, or dask is not installed.
-    """
+    """The region as a dask array, whose blocks read their window when they are computed; see `Store.read_region`."""
     dask = require("dask.array", extra="geo", purpose="a lazy region (chunks=)")
     shape = _shape(region, range(region.shape[0]))
     rows, cols = _chunks(region, chunks)

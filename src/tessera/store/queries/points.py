@@ -117,13 +117,7 @@ def parse_anywhere(points: object) -> tuple[NDArray[np.float64], NDArray[np.bool
 def sample(
     query: Query, lonlat: NDArray[np.float64], inside: NDArray[np.bool_], *, search: object = 0, verify: bool = False
 ) -> PointSample:
-    """Sample points; see `Store.sample`.
-
-    Raises
-    ------
-    InputError
-        `search` is no whole number from 0 to 100.
-    """
+    """Sample points; see `Store.sample`."""
     if isinstance(search, bool) or not isinstance(search, (int, np.integer)) or not 0 <= search <= MOST_SEARCH:
         raise InputError(f"search {search!r}; expected pixels, a whole number from 0 to {MOST_SEARCH}")
     reach = int(search)

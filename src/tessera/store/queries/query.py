@@ -49,25 +49,15 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Query:
-    """A store's pixels of some years, cut to a prefix.
-
-    Attributes
-    ----------
-    source : of the pixels
-    header : what the store says of itself
-    root : what to call the store in a message
-    years, indexes : the years asked for and their positions on the time axis
-    several : whether years were asked for as a sequence
-    spec, dims : the array of codes to read and how many of its bands to keep
-    """
+    """A store's pixels of some years, cut to a prefix."""
 
     source: Source
-    header: Header
-    root: str
-    years: tuple[int, ...]
+    header: Header  # what the store says of itself
+    root: str  # what to call the store in a message
+    years: tuple[int, ...]  # years, indexes: the years asked for and their positions on the time axis
     indexes: tuple[int, ...]
-    several: bool
-    spec: ArraySpec
+    several: bool  # whether years were asked for as a sequence
+    spec: ArraySpec  # spec, dims: the array of codes to read and how many of its bands to keep
     dims: int
 
     @property
@@ -120,10 +110,7 @@ class Query:
     ) -> Quantised:
         """Codes (N, D) and scales (N,) of the pixels that hold places, verified, with the neighbour's near a border.
 
-        Parameters
-        ----------
-        lon, lat : (N,) degrees within the grid
-        sparse : whether places lie so far apart that chunks are read one by one instead of blocks
+        Places that lie far apart are `sparse`: chunks are read one by one instead of blocks.
         """
         codes, scales = self.empty(lon.shape)
         nominal = zones_of(lon)
@@ -159,18 +146,7 @@ class Query:
 
 
 def parse_query(store: Readable, year: object, dims: int | None) -> Query:
-    """Check the years and the prefix that were asked for.
-
-    Parameters
-    ----------
-    year : one of the store's years, or a sequence of them
-    dims : one of the model's prefixes, all where None
-
-    Raises
-    ------
-    InputError
-        No such year or prefix.
-    """
+    """Check the years, one or a sequence, and the prefix that were asked for."""
     several = isinstance(year, (list, tuple, range, np.ndarray))
     given: list[Any] = list(year) if several else [year]  # type: ignore[call-overload]
     if not given:

@@ -45,26 +45,16 @@ _MOST_SIDE = 2**31 - 1
 
 @dataclass(frozen=True)
 class Target:
-    """North-up pixels of some CRS.
+    """North-up pixels of some CRS."""
 
-    Attributes
-    ----------
-    crs : "EPSG:<code>" or WKT
-    west, north : the upper left corner, in pixels from the CRS's origin
-    resolution : side of a pixel, units of the CRS
-    width, height : pixels
-    window : the same pixels as a window of the lattice, None where they are none
-    others : whether pixels of other zones than the window's lie in it
-    """
-
-    crs: str
-    west: int
+    crs: str  # "EPSG:<code>" or WKT
+    west: int  # west, north: the upper left corner, in pixels from the CRS's origin
     north: int
-    resolution: float
+    resolution: float  # side of a pixel, units of the CRS
     width: int
     height: int
-    window: Window | None = None
-    others: bool = False
+    window: Window | None = None  # the same pixels as a window of the lattice, None where they are none
+    others: bool = False  # whether pixels of other zones than the window's lie in it
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -86,13 +76,7 @@ class Target:
         return np.asarray((self.north - 0.5 - np.arange(rows.start, rows.stop)) * self.resolution, np.float64)
 
     def part(self, rows: range, cols: range) -> Window:
-        """A rectangle of the lattice window.
-
-        Raises
-        ------
-        InputError
-            The grid is none of the lattice.
-        """
+        """A rectangle of the lattice window."""
         if self.window is None:
             raise InputError(f"pixels of {self.resolution:g} in {self.crs[:60]} are not the lattice's")
         window = self.window
@@ -149,19 +133,7 @@ def _zone_of(crs: str) -> int | None:
 
 
 def parse_target(area: object, crs: object, resolution: float | None, clip: bool) -> tuple[Target, Edges | None]:
-    """The grid of an area, and the area's outline in pixels of it where it clips.
-
-    Parameters
-    ----------
-    area : as `Store.read_region` takes it
-    crs : any CRS, None for the zone of the area's centre
-    resolution : units of the CRS, None for 10 m (10^-4 degrees)
-
-    Raises
-    ------
-    InputError
-        No area, one beyond UTM or the CRS, no CRS, or a resolution that is no number above 0.
-    """
+    """The grid of an area, and the area's outline in its pixels where it clips; arguments as in `Store.read_region`."""
     parts = _parts(area)
     name = zone_crs(_centre_zone(area, parts)) if crs is None else crs_facts(str(crs))[0]
     zone = _zone_of(name)

@@ -31,15 +31,6 @@ def refuse_empty(store: Readable, area: object, years: Sequence[int]) -> None:
 
     A store that lists its cells is asked for these. Of others up to 64 shards are looked for; where an area has more,
     or the line fails, nothing is refused.
-
-    Parameters
-    ----------
-    area : whatever `tessera.geo.parse_area` reads, or a lattice Window
-
-    Raises
-    ------
-    InputError
-        Nothing was written there.
     """
     windows = list(_windows(area))
     try:

@@ -68,20 +68,13 @@ class Zonal:
 
 @dataclass(frozen=True)
 class Square:
-    """The polygons' pixels in one square of a zone.
+    """The polygons' pixels in one square of a zone."""
 
-    Attributes
-    ----------
-    zone, row, col : its place, in squares from the lattice's north-west corner
-    spans : the pixels; row and columns are counted from the zone's origin, rows downwards (-py - 1)
-    windows : what is read for them
-    """
-
-    zone: int
+    zone: int  # zone, row, col: its place, in squares from the lattice's north-west corner
     row: int
     col: int
-    spans: Spans
-    windows: tuple[Window, ...]
+    spans: Spans  # the pixels; row and columns are counted from the zone's origin, rows downwards (-py - 1)
+    windows: tuple[Window, ...]  # what is read for them
 
     @property
     def key(self) -> str:
@@ -108,17 +101,7 @@ class SquareSums:
 
 
 def parse_polygons(polygons: object) -> NDArray[np.object_]:
-    """Polygons in degrees, valid, cut at the date line: (N,), None where a feature has no geometry.
-
-    Parameters
-    ----------
-    polygons : what `tessera.geo.read_vector` reads or has read, a shapely polygon, or a sequence of them
-
-    Raises
-    ------
-    InputError
-        A geometry that is no polygon or reaches beyond 80 S or 84 N, coordinates that are no degrees, or none at all.
-    """
+    """Polygons in degrees, valid, cut at the date line: (N,), None where a feature has no geometry."""
     import shapely
 
     if hasattr(polygons, "geom_type") and not hasattr(polygons, "to_crs"):
@@ -169,14 +152,7 @@ def _not_finite(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
 
 
 def squares(shapes: NDArray[np.object_], *, all_touched: bool, chunk: int) -> Iterator[Square]:
-    """The squares that polygons hold pixels of, from zone to zone and from north to south.
-
-    Parameters
-    ----------
-    shapes : as `parse_polygons` returns them
-    all_touched : whether pixels that an outline runs through count
-    chunk : side of the store's chunks, pixels
-    """
+    """The squares that polygons hold pixels of, from zone to zone and from north to south; `chunk` is the store's."""
     for zone in range(1, 61):
         edges = _edges_in(shapes, zone)
         if edges is None:

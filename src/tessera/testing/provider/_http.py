@@ -26,21 +26,13 @@ _SMALL = 64 * 1024
 
 @dataclass(frozen=True)
 class Asked:
-    """A request.
+    """A request."""
 
-    Attributes
-    ----------
-    method, target : as sent; the target is the path with its query
-    headers : names in lower case
-    body : of a POST
-    base : "http://host:port" of the listener that it came to
-    """
-
-    method: str
+    method: str  # method, target: as sent; the target is the path with its query
     target: str
-    headers: Mapping[str, str]
-    body: bytes
-    base: str
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes  # of a POST
+    base: str  # "http://host:port" of the listener that it came to
 
     @property
     def path(self) -> str:
@@ -55,27 +47,18 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What is sent.
-
-    Attributes
-    ----------
-    status : of HTTP
-    headers : without Content-Length, which is the body's unless it is given
-    body : bytes, or (file, start, stop) of it
-    sent : how many bytes of the body go out; None for all
-    end : "keep" the line, "close" it or "reset" it after the answer; "silent" breaks it without any answer
-    piece, pause : bytes at a time and seconds between them; 0 for all at once
-    fault : name of the switch that made it
-    """
+    """What is sent."""
 
     status: int
+    # without Content-Length, which is the body's unless it is given
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | tuple[Path, int, int] = b""
-    sent: int | None = None
+    body: bytes | tuple[Path, int, int] = b""  # bytes, or (file, start, stop) of it
+    sent: int | None = None  # how many bytes of the body go out; None for all
+    # "keep" the line, "close" it or "reset" it after the answer; "silent" breaks it without any answer
     end: str = "keep"
-    piece: int = 0
+    piece: int = 0  # piece, pause: bytes at a time and seconds between them; 0 for all at once
     pause: float = 0.0
-    fault: str = ""
+    fault: str = ""  # name of the switch that made it
 
     @property
     def length(self) -> int:

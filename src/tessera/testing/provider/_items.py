@@ -16,20 +16,12 @@ _MOST = 1_000_000
 
 @dataclass(frozen=True)
 class Held:
-    """An item, and the files that its assets are.
+    """An item, and the files that its assets are."""
 
-    Attributes
-    ----------
-    item : as its document has it
-    path : its document
-    parent : the document that links to it
-    files : asset key -> file; an asset that is no file of the folder is not in it
-    """
-
-    item: dict[str, Any]
-    path: Path
-    parent: Path
-    files: dict[str, Path]
+    item: dict[str, Any]  # as its document has it
+    path: Path  # its document
+    parent: Path  # the document that links to it
+    files: dict[str, Path]  # asset key -> file; an asset that is no file of the folder is not in it
 
     @property
     def moment(self) -> dt.datetime:
@@ -44,25 +36,13 @@ class Held:
 
 
 def parse_moment(text: str) -> dt.datetime:
-    """A moment of RFC 3339; UTC where it does not say.
-
-    Raises
-    ------
-    ValueError
-        It is none.
-    """
+    """A moment of RFC 3339; UTC where it does not say."""
     moment = dt.datetime.fromisoformat(text)
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
 
 
 def read_items(folder: str | Path) -> list[Held]:
-    """The items that a folder's catalog.json links to, in its order.
-
-    Raises
-    ------
-    InputError
-        There is no catalogue, a document is none, or a link or an asset leaves the folder.
-    """
+    """The items that a folder's catalog.json links to, in its order."""
     root = Path(folder).resolve()
     if not (root / "catalog.json").is_file():
         raise InputError(f"no catalog.json in {folder}; expected the folder of a static STAC catalogue")

@@ -30,13 +30,7 @@ _ORDER = (
 
 
 def refuse(asked: Asked, switches: Switches, elsewhere: str, nothing: Callable[[], Answer]) -> Answer | None:
-    """The answer of the first fault that meets a request, or None.
-
-    Parameters
-    ----------
-    elsewhere : "http://host:port" that redirects lead to
-    nothing : makes the provider's own 404
-    """
+    """The answer of the first fault that meets a request, or None; redirects lead to `elsewhere`, "http://host:port"."""
     for name in _ORDER:
         # a redirect that led here is over
         if (name != "elsewhere" or asked.base != elsewhere) and switches.fires(name, asked):

@@ -52,13 +52,7 @@ class Rewrite:
         self.held = read_items(self.root)
 
     def chosen(self, which: str, collection: str) -> Iterator[Held]:
-        """Items of a collection whose id a regular expression is found in.
-
-        Raises
-        ------
-        InputError
-            There is none.
-        """
+        """Items of a collection whose id a regular expression is found in."""
         found = [
             one for one in self.held if one.item.get("collection") == collection and re.search(which, one.item["id"])
         ]
@@ -127,9 +121,7 @@ def move_numbers(one: Held, step: int) -> None:
 def set_baseline(one: Held, baseline: str, *, applied: bool | None = None) -> None:
     """Make an item one of another processing baseline: its numbers, properties and datatake follow; not saved yet.
 
-    Parameters
-    ----------
-    applied : sets `earthsearch:boa_offset_applied`, by which the offset is gone whatever the baseline; None: stays
+    `applied` sets `earthsearch:boa_offset_applied`, by which the offset is gone whatever the baseline; None: stays.
     """
     before = keeps(one)
     about = one.properties

@@ -61,25 +61,16 @@ class BadRequestError(ValueError):
 
 @dataclass(frozen=True)
 class Manner:
-    """How a provider differs from others.
+    """How a provider differs from others."""
 
-    Attributes
-    ----------
-    title : of its catalogue
-    limit, most : items of a page by default, and at most (more is cut down or refused)
-    refuses : whether a larger limit is refused
-    token : name of the parameter of the next page
-    merge : whether a POST's next link holds only what is new, to be merged into what was asked
-    newest_first : by default
-    """
-
-    title: str
-    limit: int = 10
+    title: str  # of its catalogue
+    limit: int = 10  # limit, most: items of a page by default, and at most (more is cut down or refused)
     most: int = 10_000
-    refuses: bool = False
+    refuses: bool = False  # whether a larger limit is refused
+    # name of the parameter of the next page
     token: str = "token"  # noqa: S105 - the name of a parameter
-    merge: bool = False
-    newest_first: bool = True
+    merge: bool = False  # whether a POST's next link holds only what is new, to be merged into what was asked
+    newest_first: bool = True  # by default
 
 
 MANNERS = {

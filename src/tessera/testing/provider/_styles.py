@@ -41,28 +41,15 @@ _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 @dataclass(frozen=True)
 class Shown:
-    """An item as a provider shows it.
+    """An item as a provider shows it."""
 
-    Attributes
-    ----------
-    item : with hrefs that are paths from the base of the files, without a leading slash
-    files : those paths -> files
-    orbit : "ascending", "descending" or ""
-    """
-
-    item: dict[str, Any]
-    files: dict[str, Path]
-    orbit: str
+    item: dict[str, Any]  # with hrefs that are paths from the base of the files, without a leading slash
+    files: dict[str, Path]  # those paths -> files
+    orbit: str  # "ascending", "descending" or ""
 
 
 def show(held: list[Held], style: str) -> list[Shown]:
-    """All items of a provider that it would hold: Earth Search has no terrain-corrected radar, OPERA nothing else.
-
-    Raises
-    ------
-    InputError
-        No such style, or two items get the same name.
-    """
+    """All items of a provider that it would hold: Earth Search has no terrain-corrected radar, OPERA nothing else."""
     if style not in STYLES:
         raise InputError(f"style {style!r}; expected {', '.join(STYLES)}")
     shown: list[Shown] = []
