@@ -190,7 +190,8 @@ def _unpacked(name: str, value: Any) -> NDArray[Any]:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (AttributeError, ValueError):
         raise InputError(f"{what} holds data that are no base64") from None
-    if math.prod(shape) * _TYPES[dtype].itemsize != len(data):
+    # beside a side of 0 any other one has no bytes
+    if math.prod(shape) * _TYPES[dtype].itemsize != len(data) or max(shape) > LIMIT:
         raise InputError(f"{what} of {dtype} {shown(shape)} with {len(data):,} bytes")
     return np.frombuffer(data, dtype=_TYPES[dtype]).reshape(shape).astype(dtype)
 

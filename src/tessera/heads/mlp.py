@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_LAYERS = 8
-"""Of a file at most."""
+_LAYERS, _WIDTH = 8, 2048
+"""Layers of a file and outputs of one, at most: 65,536 pixels of a layer then take 0.5 GB."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,6 +46,8 @@ class MlpModel(Model):
         width = expect_standard(self.mean, self.std)
         for index, (weights, bias) in enumerate(zip(self.weights, self.bias, strict=True)):
             out = weights.shape[1] if weights.ndim == 2 else 0
+            if out > _WIDTH:
+                raise InputError(f"layer {index} of {out:,} outputs; expected at most {_WIDTH:,}")
             expect(f"weights of layer {index}", weights, np.float32, (width, out))
             expect(f"bias of layer {index}", bias, np.float32, (out,))
             width = out
