@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_the_state_before(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         with pytest.raises(
-            TesseraError, match=r"^step 10: the state could not be written to .*: File too large; the one before it is"
+            TesseraError, match=r"^step 10: the state could not be written to .*: File too large; the state before"
         ) as caught:
             train(path, progress=fill)
     finally:

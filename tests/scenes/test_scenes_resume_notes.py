@@ -169,7 +169,7 @@ def test_progress_is_told_while_a_server_is_slow(
     catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = Slow()
-    monkeypatch.setattr(_build, "_GLANCE", 0.005)
+    monkeypatch.setattr(_build, "GLANCE", 0.005)
     monkeypatch.setattr(_build, "make_reader", lambda *_: reader)
     seen: list[int] = []
 
@@ -190,8 +190,8 @@ def test_progress_may_stop_a_build_that_waits(
     catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = Slow()
-    monkeypatch.setattr(_build, "_GLANCE", 0.005)
-    monkeypatch.setattr(_build, "_PARTING", 0.01)
+    monkeypatch.setattr(_build, "GLANCE", 0.005)
+    monkeypatch.setattr("tessera.scenes._lines._PARTING", 0.01)
     monkeypatch.setattr(_build, "make_reader", lambda *_: reader)
 
     def stop(done: int, total: int) -> None:
