@@ -56,12 +56,8 @@ class Host:
 
         Retry-After is obeyed if it is within `PATIENCE`; pauses that other requests caused do not count. After the
         second attempt, a retry is made only if it would end within `PATIENCE` when it takes as long as the last one. So
-        a silent server gets fewer attempts than one that refuses.
-
-        Raises
-        ------
-        LoadError
-            All attempts failed. Other errors of `request` are raised at once.
+        a silent server gets fewer attempts than one that refuses. Errors of `request` that no retry mends are raised at
+        once.
         """
         delays = DELAYS if delays is None else delays
         if not self._name:

@@ -29,20 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Clock:
-    """The time limits of one attempt, including all its redirects.
+    """The time limits of one attempt, including all its redirects."""
 
-    Attributes
-    ----------
-    silence : seconds until status and headers must have arrived, and most seconds without a byte
-    seconds : until an empty body must have arrived
-    slowest : least bytes a second, which extend that limit for longer bodies
-    taken : bytes of bodies so far
-    """
-
-    silence: float
-    seconds: float
-    slowest: float
-    taken: int = 0
+    silence: float  # seconds until status and headers must have arrived, and most seconds without a byte
+    seconds: float  # until an empty body must have arrived
+    slowest: float  # least bytes a second, which extend that limit for longer bodies
+    taken: int = 0  # bytes of bodies so far
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,13 +66,7 @@ def timed(clock: Clock) -> Iterator[None]:
 
 
 def line_pool(proxy: Proxy | None) -> urllib3.PoolManager:
-    """A pool that keeps connections open between requests.
-
-    Raises
-    ------
-    InputError
-        The proxy speaks SOCKS, and the package for it is not installed.
-    """
+    """A pool that keeps connections open between requests."""
     sides: dict[str, Any] = {"num_pools": 32, "maxsize": 64}
     if proxy is None:
         pool = urllib3.PoolManager(**sides)

@@ -20,16 +20,10 @@ _KINDS = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy.
+    """A proxy."""
 
-    Attributes
-    ----------
-    url : as given, with its password
-    user : name and password, such as "me:secret", or ""
-    """
-
-    url: str
-    user: str
+    url: str  # as given, with its password
+    user: str  # name and password, such as "me:secret", or ""
 
     @property
     def shown(self) -> str:
@@ -44,13 +38,7 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy for an address, None for a direct connection.
-
-    Raises
-    ------
-    InputError
-        The environment's value is not the address of a proxy.
-    """
+    """The proxy for an address, None for a direct connection."""
     given = {name.lower(): value.strip() for name, value in getproxies_environment().items()}
     try:
         parts = urlsplit(url)
@@ -64,13 +52,7 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def client_options(url: str) -> dict[str, Any]:
-    """The proxy as options of an object store client.
-
-    Raises
-    ------
-    InputError
-        It is not the address of a proxy, or speaks SOCKS.
-    """
+    """The proxy as options of an object store client."""
     proxy = proxy_for(url)
     if proxy is None:
         return {}

@@ -48,20 +48,12 @@ _PREFLIGHT = {
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer.
-
-    Attributes
-    ----------
-    status : of HTTP
-    headers : all but the date and those of the connection
-    pieces : the body in order, as bytes and spans of the file; empty for HEAD
-    file : the open file of the spans; the sender closes it
-    """
+    """An HTTP answer."""
 
     status: HTTPStatus
-    headers: dict[str, str]
-    pieces: tuple[bytes | Span, ...] = ()
-    file: Opened | None = None
+    headers: dict[str, str]  # all but the date and those of the connection
+    pieces: tuple[bytes | Span, ...] = ()  # the body in order, as bytes and spans of the file; empty for HEAD
+    file: Opened | None = None  # the open file of the spans; the sender closes it
 
     @property
     def body_bytes(self) -> int:
@@ -71,16 +63,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Site:
-    """A served folder.
-
-    Attributes
-    ----------
-    root : its real path
-    hosts : accepted Host names, lower case; None for any
-    """
+    """A served folder."""
 
     root: str
-    hosts: frozenset[str] | None = None
+    hosts: frozenset[str] | None = None  # accepted Host names, lower case; None for any
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request; errors of the client are answers too."""

@@ -23,16 +23,10 @@ _TAG = re.compile(r'(W/)?("[!#-~\x80-\xff]*")')
 
 @dataclass(frozen=True)
 class Version:
-    """The version of a file.
+    """The version of a file."""
 
-    Attributes
-    ----------
-    etag : strong, from inode, modification time in ns, and size
-    modified : whole seconds since 1970
-    """
-
-    etag: str
-    modified: int
+    etag: str  # strong, from inode, modification time in ns, and size
+    modified: int  # whole seconds since 1970
 
     @classmethod
     def of(cls, inode: int, mtime_ns: int, size: int, now: float) -> Version:

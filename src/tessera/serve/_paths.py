@@ -22,18 +22,11 @@ _BUSY_SIGNS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 @dataclass(frozen=True)
 class Opened:
-    """An open file or folder, with its state when it was opened.
+    """An open file or folder, with its state when it was opened."""
 
-    Attributes
-    ----------
-    handle : file descriptor
-    is_folder : else a regular file
-    inode, mtime_ns, size : its version; size in bytes
-    """
-
-    handle: int
-    is_folder: bool
-    inode: int
+    handle: int  # file descriptor
+    is_folder: bool  # else a regular file
+    inode: int  # inode, mtime_ns, size: its version; size in bytes
     mtime_ns: int
     size: int
 
@@ -51,10 +44,7 @@ class Opened:
 def parse_path(target: str) -> tuple[str, ...]:
     """The names in a target's path, decoded once, without its query.
 
-    Raises
-    ------
-    Refused
-        400: a broken escape, a control character, a backslash; 404: a hidden name, including `.` and `..`.
+    Refused with 400: a broken escape, a control character, a backslash; 404: a hidden name, including `.` and `..`.
     """
     path = target.partition("?")[0]
     if _BROKEN_ESCAPE.search(path):
@@ -73,10 +63,8 @@ def open_inside(root: str, names: tuple[str, ...]) -> Opened:
     Every step is opened relative to the previous one and never through a symbolic link, so no part can be exchanged
     meanwhile. If there are links, the path is resolved once, compared with the root, and opened in the same way.
 
-    Raises
-    ------
-    Refused
-        404: missing, hidden, outside, or neither file nor folder; 403: no permission; 503: too many open files.
+    Refused with 404: missing, hidden, outside, or neither file nor folder; 403: no permission; 503: too many open
+    files.
     """
     try:
         try:

@@ -68,16 +68,8 @@ def _number(digits: str) -> int | None:
 def resolve(ranges: tuple[tuple[int | None, int | None], ...], size: int) -> tuple[Span, ...]:
     """The spans of ranges in a file of `size` bytes, in order; overlapping ranges are joined.
 
-    No byte is sent twice, so that the sum is at most the size.
-
-    Returns
-    -------
-    one or more spans; none only for the last bytes of an empty file, which is sent whole
-
-    Raises
-    ------
-    Unsatisfiable
-        No range starts inside the file.
+    No byte is sent twice, so that the sum is at most the size. There is none only for the last bytes of an empty file,
+    which is sent whole. `Unsatisfiable`: no range starts inside the file.
     """
     spans: list[Span] = []
     satisfiable = False

@@ -28,20 +28,13 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error of the server
 
 @dataclass(frozen=True)
 class Request:
-    """A client's request.
+    """A client's request."""
 
-    Attributes
-    ----------
-    method : as sent
-    target : path and query, as sent; "*" for the whole server
-    headers : by lower-case name; several with one name are joined with commas
-    version : minor version of HTTP/1
-    """
-
-    method: str
-    target: str
+    method: str  # as sent
+    target: str  # path and query, as sent; "*" for the whole server
+    # by lower-case name; several with one name are joined with commas
     headers: dict[str, str] = field(default_factory=dict)
-    version: int = 1
+    version: int = 1  # minor version of HTTP/1
 
     @property
     def keeps_alive(self) -> bool:
@@ -56,13 +49,7 @@ class Request:
 
     @property
     def host(self) -> str | None:
-        """The host that the client addresses, lower case, without its port.
-
-        Raises
-        ------
-        Refused
-            400: it is not a valid host.
-        """
+        """The host that the client addresses, lower case, without its port; refused with 400 if it is not a valid one."""
         given = self.headers.get("host")
         if given is None:
             return None
@@ -73,13 +60,7 @@ class Request:
 
 
 def split_head(buffer: bytes) -> tuple[bytes, bytes] | None:
-    """The first head in `buffer` and the bytes after it, or None if the head is incomplete.
-
-    Raises
-    ------
-    Refused
-        431: it is longer than 16 KiB.
-    """
+    """The first head in `buffer` and the bytes after it, None if incomplete; refused with 431 beyond 16 KiB."""
     start = len(buffer) - len(buffer.lstrip(b"\r\n"))
     found = _END.search(buffer, start)
     if (found.start() if found else len(buffer)) > HEAD_BYTES:
@@ -90,10 +71,7 @@ def split_head(buffer: bytes) -> tuple[bytes, bytes] | None:
 def parse_request(head: bytes) -> Request:
     """Read a request line and headers (RFC 9112, sections 3 and 5).
 
-    Raises
-    ------
-    Refused
-        400: malformed; 431: too many headers; 505: not HTTP/1.
+    Refused with 400: malformed; 431: too many headers; 505: not HTTP/1.
     """
     line, *rest = re.split(r"\r?\n", head.decode("latin-1"))
     match = _LINE.fullmatch(line)

@@ -36,13 +36,7 @@ class Wire:
         self.since = time.monotonic()
 
     def encrypt(self, context: ssl.SSLContext, seconds: float) -> None:
-        """Do the TLS handshake within `seconds`.
-
-        Raises
-        ------
-        OSError
-            The client does not speak TLS, or is too slow.
-        """
+        """Do the TLS handshake within `seconds`; `OSError` if the client does not speak TLS, or is too slow."""
         self._socket.settimeout(seconds)
         self._socket = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
         self._socket.do_handshake()
@@ -58,13 +52,7 @@ class Wire:
             return None
 
     def write(self, data: bytes | bytearray) -> None:
-        """Send all data.
-
-        Raises
-        ------
-        OSError
-            The client is gone, or received less than a slice within the stall limit.
-        """
+        """Send all data; `OSError` if the client is gone, or received less than a slice within the stall limit."""
         self._socket.settimeout(self._stall)
         view = memoryview(data)
         for start in range(0, len(view), SLICE):
@@ -74,15 +62,7 @@ class Wire:
             self.sent += len(part)
 
     def stream(self, handle: int, start: int, stop: int) -> None:
-        """Send bytes `start` up to `stop` of an open file.
-
-        Raises
-        ------
-        OSError
-            See `write`.
-        Cut
-            The file ends before `stop`.
-        """
+        """Send bytes `start` up to `stop` of an open file; `Cut` if it ends before."""
         directly = not isinstance(self._socket, ssl.SSLSocket)
         while start < stop:
             count = min(SLICE, stop - start)

@@ -111,13 +111,7 @@ class Connection:
         return not last
 
     def _read_head(self) -> bytes | None:
-        """The next head, or None if the client left or sent nothing in time.
-
-        Raises
-        ------
-        Refused
-            408: it came too slowly; 431: it is too long.
-        """
+        """The next head, None if the client left or sent nothing in time; refused with 408 (slow) or 431 (long)."""
         start = time.monotonic()
         while (found := split_head(self._buffer)) is None:
             limit = self._limits.head_seconds if self._buffer else self._limits.idle_seconds
@@ -150,15 +144,7 @@ class Connection:
             self._seen(Served(request.method, request.target, request.headers.get("range"), answer.status.value, body))
 
     def _send(self, head: bytes, answer: Answer) -> None:
-        """Send an answer and close its file.
-
-        Raises
-        ------
-        OSError
-            The client is gone or too slow.
-        Cut
-            The file changed meanwhile; its last bytes were not sent.
-        """
+        """Send an answer and close its file; `Cut` if it changed meanwhile, so that its last bytes were not sent."""
         pending = bytearray(head)
         try:
             for piece in answer.pieces:
