@@ -49,7 +49,7 @@ class Request:
 
     @property
     def host(self) -> str | None:
-        """The host that the client addresses, lower case, without its port; refused with 400 if it is not a valid one."""
+        """The host that the client addresses, lower case, without its port; refused with 400 if it is not valid."""
         given = self.headers.get("host")
         if given is None:
             return None
