@@ -18,7 +18,6 @@ from tessera.cubes import PixelCube, open_cube
 from tessera.geo import Window
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, Web
 from tessera.scenes import Address, Asset, LossError, Recipe, Source, build_cube, search_scenes
-from tessera.scenes._files import Traffic
 from tessera.scenes._odc import OdcReader
 from tessera.scenes.sources._earth_search import EarthSearch
 from tessera.scenes.sources._mpc import PlanetaryComputer
@@ -111,12 +110,12 @@ def test_gdal_is_given_a_fresh_address_before_a_file_counts_as_corrupt(scenes: P
     scene = s2("one", assets={"B04": Asset(str(path))}, source="fading")
     for times, asked in ((0, 1), (1, 2)):
         source = Fading(times)
-        reader = OdcReader(WINDOW, {"fading": cast("Source", source)}, Recipe(), Traffic())
+        reader = OdcReader(WINDOW, {"fading": cast("Source", source)}, Recipe())
         assert reader.read(scene, "B04").any()
         assert source.asked == asked
     source = Fading(9)
     with pytest.raises(CorruptError, match=r"B04\.tif cannot be read"):
-        OdcReader(WINDOW, {"fading": cast("Source", source)}, Recipe(), Traffic()).read(scene, "B04")
+        OdcReader(WINDOW, {"fading": cast("Source", source)}, Recipe()).read(scene, "B04")
     assert source.asked == 2
 
 

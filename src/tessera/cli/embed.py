@@ -152,13 +152,7 @@ def _renamed(old: str, value: str | None, statistics: str | None) -> str | None:
 
 
 def _period_and_year(year: int | None, first: str | None, last: str | None) -> tuple[Period, int]:
-    """The period of the scenes and the store's year.
-
-    Raises
-    ------
-    InputError
-        Neither was given, or a period that is no calendar year without the year of the store.
-    """
+    """The period of the scenes and the store's year."""
     period = period_of(year if first is None and last is None else None, first, last)
     if year is None and not period.whole_year:
         raise InputError(f"{period} is no calendar year; give with --year the one under which the store keeps it")

@@ -1,6 +1,6 @@
 """A year of observations: of a grid, in memory, on disk and as files of the reference pipeline; of single pixels."""
 
-from .arrays import check_array, digest_of, offsets_of
+from .arrays import digest_of, offsets_of
 from .counts import clear_counts
 from .cube import S1_BANDS, S2_BANDS, PixelCube, parse_bands
 from .dates import dates_of, period_of
@@ -9,16 +9,7 @@ from .dpixel import export_dpixel, is_dpixel, open_dpixel
 from .geotiff import SCL_KEPT, export_geotiff, import_geotiff, is_geotiff
 from .own import cube_of_arrays, cube_of_xarray
 from .picture import draw_cube
-from .series import (
-    MINIMUM,
-    PixelSeries,
-    concatenate,
-    series_of_arrays,
-    series_of_cube,
-)
-from .series import (
-    PixelSeries as Series,
-)
+from .series import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
 from .series import (
     series_of_arrays as make_series,
 )
@@ -33,8 +24,6 @@ __all__ = [
     "CubeSpool",
     "PixelCube",
     "PixelSeries",
-    "Series",
-    "check_array",
     "clear_counts",
     "concatenate",
     "cube_of",

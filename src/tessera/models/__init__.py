@@ -2,10 +2,10 @@
 
 from .checkpoint import Checkpoint, identity_of
 from .containers import write_published
-from .families import FAMILIES, Family
+from .families import FAMILIES
 from .layers import Backbone, SelfAttention, TwoBackbones, day_code
 from .load import open_checkpoint, read_checkpoint
-from .names import BUNDLED, PUBLISHED, PublishedFile, bundled_path, cached, resolve
+from .names import BUNDLED, PUBLISHED, bundled_path, cached, resolve
 from .onnx import export_onnx
 from .outputs import check_encoder, holds_encoder
 from .own_file import write_checkpoint
@@ -13,7 +13,7 @@ from .pull import pull
 from .recurrent import RecurrentPool
 from .shape import Shape
 from .spec import InputSpec, Quantiser, Sampling, Statistics
-from .specs import STUDENT_SPEC, TEACHER_SPEC, V1_0_EARLY_SPEC, V1_0_SPEC, V1_1_SPECS
+from .specs import STUDENT_SPEC, TEACHER_SPEC, V1_1_SPECS
 from .student import Student
 from .torch_file import load_torch_file
 from .vendor import single_file
@@ -24,14 +24,10 @@ __all__ = [
     "PUBLISHED",
     "STUDENT_SPEC",
     "TEACHER_SPEC",
-    "V1_0_EARLY_SPEC",
-    "V1_0_SPEC",
     "V1_1_SPECS",
     "Backbone",
     "Checkpoint",
-    "Family",
     "InputSpec",
-    "PublishedFile",
     "Quantiser",
     "RecurrentPool",
     "Sampling",

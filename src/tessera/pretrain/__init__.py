@@ -12,9 +12,9 @@ from .config import (
     parse_config,
     with_changes,
 )
-from .data import ORDERS, Augment, Blocks, month_means, open_blocks, write_blocks, year_curves
+from .data import Augment, Blocks, month_means, open_blocks, write_blocks, year_curves
 from .devices import Machine
-from .distil import PREFIXES, Lesson, Pupil, Said, distil
+from .distil import Lesson, Pupil, Said, distil
 from .loop import check_run
 from .losses import barlow_twins, correlation, mix_term, rankme, regression, vicreg, whiten
 from .objective import Objective, Truths, Twins
@@ -24,13 +24,10 @@ from .pretraining import pretrain
 from .projector import Projector
 from .quantise import rounded
 from .ranks import Ranks
-from .teacher_cache import Taught, teach
-from .views import DRAWS, View, draw_views, recall
+from .teacher_cache import teach
+from .views import View, draw_views, recall
 
 __all__ = [
-    "DRAWS",
-    "ORDERS",
-    "PREFIXES",
     "Augment",
     "Batch",
     "Batches",
@@ -49,7 +46,6 @@ __all__ = [
     "Ranks",
     "RunPlan",
     "Said",
-    "Taught",
     "TeacherSource",
     "Truths",
     "Twins",

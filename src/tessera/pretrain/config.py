@@ -149,39 +149,39 @@ class ProbeSource:
             raise InputError(f"a probe with draws {self.draws}, seed {self.seed}; expected at least 1, 0 to 2**22 - 1")
 
 
-@dataclass(frozen=True)
-class PretrainConfig:
+@dataclass(frozen=True, kw_only=True)
+class _Config:
+    """The keys that every run has."""
+
+    out: str
+    data: Data
+    plan: RunPlan
+    encoder: Network = field(default_factory=Network)
+    augment: Augment = field(default_factory=Augment)
+    machine: Machine = field(default_factory=Machine)
+    probe: ProbeSource | None = None
+
+    def __post_init__(self) -> None:
+        if not self.out.endswith(".safetensors"):
+            raise InputError(f"out {self.out!r}; expected a file that ends with .safetensors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(_Config):
     """The configuration of `tessera pretrain`."""
 
-    out: str
-    data: Data
-    plan: RunPlan
-    encoder: Network = field(default_factory=Network)
     objective: Objective = field(default_factory=Objective)
-    augment: Augment = field(default_factory=Augment)
-    machine: Machine = field(default_factory=Machine)
-    probe: ProbeSource | None = None
-
-    def __post_init__(self) -> None:
-        _check_out(self.out)
 
 
-@dataclass(frozen=True)
-class DistilConfig:
+@dataclass(frozen=True, kw_only=True)
+class DistilConfig(_Config):
     """The configuration of `tessera distill`."""
 
-    out: str
-    data: Data
-    plan: RunPlan
     teacher: TeacherSource
-    encoder: Network = field(default_factory=Network)
     lesson: Lesson = field(default_factory=Lesson)
-    augment: Augment = field(default_factory=Augment)
-    machine: Machine = field(default_factory=Machine)
-    probe: ProbeSource | None = None
 
     def __post_init__(self) -> None:
-        _check_out(self.out)
+        super().__post_init__()
         if self.encoder.family != STUDENT:
             raise InputError(f"family {self.encoder.family!r} of a student; expected {STUDENT}")
 
@@ -228,11 +228,6 @@ def with_changes(config: _T, *, out: str | None = None, steps: int | None = None
     if steps is not None:
         changes["plan"] = replace(config.plan, steps=steps)  # type: ignore[attr-defined]
     return replace(config, **changes)  # type: ignore[type-var]
-
-
-def _check_out(out: str) -> None:
-    if not out.endswith(".safetensors"):
-        raise InputError(f"out {out!r}; expected a file that ends with .safetensors")
 
 
 def _parsed(kind: type[_T], given: Mapping[str, Any], where: str) -> _T:

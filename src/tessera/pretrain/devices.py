@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -139,17 +140,8 @@ def losing_others(step: int, saved: int) -> Iterator[None]:
         yield
     except RuntimeError as error:
         text = str(error)
-        marks = (
-            "Connection closed",
-            "Connection reset",
-            "Broken pipe",
-            "Timed out",
-            "timed out",
-            "NCCL",
-            "gloo",
-            "peer",
-        )
-        if not torch.distributed.is_initialized() or not any(mark in text for mark in marks):
+        lost = re.search("Connection closed|Connection reset|Broken pipe|[Tt]imed out|NCCL|gloo|peer", text)
+        if not torch.distributed.is_initialized() or lost is None:
             raise
         raise TesseraError(
             f"step {step}: another process of this run is gone ({text.splitlines()[0][:120]}); "

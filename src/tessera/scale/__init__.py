@@ -2,18 +2,17 @@
 
 from .area import embed_area, places_of
 from .cells import embed_cube
-from .cubes import Build, CubeSource, EmptyCellError, RefusedCellError
-from .forecast import Forecast, forecast_area, forecast_cubes
+from .cubes import CubeSource, EmptyCellError, RefusedCellError
+from .forecast import Forecast
 from .from_cubes import embed_cubes, forecast_embed_cubes
 from .how import How
 from .made_from import made_from_in_words
-from .pace import Pace, measure_pace
+from .pace import measure_pace
 from .report import CellOutcome, CubeOutcome, EmbedReport, Reporter
 from .scenes import embed, forecast_embed
 from .workers import Workers, devices_for
 
 __all__ = [
-    "Build",
     "CellOutcome",
     "CubeOutcome",
     "CubeSource",
@@ -21,7 +20,6 @@ __all__ = [
     "EmptyCellError",
     "Forecast",
     "How",
-    "Pace",
     "RefusedCellError",
     "Reporter",
     "Workers",
@@ -30,8 +28,6 @@ __all__ = [
     "embed_area",
     "embed_cube",
     "embed_cubes",
-    "forecast_area",
-    "forecast_cubes",
     "forecast_embed",
     "forecast_embed_cubes",
     "made_from_in_words",

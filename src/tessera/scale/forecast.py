@@ -88,13 +88,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class _Work:
-    """What a cell takes.
-
-    Attributes
-    ----------
-    reading, reading_processor : seconds before it can be embedded
-    embedding, embedding_processor : seconds after that
-    """
+    """Seconds and processor seconds of a cell: before it can be embedded, and after that."""
 
     reading: float
     reading_processor: float
@@ -113,22 +107,12 @@ def forecast_area(
     local: bool = True,
     begun: tuple[float, float] = (0.0, 0.0),
 ) -> Forecast:
-    """Estimate what `embed_area` would take, without writing anything but temporary files.
-
-    What an earlier run kept of a cell that it did not finish is not counted.
+    """Estimate what `embed_area` would take; what an earlier run kept of a cell that it did not finish is not counted.
 
     Parameters
     ----------
-    store : None where there is none yet
-    area, year, source, how : as `embed_area` takes them; no cube is built
-    survey : what the cubes of windows would take; `tessera.scenes.survey_scenes` bound to a table of scenes
-    local : whether the store is on this machine
+    survey : what the cubes of windows would take
     begun : seconds and processor seconds that were spent before, such as on a search, which a run would spend again
-
-    Raises
-    ------
-    InputError
-        No cell lies on the area, or no scene on any cell.
     """
     year = parse_year(year)
     encoder, options, devices = how.encoder, how.options, how.devices
@@ -189,20 +173,7 @@ def forecast_cubes(
     local: bool = True,
     begun: tuple[float, float] = (0.0, 0.0),
 ) -> Forecast:
-    """Estimate what `embed_cube` would take for each of some cubes, without writing anything but temporary files.
-
-    Parameters
-    ----------
-    store : None where there is none yet
-    cubes : on the lattice, each with the year under which the store keeps it
-    sizes : bytes of each on disk
-    how, local, begun : as `forecast_area` takes them
-
-    Raises
-    ------
-    InputError
-        A cube is off the lattice.
-    """
+    """Estimate what `embed_cube` would take for each of some cubes, of `sizes` bytes on disk."""
     encoder, options, devices = how.encoder, how.options, how.devices
     writing, layout, bare = measure_writing(encoder, options)
     if store is not None:

@@ -8,7 +8,7 @@ from .recipe import Recipe
 from .records import OFFSET, Asset, Scene, SceneTable, has_offset, is_clear, read_scenes, remove_offset, scale_s1
 from .search import asked_of, search_scenes, source_names
 from .sources import Address, Query, Source, check_credentials, parse_source
-from .survey import Survey, WindowSurvey, survey_scenes
+from .survey import Survey, survey_scenes
 
 __all__ = [
     "LEAST_SEEN",
@@ -26,7 +26,6 @@ __all__ = [
     "SceneTable",
     "Source",
     "Survey",
-    "WindowSurvey",
     "area_of",
     "asked_of",
     "build_cube",

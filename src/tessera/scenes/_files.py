@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,21 +13,6 @@ if TYPE_CHECKING:
 
 _RENEWALS = 2
 """New credentials that are asked for before a refusal is believed."""
-
-
-@dataclass
-class Traffic:
-    """What was asked of providers; shared by threads."""
-
-    requests: int = 0
-    bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def add(self, taken: int) -> None:
-        """Count a request and the bytes of its answer."""
-        with self._lock:
-            self.requests += 1
-            self.bytes += taken
 
 
 class LocalFile:
@@ -64,9 +47,9 @@ class LocalFile:
 class RemoteFile:
     """A file of a provider; one version of it, since header and blocks belong together."""
 
-    def __init__(self, source: Source, href: str, traffic: Traffic) -> None:
+    def __init__(self, source: Source, href: str) -> None:
         self.name = href.split("?", 1)[0]
-        self._source, self._href, self._traffic = source, href, traffic
+        self._source, self._href = source, href
         self._web = Web(source.verdict)
         self._version: str | None = None
 
@@ -87,7 +70,6 @@ class RemoteFile:
                     raise
             except InputError as error:
                 raise PermanentError(str(error)) from None
-        self._traffic.add(len(answer.data))
         version = answer.headers.get("etag")
         if self._version is not None and version is not None and version != self._version:
             raise CorruptError(f"{self.name} was replaced while it was read")
@@ -95,8 +77,8 @@ class RemoteFile:
         return answer.data
 
 
-def open_file(source: Source, href: str, traffic: Traffic) -> LocalFile | RemoteFile:
+def open_file(source: Source, href: str) -> LocalFile | RemoteFile:
     """The file behind an asset's address."""
     if "://" in href:
-        return RemoteFile(source, href, traffic)
+        return RemoteFile(source, href)
     return LocalFile(Path(href))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from tessera.geo import Window
 
-    from ._files import Traffic
     from .recipe import Recipe
     from .records import Scene
     from .sources import Source
@@ -39,13 +38,13 @@ _GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_TIMEOUT": "60",
 class OdcReader:
     """Reads scenes onto one window; see `_bands.Reader`."""
 
-    def __init__(self, window: Window, sources: Mapping[str, Source], recipe: Recipe, traffic: Traffic) -> None:
+    def __init__(self, window: Window, sources: Mapping[str, Source], recipe: Recipe) -> None:
         require("rasterio", extra="scenes", purpose="reading scenes")
         require("odc.stac", extra="scenes", purpose="reading scenes")
         from affine import Affine
         from odc.geo.geobox import GeoBox
 
-        self._sources, self._recipe, self._traffic = sources, recipe, traffic
+        self._sources, self._recipe = sources, recipe
         self._zone = window.zone
         corner = Affine(*window.grid.transform)
         self._north = GeoBox(window.shape, corner, zone_crs(window.zone))
@@ -63,7 +62,7 @@ class OdcReader:
 
         source = self._sources[scene.source]
         href = href_of(scene, band)
-        file = open_file(source, href, self._traffic)
+        file = open_file(source, href)
         driver = _DRIVERS.get(file.read(0, 4))
         if driver is None:
             raise PermanentError(f"{file.name} is not a TIFF file; expected a GeoTIFF")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tessera.geo import Window
 
     from ._bands import Reader
-    from ._files import Traffic
     from .recipe import Recipe
     from .records import Scene
     from .sources import Source
@@ -52,11 +51,11 @@ class _Budget:
 class RangeReader:
     """Reads the blocks of a file that the window touches, and no others."""
 
-    def __init__(self, window: Window, sources: Mapping[str, Source], recipe: Recipe, traffic: Traffic) -> None:
+    def __init__(self, window: Window, sources: Mapping[str, Source], recipe: Recipe) -> None:
         from tessera.rasters import Target
 
         self._target = Target.of(window)
-        self._sources, self._recipe, self._traffic = sources, recipe, traffic
+        self._sources, self._recipe = sources, recipe
         # memory: only so much is held packed, and only so many images are unpacked, whatever the number of lines
         self._packed = _Budget(PACKED_BYTES)
         self._unpacking = threading.Semaphore(os.cpu_count() or 1)
@@ -65,7 +64,7 @@ class RangeReader:
         """See `Reader`."""
         from tessera.rasters import fetch_crop
 
-        file = open_file(self._sources[scene.source], href_of(scene, band), self._traffic)
+        file = open_file(self._sources[scene.source], href_of(scene, band))
         resampling = resampling_of(scene, band, self._recipe)
         held = 0
 
@@ -97,7 +96,7 @@ def check_reader(name: str) -> None:
         require(module, extra="scenes", purpose="reading scenes")
 
 
-def make_reader(name: str, window: Window, sources: Mapping[str, Source], recipe: Recipe, traffic: Traffic) -> Reader:
+def make_reader(name: str, window: Window, sources: Mapping[str, Source], recipe: Recipe) -> Reader:
     """The reader of a name, "ranges" or "odc".
 
     Raises
@@ -107,7 +106,7 @@ def make_reader(name: str, window: Window, sources: Mapping[str, Source], recipe
     """
     check_reader(name)
     if name == "ranges":
-        return RangeReader(window, sources, recipe, traffic)
+        return RangeReader(window, sources, recipe)
     from ._odc import OdcReader
 
-    return OdcReader(window, sources, recipe, traffic)
+    return OdcReader(window, sources, recipe)

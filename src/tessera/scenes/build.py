@@ -14,7 +14,6 @@ from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import Window, parse_area, parse_period
 
 from ._bands import resampling_of
-from ._files import Traffic
 from ._lines import GLANCE, Lines, days_at_once, pools
 from ._mosaic import mosaic_day
 from ._readers import check_reader, make_reader
@@ -233,9 +232,8 @@ class _Build:
     ) -> None:
         self._asked = asked
         self._found, self._reader_name, self._max_lost, self._progress = found, reader, max_lost, progress
-        self.traffic = Traffic()
         sources = {source.name: source for source in found.sources}
-        self._reader = make_reader(reader, window, sources, recipe, self.traffic)
+        self._reader = make_reader(reader, window, sources, recipe)
         table = found.table_of()
         # one search may hold the scenes of many cells; where none is near, the error tells what there is
         try:

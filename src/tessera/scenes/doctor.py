@@ -17,8 +17,8 @@ from tessera.net import CorruptError, CredentialError, LoadError, MissingError, 
 
 from ._doctor_machine import Check, check_cache, check_devices, check_disk, check_memory, check_packages, check_python
 from ._files import LocalFile
-from .records import S1_COLLECTIONS, S2_COLLECTIONS
-from .sources import Query, StacApi, printable, scene_of
+from .records import S1_COLLECTIONS, S2_COLLECTIONS, read_scenes
+from .sources import CONCEPT, Query, StacApi, expiry, parse_source, printable, scene_of, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,9 +58,6 @@ _OFFLINE = "look at the network, the proxy that http_proxy or https_proxy names,
 def diagnose(
     sources: Sequence[str | Source] | None = None,
     out: Path | None = None,
-    *,
-    seconds: float = SECONDS,
-    now: Callable[[], float] = time.time,
 ) -> Iterator[Check]:
     """Look at everything that building cubes needs, one thing after the other; nothing is changed.
 
@@ -69,8 +66,6 @@ def diagnose(
     sources : names as `build_cube` takes them, or sources; None for the providers that are known, of which one that
         does not answer is a warning unless none does
     out : where cubes would go; None for the current folder
-    seconds : after which a source is given up
-    now : the local clock, seconds since 1970
 
     Yields
     ------
@@ -85,13 +80,10 @@ def diagnose(
         ("cache", lambda: [check_cache()]),
     )
     for name, look in machine:
-        try:
-            yield from look()
-        except Exception as error:
-            yield _surprise(name, error)
+        yield from _surviving(name, look)
     worked = []
     for source in SOURCES if sources is None else sources:
-        found = list(check_source(source, seconds=seconds, now=now))
+        found = list(check_source(source))
         worked.append(all(check.ok for check in found))
         for check in found:
             lenient = sources is None and not check.ok
@@ -111,48 +103,35 @@ def check_source(
     ------
     Checks; after one without which the next make no sense there are no more.
     """
-    opened: list[Source]
-    if isinstance(source, str) and source.endswith(".parquet"):
-        try:
-            yield from _check_table(Path(source), seconds, now)
-        except Exception as error:
-            yield _surprise(source, error)
-        return
-    if isinstance(source, str):
-        try:
-            opened = _open(source)
-        except TesseraError as error:
-            yield Check(source, "fail", str(error), "name a source as tessera cube build --source takes it")
-            return
-        except Exception as error:
-            yield _surprise(source, error)
-            return
+    if not isinstance(source, str):
+        yield from _surviving(source.name, lambda: _check_open(source, seconds, now))
+    elif source.endswith(".parquet"):
+        yield from _surviving(source, lambda: _check_table(Path(source), seconds, now))
     else:
-        opened = [source]
+        yield from _surviving(source, lambda: _check_named(source, seconds, now))
+
+
+def _surviving(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """What is seen; a doctor shows no traceback, whatever it meets."""
+    try:
+        yield from look()
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0][:160]
+        yield Check(name, "fail", f"{type(error).__name__}: {reason}", "this is a fault of tessera; please report it")
+
+
+def _check_named(name: str, seconds: float, now: Callable[[], float]) -> Iterator[Check]:
+    try:
+        opened = parse_source(name)
+    except TesseraError as error:
+        yield Check(name, "fail", str(error), "name a source as tessera cube build --source takes it")
+        return
     for one in opened:
-        try:
-            yield from _check_open(one, seconds, now)
-        except Exception as error:
-            yield _surprise(one.name, error)
-
-
-def _surprise(name: str, error: Exception) -> Check:
-    """A doctor shows no traceback, whatever it meets."""
-    reason = str(error).strip().partition("\n")[0][:160]
-    return Check(name, "fail", f"{type(error).__name__}: {reason}", "this is a fault of tessera; please report it")
-
-
-def _open(name: str) -> list[Source]:
-    from .sources import parse_source
-
-    return list(parse_source(name))
+        yield from check_source(one, seconds=seconds, now=now)
 
 
 def _check_table(path: Path, seconds: float, now: Callable[[], float]) -> Iterator[Check]:
     """What a table of scenes holds, and whether its sources give a file of it."""
-    from .records import read_scenes
-    from .sources import sources_of
-
     name = f"table {path.name}"
     try:
         table = read_scenes(path)
@@ -208,8 +187,6 @@ def _check_open(source: Source, seconds: float, now: Callable[[], float]) -> Ite
 def _api(source: Any) -> str | None:
     """The address that a source asks, where it tells one."""
     if source.name == "opera":
-        from .sources import CONCEPT
-
         return f"{source.cmr}/granules.json?collection_concept_id={CONCEPT}&page_size=0"
     told = next((value for key in ("api", "url") if isinstance(value := getattr(source, key, None), str)), "")
     return told if told.startswith(("http://", "https://")) else None
@@ -222,8 +199,6 @@ def _check_credentials(source: Any, now: Callable[[], float]) -> Check | None:
         return Check("mpc credentials", "ok", f"no {_KEY}; none is needed, one allows more requests")
     if source.name != "opera":
         return None
-    from .sources import expiry
-
     try:
         token = source.token()
     except CredentialError as error:
@@ -388,13 +363,7 @@ def _read(source: Source, href: str, start: int, stop: int) -> bytes:
 
 
 def _within(ends: float, work: Callable[[], Result]) -> Result:
-    """The result of some work; a thread that does not come back in time is left behind.
-
-    Raises
-    ------
-    TimeoutError
-        It did not come back; and whatever the work raises.
-    """
+    """The result of some work, or what it raises; TimeoutError where its thread, left behind, does not come back."""
     results: list[Result] = []
     errors: list[BaseException] = []
 

@@ -18,7 +18,7 @@ from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube, open_spool
 from tessera.geo import to_lonlat
 
 from ._bands import dtype_of, href_of, resampling_of
-from ._files import Traffic, open_file
+from ._files import open_file
 from ._lines import LINES, Lines, days_at_once, pools
 from ._mosaic import mosaic_day
 from ._readers import check_reader, make_reader
@@ -185,7 +185,7 @@ class _Sizer:
         """See `Reader`; bands hold 0 and radar 1 where the scene's outline has data."""
         from tessera.rasters import fetch_crop
 
-        file = _Counted(open_file(self._sources[scene.source], href_of(scene, band), Traffic()), self._tally)
+        file = _Counted(open_file(self._sources[scene.source], href_of(scene, band)), self._tally)
         resampling, dtype = resampling_of(scene, band, self._plan.recipe), dtype_of(band)
         if band == SCL:
             return fetch_crop(file, self._target, resampling=resampling).onto(self._target, resampling, dtype)
@@ -373,7 +373,7 @@ class _Survey:
         """Seconds and processor seconds of reading the timed days as a build does; bytes kept of a pixel of a day."""
         window = self._timed[0].plan.window
         recipe, done = self._timed[0].plan.recipe, len(self._sized)
-        reader = make_reader(self._reader, window, self._sources, recipe, Traffic())
+        reader = make_reader(self._reader, window, self._sources, recipe)
         given: dict[bool, int] = {True: 0, False: 0}
         kept: dict[bool, int] = {True: 0, False: 0}
         place = Path(tempfile.mkdtemp(prefix="tessera-survey-"))

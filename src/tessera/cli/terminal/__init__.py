@@ -16,7 +16,6 @@ from .options import (
     one_of,
 )
 from .show import (
-    TELL_EVERY,
     bytes_in_words,
     now_and_then,
     pixels_in_words,
@@ -28,7 +27,6 @@ from .show import (
 )
 
 __all__ = [
-    "TELL_EVERY",
     "WHERE",
     "AoiOption",
     "BboxOption",
