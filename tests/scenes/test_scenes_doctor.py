@@ -299,7 +299,7 @@ def test_names_are_opened_and_a_wrong_one_is_told(monkeypatch: pytest.MonkeyPatc
             raise InputError(f"source {name!r}; expected a name")
         return [Fake(str(tmp_path / "B02.tif"))]
 
-    monkeypatch.setattr(doctor, "_open", opened)
+    monkeypatch.setattr(doctor, "parse_source", opened)
     assert states(check_source("fake")) == {"fake search": "ok", "fake file": "ok"}
     (check,) = check_source("other")
     assert (check.name, check.state) == ("other", "fail")

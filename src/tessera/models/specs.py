@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .spec import InputSpec, Quantiser, Sampling, Statistics
 
@@ -20,7 +21,7 @@ BINS = tuple(range(8, 257, 8))
 """Lengths to which v1.1 and v2 repeat or thin observations (the published `num_obs_checkpoints`)."""
 
 
-def _statistics(weights: str) -> dict[str, Statistics]:
+def _statistics(weights: str) -> dict[str, Any]:
     """The statistics of these weights, by stream, in the order of the bands."""
     with Path(__file__).with_name("statistics.csv").open(encoding="utf-8", newline="") as file:
         own = {(row["stream"], row["band"]): row for row in csv.DictReader(file) if row["weights"] == weights}

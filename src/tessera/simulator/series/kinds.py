@@ -1,34 +1,57 @@
-"""The kinds of land that are simulated, as arrays that a block looks up at once."""
+"""The kinds of land that are simulated: the table `kinds.csv`, as arrays that a block looks up at once.
+
+A row is a kind; two numbers are the least and the greatest value of a uniform draw. The ranges are ours, wide on
+purpose, in the order of magnitude of plant trait collections and crop calendars. The columns:
+
+    weight              share among pixel-years, before all are scaled to 1
+    zones               climates that it occurs in, each as likely
+    woody, woody_lai    cover of crowns, leaf area within them
+    evergreen, drought  share of leaves kept all year; share of the rest that drought sheds, not cold
+    height, mass        m; leaf dry matter of woody leaves, g/cm2
+    wet, parched        live fuel moisture at best and worst, per cent
+    green               chlorophyll of woody leaves, ug/cm2
+    herb, herb_lai      cover between the crowns, leaf area within it
+    crop                empty for natural herbs, else winter, spring or long crops
+    seasons, days       crops a year; length of a crop season
+    reap                share of leaf area that stays as stubble
+    herb_mass, herb_green, tilt   of herbs or crops; tilt is the mean leaf inclination, degrees
+    flood, flower       flooded share of the ground in the flood season; strength of bloom
+    cuts, graze         mowings a year; share eaten a pentad
+    till, irrigated     chance that the ground is tilled bare; chance
+    water, built, salt  cover of each
+    litter              cover of dead leaves on the ground
+    bright              brightness of the soil
+    fire                chance of a fire in the year
+    stalks              1 where straw dims VV as cereals do
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import csv
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ._climate import CODES
-from ._kind import Kind, read_kinds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KINDS = read_kinds()
-KIND_NAMES = tuple(kind.name for kind in KINDS)
+with Path(__file__).with_name("kinds.csv").open(encoding="utf-8", newline="") as _file:
+    _ROWS = list(csv.DictReader(_file))
+KIND_NAMES = tuple(row["name"] for row in _ROWS)
 """Names of the codes in `SimulatedSeries.kind`."""
 GLACIER = KIND_NAMES.index("glacier and snow field")
-_PAIRS = tuple(
-    field.name
-    for field in fields(Kind)
-    if field.name not in ("name", "weight", "zones", "crop", "till", "irrigated", "fire", "stalks")
-)
+_CHANCES = ("till", "irrigated", "fire", "stalks")
 CROPS = ("", "winter", "spring", "long")
 
 
 @dataclass(frozen=True)
 class Tables:
-    """`KINDS` as arrays: bounds name -> (kinds, 2), chances name -> (kinds,), and the zones of each."""
+    """Bounds name -> (kinds, 2), chances name -> (kinds,), and the zones of each kind."""
 
     weight: NDArray[np.float64]
     bounds: dict[str, NDArray[np.float64]]
@@ -41,17 +64,15 @@ class Tables:
 @cache
 def tables() -> Tables:
     """The kinds as arrays that a block looks up at once."""
-    weight = np.array([kind.weight for kind in KINDS])
-    codes = [[CODES[name] for name in dict.fromkeys(kind.zones.split())] for kind in KINDS]
+    weight = np.array([float(row["weight"]) for row in _ROWS])
+    codes = [[CODES[name] for name in dict.fromkeys(row["zones"].split())] for row in _ROWS]
     longest = max(len(row) for row in codes)
+    ranges = [name for name in _ROWS[0] if name not in ("name", "weight", "zones", "crop", *_CHANCES)]
     return Tables(
         weight=weight / weight.sum(),
-        bounds={name: np.array([getattr(kind, name) for kind in KINDS], dtype=np.float64) for name in _PAIRS},
-        chance={
-            name: np.array([getattr(kind, name) for kind in KINDS], dtype=np.float64)
-            for name in ("till", "irrigated", "fire", "stalks")
-        },
-        crop=np.array([CROPS.index(kind.crop) for kind in KINDS]),
+        bounds={name: np.array([row[name].split() for row in _ROWS], dtype=np.float64) for name in ranges},
+        chance={name: np.array([row[name] for row in _ROWS], dtype=np.float64) for name in _CHANCES},
+        crop=np.array([CROPS.index(row["crop"]) for row in _ROWS]),
         zone_count=np.array([len(row) for row in codes]),
         zones=np.array([row + row[:1] * (longest - len(row)) for row in codes]),
     )
