@@ -168,6 +168,12 @@ def test_imports_are_light(statement: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_server_starts_without_numpy() -> None:
+    code = "import tessera.base, tessera.net, tessera.serve, sys; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_import_tessera_alone_loads_nothing_outside_the_standard_library() -> None:
     code = (
         "import sys; before = set(sys.modules); import tessera; "

@@ -7,8 +7,6 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .arrays import parse_npz
 from .errors import InputError
 from .folder import Folder
@@ -44,6 +42,8 @@ class Kept:
         OSError
             It cannot be written, for example because the disk is full; earlier parts stay.
         """
+        import numpy as np
+
         data = io.BytesIO()
         np.savez(data, **arrays)  # type: ignore[arg-type]
         content = data.getvalue()

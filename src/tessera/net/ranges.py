@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -42,6 +40,8 @@ def join_ranges(
     waste : most unused share of a request
     disjoint : also join overlapping ranges beyond `limit`, so that no two requests share a byte
     """
+    import numpy as np
+
     firsts, lasts = np.asarray(starts), np.asarray(stops)
     runs: list[Run] = []
     members: list[int] = []
