@@ -190,4 +190,4 @@ def test_the_commands(run: Callable[..., tuple[int, str, str]], made: tuple[Stor
         code, told, err = run(*wrong)
         assert code == 2
         assert len(err.strip().splitlines()) == 1
-    assert "year stores are read, and not written" in err
+    assert "year stores can only be imported" in err
