@@ -216,7 +216,7 @@ def test_one_at_a_time_and_no_way_out_of_the_folder(tmp_path: Path) -> None:
     store.write(random_embeddings(BASE, 1), YEAR)
     with (
         file_lock(store.scratch() / "preview.lock"),
-        pytest.raises(InputError, match="somebody else is making the preview"),
+        pytest.raises(InputError, match="another process is making the preview"),
     ):
         update_preview(store)
     work = store.scratch() / "preview"

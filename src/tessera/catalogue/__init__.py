@@ -1,4 +1,4 @@
-"""What is there and where: the manifest, STAC, coverage and its picture."""
+"""Where a store has data: the manifest, the STAC catalogue, coverage and its picture."""
 
 from .counting import Coverage, YearCoverage, coverage
 from .manifest import Written, write_manifest

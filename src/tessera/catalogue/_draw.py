@@ -1,4 +1,4 @@
-"""What the pictures share: colours, names, outlines of cells in a map's longitudes."""
+"""Colours, names and outlines of cells that all pictures of coverage share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INK, FAINT, SEA, MARK = "#3a4450", "#c4ccd4", "#f6f8fa", "#c8322d"
 
 
 def outline_rings(windows: set[Window], side: int, middle: float) -> list[NDArray[np.float64]]:
-    """Outlines of cells in the longitudes of a map with that middle: (V, 2) degrees each."""
+    """Outlines of cells, (V, 2) degrees each, with longitudes nearest to the middle of a map."""
     import shapely
 
     rings: list[NDArray[np.float64]] = []
@@ -31,7 +31,7 @@ def outline_rings(windows: set[Window], side: int, middle: float) -> list[NDArra
             moved = [
                 shapely.transform(part, lambda points: shifted(points, middle)) for part in shapely.get_parts(shape)
             ]
-            # cut at the date line, put together again where the map goes over it
+            # they are cut at the date line: joined again where the map crosses it
             whole = shapely.union_all(moved) if len(moved) > 1 else moved[0]
             rings += [shapely.get_coordinates(part) for part in shapely.get_parts(whole)]
     return rings
@@ -49,5 +49,5 @@ def name_of(store: Store) -> str:
 
 
 def short(text: str) -> str:
-    """A name that fits a title and is no formula."""
+    """A name short enough for a title, without the `$` that starts a formula."""
     return shortened(text, 48).replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Outlines of lattice windows in degrees: dense enough to be true to 2 m, cut at the date line."""
+"""Outlines of lattice windows in degrees, true to 2 m and cut at the date line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STEP = 256
-"""Pixels between vertices, 2,560 m: at 84 N a straight line in degrees then leaves the edge by 1.2 m at most."""
+"""Pixels between vertices (2,560 m): a straight line in degrees then leaves the edge by 1.2 m at most, at 84 N."""
 _DIGITS = 7
-"""Decimals of a degree: 1 cm, and the same bytes whatever the last bits of a projection are."""
+"""Decimals of a degree (1 cm), so that last bits of a projection do not change the bytes."""
 
 
 def outlines(
@@ -22,7 +22,7 @@ def outlines(
 ) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
     """Outlines of square windows of one zone, by px of the first column and py above the first row (N,).
 
-    (N,) polygons counterclockwise, or multipolygons cut at the date line; (N, 4) xmin, ymin, xmax, ymax of each,
+        (N,) polygons counterclockwise, or multipolygons cut at the date line; (N, 4) xmin, ymin, xmax, ymax of each,
     degrees: a window over the date line spans -180 to 180, so that a filter by bbox never misses it.
     """
     import shapely

@@ -1,4 +1,4 @@
-"""Commit records as rows of the manifest."""
+"""Read commit records into rows of the manifest."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from tessera.store import Store
 
 RECORD_LIMIT = 16 * 1024**2
-"""Bytes of a commit record: a thousand parts with a year's dates each."""
+"""Largest commit record, bytes: a thousand parts with the dates of a year each."""
 _KEY = re.compile(r"[\w.-]+(/[\w.-]+){1,12}", re.ASCII)
 _ATTEMPTS = 3
-"""Reads of a record that a writer keeps replacing."""
+"""How often a record that a writer keeps replacing is read."""
 _DATES = {"s2_dates": "s2_dates", "s1_ascending_dates": "s1_asc_dates", "s1_descending_dates": "s1_desc_dates"}
-"""Column -> the list of dates in the provenance that `build_cube` writes."""
+"""Column -> list of dates in the provenance of a cube."""
 
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A commit record's file, not read yet."""
+    """The file of a commit record: its path, cell, year, size in bytes and time of writing."""
 
     path: Path
     cell: Cell
@@ -47,7 +47,7 @@ class RecordFile:
 
 @dataclass(frozen=True)
 class Row:
-    """A record, read: its file, the columns that it fills, the SHA-256 of its bytes."""
+    """A record: its file, the columns that it fills, the SHA-256 of its bytes."""
 
     file: RecordFile
     values: dict[str, Any]
@@ -55,7 +55,7 @@ class Row:
 
 
 def find_records(store: Store, folder: Path) -> Iterator[RecordFile | str]:
-    """The records of every year of a local store, or a line about a name that is none."""
+    """The records of a local store, or a message where a name is no cell."""
     for year in sorted(store.years):
         records = Folder(folder).inner(f"commits/{year}")
         if not records.is_dir():
@@ -105,7 +105,7 @@ def _words(error: BaseException) -> str:
 
 
 def _values(store: Store, file: RecordFile, said: dict[str, Any], software: object, data: bytes) -> dict[str, Any]:
-    """The columns that a record fills; geometry and bbox are filled in for many at once."""
+    """The columns that a record fills, except geometry and bbox."""
     cell, year, size, window = file.cell, file.year, store.layout.shard, file.cell.window
     if (said["cell"], said["year"]) != (cell.name, year):
         raise InputError(f"a record of {said['cell']} {said['year']}; expected {cell.name} {year}")
@@ -156,7 +156,7 @@ def _values(store: Store, file: RecordFile, said: dict[str, Any], software: obje
 
 
 def collection_id(store: Store) -> str:
-    """Id of a store's STAC collection: model and dims, since those make embeddings comparable."""
+    """Id of a store's STAC collection, from its model and dims."""
     return f"tessera-{store.model.name}-{store.dims}d-{store.model.sha256[:12]}"
 
 
@@ -176,7 +176,7 @@ def _asset(name: str, about: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def is_key(key: str) -> bool:
-    """Whether a key names an object below the store's root."""
+    """Whether a key names an object in the store."""
     return len(key) <= 300 and _KEY.fullmatch(key) is not None and not any(p.startswith(".") for p in key.split("/"))
 
 
@@ -209,14 +209,14 @@ def _distinct(values: Iterable[str | None]) -> list[str]:
 
 
 def _total(values: Iterable[int | None]) -> int | None:
-    """The sum over the parts, None where one of them does not tell."""
+    """The sum over the parts, None if it is unknown for one of them."""
     known = list(values)
     whole = [value for value in known if value is not None]
     return sum(whole) if known and len(whole) == len(known) else None
 
 
 def _sensing(provenances: list[dict[str, Any]]) -> dict[str, Any]:
-    """How many days of each stream, the first and the last, over all parts; None where a part does not tell."""
+    """Number of days of each stream, first and last day over all parts; None if a part does not record them."""
     found: dict[str, Any] = {}
     every: set[dt.date] = set()
     for column, name in _DATES.items():
@@ -237,7 +237,7 @@ def _sensing(provenances: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def rows_table(store: Store, rows: list[Row]) -> pyarrow.Table:
-    """Rows as a table, with their outlines, in the order given."""
+    """Rows as a table, with their outlines, in the given order."""
     import pyarrow as pa
     import shapely
 

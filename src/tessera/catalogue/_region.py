@@ -1,4 +1,4 @@
-"""Coverage of a region: every cell outlined, what each dot is, one map a year."""
+"""Draw the coverage of a region: one map per year, with the outlines of cells."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def draw_region(
     rows: list[CellRow] | None,
     progress: Progress,
 ) -> Any:
-    """The figure of a region, a map a year; arguments as of `draw_coverage`, `rows` the cells that are known."""
+    """The figure of a region; see `draw_coverage`. `rows` are the known cells."""
     counted = coverage(store, area, years[0] if len(years) == 1 else None)
     size = _frame_pixels(frame)
     pixels = rows is None or size <= READ_PIXELS
@@ -74,7 +74,7 @@ def draw_region(
 
 
 def _frame_pixels(frame: Frame) -> float:
-    """Pixels of 10 m that a map holds, about."""
+    """About how many 10 m pixels a map covers."""
     metres = 111_200.0
     middle = math.radians((frame.south + frame.north) / 2)
     across = (frame.east - frame.west) * metres * math.cos(middle)
@@ -108,7 +108,7 @@ def _panel(
 
 
 def _percent(share: float) -> str:
-    """A share in words that never round something to nothing, or a part to all."""
+    """A share in per cent that never rounds to 0 or 100 what is neither."""
     if 0 < share < 0.001:
         return "< 0.1 %"
     if 0.999 < share < 1:
@@ -117,7 +117,7 @@ def _percent(share: float) -> str:
 
 
 def _ticks(axis: Any, low: float, high: float, letters: str, most: int) -> None:
-    """At most so many ticks at round degrees, as many decimals as they need."""
+    """Set at most so many ticks at round degrees."""
     step = next(
         factor * 10.0**power
         for power in range(-5, 3)
@@ -154,7 +154,7 @@ def _scale_bar(axes: Any, frame: Frame) -> None:
 
 
 def _cells(axes: Any, frame: Frame, rows: list[CellRow], side: int) -> bool:
-    """Draw the outlines of cells; whether one is to be seen."""
+    """Draw the outlines of cells. Returns whether one is in view."""
     import shapely
 
     if not rows or len(rows) > _MOST_OUTLINES:
@@ -184,7 +184,7 @@ def _area_line(axes: Any, frame: Frame, area: object) -> None:
         parts = shapely.get_parts(shapes) if area.width == area.height else ()
     else:
         parts = shapely.get_parts(parse_area(area).geometry)
-    # cut at the date line, put together again
+    # they are cut at the date line: joined again
     moved = [shapely.transform(part, lambda points: shifted(points, (frame.west + frame.east) / 2)) for part in parts]
     for part in shapely.get_parts(shapely.union_all(moved)):
         for ring in (part.exterior, *part.interiors):
@@ -195,7 +195,7 @@ def _area_line(axes: Any, frame: Frame, area: object) -> None:
 def _side(
     side: Any, frame: Frame, store: Store, counted: Coverage, found: set[int], *, pixels: bool, cells: bool
 ) -> None:
-    """Where on Earth it is, and what the colours mean."""
+    """Draw where on Earth the region is, and the legend."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

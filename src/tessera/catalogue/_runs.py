@@ -1,4 +1,4 @@
-"""The pixels of an area, row by row: cheap to count in any cell, whatever the area's size."""
+"""The pixels of an area as runs in rows, which are cheap to count in any cell."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Runs:
 
     @property
     def pixels(self) -> int:
-        """How many there are."""
+        """Number of pixels."""
         return int((self.stop - self.start).sum())
 
     @property
     def window(self) -> Window | None:
-        """The smallest window that holds them."""
+        """The smallest window that holds all, None if there are none."""
         if not len(self.rows):
             return None
         west, north = int(self.start.min()), int(self.rows[-1]) + 1
         return Window(self.zone, west, north, int(self.stop.max()) - west, north - int(self.rows[0]))
 
     def inside(self, window: Window) -> Runs:
-        """Those inside a window of the zone."""
+        """The runs inside a window of the zone."""
         some = slice(*np.searchsorted(self.rows, (window.south, window.north)).tolist())
         start = np.maximum(self.start[some], window.west)
         stop = np.minimum(self.stop[some], window.east)
@@ -44,7 +44,7 @@ class Runs:
         return Runs(self.zone, self.rows[some][there], start[there], stop[there])
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
-        """(height, width) bool: which pixels of a window they are."""
+        """(height, width) bool over a window: True inside the area."""
         here = self.inside(window)
         edges = np.zeros((window.height, window.width + 1), dtype=np.int8)
         row = window.north - 1 - here.rows
@@ -54,7 +54,7 @@ class Runs:
 
 
 def runs_of(area: object) -> tuple[list[Runs], str]:
-    """The pixels of an area or a lattice Window, zone by zone, and what to call it."""
+    """The runs of an area in each zone, and a name for the area."""
     import shapely
 
     if isinstance(area, Window):
@@ -64,7 +64,7 @@ def runs_of(area: object) -> tuple[list[Runs], str]:
 
 
 def _scan(zone: int, geometry: Any) -> Runs:
-    """Cut every pixel row's centre line by the edges of a valid polygon and pair the crossings."""
+    """Intersect the centre line of every pixel row with the edges of a valid polygon, and pair the crossings."""
     import shapely
 
     points, ring = shapely.get_coordinates(_rings(geometry), return_index=True)

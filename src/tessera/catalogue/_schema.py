@@ -1,7 +1,6 @@
-"""The manifest's columns: GeoParquet 1.1 whose rows are STAC items, and how it becomes bytes.
+"""The manifest's columns and bytes: GeoParquet 1.1 whose rows are STAC items.
 
-Columns are named as in a STAC item where it has the fact, so that the file is the collection's mirror in Parquet; the
-others are the store's own.
+Columns have the names of a STAC item where it has such a field, so that the file mirrors the collection.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from tessera.store import Store
 
 MANIFEST = "manifest.parquet"
-"""Its key in a store."""
+"""Key of the manifest in a store."""
 FORMAT = "tessera-manifest"
 VERSION = 1
 COLLECTION = "stac/collection.json"
@@ -25,23 +24,23 @@ FILE_EXTENSION = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 PROJECTION_EXTENSION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 EXTENSIONS = (FILE_EXTENSION, PROJECTION_EXTENSION)
 MULTIHASH = "1220"
-"""What a multihash of SHA-256 begins with: code 0x12, 0x20 bytes."""
+"""Start of a multihash of SHA-256: code 0x12, 0x20 bytes."""
 SHARD_TYPE = "application/octet-stream"
 _GROUP_ROWS = 2048
 """Rows of a row group: about 30 cells of a zone's height, so that a bbox leaves most groups out."""
 _MOST_GROUPS = 256
-"""Row groups at most: a reader of the footer pays some 5 kB for each."""
+"""Most row groups: each adds some 5 kB to the footer."""
 _BATCH_ROWS = 64
-"""Values between two looks at a page's size: provenance is long."""
+"""Values between two checks of a page's size; few, since provenance is long."""
 
 
 def array_names(store: Store) -> tuple[str, ...]:
-    """Names of a store's arrays, in order of the alphabet."""
+    """Names of a store's arrays, sorted."""
     return tuple(sorted(spec.name for spec in store.layout.arrays))
 
 
 def schema(arrays: tuple[str, ...]) -> pyarrow.Schema:
-    """The columns for a store of these arrays; `assets` has a field for each."""
+    """The columns of a manifest; `assets` has a field for each array."""
     import pyarrow as pa
 
     text, whole = pa.string(), pa.int32()
@@ -125,13 +124,13 @@ REPEATED = (
     *("links.list.element.href", "links.list.element.rel", "links.list.element.type"),
     *("year", "zone", "west", "north", "size", "start_datetime", "end_datetime"),
 )
-"""Columns of few values, which a dictionary makes nearly free."""
+"""Columns of few values, stored with a dictionary."""
 _FILTERED = ("year", "zone", "bbox.xmin", "bbox.ymin", "bbox.xmax", "bbox.ymax")
-"""Columns whose least and greatest value a row group tells."""
+"""Columns with statistics in each row group."""
 
 
 def metadata(store: Store, table: pyarrow.Table) -> dict[bytes, bytes]:
-    """The file's own metadata: `geo` of GeoParquet, and whose manifest it is."""
+    """Metadata of the file: `geo` of GeoParquet, and `tessera` about the store."""
     import pyarrow.compute as pc
 
     column: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A world without coastlines: graticule, UTM zones, and the names by which a person finds the place."""
+"""Draw a world map without coastlines: graticule, UTM zones, and names of cities and oceans."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CITIES = (
     ("Auckland", 174.8, -36.8), ("Kinshasa", 15.3, -4.3), ("Dakar", -17.4, 14.7), ("Tehran", 51.4, 35.7),
     ("Manaus", -60.0, -3.1), ("Antananarivo", 47.5, -18.9), ("Winnipeg", -97.1, 49.9), ("Madrid", -3.7, 40.4),
 )  # fmt: skip
-"""Longitude and latitude to 0.1 degrees of cities far from each other."""
+"""Longitude and latitude, to 0.1 degrees, of cities far from each other."""
 _PLACES = (
     ("PACIFIC OCEAN", -145.0, -2.0), ("ATLANTIC OCEAN", -34.0, 26.0), ("INDIAN OCEAN", 84.0, -25.0),
     ("PACIFIC OCEAN", 164.0, 8.0),
@@ -41,7 +41,7 @@ _PLACES = (
 
 
 def draw_globe(axes: Any, *, names: bool) -> None:
-    """Draw an equirectangular world: graticule of 30 degrees, UTM zones, and with `names` cities, oceans and labels."""
+    """Draw an equirectangular world with a graticule of 30 degrees; with `names` also zones, cities and oceans."""
     effects = require("matplotlib.patheffects", extra="heads", purpose="a picture")
     axes.set_facecolor(SEA)
     axes.set_xlim(-180, 180)
@@ -96,7 +96,7 @@ def draw_globe(axes: Any, *, names: bool) -> None:
 
 
 def degrees(value: float, letters: str, digits: int = 0) -> str:
-    """A longitude or latitude for an axis: "5.2° E"; beyond 180 it goes on from the west."""
+    """A longitude or latitude for an axis, such as "5.2° E"; beyond 180 it wraps around."""
     if letters == "EW":
         value = (value + 180) % 360 - 180 if abs(value) > 180 else value
     text = f"{abs(value):.{digits}f}"
@@ -104,7 +104,7 @@ def degrees(value: float, letters: str, digits: int = 0) -> str:
 
 
 def draw_world(store: Store, rows: list[CellRow], years: tuple[int, ...]) -> Any:
-    """The figure of a world with its cells, coloured by their number of years."""
+    """The figure of a world with all cells, coloured by their number of years."""
     from matplotlib.collections import PolyCollection
     from matplotlib.patches import Patch
 
@@ -119,7 +119,7 @@ def draw_world(store: Store, rows: list[CellRow], years: tuple[int, ...]) -> Any
     for count in range(1, most + 1):
         mine = {window for window, each in held.items() if min(len(each), len(_YEARS)) == count}
         if mine:
-            # an edge of a point makes a cell that is smaller than a dot visible
+            # the edge keeps a cell visible that is smaller than a dot
             colour = _YEARS[count - 1] if len(years) > 1 else _YEARS[3]
             rings = outline_rings(mine, side, 0.0)
             axes.add_collection(
@@ -169,7 +169,7 @@ def draw_world(store: Store, rows: list[CellRow], years: tuple[int, ...]) -> Any
 
 
 def _rings(axes: Any, windows: list[Window]) -> None:
-    """Circle groups of cells that are too small to be found, and say how many they are."""
+    """Circle small groups of cells, with their number."""
     effects = require("matplotlib.patheffects", extra="heads", purpose="a picture")
     groups: dict[tuple[int, int], list[tuple[float, float]]] = {}
     for window in windows:
@@ -198,7 +198,7 @@ def _rings(axes: Any, windows: list[Window]) -> None:
 
 
 def _join(groups: dict[tuple[int, int], list[tuple[float, float]]]) -> list[list[tuple[float, float]]]:
-    """Groups of boxes that touch, put together."""
+    """Join groups in boxes that touch."""
     left = set(groups)
     found = []
     while left:

@@ -1,4 +1,4 @@
-"""How much of an area a store has, year by year: counted where the pixels can be read, else from the manifest."""
+"""How much of an area a store covers, year by year."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tessera.store import Store
 
 READ_PIXELS = 32_000_000
-"""Pixels of an area whose scales are read over a line: 128 MB a year."""
+"""Largest area, pixels, whose scales are read by URL: 128 MB per year."""
 _KM2 = (PIXEL_SIZE / 1000) ** 2
 
 How = Literal["pixels", "records", "manifest"]
@@ -34,14 +34,13 @@ How = Literal["pixels", "records", "manifest"]
 
 @dataclass(frozen=True)
 class YearCoverage:
-    """One year of a coverage.
+    """Coverage of one year.
 
     Attributes
     ----------
-    year : whose embeddings
-    cells : how many of the area's cells were written
-    valid, no_data, not_written : pixels of the area that have an embedding, that were processed without data, that were
-        never written
+    year : year of the embeddings
+    cells : written cells in the area
+    valid, no_data, not_written : pixels of the area with an embedding, processed without data, and never written
     """
 
     year: int
@@ -52,22 +51,22 @@ class YearCoverage:
 
     @property
     def pixels(self) -> int:
-        """Pixels of the area; where none was given, of the year's cells."""
+        """Pixels of the area, or of the year's cells if no area was given."""
         return self.valid + self.no_data + self.not_written
 
     @property
     def share(self) -> float:
-        """Share of these that have an embedding, 0 to 1, as `km2` is of `area_km2`; 0 where there are none."""
+        """Share of these with an embedding, 0 to 1."""
         return self.valid / self.pixels if self.pixels else 0.0
 
     @property
     def km2(self) -> float:
-        """Square kilometres of the pixels that have an embedding, on the lattice's grid: within 0.2 % of the ground."""
+        """Area of pixels with an embedding, km2, in the UTM grid (within 0.2 % of the ground)."""
         return self.valid * _KM2
 
     @property
     def area_km2(self) -> float:
-        """Square kilometres of all that is counted, of which `km2` is the `share`."""
+        """Area of all counted pixels, km2."""
         return self.pixels * _KM2
 
     def to_json(self) -> dict[str, Any]:
@@ -78,16 +77,15 @@ class YearCoverage:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of an area a store has.
+    """How much of an area a store covers.
 
     Attributes
     ----------
     store : path or URL
-    area : what it is called, None for all that the store has
-    exact : whether every pixel was counted as it is; else cells that the area cuts are estimated from their chunks, and
-        the manifest may be older than the store
-    how : "pixels" were read, with "records" for cells that lie in the area as a whole; or the "manifest" was
-    years : one a year, ascending
+    area : name of the area, None for the whole store
+    exact : False if it was estimated: cells that the area cuts, from their chunks and a manifest that may be old
+    how : what was counted: "pixels", whole cells by commit "records", or the "manifest"
+    years : coverage of each year, ascending
     """
 
     store: str
@@ -104,7 +102,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class CellRow:
-    """What is known of a cell and year without reading it: its window, its pixels, its bitmap of chunks."""
+    """A cell of a year by its commit record: window, counts of pixels, bitmap of written chunks."""
 
     year: int
     window: Window
@@ -114,21 +112,21 @@ class CellRow:
     chunks: bytes
 
     def bitmap(self, side: int) -> Any:
-        """(side, side) bool: which chunks hold a written pixel."""
+        """(side, side) bool: chunks with a written pixel."""
         return np.unpackbits(np.frombuffer(self.chunks, np.uint8), count=side**2).reshape(side, side).astype(bool)
 
 
 def coverage(store: Store, area: object = None, year: int | None = None, *, progress: Progress = silent) -> Coverage:
     """Count the pixels of an area that have an embedding.
 
-    A pixel belongs to the area if its centre does, and to the zone of its longitude, as readers take it. Of a local
-    store, and over a line up to 32 million pixels, the count is exact; beyond, it comes from the manifest.
+    A pixel belongs to the area if its centre does, and counts in the zone of its longitude. The count is exact for a
+    local store, and by URL up to 32 million pixels; above that it comes from the manifest.
 
     Parameters
     ----------
-    area : whatever `tessera.geo.parse_area` reads, or a lattice Window; None for every cell that was written, where
-        cells of neighbouring zones that overlap both count
-    year : None for all years of the store
+    area : anything that `tessera.geo.parse_area` reads, or a lattice Window; None for all written cells, where
+        overlapping cells of neighbouring zones both count
+    year : None for all years
     progress : called with cells done and their total
 
     Raises
@@ -138,7 +136,7 @@ def coverage(store: Store, area: object = None, year: int | None = None, *, prog
     CorruptError
         A shard or the manifest is damaged.
     NetError
-        The line or the server failed.
+        The network or the server failed.
     """
     years = years_of(store, year)
     root = store.objects.root
@@ -162,13 +160,13 @@ def coverage(store: Store, area: object = None, year: int | None = None, *, prog
 
 
 def has_records(store: Store) -> bool:
-    """Whether a store's commit records can be read: it is ours, and local."""
+    """Whether a store's commit records can be read: it is local, and was written by tessera."""
     folder = store.objects.folder
     return folder is not None and (folder / "tessera.json").is_file()
 
 
 def years_of(store: Store, year: int | None) -> tuple[int, ...]:
-    """The year that was asked for, or all, ascending."""
+    """The given year, or all years, ascending."""
     if year is None:
         return tuple(sorted(store.years))
     if parse_year(year) not in store.years:
@@ -178,7 +176,7 @@ def years_of(store: Store, year: int | None) -> tuple[int, ...]:
 
 
 def known_cells(store: Store, area: object, year: int | None) -> list[CellRow]:
-    """Cells by commit record of a local store, else by manifest."""
+    """Cells from the commit records of a local store, else from the manifest."""
     table = gather(store).table if has_records(store) else read_manifest(store, area, year).table
     return [row for row in _rows(table) if year is None or row.year == year]
 
@@ -196,7 +194,7 @@ def _sum(year: int, rows: list[CellRow]) -> YearCoverage:
 
 
 def _is_there(store: Store, row: CellRow) -> bool:
-    """Whether a cell's scales lie where its record says; if not, they are read, and readers say what is wrong."""
+    """Whether a cell's file of scales exists. If not, the cell is read, and the reader reports the fault."""
     folder = store.objects.folder
     spec = next(spec for spec in store.layout.arrays if spec.name == "scales")
     cell = next(iter(row.window.cells(store.layout.shard)))
@@ -211,7 +209,7 @@ def _count(
     only: set[tuple[int, Window]] | None,
     progress: Progress,
 ) -> YearCoverage:
-    """Count pixels cell by cell; a cell that lies in the area as a whole is taken from its record."""
+    """Count pixels cell by cell. A cell that lies wholly in the area is counted by its record."""
     side = store.layout.shard
     cells = valid = no_data = not_written = 0
     index = store.years.index(year)
@@ -252,7 +250,7 @@ def _place(key: tuple[int, Window]) -> tuple[int, int, int, int]:
 
 
 def _estimate(store: Store, runs: list[Runs], rows: list[CellRow], year: int) -> YearCoverage:
-    """Count from what the manifest says: whole cells as they are, others by their written chunks."""
+    """Count by the manifest: whole cells exactly, others in proportion to their written chunks."""
     side, chunk = store.layout.side, store.layout.chunk
     parts = {part.zone: part for part in runs}
     cells = valid = no_data = 0

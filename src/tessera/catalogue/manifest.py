@@ -1,4 +1,4 @@
-"""The manifest: a store's commit records in one GeoParquet file, brought up to date record by record."""
+"""The manifest: a store's commit records in one GeoParquet file, updated record by record."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from tessera.store import Store
 
 _BLOCK = 1024
-"""Records that are read before they become columns."""
+"""Records that are read before they are turned into columns."""
 _SLACK, _ROW_BYTES, _MORE = 1024**2, 4096, 4
-"""Bytes that a manifest may have beyond its records', also for each; and how many times as much is still believed."""
+"""Bounds of a manifest that is reused: bytes beyond its records, bytes per record, and a factor on both."""
 MANY = 1000
-"""Records from which on it is kept how their files look; fewer are read in 0.3 s, and a store's bytes stay the same."""
+"""From so many records on, the state of their files is kept; fewer are read in 0.3 s."""
 _SETTLED_NS = 2_000_000_000
-"""A record that was younger when it was seen is read again next time: its time may be its successor's too."""
+"""A record younger than this is read again next time: a successor may have the same time of writing."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What `write_manifest` did.
+    """Result of `write_manifest`.
 
     Attributes
     ----------
     path : the manifest
-    rows : cells and years in it
-    read : records that were read; the other rows were there already
-    left_out : a line for each record that cannot be read
+    rows : rows in it, one per cell and year
+    read : records that were read; the other rows were up to date
+    left_out : a message for each record that cannot be read
     """
 
     path: Path
@@ -54,7 +54,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Gathered:
-    """A store's records as a table: its rows, how many were read, what was left out, and what each file looked like."""
+    """A store's records as a table, with the number that was read, what was left out, and the state of each file."""
 
     table: pyarrow.Table
     read: int
@@ -65,19 +65,19 @@ class Gathered:
 def write_manifest(store: Store, *, progress: Progress = silent) -> Written:
     """Compact the commit records of a local store into `manifest.parquet`.
 
-    From a thousand records on, one whose file looks as it did last time is not read again. The same records give the
-    same bytes; a killed run leaves the manifest as it was.
+    The same records give the same bytes. A killed run leaves the old manifest. From a thousand records on, unchanged
+    ones are not read again.
 
     Parameters
     ----------
-    progress : called with records looked at and their total
+    progress : called with records done and their total
 
     Raises
     ------
     InputError
         A store by URL.
     TesseraError
-        The disk is full or refuses; the manifest is as it was.
+        The disk is full or refuses; the old manifest stays.
     """
     folder = local_folder(store, "writing its manifest")
     door = Folder(folder)
@@ -86,24 +86,26 @@ def write_manifest(store: Store, *, progress: Progress = silent) -> Written:
         data = encode(store, gathered.table)
         path = folder / MANIFEST
         try:
-            # unchanged bytes are left alone, and so is what caches know of them
+            # unchanged bytes are not written, so that caches stay valid
             door.settle(path, data)
             if gathered.table.num_rows >= MANY:
                 _keep_seen(store, gathered.seen, hashlib.sha256(data).hexdigest())
         except OSError as error:
-            raise TesseraError(f"{path} was not written ({error.strerror}); it is as it was before") from None
+            raise TesseraError(f"{path} could not be written ({error.strerror}); the old one stays") from None
     return Written(path, gathered.table.num_rows, gathered.read, gathered.left_out)
 
 
 def local_folder(store: Store, what: str) -> Path:
     """A local store's folder."""
     if store.objects.folder is None:
-        raise InputError(f"{store.objects.root} is read by URL; {what} needs its commit records, a local path")
+        raise InputError(
+            f"{store.objects.root} is read by URL; {what} needs its commit records: give the path of a local store"
+        )
     return store.objects.folder
 
 
 def gather(store: Store, *, progress: Progress = silent) -> Gathered:
-    """A local store's records as the manifest's table, sorted; writes nothing."""
+    """Read a local store's records as the sorted table of a manifest, without writing it."""
     import pyarrow as pa
 
     folder = local_folder(store, "its manifest")
@@ -153,7 +155,7 @@ _SEEN = ("year", "cell", "size", "mtime_ns", "sha256")
 
 
 def _look(file: RecordFile) -> tuple[int, str, int, int]:
-    """What tells a record's file from one that replaced it."""
+    """Values that change when a record's file is replaced."""
     return file.year, file.cell.name, file.size, file.mtime_ns
 
 
@@ -165,7 +167,7 @@ def _seen_schema() -> pyarrow.Schema:
 
 
 def work_folder(store: Store) -> Path:
-    """Where locks lie, and what was seen last time; losing it costs time only."""
+    """Folder of locks and of the state of the last run; without it, a run only takes longer."""
     return store.scratch().parent / "catalogue"
 
 
@@ -182,11 +184,11 @@ def _keep_seen(store: Store, seen: pyarrow.Table, digest: str) -> None:
 def _known(
     store: Store, folder: Path, files: list[RecordFile]
 ) -> tuple[pyarrow.Table | None, dict[tuple[int, str, int, int], tuple[int, str]]]:
-    """The manifest that lies there and, for each look of a record, its row and SHA-256; nothing unless it is ours."""
+    """The old manifest and, for each state of a record, its row and SHA-256; nothing if it cannot be reused."""
     import pyarrow as pa
 
     try:
-        # neither holds more than what it was made from
+        # neither is larger than what it was made from
         limits: dict[str, Any] = {
             "most_rows": _MORE * len(files) + MANY,
             "most_bytes": _MORE * (_SLACK + sum(file.size for file in files) + _ROW_BYTES * len(files)),
@@ -215,7 +217,7 @@ def _known(
 
 
 def _digest(folder: Path, most: int) -> str:
-    """SHA-256 of the manifest that lies there; none of one that is longer than may be."""
+    """SHA-256 of the old manifest; "-" if it is too long."""
     with open_regular(folder / MANIFEST, what="manifest", inside=folder) as file:
         if os.fstat(file.fileno()).st_size > most:
             return "-"

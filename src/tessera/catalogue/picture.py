@@ -1,4 +1,4 @@
-"""Coverage as a picture: the world, or a region with its cells, one map a year."""
+"""Draw coverage: a region with its cells, one map per year, or the world."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _DOTS = 900
 """Dots of the longer side of a map."""
 _NEAR = 15.0
-"""Degrees: all cells within such a box are drawn as a region, others on the world."""
+"""Degrees: cells that fit into such a box are drawn as a region, others on the world."""
 
 
 def draw_coverage(
@@ -34,29 +34,28 @@ def draw_coverage(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Path:
-    """Draw where a store has data to a PNG, whole or not at all.
+    """Draw where a store has data, as a PNG.
 
-    An area, or all cells where they lie within 15 degrees, is drawn as a region: every cell outlined, one map a year,
-    pixels by pixels where an area is small enough to read (32 million), else by written chunks. Cells that lie further
-    apart are drawn on the world, coloured by their number of years.
+    An area, or cells within 15 degrees, is drawn as a region: one map per year, with outlines of cells. It shows pixels
+    up to 32 million, else written chunks. Cells further apart are drawn on the world, coloured by number of years.
 
     Parameters
     ----------
-    area : whatever `tessera.geo.parse_area` reads, or a lattice Window; None for everything
+    area : anything that `tessera.geo.parse_area` reads, or a lattice Window; None for the whole store
     year : None for all years
-    overwrite : whether a file in its place that is no earlier picture of coverage is replaced too
+    overwrite : replace a file too that is no earlier picture of coverage
     progress : called with maps drawn and their total
 
     Raises
     ------
     InputError
-        No such year, nothing to draw, or a path that cannot be written or holds something else; what `coverage` raises.
+        No such year, no data, or a path that cannot be written or holds something else; also what `coverage` raises.
     """
     require("matplotlib", extra="heads", purpose="a picture of coverage")
     path = check_picture(out, "coverage", overwrite=overwrite)
     years = years_of(store, year)
     if not years:
-        raise InputError(f"{store.objects.root} holds no year yet; there is nothing to draw")
+        raise InputError(f"{store.objects.root} holds no year yet; embed a cube into it first")
     rows = _known(store, area, year)
     if area is None:
         if not rows:
@@ -71,7 +70,7 @@ def draw_coverage(
 
 
 def _known(store: Store, area: object, year: int | None) -> list[CellRow] | None:
-    """The cells that records or the manifest tell, None where a small area has to do without."""
+    """Cells from records or manifest; None for an area of a store that has neither."""
     try:
         return known_cells(store, None if isinstance(area, Window) else area, year)
     except InputError:

@@ -1,4 +1,4 @@
-"""The manifest of any store, by path or URL: the rows of an area and a year by byte ranges, checked before use."""
+"""Read rows of a manifest, by path or URL, for an area and a year. All of it is checked before use."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
     from tessera.store import Store
 
 FILE_LIMIT = 8 * 1024**3
-"""Bytes of a manifest: the planet and nine years take 5 GB."""
+"""Largest manifest, bytes: nine years of the planet take 5 GB."""
 _FOOTER_LIMIT = 16 * 1024**2
 READ_LIMIT = 512 * 1024**2
-"""Bytes that are read of a manifest at once, and that they may unpack to."""
+"""Most bytes that are read at once, and that they may unpack to."""
 _ROW_LIMIT = 2_000_000
-"""Rows that are read at once: a year of the planet's land."""
+"""Most rows that are read at once: a year of the planet's land."""
 _PAGE_LIMIT = 64 * 1024**2
 _DICTIONARY_LIMIT = 128 * 1024
-"""Bytes of a dictionary page: it is kept for columns of few values, and multiplies."""
+"""Largest dictionary page, bytes: columns of few values have one, and its values multiply."""
 _BATCH = 1024
 _RUN_GAP = 64 * 1024
-"""Bytes between two columns that are read along rather than asked for twice."""
+"""Largest gap, bytes, between columns that are read in one request."""
 _RUN_BYTES = 16 * 1024**2
 
 COLUMNS = (
     *("id", "cell", "year", "zone", "west", "north", "size", "valid", "no_data", "not_written", "chunks"),
     *("intact", "partial", "model_sha256", "bbox", "assets"),
 )
-"""What is read of a manifest; provenance and the STAC columns are for others, or for the store's own machine."""
+"""Columns that are read. Provenance and STAC columns are for other readers."""
 _CHECKSUM = re.compile(MULTIHASH + "[0-9a-f]{64}")
 
 
@@ -55,8 +55,8 @@ class Manifest:
 
     Attributes
     ----------
-    where : its path or URL
-    table : the columns `COLUMNS`, one row a cell and year, sorted by year, zone, from north to south, from west to east
+    where : path or URL
+    table : the columns `COLUMNS`, a row per cell and year, sorted by year, zone, north to south, west to east
     """
 
     where: str
@@ -71,26 +71,26 @@ class Manifest:
 
 
 def read_manifest(store: Store, area: object = None, year: int | None = None) -> Manifest:
-    """Read the rows whose bbox meets an area's, of one year or all.
+    """Read the rows of a year whose bbox meets that of an area.
 
-    Only the row groups that can hold them are fetched, by byte range. Nothing that the file claims is believed: at most
-    512 MB are fetched and unpacked, and every row must fit the store.
+    Only row groups that can hold them are fetched, by byte range. At most 512 MB are fetched and unpacked, and every
+    row must fit the store.
 
     Parameters
     ----------
-    area : whatever `tessera.geo.parse_area` reads; None for everything
-    year : None for all
+    area : anything that `tessera.geo.parse_area` reads; None for all rows
+    year : None for all years
 
     Raises
     ------
     InputError
-        There is no manifest, it is another store's, or a row says what cannot be.
+        There is no manifest, it belongs to another store, or a row has impossible values.
     OversizeError
-        The rows are more than may be read at once: give an area or a year.
+        Too many rows to read at once: give an area or a year.
     CorruptError
-        It is truncated or no Parquet file.
+        It is truncated, or no Parquet file.
     NetError
-        The line or the server failed.
+        The network or the server failed.
     """
     import pyarrow as pa
 
@@ -111,7 +111,7 @@ def read_manifest(store: Store, area: object = None, year: int | None = None) ->
 
 
 def _boxes(area: object) -> NDArray[np.float64] | None:
-    """(N, 4) west, south, east, north of an area's polygons; several over the date line."""
+    """(N, 4) west, south, east, north of an area's polygons."""
     import shapely
 
     if area is None:
@@ -137,7 +137,7 @@ def _read(store: Store, where: str, boxes: NDArray[np.float64] | None, year: int
     found = about.schema.to_arrow_schema()
     _check_schema(store, found, about.metadata or {}, where)
     columns = [name for name in COLUMNS if name in found.names]
-    # pyarrow ends the process where it is asked for a column whose statistics are damaged
+    # pyarrow ends the process on a column whose statistics are damaged
     told = _groups(footer, where)
     groups = [number for number, group in enumerate(told) if group.rows and _may_hold(group, boxes, year)]
     rows = sum(told[number].rows for number in groups)
@@ -198,7 +198,7 @@ def _pages(data: bytes, name: str) -> list[Page]:
 
 
 def _ends(chunk: Chunk, form: str) -> tuple[Any, Any] | None:
-    """Least and largest value of a column, None where they are not told."""
+    """Least and greatest value of a column, None if unknown."""
     size = struct.calcsize(form)
     if chunk.low is None or chunk.high is None or len(chunk.low) != size or len(chunk.high) != size:
         return None
@@ -206,10 +206,10 @@ def _ends(chunk: Chunk, form: str) -> tuple[Any, Any] | None:
 
 
 def _may_hold(group: Group, boxes: NDArray[np.float64] | None, year: int | None) -> bool:
-    """Whether a row group's statistics let it hold a row that is wanted; without any they do."""
+    """Whether a row group may hold a wanted row, by its statistics."""
     ends: dict[str, tuple[Any, Any]] = {}
     for chunk in group.chunks:
-        # whole numbers of 16 bits are stored as those of 32
+        # int16 is stored as int32
         form = "<i" if chunk.path == "year" else "<d" if chunk.path.startswith("bbox.") else ""
         found = _ends(chunk, form) if form else None
         if found is not None:
@@ -226,7 +226,7 @@ def _may_hold(group: Group, boxes: NDArray[np.float64] | None, year: int | None)
 def _fetch(
     store: Store, where: str, spans: list[tuple[int, int, str, int]], end: int, etag: str | None
 ) -> dict[int, bytes]:
-    """The bytes of columns: start -> bytes of a run; neighbours come in one request."""
+    """Fetch columns, neighbours in one request: start -> bytes."""
     total = 0
     for start, length, name, _ in sorted(spans):
         if start < 4 or length < 1 or start + length > end:
@@ -258,14 +258,14 @@ def _check_pages(source: _Segments, spans: list[tuple[int, int, str, int]], wher
 
 
 class _Segments(io.RawIOBase):
-    """Those bytes of a file that were fetched, as a file; the rest of it cannot be read."""
+    """A file of which only the fetched bytes can be read."""
 
     def __init__(self, size: int, parts: dict[int, bytes]) -> None:
         self._size, self._parts = size, sorted(parts.items())
         self._at = 0
 
     def part(self, start: int, length: int) -> bytes:
-        """Bytes of the file."""
+        """Some bytes of the file."""
         for begin, data in self._parts:
             if begin <= start and start + length <= begin + len(data):
                 return data[start - begin : start - begin + length]
@@ -285,7 +285,7 @@ class _Segments(io.RawIOBase):
         return self._at
 
     def size(self) -> int:
-        """Bytes of the whole file."""
+        """Size of the whole file, bytes."""
         return self._size
 
     def read(self, size: int = -1) -> bytes:
@@ -295,7 +295,7 @@ class _Segments(io.RawIOBase):
 
 
 def _check(store: Store, table: pyarrow.Table, where: str) -> None:
-    """Refuse rows that cannot be this store's."""
+    """Refuse rows that do not fit the store."""
     layout = store.layout
     number = {
         name: np.asarray(table[name].to_numpy(), dtype=np.float64)

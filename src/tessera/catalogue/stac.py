@@ -1,8 +1,7 @@
-"""STAC beside a store: a collection, a catalogue a year and zone, an item a cell.
+"""The STAC catalogue of a store: a collection, a catalogue for each year and zone, an item for each cell.
 
-Everything is derived from the commit records and written as plain JSON. An item is one small file, so that static
-browsers and crawlers find it; a store of many cells has one a cell beside its four objects, and is better asked through
-the manifest, which holds the same items in Parquet and is an asset of the collection.
+It is made from the commit records. Items are small JSON files, for browsers and crawlers. The manifest, an asset of the
+collection, holds the same items in Parquet and is faster for many cells.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ _BLOCK = 2048
 
 @dataclass(frozen=True)
 class StacWritten:
-    """What `write_stac` did.
+    """Result of `write_stac`.
 
     Attributes
     ----------
     path : the collection
-    items : how many there are
-    changed : how many files were written or removed; the others were right already
-    left_out : a line for each record that cannot be read
+    items : number of items
+    changed : files that were written or removed; the others were up to date
+    left_out : a message for each record that cannot be read
     """
 
     path: Path
@@ -55,8 +54,8 @@ class StacWritten:
 def write_stac(store: Store, *, progress: Progress = silent) -> StacWritten:
     """Write `stac/collection.json`, `stac/<year>/<zone>/catalog.json` and `stac/<year>/<zone>/<cell>.json`.
 
-    Files that are right already are left alone; items of cells that are gone are removed. Items appear before the
-    catalogues that link to them, so a killed run leaves a catalogue that is whole.
+    Only files that change are written; items of cells that are gone are removed. Items are written before the
+    catalogues that link to them, so a killed run leaves no broken link.
 
     Parameters
     ----------
@@ -82,12 +81,12 @@ def write_stac(store: Store, *, progress: Progress = silent) -> StacWritten:
             changed += _write(door, root, iter(sorted(catalogues.items(), key=lambda pair: -pair[0].count("/"))))
             changed += _remove_others(door, root, gathered.table, catalogues)
         except OSError as error:
-            raise TesseraError(f"{root} was not finished ({error.strerror}); run the same again") from None
+            raise TesseraError(f"{root} is not complete ({error.strerror}); run the same command again") from None
     return StacWritten(folder / COLLECTION, gathered.table.num_rows, changed, gathered.left_out)
 
 
 def _write(door: Folder, root: Path, files: Iterator[tuple[str, bytes]]) -> int:
-    """Put files in place, block by block: all of a block are on the disk before the first takes its name."""
+    """Write files block by block; all of a block are on disk before the first gets its name."""
     changed = 0
     block: list[tuple[str, bytes]] = []
 
@@ -118,7 +117,7 @@ def _write(door: Folder, root: Path, files: Iterator[tuple[str, bytes]]) -> int:
 
 
 def _remove_others(door: Folder, root: Path, table: pyarrow.Table, catalogues: dict[str, bytes]) -> int:
-    """Remove items and catalogues of cells that are gone, and nothing that has another form of name."""
+    """Remove items and catalogues of cells that are gone, and no other files."""
     zones = zip(table["year"].to_pylist(), table["zone"].to_pylist(), table["cell"].to_pylist(), strict=True)
     right = {f"{year}/utm{zone:02d}/{cell}.json" for year, zone, cell in zones} | set(catalogues)
     gone = 0
@@ -211,7 +210,7 @@ def _moment(moment: Any) -> str:
 
 
 def _catalogues(store: Store, table: pyarrow.Table) -> Iterator[tuple[str, bytes]]:
-    """Every document that links to others, from the items up."""
+    """All documents that link to others, from the zones up."""
     held: dict[int, dict[int, list[str]]] = {}
     columns = (table[name].to_pylist() for name in ("year", "zone", "cell"))
     for year, zone, cell in zip(*columns, strict=True):

@@ -1,4 +1,4 @@
-"""What a store looks like from afar: mean embeddings of larger pixels, and pictures."""
+"""Overviews of a store: mean embeddings of larger pixels, false colours, and pictures."""
 
 from .picture import draw_preview
 from .preview import Report, Step, derived_bytes, update_preview

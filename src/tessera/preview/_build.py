@@ -1,4 +1,4 @@
-"""Overviews of a store: computed where a cell changed, unit by unit."""
+"""Compute the overviews of a store, unit by unit, where a cell changed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ._means import Means
 
 _BATCH = 16 * 1024**2
-"""Pixels of 10 m between two writes of a unit: what a kill may cost."""
+"""Pixels of 10 m between two writes of a unit: the most work that a kill loses."""
 MEANS = "means"
-"""Kind of the records of overviews."""
+"""Kind of record of overviews."""
 _STRIDE = 4096
-"""Side of the squares, pixels of 10 m, by which the units under a window are found; it divides their side."""
+"""Side, in pixels of 10 m, of the squares that find the units under a window; it divides a unit's side."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Made:
 
 
 def parse_store(store: Store) -> Path:
-    """The folder of a store that derived files can be written for."""
+    """The folder of a store that overviews can be written into."""
     folder = store.objects.folder
     if folder is None:
         raise InputError(f"{store.objects.root} is read by URL; a preview is made where the store is a local folder")
@@ -59,7 +59,7 @@ def parse_store(store: Store) -> Path:
 
 
 def parse_years(store: Store, years: Iterable[int] | None) -> tuple[int, ...]:
-    """The years to work on, all of the store's where None."""
+    """The years to work on; None means all of the store."""
     chosen = store.years if years is None else tuple(years)
     for year in chosen:
         store.header.year_index(year, store.objects.root)
@@ -69,7 +69,7 @@ def parse_years(store: Store, years: Iterable[int] | None) -> tuple[int, ...]:
 def cells_by_unit(
     store: Store, root: Path, kind: str, level: Level, years: Iterable[int]
 ) -> list[tuple[int, Unit, dict[str, Cell]]]:
-    """Year, unit of a level and its cells by name; a unit that was recorded but has no cell any more comes without."""
+    """(year, unit, cells by name) of a level; a recorded unit whose cells are all gone has none."""
     work: list[tuple[int, Unit, dict[str, Cell]]] = []
     for year in years:
         units: dict[Unit, dict[str, Cell]] = {unit: {} for unit in recorded_units(root, kind, year)}
@@ -82,7 +82,7 @@ def cells_by_unit(
 def update_overviews(
     store: Store, journal: Journal, years: tuple[int, ...], *, progress: Progress = silent
 ) -> tuple[Overviews, Made]:
-    """Bring the means of some years up to date; cells that did not change are not read."""
+    """Update the means of some years. Unchanged cells are not read."""
     root = parse_store(store)
     held = read_overviews(store) or Overviews(store.model)
     work = cells_by_unit(store, root, MEANS, FINE, years)
@@ -148,7 +148,7 @@ def _write(
     gone: list[Cell],
     record: Record,
 ) -> None:
-    """Put means into the shards of their unit, one of each level, all at once with the unit's record."""
+    """Commit means to the unit's shard of each level, together with the unit's record."""
     index = store.years.index(year)
     changes: dict[str, bytes | bytearray | None] = {}
     last: dict[str, bytes | bytearray | None] = {}
@@ -172,13 +172,13 @@ def _write(
             kind = last if layer.name == "scales" else changes
             kind[layer.key(unit.zone, index, row, col)] = layer.encode(arrays[layer.name])
     changes |= last
-    # an empty record would hide the unit from the next run, which must know it to keep its colours right
+    # an empty record is kept: the next run must know the unit to update its colours
     changes[record_key(MEANS, year, unit)] = record.encode()
     journal.commit(changes, set(last))
 
 
 def is_current(store: Store, year: int, windows: Iterable[Window]) -> bool:
-    """Whether the overview of these windows is of what the store holds now, and of nothing else; local stores only."""
+    """Whether the overview of these windows matches the store as it is now. Local stores only."""
     root, seen = parse_store(store), list(windows)
 
     def inside(cell: Cell) -> bool:

@@ -1,4 +1,4 @@
-"""False colours: three principal components of a store's vectors, with one stretch for all its zones and years."""
+"""False colours: three principal components of a store's vectors, with one stretch for all zones and years."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from tessera.base import Folder, InputError, sha256_hex
+from tessera.base import Folder, InputError, check_format, sha256_hex
 from tessera.embeddings import dequantise, is_valid
 from tessera.figures import principal_axes
 
@@ -29,17 +29,17 @@ Method = Literal["pca", "bands"]
 FORMAT = "tessera-colours"
 VERSION = 1
 _SAMPLE = 65_536
-"""Overview pixels that a fit looks at: 500 a dimension of 128."""
+"""Most overview pixels in a fit: 500 per dimension of 128."""
 _PERCENTILES = (2.0, 98.0)
-"""Stretched to 0 and 1, as image viewers do."""
+"""Percentiles that are stretched to 0 and 1, as image viewers do."""
 _GAMMA = 0.7
 """Brightens the middle, as the published previews do."""
 _BLOCK = 16_384
-"""Vectors projected at a time."""
+"""Vectors that are projected at once."""
 _LIMIT = 1024**2
-"""Bytes of colours.json; of 128 dims it has 8 kB."""
+"""Largest colours.json, bytes; at 128 dims it has 8 kB."""
 _DIGITS = 7
-"""Digits kept of what was fitted: float32 holds no more, and machines differ in those after them."""
+"""Digits that are kept of fitted numbers: float32 has no more, and machines differ in later ones."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ class Colours:
     def from_json(cls, value: dict[str, Any], where: str) -> Colours:
         """Read what `encode` wrote."""
         try:
-            if (value["format"], value["version"]) != (FORMAT, VERSION):
-                raise InputError(f"{where} has format {value['format']!r} {value['version']!r}; expected {FORMAT!r} 1")
+            check_format(value, FORMAT, VERSION, where)
             mean = np.asarray(value["mean"], dtype=np.float32)
             found = cls(
                 str(value["model"]),
@@ -103,11 +102,11 @@ class Colours:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of `encode`: pictures of another digest were made with other colours."""
+        """SHA-256 of `encode`, which changes with the colours."""
         return sha256_hex(self.encode())
 
     def paint(self, codes: NDArray[np.int8], scales: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """(H, W, 4) uint8 red, green, blue, alpha of codes (H, W, D) and scales (H, W); all 0 without data."""
+        """Codes (H, W, D) and scales (H, W) to RGBA (H, W, 4) uint8; all 0 without data."""
         out = np.zeros((*scales.shape, 4), dtype=np.uint8)
         good = is_valid(scales)
         if good.any():
@@ -116,7 +115,7 @@ class Colours:
         return out
 
     def colour(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """(N, 3) uint8 of finite vectors (N, D)."""
+        """Finite vectors (N, D) to RGB (N, 3) uint8."""
         out = np.empty((len(values), 3), dtype=np.uint8)
         width = np.maximum(self.high - self.low, 1e-30)
         for start in range(0, len(values), _BLOCK):
@@ -126,8 +125,8 @@ class Colours:
         return out
 
     def project(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, 3) components of vectors (N, D)."""
-        # float64: how many pixels are projected together must not show in the colours
+        """Vectors (N, D) to components (N, 3)."""
+        # float64, so that colours do not depend on how many pixels are projected at once
         centred = values.astype(np.float64) - self.mean
         return np.asarray(centred @ self.components.T.astype(np.float64))
 
@@ -137,7 +136,7 @@ def _numbers(values: NDArray[Any]) -> list[float]:
 
 
 def parse_method(method: object) -> Method:
-    """Check how colours are made."""
+    """Check the name of a method."""
     for known in get_args(Method):
         if method == known:
             return known  # type: ignore[no-any-return]
@@ -207,8 +206,7 @@ def fit_colours(values: NDArray[np.float32], model: str, method: Method = "pca")
 def _sample(store: Store, root: Path, about: Overviews) -> NDArray[np.float32]:
     """(N, D) vectors of the 160 m overview over all zones and years.
 
-    A pixel is drawn by a hash of its place, so that the sample depends on what is there and not on the order in which
-    it came.
+    A hash of its place draws a pixel, so that the sample does not depend on the order in which cells were written.
     """
     units = [(year, unit) for year in sorted(about.years) for unit in sorted(recorded_units(root, MEANS, year))]
     layers = (codes_of(FINE, store.dims), scales_of(FINE))
@@ -229,7 +227,7 @@ def _sample(store: Store, root: Path, about: Overviews) -> NDArray[np.float32]:
 
 
 def _hashes(unit: Unit, year: int) -> NDArray[np.uint64]:
-    """A number a pixel of a unit, as random as its place allows (the finaliser of splitmix64)."""
+    """A hash of the place of each pixel of a unit (the finaliser of SplitMix64)."""
     box = unit.box(FINE)
     rows = (box.row + np.arange(box.height, dtype=np.uint64))[:, None]
     cols = box.col + np.arange(box.width, dtype=np.uint64)

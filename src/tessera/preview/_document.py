@@ -1,4 +1,4 @@
-"""The documents of what is derived: overviews.json for our readers, Zarr v3 metadata for everyone's."""
+"""Documents of the overviews: overviews.json for tessera, Zarr v3 metadata for other readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import Folder, InputError, parse_json
+from tessera.base import Folder, InputError, check_format, parse_json
 from tessera.embeddings import ModelIdentity
 from tessera.geo import EAST, NORTH, SOUTH, WEST, parse_zone, zone_crs
 from tessera.net import MissingError
@@ -73,9 +73,7 @@ class Overviews:
         """Read the document."""
         try:
             value = parse_json(data, where)
-            given = value.get("format"), value.get("version")
-            if given != (FORMAT, VERSION):
-                raise InputError(f"{where} has format {given[0]!r} {given[1]!r}; expected {FORMAT!r} {VERSION}")
+            check_format(value, FORMAT, VERSION, where)
             if value["geometry"] != _GEOMETRY:
                 raise InputError(f"{where} has the geometry {value['geometry']}; expected {_GEOMETRY}")
             years = tuple(parse_year(year) for year in value["years"])
@@ -88,7 +86,7 @@ class Overviews:
 
 
 def read_overviews(store: Store) -> Overviews | None:
-    """What a store has; None where no overview was made."""
+    """Read overviews.json of a store, None if there is none."""
     try:
         data = store.objects.read(DOCUMENT, limit=_LIMIT)
     except MissingError:
@@ -104,9 +102,9 @@ def read_overviews(store: Store) -> Overviews | None:
 
 
 def declare(store: Store, folder: Path, held: Overviews, years: tuple[int, ...], zones: tuple[int, ...]) -> Overviews:
-    """Write the documents that say that these years and zones have overviews; those that are right stay.
+    """Add years and zones to the documents. Only files that change are written.
 
-    The arrays come first and overviews.json, which readers open, comes last.
+    overviews.json, which readers open, is written last.
     """
     new = replace(
         held,
@@ -119,7 +117,7 @@ def declare(store: Store, folder: Path, held: Overviews, years: tuple[int, ...],
 
 
 def _documents(store: Store, about: Overviews) -> Iterator[tuple[str, bytes]]:
-    """Key and bytes of every Zarr document and coordinate chunk; the consolidated group comes last."""
+    """Key and bytes of every Zarr document and coordinate chunk, the consolidated group last."""
     nodes: dict[str, Any] = {}
     years, bands = pack_years(store.years), pack_coordinate(np.arange(store.dims, dtype=np.int32))
     for zone in about.zones:
@@ -164,5 +162,5 @@ def _attributes(store: Store, zone: int, level: Level) -> dict[str, Any]:
 
 @cache
 def _axes(level: Level) -> dict[str, bytes]:
-    """The chunks of y and x; they are the same in every zone."""
+    """The coordinate chunks of y and x, the same in every zone."""
     return {name: pack_coordinate(axis) for name, axis in zip(("y", "x"), lattice_axes(level.metres), strict=True)}

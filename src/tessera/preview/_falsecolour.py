@@ -1,4 +1,4 @@
-"""False colours of a store's zones: of the 160 m overview always, of the 10 m pixels on request."""
+"""False colours in UTM: of the 160 m overview always, of the 10 m pixels on request."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from ._colours import Colours
 
 RGB = {FINE: "rgb160", FULL: "rgb10"}
-"""Kind of record of each level that has colours."""
+"""Level that has colours -> kind of its records."""
 
 
 def update_rgb(
     store: Store, root: Path, years: tuple[int, ...], colours: Colours, *, progress: Progress = silent
 ) -> int:
-    """Paint the 160 m overviews that changed, or all of them with new colours; how many shards were painted."""
+    """Colour the 160 m overviews that changed, or all if the colours changed. Returns the number of shards."""
     units = [(year, unit) for year in years for unit in sorted(recorded_units(root, MEANS, year))]
     painted = 0
     layers = (codes_of(FINE, store.dims), scales_of(FINE))
@@ -52,7 +52,7 @@ def update_rgb(
 def update_full_rgb(
     store: Store, root: Path, years: tuple[int, ...], colours: Colours, *, progress: Progress = silent
 ) -> Made:
-    """Paint the store's own pixels where a cell or the colours changed."""
+    """Colour the 10 m pixels of cells that changed, or of all if the colours changed."""
     work = cells_by_unit(store, root, RGB[FULL], FULL, years)
     made, done, total = Made(), 0, sum(len(cells) for _, _, cells in work)
     for year, unit, cells in work:
@@ -89,7 +89,7 @@ def _paint_unit(
     picture: NDArray[np.uint8] = layer.spec.blank(size, size)
     record = {}
     if before.cells:
-        # what is kept is copied cell by cell: what is gone leaves nothing behind
+        # kept cells are copied one by one, so that cells that are gone disappear
         held = read_box(store.objects, (layer,), unit.zone, store.years.index(year), place)["rgb"]
         for name in sorted(set(before.cells) & set(now) - set(changed)):
             view = _view(cells[name], place)
@@ -119,7 +119,7 @@ def _view(cell: Cell, place: Box) -> tuple[slice, slice]:
 def _put(
     store: Store, root: Path, year: int, unit: Unit, picture: NDArray[np.uint8], record: Record, *, full: bool
 ) -> None:
-    """One object and then its record: a kill between them costs painting it again."""
+    """Write a shard, then its record: after a kill in between, the shard is coloured again."""
     layer = rgb_of(FULL if full else FINE)
     door, key = Folder(root), layer.key(unit.zone, store.years.index(year), unit.row, unit.col)
     data = layer.encode(picture)

@@ -1,4 +1,4 @@
-"""The grid of the global pyramid: degrees, chunks of 512 pixels, and where a store's cells fall."""
+"""The grid of the global pyramid, in degrees, and the chunks that a cell touches."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SIDE = 512
 LAST = 9
 """The coarsest level: 0.0512 degrees, 3,516 x 7,032 pixels."""
 FINEST = 4
-"""The level that is nearest to 160 m: 0.0016 degrees, 178 m along a meridian."""
+"""The level nearest to 160 m: 0.0016 degrees, 178 m along a meridian."""
 _DEGREE = 10_000
 """Pixels of level 0 in a degree."""
 _MARGIN = 0.01
-"""Degrees; a cell's outline bends by less between the points that its bounds are taken from."""
+"""Degrees: a cell's outline bends by less between the points that its bounds come from."""
 
 ChunkIndex = tuple[int, int]
 """Row and column of a chunk."""
@@ -55,7 +55,7 @@ class Scale:
         return f"{FOLDER}/{self.number}/rgb/c/{place[0]}/{place[1]}/0"
 
     def centres(self, place: ChunkIndex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Longitudes (512,) and latitudes (512,) of a chunk's pixel centres; beyond 180 E they lie outside."""
+        """Longitudes (512,) and latitudes (512,) of a chunk's pixel centres; the last chunk reaches beyond 180 E."""
         row, col = place
         along = np.arange(SIDE, dtype=np.float64) + 0.5
         return -180 + (col * SIDE + along) * self.step, 90 - (row * SIDE + along) * self.step
@@ -67,7 +67,7 @@ class Scale:
         top, bottom = (90 - north - _MARGIN) / span, (90 - south + _MARGIN) / span
         rows = range(math.floor(top), math.floor(bottom) + 1)
         left, right = west + 180 - _MARGIN, (east if east >= west else east + 360) + 180 + _MARGIN
-        # the last chunk is cut at 180 E, so that columns do not simply go round
+        # the last chunk is cut at 180 E, so columns do not wrap around
         pieces = [(left, min(right, 360.0))]
         if left < 0:
             pieces = [(left + 360, 360.0), (0.0, right)]
@@ -81,7 +81,7 @@ class Scale:
 
 
 def halve(children: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Means of 2 x 2 pixels with data: (2h, 2w, 4) to (h, w, 4); a pixel has data where one of its four has."""
+    """Means over 2 x 2 pixels, of those with data: (2h, 2w, 4) to (h, w, 4)."""
     corners = [children[down::2, right::2] for down in (0, 1) for right in (0, 1)]
     weights = [corner[..., 3] > 0 for corner in corners]
     count = np.sum(weights, axis=0, dtype=np.uint16)

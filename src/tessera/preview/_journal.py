@@ -1,4 +1,4 @@
-"""Commit derived files together: the files, their order, and those hidden meanwhile (see `tessera.base.journal`)."""
+"""Commit files of the overviews together, with `tessera.base.Journal`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Journal:
         self.recover()
 
     def recover(self) -> bool:
-        """Finish what was intended, or forget what was only staged; whether there was an intent."""
+        """Finish a pending commit, or forget staged files. Returns whether there was an intent."""
         files = self._files
         if not files.is_pending:
             files.forget()

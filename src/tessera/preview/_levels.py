@@ -1,7 +1,7 @@
-"""Levels of larger pixels on a store's lattice, and the arrays of overviews.
+"""Levels of larger pixels on a store's lattice, and their arrays, such as `overviews/utm31/d160/embeddings`.
 
-Everything lies under the store's root, outside its consolidated metadata: `overviews/utm31/d160/...`. Arrays cover the
-whole lattice, row 0 in the north, and are sparse.
+They lie under the store's root, outside its consolidated metadata. Arrays cover the whole lattice, row 0 in the north,
+and are sparse.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tessera.net import Objects
 
 FOLDER = "overviews"
-"""What is derived lies in this folder of a store, the global pyramid beside it."""
+"""Folder of the overviews in a store; the global pyramid lies beside it."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,21 @@ class Level:
 
     @property
     def factor(self) -> int:
-        """Pixels of 10 m along a side of one of its pixels."""
+        """Side of a pixel in pixels of 10 m."""
         return self.metres // PIXEL_SIZE
 
     @property
     def name(self) -> str:
-        """Its group in a zone: "d160"."""
+        """Name of its group in a zone, such as "d160"."""
         return f"d{self.metres}"
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of a zone's arrays."""
+        """(rows, columns) of a zone's arrays."""
         return lattice_shape(self.metres)
 
     def group(self, zone: int) -> str:
-        """The group of a zone's arrays, from the store's root."""
+        """Key of a zone's group."""
         return f"{FOLDER}/{zone_name(zone)}/{self.name}"
 
     @property
@@ -70,10 +70,10 @@ class Level:
 FINE = Level(160, 512)
 COARSE = Level(1280, 256)
 LEVELS = (FINE, COARSE)
-"""Overviews: a cell of 1024 pixels is 64 x 64 and 8 x 8 of them. A shard of the fine level spans 82 km, one of the
-coarse level 328 km; the coarse one is smaller since each of the 16 fine shards that it covers writes it again."""
+"""Overviews: a cell of 1024 pixels has 64 x 64 fine and 8 x 8 coarse ones. A fine shard spans 82 km, a coarse one
+328 km. Each of the 16 fine shards under a coarse one rewrites it, so it holds fewer pixels."""
 FULL = Level(10, 4096)
-"""Colours of the store's own pixels; a shard holds whole cells of every size that a store may have."""
+"""The store's own pixels, for colours. A shard holds whole cells, whatever their size."""
 
 
 def parse_level(level: object) -> Level:
@@ -86,7 +86,7 @@ def parse_level(level: object) -> Level:
 
 @dataclass(frozen=True)
 class Layer:
-    """One array of a level."""
+    """An array of a level."""
 
     level: Level
     spec: ArraySpec
@@ -99,15 +99,15 @@ class Layer:
 
     @property
     def form(self) -> ShardFormat:
-        """How its shards are laid out: as the store's own, chunks pixel-major and raw, the index at the start."""
+        """Format of its shards, the same as in the store."""
         return ShardFormat(self.level.shard, self.chunk, self.spec.bands, self.spec.dtype, self.spec.fill)
 
     def key(self, zone: int, year_index: int, row: int, col: int) -> str:
-        """Key of a shard from the store's root; `row` and `col` count shards."""
+        """Key of a shard; `row` and `col` count shards."""
         return self.spec.key(self.level.group(zone), year_index, row, col)
 
     def encode(self, values: NDArray[Any]) -> bytes | bytearray | None:
-        """The bytes of a shard, None where all values are the fill value; chunks without others are left out."""
+        """The bytes of a shard, None if it holds fill values only."""
         return encode_shard(values, self.form)
 
 
@@ -132,13 +132,13 @@ def rgb_of(level: Level) -> Layer:
 
 
 def layers_of(level: Level, dims: int) -> tuple[Layer, ...]:
-    """Arrays of the means in the order in which they are written and opened: the scales last."""
+    """Arrays of the means in the order of writing, scales last."""
     return codes_of(level, dims), valid_of(level), scales_of(level)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of a level's arrays: its first row and column, and its sides, pixels."""
+    """A rectangle of a level's arrays: first row and column, height and width, in pixels."""
 
     row: int
     col: int
@@ -147,22 +147,22 @@ class Box:
 
     @property
     def west(self) -> int:
-        """Columns before it."""
+        """First column."""
         return self.col
 
     @property
     def east(self) -> int:
-        """Columns before its end."""
+        """Column after the last."""
         return self.col + self.width
 
     @property
     def north(self) -> int:
-        """Rows before it, negative."""
+        """First row, negated."""
         return -self.row
 
     @property
     def south(self) -> int:
-        """Rows before its end, negative."""
+        """Row after the last, negated."""
         return -self.row - self.height
 
     @property
@@ -172,14 +172,14 @@ class Box:
 
     @classmethod
     def around(cls, window: Window, level: Level) -> Box:
-        """The smallest one that holds a window of the lattice."""
+        """The smallest box that holds a lattice window."""
         row, col = (NORTH - window.north) // level.factor, (window.west - WEST) // level.factor
         south = -((window.south - NORTH) // level.factor)
         east = -((WEST - window.east) // level.factor)
         return cls(row, col, south - row, east - col)
 
     def window(self, zone: int, level: Level) -> Window:
-        """Its pixels of 10 m."""
+        """The lattice window of its 10 m pixels."""
         side = level.factor
         return Window(zone, WEST + self.col * side, NORTH - self.row * side, self.width * side, self.height * side)
 
@@ -187,7 +187,7 @@ class Box:
 def read_box(
     objects: Objects, layers: Sequence[Layer], zone: int, year_index: int, box: Box
 ) -> dict[str, NDArray[Any]]:
-    """Arrays over a rectangle of one level, every chunk verified; codes only where scales say that there are any."""
+    """Read layers of one level over a rectangle, every chunk verified; codes only where scales have data."""
     level = layers[0].level
     rows, cols = level.shape
     specs = tuple(sorted((layer.spec for layer in layers), key=lambda spec: spec != SCALES))
@@ -198,7 +198,7 @@ def read_box(
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """A shard of a level in one zone and year: what is made and recorded as one."""
+    """A shard of a level in a zone: made and recorded as one."""
 
     zone: int
     row: int  # row, col: position in shards
@@ -206,17 +206,17 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """Name of its record: "utm31_12_4"."""
+        """Name of its record, such as "utm31_12_4"."""
         return f"utm{self.zone:02d}_{self.row}_{self.col}"
 
     @classmethod
     def of(cls, cell: Cell, level: Level) -> Unit:
-        """The one that holds a cell."""
+        """The unit that holds a cell."""
         window = cell.window
         return cls(cell.zone, (NORTH - window.north) // level.span, (window.west - WEST) // level.span)
 
     def box(self, level: Level) -> Box:
-        """Its pixels, cut at the end of the lattice."""
+        """Its pixels, cut at the edge of the lattice."""
         rows, cols = level.shape
         row, col = self.row * level.shard, self.col * level.shard
         return Box(row, col, min(level.shard, rows - row), min(level.shard, cols - col))

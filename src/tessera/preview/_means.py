@@ -1,4 +1,4 @@
-"""Means of a cell's vectors over larger pixels, from its 10 m pixels strip by strip."""
+"""Mean vectors of a cell over larger pixels, from its 10 m pixels, strip by strip."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from ._levels import Level
 
 _STRIP_BYTES = 16 * 1024**2
-"""Codes read at a time."""
+"""Bytes of codes in a strip."""
 
 
 class InFluxError(TesseraError):
-    """A cell does not hold what its commit record says: somebody writes it, or died on it, or it is damaged."""
+    """A cell differs from its commit record: it is being written, its writer was killed, or it is damaged."""
 
 
 def source_of(store: Store, cell: Cell, year: int) -> str | None:
-    """What a cell's derived pixels depend on, as 64 hexadecimal digits; None where it is not committed."""
+    """SHA-256 of all that a cell's overview depends on; None if the cell is not committed."""
     record = store.commit(cell, year)
     if record is None:
         return None
@@ -97,7 +97,7 @@ def cell_means(store: Store, cell: Cell, year: int) -> dict[str, Means]:
 def _block_sums(
     codes: NDArray[np.int8], scales: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Of one row of fine pixels: sums (w, D), valid and written pixels (w,), from (16, W, D) and (16, W)."""
+    """Sums (w, D), valid and written pixels (w,) of a row of fine pixels, from (16, W, D) and (16, W)."""
     side = FINE.factor
     width, dims = scales.shape[1] // side, codes.shape[2]
     good = is_valid(scales)

@@ -1,4 +1,4 @@
-"""The global pyramid: one year's false colours of all zones in degrees, each level half the one before."""
+"""The global pyramid: false colours of a year in degrees, each level half the size of the one before."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _CONVENTION = {
 _ZSTD = 3
 _CHUNK_LIMIT = 2 * SIDE * SIDE * 4
 _STATE_LIMIT = 1024**2
-"""Bytes of packed pixels, and of a document: a row of the finest level has 440 chunks."""
+"""Largest document, bytes: a row of the finest level has 440 chunks."""
 
 
 def update_pyramid(
     store: Store, root: Path, year: int, colours: Colours, *, full: bool = False, progress: Progress = silent
 ) -> int:
-    """Bring the pyramid up to date with the colours of one year; how many chunks were written or removed."""
+    """Update the pyramid with the colours of a year. Returns the number of chunks that were written or removed."""
     finest = 0 if full else FINEST
     _declare(root, year, colours, finest)
     sources = _sources(root, year, full=full)
@@ -77,7 +77,7 @@ def update_pyramid(
 
 
 def _sources(root: Path, year: int, *, full: bool) -> dict[str, list[str]]:
-    """Name of each painted cell -> what its colours were made from."""
+    """Name of each coloured cell -> digests of what it was made from."""
     found: dict[str, list[str]] = {}
     for level in (FINE, FULL) if full else (FINE,):
         for unit in recorded_units(root, RGB[level], year):
@@ -89,7 +89,7 @@ def _sources(root: Path, year: int, *, full: bool) -> dict[str, list[str]]:
 def _sampled(
     store: Store, scale: Scale, place: ChunkIndex, zones: set[int], index: int, level: Level
 ) -> NDArray[np.uint8]:
-    """(512, 512, 4): for each pixel of a chunk the nearest one of its own zone, else of a neighbour that has data."""
+    """(512, 512, 4): the nearest UTM pixel for each pixel of a chunk, of its own zone or else of a neighbour."""
     lon, lat = scale.centres(place)
     out = np.zeros((SIDE, SIDE, 4), dtype=np.uint8)
     rows, cols = (array.reshape(-1) for array in np.mgrid[:SIDE, :SIDE])
@@ -110,7 +110,7 @@ def _sampled(
 def _nearest(
     store: Store, zone: int, index: int, level: Level, lon: NDArray[np.float64], lat: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """(N, 4): the pixels of a zone's colours that hold places, 0 beyond its lattice."""
+    """(N, 4): colours of a zone at places, 0 outside its lattice."""
     found = np.zeros((len(lon), 4), dtype=np.uint8)
     x, y = from_lonlat(lon, lat, zone)
     with np.errstate(invalid="ignore"):
@@ -127,7 +127,7 @@ def _nearest(
 
 
 def _finer(store: Store, root: Path, place: ChunkIndex, cells: list[Cell], index: int) -> int:
-    """Levels 0 to 3 under a chunk of level 4: the first from 10 m pixels, the others from the one before."""
+    """Write levels 0 to 3 under a chunk of level 4: level 0 from 10 m pixels, the others from the level before."""
     count = 0
     for number in range(FINEST):
         scale, side = Scale(number), 2 ** (FINEST - number)
@@ -148,7 +148,7 @@ def _finer(store: Store, root: Path, place: ChunkIndex, cells: list[Cell], index
 
 
 def _coarser(root: Path, number: int) -> int:
-    """A level from the one before it, where that changed."""
+    """Update a level from the level before, where that changed."""
     states, count = _States(root, number), 0
     before = states.digests
     parents: dict[ChunkIndex, list[str]] = {}
@@ -174,7 +174,7 @@ def _from_children(root: Path, number: int, place: ChunkIndex) -> NDArray[np.uin
 
 
 def read_chunk(root: Path, scale: Scale, place: ChunkIndex) -> NDArray[np.uint8]:
-    """(512, 512, 4), all 0 where there is no such chunk."""
+    """Read a chunk (512, 512, 4), all 0 if there is none."""
     from numcodecs import zstd
 
     path = root / scale.key(place)
@@ -183,7 +183,7 @@ def read_chunk(root: Path, scale: Scale, place: ChunkIndex) -> NDArray[np.uint8]
     except FileNotFoundError:
         return np.zeros((SIDE, SIDE, 4), dtype=np.uint8)
     try:
-        # into memory of the right length: what the packed bytes claim is not believed
+        # decoded into memory of the right length, whatever length the file claims
         body = zstd.Zstd().decode(data, np.zeros(SIDE * SIDE * 4, dtype=np.uint8))
         return np.asarray(body, dtype=np.uint8).reshape(SIDE, SIDE, 4)
     except (RuntimeError, ValueError) as error:
@@ -191,7 +191,7 @@ def read_chunk(root: Path, scale: Scale, place: ChunkIndex) -> NDArray[np.uint8]
 
 
 def _put(root: Path, scale: Scale, place: ChunkIndex, picture: NDArray[np.uint8] | None) -> int:
-    """Write a chunk, or remove it where it has no data; 1 where a file changed."""
+    """Write a chunk, or remove it if it has no data. Returns 1 if a file changed."""
     from numcodecs import zstd
 
     door = Folder(root)
@@ -211,7 +211,7 @@ class PyramidState:
 
 
 def read_pyramid(root: Path) -> PyramidState | None:
-    """What a store's pyramid shows, None where there is none."""
+    """Content of a store's pyramid, None if there is none."""
     door, path = Folder(root), root / FOLDER / "zarr.json"
     if door.size(path) is None:
         return None
@@ -259,7 +259,7 @@ def _declare(root: Path, year: int, colours: Colours, finest: int) -> None:
 
 
 class _States:
-    """What each chunk of a level was made from, one small file a row of chunks."""
+    """Digests of what each chunk of a level was made from, one small file for a row of chunks."""
 
     def __init__(self, root: Path, number: int) -> None:
         self.door = Folder(root)
@@ -278,7 +278,7 @@ class _States:
         return {(row, col): digest for row, held in self.rows.items() for col, digest in held.items()}
 
     def set(self, place: ChunkIndex, digest: str | None) -> None:
-        """Keep the digest of a chunk that was written, forget that of one that was removed."""
+        """Record the digest of a chunk, or None if it was removed."""
         row = self.rows.setdefault(place[0], {})
         if digest is None:
             row.pop(place[1], None)

@@ -1,4 +1,4 @@
-"""Which bytes of the store each derived file was made from: one small JSON file a unit."""
+"""Records of what each unit was made from, one small JSON file each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _LIMIT = 4 * 1024**2
-"""Bytes of a record; one of a unit of 1,024 small cells has 100 kB."""
+"""Largest record, bytes; with 1,024 small cells it has 100 kB."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ NOTHING = Record({})
 
 
 def record_key(kind: str, year: int, unit: Unit) -> str:
-    """Where a unit's record lies, from the store's root."""
+    """Key of a unit's record."""
     return f"{FOLDER}/state/{kind}/{year}/{unit.name}.json"
 
 
 def read_record(root: Path, kind: str, year: int, unit: Unit) -> Record:
-    """The record of a unit; one that is missing, damaged or of another version says nothing."""
+    """The record of a unit; empty if it is missing, damaged or of another version."""
     try:
         value = Folder(root).json(record_key(kind, year, unit), what="record", limit=_LIMIT)
         if value["version"] != VERSION:

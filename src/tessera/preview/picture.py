@@ -1,4 +1,4 @@
-"""A picture of a store's extent, from its global pyramid, with a frame in degrees."""
+"""A picture of a whole store, in degrees."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from ._colours import Colours
 
 LONG_SIDE = 1600
-"""Most pixels of the pyramid along a side of the picture."""
+"""Most pixels along a side of the picture."""
 _OVER = 2
-"""Pixels by which a level's data may reach over those of the next coarser one."""
+"""Pixels by which a level may reach beyond the next coarser level."""
 _ROWS = 64
-"""Rows of the store's own pixels painted at a time: 52 MB of 1,600 x 128 float32."""
+"""Rows of 10 m pixels that are coloured at once: 52 MB of 1,600 x 128 float32."""
 _DPI = 160
 _INCHES = 7.0
 """Longer side of the frame."""
@@ -39,25 +39,25 @@ _INCHES = 7.0
 def draw_preview(
     store: Store, path: str | Path, *, overwrite: bool = False
 ) -> tuple[Path, float, tuple[float, float, float, float]]:
-    """Draw a store's extent, cut to where there is data, with the finest pixels that fit into 1,600.
+    """Draw the part of the globe where a store has data, at most 1,600 pixels wide and high.
 
-    A small store is drawn from its own pixels of 10 m (1e-4 degree), or means of 2 x 2 of them, a larger one from the
-    finest level of the pyramid that fits.
+    A small store is drawn from its 10 m pixels or means of 2 x 2 of them, a larger one from the finest level of the
+    pyramid that fits.
 
     Parameters
     ----------
-    store : local, with a pyramid (`update_preview`)
-    path : .png; an earlier preview is replaced
-    overwrite : whether any other file is replaced too
+    store : a local store after `update_preview`
+    path : .png file; an earlier preview is replaced
+    overwrite : replace any other file too
 
     Returns
     -------
-    The path, the side of a pixel, and (west, south, east, north), degrees; east is above 180 over the date line
+    The path, the side of a pixel, and (west, south, east, north), in degrees; east > 180 over the date line
 
     Raises
     ------
     InputError
-        No pyramid, no data in it, another suffix, a path that holds something else, or matplotlib is not installed.
+        No pyramid, no data, another suffix, a path that holds something else, or matplotlib is not installed.
     """
     path = check_picture(path, "preview", overwrite=overwrite)
     root = store.objects.folder
@@ -77,14 +77,14 @@ def draw_preview(
 
 
 def _cut(root: Path, finest: int) -> tuple[NDArray[np.uint8], float, tuple[float, float]]:
-    """The picture, the side of a pixel, and longitude and latitude of its north-west corner, degrees."""
-    # the coarsest level is small enough to be looked at whole; its data say where to look on
+    """The picture, the side of a pixel, and (longitude, latitude) of its north-west corner, degrees."""
+    # the coarsest level is small enough to read whole, and shows where the data are
     scale = Scale(LAST)
     picture = _read(root, scale, 0, 0, *scale.shape)
     row, col, height, width = _extent(picture, scale)
     for number in range(LAST - 1, finest - 1, -1):
         finer = Scale(number)
-        # coarse pixels are painted by their middles: finer data may reach over their edge, and are trimmed where read
+        # a coarse pixel is coloured by its centre: finer data may reach over its edge, and are trimmed below
         top, left = max(0, 2 * (row - _OVER)), 2 * (col - _OVER)
         tall, wide = min(2 * (row + height + _OVER), finer.shape[0]) - top, 2 * (width + 2 * _OVER)
         if max(tall, wide) > 2 * LONG_SIDE:
@@ -104,9 +104,9 @@ def _cut(root: Path, finest: int) -> tuple[NDArray[np.uint8], float, tuple[float
 def _own_pixels(
     store: Store, root: Path, year: int, corner: tuple[float, float], shape: tuple[int, ...], side: float
 ) -> tuple[NDArray[np.uint8], float, tuple[float, float]] | None:
-    """As `_cut`, from the store's own pixels; None where they are too many, reach over 180 E or cannot be read."""
+    """Like `_cut`, from 10 m pixels; None if they are too many, cross 180 E or cannot be read."""
     step, about = Scale(0).step, read_overviews(store)
-    # coarse pixels are painted by their middles, so that data may reach over their edge
+    # a coarse pixel is coloured by its centre, so data may reach over its edge
     west, north = corner[0] - _OVER * side, min(corner[1] + _OVER * side, 90.0)
     east, south = corner[0] + (shape[1] + _OVER) * side, max(corner[1] - (shape[0] + _OVER) * side, -90.0)
     if about is None or west < -180 or east > 180 or max(shape[:2]) * side > 2 * LONG_SIDE * step:
@@ -133,7 +133,7 @@ def _own_pixels(
 
 
 def _paint(colours: Colours, values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H, W, 4): colours of vectors (H, W, D), all 0 where there is no data."""
+    """Vectors (H, W, D) to RGBA (H, W, 4), all 0 without data."""
     out = np.zeros((*values.shape[:2], 4), dtype=np.uint8)
     good = np.isfinite(values).all(axis=2)
     if good.any():
@@ -142,7 +142,7 @@ def _paint(colours: Colours, values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _extent(picture: NDArray[np.uint8], scale: Scale) -> tuple[int, int, int, int]:
-    """Row, column, height and width of what has data around the globe: what is left out is the widest gap."""
+    """(row, column, height, width) of the data around the globe, without the widest gap."""
     there = picture[..., 3] > 0
     rows, cols = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
     if not len(rows):
@@ -163,7 +163,7 @@ def _trim(picture: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
 
 
 def _read(root: Path, scale: Scale, row: int, col: int, height: int, width: int) -> NDArray[np.uint8]:
-    """A rectangle of a level; columns go on over the date line."""
+    """Read a rectangle of a level; columns continue over the date line."""
     out = np.zeros((height, width, 4), dtype=np.uint8)
     around = scale.shape[1]
     for start, left in ((col % around, 0), (0, around - col % around)):

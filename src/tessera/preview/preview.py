@@ -1,4 +1,4 @@
-"""A store's preview, brought up to date in one call: overviews, colours, zones, pyramid."""
+"""Make or update all overviews of a store in one call."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Step(Protocol):
-    """Shows one part of the work: given its title, a context whose value is called with units done and their total."""
+    """Shows progress of one part of the work: its title -> a context whose value takes units done and their total."""
 
     def __call__(self, title: str) -> AbstractContextManager[Progress]: ...
 
@@ -45,15 +45,15 @@ class Report:
 
     Attributes
     ----------
-    cells_made, cells_kept, cells_dropped : of the overviews
+    cells_made, cells_kept, cells_dropped : cells whose overviews were computed, were up to date, are gone
     troubled : cell and year -> why it could not be read
-    year : whose colours the pyramid shows
-    method, explained, sample : of the colours
-    fitted : whether the colours were fitted now
-    shards_painted : of the 160 m false colours
-    full : cells painted at 10 m, None where those are not kept
-    chunks : of the pyramid, written or removed
-    bytes : of everything derived: overviews, rgb, pyramid
+    year : year that the pyramid shows
+    method, explained, sample : see `Colours`
+    fitted : whether the colours were fitted in this run
+    shards_painted : shards of the 160 m overview that were coloured
+    full : cells coloured at 10 m, None without `full`
+    chunks : chunks of the pyramid that were written or removed
+    bytes : size on disk of "d160", "d1280", "rgb" and "pyramid"
     """
 
     cells_made: int
@@ -80,24 +80,24 @@ def update_preview(
     full: bool = False,
     step: Step = _quiet,
 ) -> Report:
-    """Make a store's overviews, false colours and pyramid, or bring them up to date.
+    """Make or update a store's overviews, false colours and pyramid.
 
-    Only what changed is read. It can be killed at any moment; run again, it goes on and ends with the same bytes.
+    Only what changed is read. After a kill, run it again: it continues and ends with the same bytes.
 
     Parameters
     ----------
-    store : local
-    years : to work on, all where None; the pyramid shows the latest of them
-    refit : fit the colours again; they stay as they are otherwise, so that pictures of one store go on to compare
-    colours : "pca" or "bands"; what there is, or "pca", where None
-    full : colours of the 10 m pixels and the pyramid's levels 0 to 3 as well, from now on
+    store : a local store
+    years : years to update, None for all; the pyramid shows the latest
+    refit : fit the colours again; otherwise they stay, so that pictures of the store compare
+    colours : "pca" or "bands"; None keeps the method, "pca" at first
+    full : colour the 10 m pixels too, with levels 0 to 3 of the pyramid, in this and later runs
 
     Raises
     ------
     InputError
-        A store by URL, no such year, overviews of another model, or no data at all.
+        A store by URL, no such year, overviews of another model, no data, or another process makes the preview.
     TesseraError
-        The disk is full, or somebody else is at it.
+        The disk is full or refuses.
     """
     root = parse_store(store)
     chosen = parse_years(store, years)
@@ -131,7 +131,7 @@ def update_preview(
             with step("Pyramid") as progress:
                 chunks = update_pyramid(store, root, max(chosen), fit, full=full, progress=progress)
     except BlockingIOError:
-        raise InputError(f"somebody else is making the preview of {store.objects.root}; run it again later") from None
+        raise InputError(f"another process is making the preview of {store.objects.root}; run it again later") from None
     return Report(
         cells_made=made.made,
         cells_kept=made.kept,
@@ -150,7 +150,7 @@ def update_preview(
 
 
 def _sweep(root: Path) -> None:
-    """Remove what a killed process left of files that it had not finished."""
+    """Remove unfinished files of a killed process."""
     door = Folder(root)
     for name in (FOLDER, GLOBE):
         for path in door.inner(name).rglob(".*.part"):
@@ -158,7 +158,7 @@ def _sweep(root: Path) -> None:
 
 
 def derived_bytes(root: Path) -> dict[str, int]:
-    """Bytes on disk of the overviews (d160, d1280), the colours (rgb) and the pyramid."""
+    """Bytes on disk of "d160", "d1280", "rgb" and "pyramid"."""
     found = {"d160": 0, "d1280": 0, "rgb": 0, "pyramid": 0}
     for path in (root / FOLDER).rglob("*"):
         if path.is_file():

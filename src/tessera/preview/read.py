@@ -1,4 +1,4 @@
-"""Reading overviews, from a folder or a URL: a country without its 10 m pixels."""
+"""Read overviews, from a folder or a URL."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
     from ._levels import Level
 
 _BLOCK = 256
-"""Side of what is read of another zone at a time, overview pixels."""
+"""Side of the blocks that are read of another zone, overview pixels."""
 
 
 def read_overview(store: Store, area: object, year: int, level: int = 160, dims: int | None = None) -> xarray.DataArray:
-    """Mean vectors of larger pixels, over the smallest rectangle of them that holds an area.
+    """Read mean vectors of 160 m or 1,280 m pixels, over the smallest rectangle that holds an area.
 
     Parameters
     ----------
-    area : whatever `tessera.geo.parse_area` reads, or a lattice Window. Over several zones the rectangle lies in the
-        zone of the area's centre, and pixels of other zones are the nearest ones there
-    year : one that has an overview
+    area : anything that `tessera.geo.parse_area` reads, or a lattice Window. Over several zones the rectangle lies in
+        the zone of the area's centre, and takes the nearest pixels of the other zones
+    year : a year that has an overview
     level : 160 or 1280, metres
-    dims : length of the prefix: the first values of the mean vector, which are the mean of the prefixes
+    dims : number of first dims (a prefix of the model), None for all
 
     Returns
     -------
-    DataArray (y, x, band) float32, NaN = no data; x and y are pixel centres, metres; coordinate `valid` (y, x) is the
-    share of 10 m pixels behind each mean; attrs crs, transform, year, level, model, model_sha256, and `current`:
-    whether every cell's overview is of what the store holds now, None where that cannot be told (a store by URL)
+    DataArray (y, x, band) float32, NaN = no data; x and y are pixel centres, metres. The coordinate `valid` (y, x) is
+    the share of 10 m pixels behind each mean. Attributes: crs, transform, year, level, model, model_sha256, and
+    `current`: whether the overview matches the store as it is now (None for a store by URL)
 
     Raises
     ------
@@ -111,12 +111,12 @@ def _check_size(box: Box, dims: int) -> None:
     if size > memory_bytes():
         raise InputError(
             f"an overview of {box.height} x {box.width} pixels takes {size / 1e9:,.1f} GB, more than this machine has; "
-            f"read a coarser level, or parts"
+            "read a coarser level or a smaller area"
         )
 
 
 class _Reader:
-    """Reads overview pixels, and keeps in mind which lattice windows it looked at."""
+    """Reads overview pixels, and remembers the lattice windows that it read."""
 
     def __init__(self, store: Store, year: int, level: Level, dims: int) -> None:
         self.store, self.year, self.level, self.dims = store, year, level, dims
@@ -132,7 +132,7 @@ class _Reader:
     def fill_from_other_zones(
         self, zone: int, box: Box, values: NDArray[np.float32], valid: NDArray[np.uint16]
     ) -> None:
-        """Pixels whose longitude is another zone's come from there, where it has data."""
+        """Replace pixels whose longitude belongs to another zone by data of that zone."""
         side = self.level.metres
         x = WEST * PIXEL_SIZE + (box.col + np.arange(box.width) + 0.5) * side
         y = NORTH * PIXEL_SIZE - (box.row + np.arange(box.height) + 0.5) * side
@@ -160,7 +160,7 @@ class _Reader:
                 valid[to] = count[r - part.row, c - part.col][good]
 
     def is_current(self) -> bool | None:
-        """Whether everything that was read is of what the store holds now, None for a store by URL."""
+        """Whether all that was read matches the store as it is now, None for a store by URL."""
         if self.store.objects.folder is None:
             return None
         return is_current(self.store, self.year, self.windows)

@@ -1,4 +1,4 @@
-"""Simulated landscapes and pixel-years, made from physics: training data and test scenes with known truth."""
+"""Simulate scenes of a landscape, and pixel-years for training, with the truth known."""
 
 from .landscape import CLASSES, COLOURS, Simulation, read_truth, simulate
 from .series import KIND_NAMES, SimulatedSeries, simulate_series

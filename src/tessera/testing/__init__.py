@@ -1,4 +1,4 @@
-"""For tests, yours and ours: a provider of scenes with a switch for every fault, small stores, strategies."""
+"""Tools for tests: a local provider of scenes that fails on demand, small stores, strategies for hypothesis."""
 
 from . import strategies
 from .provider import EARTHDATA_TOKEN, At, Faults, Provider, Seen, serve_scenes

@@ -1,4 +1,4 @@
-"""Small stores with any codes, in a folder or at a URL of this machine.
+"""Small stores with random codes, in a folder or served on this machine.
 
 >>> store = small_store(tmp_path / "store.zarr")
 >>> store.write(random_embeddings(Cell(31, 500, 4300, 128).window), 2024)
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SMALL_MODEL = ModelIdentity("test", "ab" * 32, 8, (2, 8))
 """A model of 8 dims that has no weights."""
 SMALL_LAYOUT = Layout(8, (2,), shard=128, chunk=32)
-"""Cells of 128 x 128 pixels of 8 codes, of which the first two are an array of their own."""
+"""Cells of 128 x 128 pixels with 8 codes; the first two are a prefix array too."""
 
 
 def small_store(
@@ -44,9 +44,9 @@ def small_store(
 
     Parameters
     ----------
-    path : a folder that does not exist yet
-    zones : UTM zones that it has arrays for
-    model, layout : whose embeddings it holds, and its geometry
+    path : a new folder
+    zones : UTM zones that have arrays
+    model, layout : model of its embeddings, and its geometry
     """
     return create_store(path, layout.dims, model, zones=zones, layout=layout)
 
@@ -60,12 +60,12 @@ def random_embeddings(
     model: ModelIdentity = SMALL_MODEL,
     **provenance: Any,
 ) -> Embeddings:
-    """Random codes, scales and counts of a lattice window; the same for the same seed.
+    """Random codes, scales and counts on a lattice window, the same for the same seed.
 
     Parameters
     ----------
-    no_data, not_written : shares of the pixels whose scale is NaN and +inf; their codes are 0
-    provenance : entries of what the embeddings say they were made from
+    no_data, not_written : shares of pixels with scale NaN and +inf; their codes are 0
+    provenance : entries of the provenance
     """
     rng = np.random.default_rng(seed)
     scales = rng.uniform(0.001, 0.9, window.shape).astype(np.float32)
@@ -79,7 +79,7 @@ def random_embeddings(
 
 
 def same_embeddings(one: Embeddings, other: Embeddings) -> bool:
-    """Whether codes, scales and counts are equal, pixel by pixel; pixels without data are."""
+    """Whether codes, scales and counts are equal; NaN equals NaN."""
     return (
         np.array_equal(one.codes, other.codes)
         and np.array_equal(one.scales, other.scales, equal_nan=True)
@@ -88,13 +88,13 @@ def same_embeddings(one: Embeddings, other: Embeddings) -> bool:
 
 
 class Request(NamedTuple):
-    """A request that `serve_folder` was asked.
+    """A request to `serve_folder`.
 
     Attributes
     ----------
-    path : of the URL
-    wanted : its Range header, None without one
-    sent : bytes of the body, 0 where there was no such file
+    path : path of the URL
+    wanted : Range header, None without one
+    sent : bytes of the body, 0 if the file does not exist
     """
 
     path: str
@@ -103,7 +103,7 @@ class Request(NamedTuple):
 
 
 class FolderHandler(SimpleHTTPRequestHandler):
-    """Answers GET with files of a folder: whole or one range of bytes, with ETags and conditions."""
+    """Answers GET with files of a folder, whole or one byte range, with ETags and conditional requests."""
 
     asked: list[Request]
     weak = False
@@ -140,7 +140,7 @@ class FolderHandler(SimpleHTTPRequestHandler):
         self.send_error(status)
 
     def _answer(self, status: int, data: bytes, headers: dict[str, str]) -> None:
-        # before the client can know of it
+        # recorded before the client gets the answer
         self.asked.append(Request(self.path, self.headers.get("Range"), len(data)))
         self.send_response(status)
         for name, value in headers.items():
@@ -156,13 +156,13 @@ class FolderHandler(SimpleHTTPRequestHandler):
 def serve_folder(
     folder: Path, *, weak: bool = False, status: int | None = None, handler: type[FolderHandler] = FolderHandler
 ) -> Iterator[tuple[str, list[Request]]]:
-    """Serve a folder on this machine: its URL and a list to which every request is added.
+    """Serve a folder on this machine. Yields its URL and a growing list of requests.
 
     Parameters
     ----------
-    weak : versions are told by weak ETags, which no condition matches
-    status : with which every request for a file is refused, such as 503
-    handler : a subclass that answers otherwise
+    weak : send weak ETags, which no condition matches
+    status : refuse every request for a file with this status, such as 503
+    handler : a subclass with other answers
     """
     asked: list[Request] = []
     told = type("Handler", (handler,), {"asked": asked, "weak": weak, "status": status})

@@ -1,4 +1,4 @@
-"""Strategies for hypothesis: layouts, cells, windows and embeddings of any kind that a store takes."""
+"""Strategies for hypothesis: layouts, cells, windows and embeddings of stores."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def windows(around: Window, reach: int = 140, side: int = 200) -> SearchStrategy
 
 
 def embeddings(window: Window, model: ModelIdentity = SMALL_MODEL) -> SearchStrategy[Embeddings]:
-    """Embeddings of a window with any share of pixels without data or not written."""
+    """Embeddings of a window; a share of its pixels has no data or is not written."""
     st = _st()
     share = st.sampled_from([0.0, 0.2, 1.0])
     return st.builds(  # type: ignore[no-any-return]

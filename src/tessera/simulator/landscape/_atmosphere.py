@@ -1,4 +1,4 @@
-"""What hangs between: clouds, their shadows, cirrus and haze, and how the scene classification sees them."""
+"""Clouds, their shadows, cirrus and haze, and the scene classification of them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _HAZE = np.array([0.5, 1.0, 0.7, 0.25, 0.22, 0.42, 0.35, 0.3, 0.06, 0.03], dtype
 _CLOUD = np.array([0.62, 0.63, 0.62, 0.66, 0.67, 0.63, 0.64, 0.66, 0.46, 0.36], dtype=np.float32)
 """Reflectance of a thick cloud."""
 _CIRRUS = np.array([0.09, 0.11, 0.1, 0.07, 0.065, 0.085, 0.08, 0.075, 0.03, 0.02], dtype=np.float32)
-"""What thin cirrus adds."""
+"""Reflectance that thin cirrus adds."""
 
 
 @dataclass(frozen=True)
 class Sky:
-    """One acquisition's sky, (H, W) float32 from 0 to 1 each, and haze as reflectance in the blue band."""
+    """The sky of an acquisition: (H, W) float32 from 0 to 1 each, and haze as reflectance in the blue band."""
 
     cloud: Field
     shadow: Field
@@ -34,7 +34,7 @@ class Sky:
 
 
 def make_sky(rng: np.random.Generator, climate: Climate, day: int, shape: tuple[int, int]) -> Sky:
-    """The sky of a day: some days clear, some overcast, most broken; shadows lie away from the sun."""
+    """The sky of a day: some are clear, some overcast, most broken. Shadows lie away from the sun."""
     season = climate.season(day)
     cloudy = np.clip(climate.cloudiness + 0.12 * np.cos(2 * np.pi * (season - 10) / 365), 0.1, 0.9)
     kind = rng.random()
@@ -68,7 +68,7 @@ def make_sky(rng: np.random.Generator, climate: Climate, day: int, shape: tuple[
 
 
 def through(sky: Sky, ground: Field) -> Field:
-    """Reflectance (H, W, 10) that the corrected image shows of `ground`; changed in place."""
+    """Reflectance (H, W, 10) of `ground` in the corrected image; changed in place."""
     ground *= (1 - np.float32(0.55) * sky.shadow)[..., None]
     ground += sky.haze[..., None] * _HAZE
     ground += sky.cirrus[..., None] * _CIRRUS
@@ -79,7 +79,7 @@ def through(sky: Sky, ground: Field) -> Field:
 
 
 def classify(rng: np.random.Generator, sky: Sky, clean: Field, water: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Scene classes (H / 2, W / 2) uint8 as Sen2Cor gives them, mistakes included: thin cloud edges pass as clear."""
+    """Scene classes (H / 2, W / 2) uint8 like Sen2Cor's, with its mistakes: thin cloud edges are clear."""
     cloud, shadow, cirrus = halve(sky.cloud), halve(sky.shadow), halve(sky.cirrus)
     red, nir = halve(clean[..., 0]), halve(clean[..., 3])
     green = (nir - red) / (nir + red + np.float32(1e-4))

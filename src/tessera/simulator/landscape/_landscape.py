@@ -1,4 +1,4 @@
-"""Where things are: parcels with straight edges, hedges, roads, woods, a river and a lake, a town."""
+"""The map of a landscape: parcels with straight edges, hedges, roads, woods, a river and a lake, a town."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STRIP, _LENGTH = 11.0, 20.0
 
 @dataclass(frozen=True)
 class Landscape:
-    """What stands where.
+    """A map of land cover.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ def make_landscape(seed: int, shape: tuple[int, int]) -> Landscape:
 
 
 def _parcels(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Districts, and parcels cut out of each: strips along its direction, each strip cut across."""
+    """Districts and their parcels: strips along the direction of a district, each cut across."""
     height, width = shape
     rows, cols = np.mgrid[0:height, 0:width].astype(np.float32)
     seeds = [
@@ -107,7 +107,7 @@ def _edges(label: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 def _crops(rng: np.random.Generator, parcel: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """A crop for each parcel, dealt like cards so that the shares hold in a small window too."""
+    """A crop for each parcel, dealt like cards so that a small window has the right shares too."""
     count = int(parcel.max()) + 1
     codes = np.array(list(_SHARES), dtype=np.uint8)
     shares = np.array(list(_SHARES.values())) * rng.lognormal(0.0, 0.25, len(codes))
@@ -118,7 +118,7 @@ def _crops(rng: np.random.Generator, parcel: NDArray[np.int32]) -> NDArray[np.ui
 
 
 def _woods(rng: np.random.Generator, parcel: NDArray[np.int32], cover: NDArray[np.uint8]) -> None:
-    """Woods with grown edges, and some that fill a parcel; a part of them conifers."""
+    """Woods with irregular edges, and some that fill a parcel; a part is coniferous."""
     shape = cover.shape
     height, width = shape
     field = smooth_noise(rng, (height, width), 60.0, 14.0)
@@ -172,7 +172,7 @@ def _units(cover: NDArray[np.uint8], parcel: NDArray[np.int32]) -> tuple[NDArray
 
 
 def _surfaces(rng: np.random.Generator, cover: NDArray[np.uint8], roads: NDArray[np.bool_]) -> Field:
-    """Roofs, bright roofs, asphalt and gardens of the built-up pixels; streets run on a turned grid."""
+    """Shares of roof, bright roof, asphalt and garden in built-up pixels; streets form a rotated grid."""
     height, width = cover.shape
     rows, cols = np.mgrid[0:height, 0:width].astype(np.float32)
     angle = rng.uniform(0.0, np.pi)

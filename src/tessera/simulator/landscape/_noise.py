@@ -1,4 +1,4 @@
-"""Random streams and fields that the simulator is made of; numpy alone, so that pretraining can use it too."""
+"""Random streams and fields of the simulator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stream(seed: int, name: str, index: int = 0) -> np.random.Generator:
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], *scales: float) -> Field:
     """Gaussian noise of mean 0 and deviation 1 that varies over each of `scales` pixels, the longest strongest.
 
-    It wraps around at the edges: what lies at the left edge goes on at the right one.
+    It is periodic: the left edge continues at the right one.
     """
     rows = np.fft.fftfreq(shape[0]).astype(np.float32)[:, None]
     cols = np.fft.rfftfreq(shape[1]).astype(np.float32)[None]

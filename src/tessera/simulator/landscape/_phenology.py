@@ -1,4 +1,4 @@
-"""When things grow: the weather of a year, what differs between fields of a class, and each field's state on a day."""
+"""Phenology: the weather of a year, differences between fields of a class, and the state of a field on a day."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ class Climate:
     southern: bool
 
     def season(self, day: int) -> float:
-        """The day of year that a day has in the northern calendar, 1 to 366."""
+        """The equivalent day of year in the northern hemisphere, 1 to 366."""
         return float((day - 1 + 182) % 365 + 1) if self.southern else float(day)
 
     def moisture(self, day: int) -> float:
-        """Wetness of the topsoil, 0 to 1: it dries out within days, more slowly in winter."""
+        """Wetness of the topsoil, 0 to 1. It dries within days, more slowly in winter."""
         season = self.season(day)
         memory = 5.0 + 5.0 * np.cos(2 * np.pi * (season - 15) / 365.0) + 2.0
         age = day - self.rain_days
@@ -91,7 +91,7 @@ class Climate:
 
 @dataclass(frozen=True)
 class Units:
-    """What differs between the fields, stands and water bodies of a class; every array has length U.
+    """Properties of the fields, stands and water bodies; every array has length U.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class Units:
 
 @dataclass(frozen=True)
 class State:
-    """The units on one day, float32 (U,): leaf area index, share of dead plant matter on the ground, of blossom."""
+    """The units on a day, float32 (U,): leaf area index, dead plant matter on the ground and blossom (shares)."""
 
     leaf_area: Field
     dry: Field
@@ -217,7 +217,7 @@ def _bump(season: float, day: Field, width: float) -> Field:
 def _arable(
     crop: int, season: float, units: Units, at: NDArray[np.bool_], late: Field, vigour: Field
 ) -> tuple[Field, Field, Field]:
-    """A year of a field: what stood there in winter, the crop, its stubble, and what is sown after it."""
+    """The year of a field: its winter cover, the crop, the stubble, and the next crop."""
     about = _CROPS[crop]
     harvest = about.harvest + late + units.harvest[at]
     standing = season < harvest

@@ -1,4 +1,4 @@
-"""What the radar sees: gamma0 of every pixel in VV and VH, with speckle."""
+"""Backscatter: gamma0 of every pixel in VV and VH, with speckle."""
 
 from __future__ import annotations
 

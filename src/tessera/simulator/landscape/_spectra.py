@@ -1,4 +1,4 @@
-"""How things look: reflectance of every pixel in ten Sentinel-2 bands on a day."""
+"""Reflectance of every pixel in ten Sentinel-2 bands on a day."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _TURBID_WATER = _spectrum("5.2 8.2 8.4 8.0 5.0 4.8 4.2 3.6 1.2 0.8")
 
 _CANOPIES = np.stack([_CANOPY.get(code, _CANOPY[GRASS]) for code in range(len(CLASSES))])
 _EXTINCTION = 0.58
-"""Of light in a canopy: cover = 1 - exp(-0.58 * leaf area index)."""
+"""Extinction of light in a canopy: cover = 1 - exp(-0.58 * leaf area index)."""
 
 
 def surface(land: Landscape, units: Units, climate: Climate, state: State, day: int) -> Field:

@@ -1,4 +1,4 @@
-"""One simulated place and year: its acquisitions, one at a time, as a provider's numbers."""
+"""A simulated place and year: its acquisitions, one at a time, in a provider's units."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 FINE = (0, 1, 2, 3)
 COARSE = (4, 5, 6, 7, 8, 9)
-"""Places of the 10 m and of the 20 m bands in `S2_BANDS`."""
+"""Indices of the 10 m and of the 20 m bands in `S2_BANDS`."""
 _MARGIN = 4
-"""Pixels that scenes reach beyond the window, so that resampling at its edge has neighbours."""
+"""Pixels by which scenes extend beyond the window, for resampling at its edge."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class OpticalScene:
 
     @property
     def cloud_cover(self) -> float:
-        """Per cent of the pixels with data that are cloud or cirrus."""
+        """Cloud and cirrus, per cent of the pixels with data."""
         seen = max(int(np.count_nonzero(self.scl)), 1)
         return round(100.0 * int(np.count_nonzero(np.isin(self.scl, (8, 9, 10)))) / seen, 4)
 
@@ -89,7 +89,7 @@ class RadarScene:
 
 
 class World:
-    """A place and a year that can be looked at from above."""
+    """A place and a year, with its acquisitions."""
 
     def __init__(self, window: Window, year: int, seed: int, s2_dates: S2Dates, s1_dates: S1Dates) -> None:
         self.window, self.year, self.seed = window, parse_year(year), _parse_seed(seed)
@@ -119,7 +119,7 @@ class World:
         return np.ascontiguousarray(self.land.cover[self.frame.slices(self.window)])
 
     def baseline(self, index: int) -> str:
-        """Processing baseline of a date: before 2022 the first processing and the reprocessing lie side by side."""
+        """Processing baseline of a date. Before 2022 some are of the first processing, others reprocessed."""
         if self.year < 2022:
             return "05.00" if self._reprocessed[index] else "02.14"
         return "05.00" if self.year == 2022 else "05.09" if self.year == 2023 else "05.11"
@@ -179,7 +179,7 @@ def _digital(reflectance: Field, offset: int) -> NDArray[np.uint16]:
 
 
 def _swath_edge(rng: np.random.Generator, shape: tuple[int, int], chance: float) -> NDArray[np.bool_]:
-    """What lies beyond the edge of a swath that ends within the frame."""
+    """Pixels outside a swath that ends within the frame."""
     if rng.random() >= chance:
         return np.zeros(shape, dtype=np.bool_)
     rows, cols = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
@@ -190,7 +190,7 @@ def _swath_edge(rng: np.random.Generator, shape: tuple[int, int], chance: float)
 def _dates(
     rng: np.random.Generator, year: int, given: int | Sequence[dt.date], what: str, tracks: tuple[int, ...]
 ) -> tuple[dt.date, ...]:
-    """Dates of acquisition: as given, or a number of them out of the revisit days, at uneven steps."""
+    """Dates of acquisition: those given, or a number of revisit days at uneven steps."""
     if not isinstance(given, int):
         days = tuple(sorted(given))
         if len(set(days)) != len(days) or not all(_is_in(day, year) for day in days):

@@ -1,4 +1,4 @@
-"""Simulated scenes on disk as a provider lays them out: a static STAC catalogue with cloud-optimised GeoTIFFs."""
+"""Write simulated scenes as a static STAC catalogue with cloud-optimised GeoTIFFs."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _FALSE_NORTHING = 10_000_000.0
 
 @dataclass(frozen=True)
 class Simulation:
-    """What was simulated.
+    """Simulated scenes on disk.
 
     Attributes
     ----------
     path : folder of the static STAC catalogue; pass it to `build_cube` as `source`
-    window, year, seed : as given
+    window, year, seed : arguments of `simulate`
     truth : (H, W) uint8 on the window, index into `classes`; also in `path` / truth.tif
     classes : class names
     colours : red, green and blue of each class, 0 to 255
-    s2_dates, s1_asc_dates, s1_desc_dates : acquisitions written
+    s2_dates, s1_asc_dates, s1_desc_dates : dates of acquisition
     """
 
     path: Path
@@ -81,22 +81,22 @@ def simulate(
 
     Parameters
     ----------
-    path : a folder that does not exist yet
-    window : pixels of the lattice. Scenes reach a few pixels beyond it
+    path : a new folder
+    window : pixels of the lattice; scenes extend a few pixels beyond
     year : calendar year. Before 2022, baselines 02.14 (no offset) and 05.00 (offset) lie side by side
-    seed : of landscape, weather and noise
+    seed : seed of landscape, weather and noise
     progress : called as `progress(done, total)` after each acquisition
     s2_dates : number of Sentinel-2 acquisitions, or their dates
     s1_dates : number of Sentinel-1 passes of each orbit, or (ascending dates, descending dates)
 
     Returns
     -------
-    A Simulation: the folder, and what was written.
+    Simulation
 
     Raises
     ------
     InputError
-        The path exists, the extra `scenes` is not installed, a date comes twice or lies outside the year, or there are
+        The path exists, the extra `scenes` is not installed, a date is given twice or outside the year, or there are
         more dates than Sentinel's revisit allows.
 
     Examples

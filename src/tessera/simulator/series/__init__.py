@@ -1,13 +1,13 @@
-"""Pixel-years from physics, without scenes: many at once, each with the truths behind it.
+"""Pixel-years from physics, without scenes, each with its true values.
 
-What it is: leaves by PROSPECT-D and canopies by 4SAIL (package `prosail`, extra `train`) over soils, litter, water,
+It models leaves by PROSPECT-D and canopies by 4SAIL (package `prosail`, extra `train`) over soils, litter, water,
 snow, roofs and char; plants driven by a weather of temperature, rain and soil water in fifteen climates; calendars and
 clouds of Sentinel-2, orbits of Sentinel-1, a water-cloud model for its backscatter; single dates or monthly composites.
 
-What it lacks: neighbours (no place has a map; light from around a pixel is one of two spectra), terrain shadow and
+It lacks neighbours (there is no map; light from around a pixel is one of two spectra), terrain shadow and
 radar layover, crowns in three dimensions (their shade is one factor), tides, floating plants, pests, the true crop
 calendar of any one region, species that keep to their soils, Sentinel-2B's own response, coherent speckle, leap days.
-Kinds of land are as frequent as we chose, not as on Earth.
+The frequency of kinds of land is chosen, not that on Earth.
 """
 
 from .kinds import KIND_NAMES

@@ -1,4 +1,4 @@
-"""What lies between the surface and the file: air, haze, cirrus, cloud, shadow, noise; or the whole air at the top.
+"""From surface to image: air, haze, cirrus, cloud, shadow and noise; or reflectance at the top of the atmosphere.
 
 Rayleigh depths: Frohlich and Shaw 1980; single scattering with a plain correction for what is scattered back.
 """
@@ -42,20 +42,20 @@ _GAS = at_bands(
 _CLOUD = at_bands({492: 0.62, 560: 0.62, 665: 0.63, 865: 0.67, 1614: 0.45, 2202: 0.34})
 _GREEN = at_bands({492: 0.03, 560: 0.06, 665: 0.04, 704: 0.10, 740: 0.24, 783: 0.33, 865: 0.38, 1614: 0.17, 2202: 0.08})
 _BARE = at_bands({492: 0.07, 560: 0.10, 665: 0.13, 783: 0.18, 865: 0.20, 1614: 0.27, 2202: 0.22})
-"""Surroundings."""
+"""Spectra of surroundings."""
 _TWENTY_METRES = np.array([band not in {"B02", "B03", "B04", "B08"} for band in S2_BANDS])
 _TWENTY = np.array([band in {"B05", "B06", "B07", "B11", "B12"} for band in S2_BANDS])
 _CIRRUS = at_bands({492: 0.11, 560: 0.10, 665: 0.09, 865: 0.065, 1614: 0.03, 2202: 0.02})
 
 
 def seen(draws: Draws, plan: ObservationPlan, passes: Passes, surface: Floats, sun: Floats) -> Floats:
-    """Reflectance (M, 10) as an image of this pixel says, not yet rounded; `surface` (M, 10) and `sun` in degrees."""
+    """Reflectance (M, 10) in the image, not rounded, from `surface` (M, 10) and `sun` zenith (degrees)."""
     p, slot = passes.pixel, passes.slot
     uniform = draws.at("sky", p, slot, 8)
     normal = gaussian(draws.at("noise", p, slot, 14))
     out = surface.copy()
     out = _with_neighbours(draws, passes, out)
-    # clouds and their shadows that no mask found
+    # clouds and shadows that the mask missed
     often = draws.between("missed", 0.0, 0.07)[p] * np.where(plan.best[p], 1.6, 1.0)
     bad = uniform[:, 0] < often
     opaque = np.where(bad & (uniform[:, 1] < 0.45), 0.05 + 0.7 * uniform[:, 2] ** 2, 0.0)[:, None]
@@ -68,7 +68,7 @@ def seen(draws: Draws, plan: ObservationPlan, passes: Passes, surface: Floats, s
     top = plan.top[p]
     if top.any():
         out[top] = _top(draws, p[top], out[top], sun[top], uniform[top, 3], spectral[top])
-    # aerosol that the correction left in, or took out too much
+    # aerosol that the correction left, or removed too much of
     error = (
         0.014 * normal[:, [10]] * draws.between("aerosol error", 0.1, 1.0)[p][:, None]
         + 0.007 * draws.normal("bias")[p][:, None]
@@ -87,7 +87,7 @@ def seen(draws: Draws, plan: ObservationPlan, passes: Passes, surface: Floats, s
 
 
 def _with_neighbours(draws: Draws, passes: Passes, surface: Floats) -> Floats:
-    """Light from around the pixel: more at 20 m, most at the edge of a field, whose neighbour has a year of its own."""
+    """Light from around the pixel: more at 20 m, most at the edge of a field, whose neighbour has its own year."""
     p = passes.pixel
     phase = 2 * np.pi * (passes.day / 365 - draws.uniform("neighbour phase")[p])
     leafy = draws.uniform("leafy around")[p] + draws.between("neighbour swing", 0.0, 0.6)[p] * np.sin(phase)

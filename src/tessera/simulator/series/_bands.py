@@ -31,7 +31,7 @@ GRID = np.arange(400, 2501)
 
 
 def responses() -> NDArray[np.float64]:
-    """(10, 2101) weights of each wavelength, each row of sum 1; edges fall over a twentieth of the width."""
+    """(10, 2101) weights of each wavelength; each row sums to 1, and edges are a twentieth of the width."""
     rows = []
     for band in S2_BANDS:
         centre, width = BANDS[band]

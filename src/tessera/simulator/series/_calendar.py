@@ -1,4 +1,4 @@
-"""When a pixel-year is looked at, by which pass, and through how much cloud."""
+"""When a pixel-year is observed, by which pass, and through how much cloud."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MONTH = 365 / 12
 
 @dataclass(frozen=True)
 class ObservationPlan:
-    """How each pixel-year is observed, (n,) each.
+    """Rules of observation of each pixel-year, (n,) each.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ def civil_day(season_day: Floats, south: Bools) -> NDArray[np.int16]:
 
 
 def optical_passes(draws: Draws, plan: ObservationPlan, climate: Climate) -> Passes:
-    """Dates that are told to be clear, thinned to what a pixel-year keeps."""
+    """Dates that a mask calls clear, thinned to the number that a pixel-year keeps."""
     n = len(draws)
     lone = draws.chance("one satellite", 0.12)
     overlap = draws.chance("overlap", np.where(np.abs(climate.latitude) > 50, 0.55, 0.3)) & (plan.months <= 12)
@@ -121,7 +121,7 @@ def optical_passes(draws: Draws, plan: ObservationPlan, climate: Climate) -> Pas
         probability = cloud[:, step] + stay * (before - cloud[:, step])
         before = chance[:, step] < probability
         hidden[:, step] = before
-    # a composite without any clear date may still show a cloudy one
+    # a composite without a clear date may show a cloudy one
     clear = inside & (
         ~hidden
         | (
@@ -140,7 +140,7 @@ def optical_passes(draws: Draws, plan: ObservationPlan, climate: Climate) -> Pas
 
 
 def _keep(order: Floats, clear: Bools, day: Floats, group: Ints, most: Ints) -> Passes:
-    """At most `most` (n,) clear passes of each group, taken at random, as rows in order of time."""
+    """At most `most` (n,) random clear passes of each group, as rows in order of time."""
     n, width = clear.shape
     rows = np.arange(n)[:, None]
     by = np.argsort(np.where(clear, group + order, 1000.0), axis=1, kind="stable")
@@ -168,7 +168,7 @@ class RadarPasses(Passes):
 
 
 def radar_passes(draws: Draws, plan: ObservationPlan) -> RadarPasses:
-    """Passes of either orbit or both; some pixel-years have none; a month's passes make one composite."""
+    """Passes of one orbit or both; some pixel-years have none. The passes of a month make one composite."""
     n = len(draws)
     case = draws.uniform("orbits")
     without = case < 0.12

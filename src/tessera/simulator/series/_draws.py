@@ -1,4 +1,4 @@
-"""Random numbers by counter: each is a hash of (seed, pixel-year, name, number), so any slice draws the same."""
+"""Random numbers by counter: each is a hash of (seed, pixel-year, name, number), the same in any slice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Draws:
 
     Parameters
     ----------
-    seed : of the whole series, 0 or more
+    seed : seed of the whole series, 0 or more
     index : (n,) int64, number of each pixel-year
     """
 
@@ -46,7 +46,7 @@ class Draws:
         return _mix(self._keys ^ _mix(np.array([zlib.crc32(name.encode())], dtype=np.uint64) + _STEP))
 
     def uniform(self, name: str, *shape: int) -> Floats:
-        """(n, *shape) float64, above 0 and below 1."""
+        """(n, *shape) float64 between 0 and 1, exclusive."""
         count = int(np.prod(shape)) if shape else 1
         counter = np.arange(1, count + 1, dtype=np.uint64) * _STEP
         return _unit(_mix(self._named(name)[:, None] + counter)).reshape(len(self), *shape)

@@ -1,4 +1,4 @@
-"""What is known of each pixel-year: the truths behind its observations, for regression."""
+"""True values of each pixel-year, for regression."""
 
 from __future__ import annotations
 

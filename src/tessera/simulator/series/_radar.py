@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scatterers:
-    """What the radar sees in M rows: water in herbs (kg/m2), wood, soil water, and cover of everything else."""
+    """Scene of the radar in M rows: water in herbs (kg/m2), wood, soil water, and other covers."""
 
     herb_water: Floats
     herb_dead: Floats
@@ -104,7 +104,7 @@ def backscatter(draws: Draws, land: Land, passes: RadarPasses, seen: Scatterers)
     power *= speckle(shade, np.maximum(looks, 2.0))
     # texture that stays, weather between passes, and the noise floor
     power *= 10 ** (0.25 * gaussian(draws.at("pass offset", p, passes.slot))[:, 0] / 10)[:, None]
-    # noise is mostly taken off, sometimes too much
+    # noise is mostly removed, sometimes too much
     floor = 10 ** (np.stack([each("noise vv", -28, -24), each("noise vh", -31, -26)], axis=1) / 10)
     power += floor * (draws.at("noise left", p, passes.slot, 2) * 0.9 - 0.25)
     return np.asarray(10 * np.log10(np.maximum(power, 1e-5)))

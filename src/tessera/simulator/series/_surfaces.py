@@ -1,4 +1,4 @@
-"""What is not green: soils, litter, water, snow, roofs and roads, salt and char, as reflectance at the ten bands.
+"""Reflectance of surfaces without plants: soils, litter, water, snow, roofs and roads, salt and char.
 
 Smooth spectra of our own through a few knots, in the range of published spectral libraries, varied at random.
 Water follows a two-term bio-optical model: absorption of pure water (Pope and Fry 1997; Kou et al. 1993), chlorophyll,
@@ -38,7 +38,7 @@ _BUILT = np.stack([_ASPHALT, _CONCRETE, _TILES, 0.8 * _METAL])
 _WATER_ABSORPTION = at_bands(
     {492: 0.017, 560: 0.062, 665: 0.43, 704: 0.72, 740: 2.5, 783: 2.3, 833: 3.4, 865: 4.6, 1614: 650.0, 2202: 2000.0}
 )
-"""Of pure water, 1/m."""
+"""Absorption of pure water, 1/m."""
 _CHLOROPHYLL = at_bands(
     {450: 0.035, 492: 0.025, 560: 0.007, 640: 0.008, 665: 0.017, 690: 0.007, 704: 0.001, 740: 0.0, 2202: 0.0}
 )
@@ -56,7 +56,7 @@ _IRON = np.exp(-(((CENTRES - 520) / 70) ** 2)) + 0.5 * np.exp(-(((CENTRES - 880)
 
 @dataclass(frozen=True)
 class Ground:
-    """Reflectance (n, 10) of what each pixel-year may show besides plants."""
+    """Reflectance (n, 10) of the surfaces without plants of each pixel-year."""
 
     dry_soil: Floats
     wet_share: Floats
@@ -114,7 +114,7 @@ def make_ground(draws: Draws, land: Land, dry_soil: Floats, wet_soil: Floats) ->
 
 
 def _water(draws: Draws, name: str, shallow: float) -> Floats:
-    """Reflectance of clear to turbid and green water; `shallow` lets some of the bottom shine through."""
+    """Reflectance of clear to turbid and green water; where `shallow`, some light comes from the bottom."""
     mud = 10 ** draws.between(f"{name} mud", -1.2, 2.1)[:, None]
     algae = 10 ** draws.between(f"{name} algae", -0.8, 1.9)[:, None]
     brown = 10 ** draws.between(f"{name} brown", -1.5, 0.8)[:, None]

@@ -1,4 +1,4 @@
-"""`simulate_series`: any number of independent pixel-years, each from its own seed."""
+"""Simulate any number of independent pixel-years, each from its own seed."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _BLOCK = 256
-"""Pixel-years at once: small enough for the processor's caches."""
+"""Pixel-years that are simulated at once: they fit into the processor's caches."""
 _LIMIT = 5_000_000
 """Most pixel-years of one call: about 3 kB each."""
 
 
 @dataclass(frozen=True)
 class SimulatedSeries:
-    """Pixel-years of observations with the truths behind them; observations fill their row from the left.
+    """Observations of pixel-years with their true values. Observations fill their row from the left.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class SimulatedSeries:
     s1 : (N, T', 2) int16, scaled dB of VV and VH, (2 dB + 50) * 200 clipped to 0..32767; 0 in both = none
     s1_day, s1_descending : (N, T') int16 and bool
     kind : (N,) uint8, code of the land, see `kind_names`
-    latents : (N, K) float32, NaN where a truth has no meaning
+    latents : (N, K) float32, true values; NaN where one has no meaning
     kind_names, latent_names, latent_units
     """
 
@@ -74,7 +74,7 @@ class SimulatedSeries:
 
     @property
     def truths(self) -> NDArray[np.float32]:
-        """(N, K + number of kinds) float32: the latents, then 1 at the kind of each pixel-year and 0 at all others."""
+        """(N, K + number of kinds) float32: the latents, then a one-hot of the kind."""
         return np.concatenate([self.latents, np.eye(len(self.kind_names), dtype=np.float32)[self.kind]], axis=1)
 
     def __repr__(self) -> str:
@@ -82,15 +82,15 @@ class SimulatedSeries:
 
 
 def simulate_series(count: int, *, seed: int, start: int = 0) -> SimulatedSeries:
-    """Simulate `count` pixel-years, numbers `start` to `start + count` of the endless series of `seed`.
+    """Simulate pixel-years `start` to `start + count` of the endless series of a seed.
 
-    Each is a pure function of (seed, number), so slices of a series are the same however it is cut.
+    Each depends on (seed, number) alone, so any slice of a series has the same values.
 
     Parameters
     ----------
     count : pixel-years, 1 to 5,000,000
     seed : 0 or more
-    start : number of the first, 0 or more
+    start : number of the first pixel-year, 0 or more
 
     Returns
     -------
@@ -99,7 +99,7 @@ def simulate_series(count: int, *, seed: int, start: int = 0) -> SimulatedSeries
     Raises
     ------
     InputError
-        A count, seed or start out of range, or the extra `train` is not installed.
+        Count, seed or start is out of range, or the extra `train` is not installed.
     """
     for name, given, least in (("count", count, 1), ("seed", seed, 0), ("start", start, 0)):
         if given < least:
@@ -166,7 +166,7 @@ def _block(seed: int, index: NDArray[np.int64]) -> SimulatedSeries:
 def _optical_table(
     n: int, plan: ObservationPlan, passes: Passes, image: Floats, south: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_], NDArray[np.int16], Floats]:
-    """Rows laid out as (n, SLOTS, ...), composites by the month; also the season day of each pixel's last row."""
+    """Rows as (n, SLOTS, ...), composites by month; also the season day of each pixel's last row."""
     single = ~plan.composite[passes.pixel]
     pixel, day, values = passes.pixel[single], passes.day[single], image[single]
     rows = ~single

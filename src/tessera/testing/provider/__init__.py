@@ -1,4 +1,4 @@
-"""A provider of scenes on this machine, for tests and benchmarks: STAC API or CMR, signing, files, every fault."""
+"""A local provider of scenes, for tests and benchmarks: STAC API or CMR, signing, files, and faults on demand."""
 
 from .faults import At, Faults
 from .server import EARTHDATA_TOKEN, Provider, Seen, serve_scenes

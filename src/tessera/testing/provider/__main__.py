@@ -15,7 +15,7 @@ from .server import serve_scenes
 
 
 def main() -> None:
-    """Serve; the first line on standard output is JSON with the addresses. What cannot be served is a line, exit 2."""
+    """Serve. The first line on standard output is JSON with the addresses. A mistake gives one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m tessera.testing.provider", description=__doc__)
     parser.add_argument("folder", help="static STAC catalogue")
     parser.add_argument("--style", choices=STYLES, default="stac")

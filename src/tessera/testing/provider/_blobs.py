@@ -1,4 +1,4 @@
-"""Files by range, as an object store gives them: 206, Content-Range, ETag, If-Match, HEAD, 416."""
+"""Files by byte range, as an object store answers: 206, Content-Range, ETag, If-Match, HEAD, 416."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _EXTRA = 64
-"""Bytes that a body of the fault `longer` has too many."""
+"""Extra bytes of a body with the fault `longer`."""
 
 
 def answer_blob(asked: Asked, file: Path, switches: Switches) -> Answer:
-    """A file or the range of it that is asked for, with the faults of files."""
+    """Answer with a file or a range of it, with the faults of files."""
     if asked.method not in ("GET", "HEAD"):
         return Answer(405, {"Allow": "GET, HEAD"})
     about = file.stat()
@@ -53,9 +53,9 @@ def answer_blob(asked: Asked, file: Path, switches: Switches) -> Answer:
 
 
 def parse_range(text: str, size: int) -> tuple[int, int] | None:
-    """Start and end (exclusive) of a range of a file; an empty one that begins behind the end; None for no such header.
+    """Start and end (exclusive) of a range, empty if it begins after the end; None without a Range header.
 
-    Several ranges at once are not served, which a server is free to do (RFC 9110, 14.2): they count as none.
+    A header with several ranges is ignored, which RFC 9110 (14.2) allows.
     """
     match = _RANGE.fullmatch(text.replace(" ", ""))
     if match is None or match[1] == match[2] == "":

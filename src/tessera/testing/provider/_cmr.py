@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .faults import Switches
 
 _MOST = 2000
-"""Granules of a page at most."""
+"""Most granules of a page."""
 _DEFAULT = 10
 _SHORT_NAME = "OPERA_L2_RTC-S1_V1"
 _TITLE = "OPERA Radiometric Terrain Corrected SAR Backscatter from Sentinel-1 validated product (Version 1)"
@@ -50,16 +50,16 @@ _KNOWN = {
 
 
 class _RefusedError(ValueError):
-    """What CMR refuses: 400."""
+    """A query that CMR refuses with 400."""
 
 
 class Cmr:
-    """Answers what is asked below /search.
+    """Answers queries below /search.
 
     Parameters
     ----------
-    shown : granules, with whole hrefs
-    page : granules of a page at most, whatever is asked for
+    shown : granules, with absolute hrefs
+    page : most granules of a page, whatever the query says
     """
 
     def __init__(self, shown: Sequence[Shown], switches: Switches, page: int | None) -> None:
@@ -105,7 +105,7 @@ class Cmr:
         fault = ""
         page = found[start : start + limit]
         headers = {"Content-Type": "application/json;charset=utf-8", "CMR-Hits": str(len(found)), "CMR-Took": "7"}
-        # the page behind the last one is empty and tells no place, which is how its end is known
+        # the page after the last is empty and names no place: a client then knows the end
         if page:
             last = page[-1]
             if self._switches.fires("loop", asked):
@@ -176,7 +176,7 @@ def _entry(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _polygons(geometry: dict[str, Any]) -> list[list[str]]:
-    """Rings as "lat lon lat lon ...": the outer one first; longitudes from -180 to 180."""
+    """Rings as "lat lon lat lon ...", the outer one first; longitudes from -180 to 180."""
     parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     return [[" ".join(f"{y:.7g} {_wrapped(x):.7g}" for x, y, *_ in ring) for ring in part] for part in parts]
 

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server: one thread a connection, lines kept open, an answer sent as it is told, faults included."""
+"""A small HTTP/1.1 server, a thread per connection, that sends answers exactly as given, faults included."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINE = 65536
 _MOST_HEADERS = 200
 _MOST_BODY = 16 * 1024 * 1024
 _SMALL = 64 * 1024
-"""Parts of files up to here go out with their head in one call; larger ones by sendfile."""
+"""Largest part of a file, bytes, that is sent together with the head; larger ones go by sendfile."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,18 @@ class Asked:
 
     @property
     def path(self) -> str:
-        """Without its query."""
+        """The path without its query."""
         return self.target.split("?")[0]
 
     @property
     def query(self) -> str:
-        """What stands behind the question mark."""
+        """The part after the question mark."""
         return self.target.partition("?")[2]
 
 
 @dataclass
 class Answer:
-    """What is sent."""
+    """An answer to a request."""
 
     status: int
     # without Content-Length, which is the body's unless it is given
@@ -62,7 +62,7 @@ class Answer:
 
     @property
     def length(self) -> int:
-        """Bytes of the body."""
+        """Length of the body, bytes."""
         return len(self.body) if isinstance(self.body, bytes) else self.body[2] - self.body[1]
 
     def data(self) -> bytes:
@@ -76,7 +76,7 @@ class Answer:
 
 
 class Listener(ThreadingHTTPServer):
-    """Listens on a port of this machine; `close` leaves no thread and no line behind."""
+    """Listens on a port of this machine; `close` leaves no thread and no connection behind."""
 
     daemon_threads = False
     block_on_close = True
@@ -100,13 +100,13 @@ class Listener(ThreadingHTTPServer):
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="provider", daemon=True)
 
     def server_bind(self) -> None:
-        # HTTPServer asks for this machine's name here, which can take seconds
+        # HTTPServer looks up the host name here, which can take seconds
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start answering."""
         self._thread.start()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -120,12 +120,12 @@ class Listener(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # a client that hangs up is none; anything else is a mistake of this server and is shown
+        # a client that hangs up is no error; anything else is a bug of this server
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
     def close(self) -> None:
-        """Stop: answers under way are cut."""
+        """Stop at once, in the middle of answers too."""
         self.stopping.set()
         self.shutdown()
         with self._lock:
@@ -164,7 +164,7 @@ class _Line(BaseHTTPRequestHandler):
                 self.server.stopping.wait(self.server.latency)
             sent = self._send(asked, answer)
         finally:
-            # counted before the line is closed or reset, so that who sees its end finds it in the record
+            # recorded before the connection ends, so that a client that sees the end finds it in the record
             self.server.done(asked, answer, start, time.monotonic(), sent)
         if answer.end in ("reset", "silent"):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -173,7 +173,7 @@ class _Line(BaseHTTPRequestHandler):
             self.close_connection = False
 
     def _asked(self) -> Asked | None:
-        """The next request; a lean parser, as the standard one costs more than an answer does."""
+        """Read the next request. The standard library's parser would take longer than the answer."""
         first = self.rfile.readline(_LINE).decode("latin-1").split()
         if len(first) != 3:
             return None

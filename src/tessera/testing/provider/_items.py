@@ -25,7 +25,7 @@ class Held:
 
     @property
     def moment(self) -> dt.datetime:
-        """When it was acquired."""
+        """Time of acquisition."""
         return parse_moment(self.item["properties"]["datetime"])
 
     @property
@@ -36,13 +36,13 @@ class Held:
 
 
 def parse_moment(text: str) -> dt.datetime:
-    """A moment of RFC 3339; UTC where it does not say."""
+    """A time in RFC 3339; UTC without an offset."""
     moment = dt.datetime.fromisoformat(text)
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
 
 
 def read_items(folder: str | Path) -> list[Held]:
-    """The items that a folder's catalog.json links to, in its order."""
+    """The items below a folder's catalog.json, in its order."""
     root = Path(folder).resolve()
     if not (root / "catalog.json").is_file():
         raise InputError(f"no catalog.json in {folder}; expected the folder of a static STAC catalogue")

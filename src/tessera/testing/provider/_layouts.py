@@ -1,7 +1,7 @@
-"""Catalogues as they are found: each function copies a static catalogue and changes its items in one way.
+"""Unusual catalogues: each function copies a static catalogue into the new folder `out` and changes its items.
 
-`which` is a regular expression that is looked for in the ids of items; by default all are meant. All raise InputError
-where no item is meant, and write the folder `out`, which must not exist; they return its path.
+`which` is a regular expression that selects items by id, all by default. The functions return `out`, and raise
+InputError if no item is selected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._items import Held
 
 _OPERA_SIDE = 3
-"""Pixels of 10 m along a side of OPERA's."""
+"""Side of OPERA's pixels, in pixels of 10 m."""
 
 
 def duplicates(
@@ -38,13 +38,13 @@ def duplicates(
     seconds: float = 7.0,
     brighter: int = 0,
 ) -> Path:
-    """Each Sentinel-2 item again as reprocessed later: the same datatake and tile, id + "_1", another baseline.
+    """Add a reprocessed copy of each Sentinel-2 item: the same datatake and tile, id + "_1", another baseline.
 
     Parameters
     ----------
-    baseline : of the copies; their numbers have the offset that belongs to it
-    seconds : by which their `datetime` is later
-    brighter : added to their digital numbers, so that one can be told from the other
+    baseline : processing baseline of the copies, which sets their offset
+    seconds : how much later their `datetime` is
+    brighter : added to their digital numbers, to tell them from the first
     """
     change = Rewrite(folder, out)
     for one in change.chosen(which, S2):
@@ -53,18 +53,18 @@ def duplicates(
         move_numbers(new, brighter)
         new.properties["datetime"] = f"{one.moment + dt.timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S.%fZ}"
         new.properties["s2:generation_time"] = "2024-03-01T00:00:00.000000Z"
-        # the tile is written down, or a copy could be of another one by its footprint's middle
+        # the tile is recorded: by the centre of its footprint, a copy could belong to another one
         new.properties["s2:mgrs_tile"] = mgrs_tile(one)
         change.save(new)
     return change.root
 
 
 def mixed_baselines(folder: str | Path, out: str | Path, *, which: str = "", other_tile: bool = True) -> Path:
-    """Each Sentinel-2 item twice: of baseline 02.14 without offset and, id + "_N0500", of 05.00 with it; one ground.
+    """Each Sentinel-2 item twice: of baseline 02.14 without offset and, with id + "_N0500", of 05.00 with offset.
 
     Parameters
     ----------
-    other_tile : whether the second is of another MGRS tile (so that neither is a duplicate of the other)
+    other_tile : give the second another MGRS tile, so that neither duplicates the other
     """
     change = Rewrite(folder, out)
     for one in change.chosen(which, S2):
@@ -80,7 +80,7 @@ def mixed_baselines(folder: str | Path, out: str | Path, *, which: str = "", oth
 
 
 def harmonise(folder: str | Path, out: str | Path, *, which: str = "") -> Path:
-    """Sentinel-2 items without their offset, as Earth Search's copies: `earthsearch:boa_offset_applied` is true."""
+    """Remove the offset of Sentinel-2 items, as Earth Search does: `earthsearch:boa_offset_applied` is true."""
     change = Rewrite(folder, out)
     for one in change.chosen(which, S2):
         set_baseline(one, str(one.properties["s2:processing_baseline"]), applied=True)
@@ -89,7 +89,7 @@ def harmonise(folder: str | Path, out: str | Path, *, which: str = "") -> Path:
 
 
 def drop_polarisation(folder: str | Path, out: str | Path, *, which: str = "", key: str = "vh") -> Path:
-    """Sentinel-1 items that lack a polarisation."""
+    """Remove a polarisation from Sentinel-1 items."""
     change = Rewrite(folder, out)
     for one in change.chosen(which, S1):
         if key not in one.item["assets"]:
@@ -102,7 +102,7 @@ def drop_polarisation(folder: str | Path, out: str | Path, *, which: str = "", k
 
 
 def unknown_cloud(folder: str | Path, out: str | Path, *, which: str = "", null: bool = False) -> Path:
-    """Sentinel-2 items whose cloud cover is not told: absent, or null."""
+    """Remove the cloud cover of Sentinel-2 items, or set it to null."""
     change = Rewrite(folder, out)
     for one in change.chosen(which, S2):
         one.properties.pop("eo:cloud_cover", None)
@@ -120,7 +120,7 @@ def wrong_transform(
     collection: str = S1,
     shift: tuple[float, float] = (1000.0, -1000.0),
 ) -> Path:
-    """Items whose `proj:transform` lies: metres east and north beside the truth, which the file has."""
+    """Shift the `proj:transform` of items by metres; their files keep the true one."""
     change = Rewrite(folder, out)
     for one in change.chosen(which, collection):
         for key, asset in one.item["assets"].items():
@@ -133,7 +133,7 @@ def wrong_transform(
 def huge_footprints(
     folder: str | Path, out: str | Path, *, which: str = "", collection: str = S2, corners: int = 2500
 ) -> Path:
-    """Items of the same outline with so many corners (2,500 make about 100 kB of JSON)."""
+    """Give the outlines of items so many corners (2,500 make about 100 kB of JSON)."""
     change = Rewrite(folder, out)
     for one in change.chosen(which, collection):
         ring = one.item["geometry"]["coordinates"][0]
@@ -151,11 +151,11 @@ def huge_footprints(
 def second_zone(
     folder: str | Path, out: str | Path, *, which: str = "", collection: str = S2, keep: bool = True, step: int = 1
 ) -> Path:
-    """Items again as the next UTM zone has them, id + "_Z" and its number: pixels resampled by nearest neighbour.
+    """Copy items into the next UTM zone, id + "_Z" and its number; pixels are resampled by nearest neighbour.
 
     Parameters
     ----------
-    keep : whether the first items stay beside them
+    keep : keep the first items too
     step : 1 for the zone in the east, -1 in the west
     """
     change = Rewrite(folder, out)
@@ -177,19 +177,18 @@ def second_zone(
             }
         change.save(new)
     if not keep:
-        # the others' parents no longer link to them; their files stay
+        # no parent links to the first items any more; their files stay
         _unlink(change.chosen(which, collection))
     return change.root
 
 
 def date_line(folder: str | Path, out: str | Path, *, how: str) -> Path:
-    """Items that cross 180 degrees, their outline written in another way.
+    """Write the outline of items that cross 180 degrees in another way.
 
     Parameters
     ----------
-    how : "multipolygon" (cut at the line, bbox with its west above its east: RFC 7946, 3.1.9 and 5.2), "beyond" (one
-        polygon with longitudes above 180) or "naive" (one polygon whose ring jumps from 180 to -180, which spans the
-        Earth; its bbox does too)
+    how : "multipolygon" (cut at the line, bbox with west > east: RFC 7946, 3.1.9 and 5.2), "beyond" (one polygon with
+        longitudes above 180) or "naive" (one polygon that jumps from 180 to -180; it and its bbox span the Earth)
     """
     if how not in ("multipolygon", "beyond", "naive"):
         raise InputError(f"how {how!r}; expected multipolygon, beyond or naive")
@@ -218,11 +217,11 @@ def date_line(folder: str | Path, out: str | Path, *, how: str) -> Path:
 
 
 def opera_granules(folder: str | Path, out: str | Path, *, which: str = "", bursts: Iterable[str] = ()) -> Path:
-    """Sentinel-1 items as OPERA has them: 30 m, each the middle of 3 x 3 pixels, NaN for no data, the orbit as a tag.
+    """Make Sentinel-1 items like OPERA's: 30 m (the centre of 3 x 3 pixels), NaN for no data, the orbit as a tag.
 
     Parameters
     ----------
-    bursts : names such as "T088-187401-IW2", one an item in turn; by default one for each orbit
+    bursts : names such as "T088-187401-IW2", given to items in turn; by default one for each orbit
     """
     from rasterio.transform import Affine
 
@@ -251,7 +250,7 @@ def opera_granules(folder: str | Path, out: str | Path, *, which: str = "", burs
 
 
 def shuffled(folder: str | Path, out: str | Path, *, seed: int) -> Path:
-    """The same items, linked to in another order."""
+    """Link to the same items in another order."""
     change = Rewrite(folder, out)
     for document in sorted({one.parent for one in change.held}):
         content = json.loads(document.read_bytes())
@@ -261,7 +260,7 @@ def shuffled(folder: str | Path, out: str | Path, *, seed: int) -> Path:
 
 
 def _next_tile(tile: str) -> str:
-    """The tile in the east or, at the end of the letters, in the west."""
+    """The next tile in the east, or in the west after the last letter."""
     letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
     place = letters.index(tile[3])
     return f"{tile[:3]}{letters[place + 1 if place + 1 < len(letters) else place - 1]}{tile[4]}"
@@ -273,7 +272,7 @@ def _epsg(one: Held) -> int:
 
 
 def _warped(file: Path, epsg: int) -> tuple[Any, dict[str, Any]]:
-    """Pixels of a file in another zone, on that zone's multiples of their own side."""
+    """Resample a file into another zone, aligned to multiples of its pixel side."""
     import math
 
     from rasterio.crs import CRS
@@ -284,7 +283,7 @@ def _warped(file: Path, epsg: int) -> tuple[Any, dict[str, Any]]:
     side = float(about["transform"].a)
     crs = CRS.from_epsg(epsg)
     bounds = transform_bounds(about["crs"], crs, *array_bounds(*image.shape, about["transform"]), densify_pts=21)
-    # both of 10 m and 20 m begin at a multiple of 20 m, so that bands of one item share their corner
+    # 10 m and 20 m bands begin at a multiple of 20 m, so that the bands of an item share a corner
     left, top = math.floor(bounds[0] / 20.0) * 20.0, math.ceil(bounds[3] / 20.0) * 20.0
     width = 2 * math.ceil((bounds[2] - left) / 20.0) * 10 / side
     height = 2 * math.ceil((top - bounds[1]) / 20.0) * 10 / side
@@ -321,7 +320,7 @@ def _wrapped(lon: float) -> float:
 
 
 def _cut(ring: list[tuple[float, float]]) -> dict[str, Any]:
-    """A ring of longitudes from 0 to 360 as two polygons on either side of 180 degrees."""
+    """Cut a ring with longitudes from 0 to 360 into two polygons at 180 degrees."""
     from shapely.affinity import translate
     from shapely.geometry import Polygon, box, mapping
 

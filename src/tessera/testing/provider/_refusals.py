@@ -1,4 +1,4 @@
-"""What a provider answers instead of what was asked for, where a fault meets a request."""
+"""Answers of faults."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _ORDER = (
 
 
 def refuse(asked: Asked, switches: Switches, elsewhere: str, nothing: Callable[[], Answer]) -> Answer | None:
-    """The answer of the first fault that meets a request, or None; redirects lead to `elsewhere`, "http://host:port"."""
+    """The answer of the first fault that applies to a request, or None."""
     for name in _ORDER:
-        # a redirect that led here is over
+        # the request was already redirected here
         if (name != "elsewhere" or asked.base != elsewhere) and switches.fires(name, asked):
             answer = _answer(name, asked, switches.faults, elsewhere, nothing)
             answer.fault = name

@@ -1,4 +1,4 @@
-"""A copy of a static catalogue in which items and pixels are changed."""
+"""Copy a static catalogue and change its items and pixels."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Rewrite:
     Parameters
     ----------
     folder : a static STAC catalogue whose assets are its files
-    out : folder that does not exist yet
+    out : new folder
 
     Raises
     ------
     InputError
-        `folder` is none, or `out` exists.
+        `folder` is no catalogue, or `out` exists.
     """
 
     def __init__(self, folder: str | Path, out: str | Path) -> None:
@@ -52,7 +52,7 @@ class Rewrite:
         self.held = read_items(self.root)
 
     def chosen(self, which: str, collection: str) -> Iterator[Held]:
-        """Items of a collection whose id a regular expression is found in."""
+        """Items of a collection whose id matches a regular expression somewhere."""
         found = [
             one for one in self.held if one.item.get("collection") == collection and re.search(which, one.item["id"])
         ]
@@ -65,7 +65,7 @@ class Rewrite:
         one.path.write_text(json.dumps(one.item), encoding="utf-8")
 
     def twin(self, one: Held, suffix: str) -> Held:
-        """A copy of an item with its own files, linked behind all others of its parent; not saved yet."""
+        """Copy an item with its files, and link it last in its parent. Call `save` afterwards."""
         name = f"{one.item['id']}{suffix}"
         folder = one.path.parent.parent / name
         folder.mkdir()
@@ -84,7 +84,7 @@ class Rewrite:
 
 
 def read_pixels(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
-    """The pixels (H, W) of a file and what `write_pixels` needs to write others like it."""
+    """The pixels (H, W) of a file, and the profile that `write_pixels` needs."""
     with open_raster(file) as source:
         about = {"crs": source.crs, "transform": source.transform, "nodata": source.nodata, "tags": source.tags()}
         height, width = source.block_shapes[0]
@@ -93,7 +93,7 @@ def read_pixels(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 
 
 def write_pixels(file: Path, image: NDArray[Any], about: dict[str, Any]) -> None:
-    """A cloud-optimised GeoTIFF in the place of a file."""
+    """Replace a file by a cloud-optimised GeoTIFF."""
     file.unlink(missing_ok=True)
     tags = {name: value for name, value in about["tags"].items() if name != "AREA_OR_POINT"}
     place = (about["crs"], tuple(about["transform"])[:6])
@@ -102,13 +102,13 @@ def write_pixels(file: Path, image: NDArray[Any], about: dict[str, Any]) -> None
 
 
 def keeps(one: Held) -> bool:
-    """Whether an item's numbers have the offset."""
+    """Whether an item's digital numbers include the offset."""
     about = one.properties
     return str(about["s2:processing_baseline"]) >= "04.00" and not about.get("earthsearch:boa_offset_applied")
 
 
 def move_numbers(one: Held, step: int) -> None:
-    """Add to every digital number of reflectance; 0 stays no data, and nothing else becomes it."""
+    """Add to all digital numbers of reflectance. Only pixels without data are 0 afterwards."""
     if step == 0:
         return
     for key, file in one.files.items():
@@ -119,7 +119,7 @@ def move_numbers(one: Held, step: int) -> None:
 
 
 def set_baseline(one: Held, baseline: str, *, applied: bool | None = None) -> None:
-    """Make an item one of another processing baseline: its numbers, properties and datatake follow; not saved yet.
+    """Change the processing baseline of an item: digital numbers, properties and datatake. It is not saved yet.
 
     `applied` sets `earthsearch:boa_offset_applied`, by which the offset is gone whatever the baseline; None: stays.
     """

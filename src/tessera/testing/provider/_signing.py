@@ -1,4 +1,4 @@
-"""Tokens for a container of files: handed out, checked and over, as Azure's shared access signatures."""
+"""Tokens for a container of files, which expire, like Azure's shared access signatures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _BEFORE = dt.timedelta(days=1)
-"""Planetary Computer's tokens begin a day before they are asked for."""
+"""Planetary Computer's tokens are valid from a day before the request."""
 
 
 _FAILED = (
@@ -30,7 +30,7 @@ _FAILED = (
 
 
 def azure_error(status: int, code: str, message: str, detail: str = "") -> Answer:
-    """An error as Azure's blob storage words it."""
+    """An error in the form of Azure's blob storage."""
     more = f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>" if detail else ""
     body = (
         f'\ufeff<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}\n'
@@ -40,7 +40,7 @@ def azure_error(status: int, code: str, message: str, detail: str = "") -> Answe
 
 
 def expired_error() -> Answer:
-    """403 of a signature that is over, or not yet begun."""
+    """403 for a signature that has expired or is not valid yet."""
     return azure_error(
         403,
         "AuthenticationFailed",
@@ -87,7 +87,7 @@ class Signer:
         return _json({"detail": "Not Found"}, 404)
 
     def check(self, asked: Asked, path: str) -> Answer | None:
-        """What is answered instead of a file of .../account/container/...; None where its token is good."""
+        """The refusal of a request for a file, None if its token is valid."""
         query = {name: values[0] for name, values in parse_qs(asked.query).items()}
         if "sig" not in query:
             return azure_error(

@@ -56,7 +56,7 @@ _TERM = re.compile(r"\s*\"?([\w:.]+)\"?\s*(<=|>=|<>|<|>|=)\s*('[^']*'|-?[\d.]+)\
 
 
 class BadRequestError(ValueError):
-    """What was asked makes no sense: 400."""
+    """A bad request: 400."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ MANNERS = {
 
 
 class StacApi:
-    """Answers what is asked below its root.
+    """Answers requests below its root.
 
     Parameters
     ----------
-    items : in the catalogue's order, their hrefs whole
-    manner : of the provider
+    items : items in the catalogue's order, with absolute hrefs
+    manner : manner of the provider
     root : path of the API, such as "/api/stac/v1"
-    page : items of a page at most, whatever is asked for
+    page : most items of a page, whatever the request says
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class StacApi:
         self._shapes = {id(item): shape(item["geometry"]) for item in self._items}
 
     def answer(self, asked: Asked) -> Answer:
-        """Any request below the root."""
+        """Answer a request below the root."""
         path = asked.path.removeprefix(self._root).strip("/")
         here = asked.base + self._root
         parts = path.split("/")
@@ -269,7 +269,7 @@ class StacApi:
 
 
 def _wanted(asked: Asked) -> dict[str, Any]:
-    """What is asked for, of a GET or a POST, in the form of a POST's body."""
+    """The query of a GET or POST, in the form of a POST body."""
     if asked.method == "POST":
         try:
             body = json.loads(asked.body)
@@ -351,7 +351,7 @@ def _by(name: str) -> Callable[[dict[str, Any]], str]:
 
 
 def _compare(item: dict[str, Any], name: str, how: str, wanted: Any) -> bool:
-    """A property that an item lacks compares with nothing."""
+    """Compare a property; a missing one never matches."""
     if how not in _COMPARE:
         raise BadRequestError(f"operator {how!r}; expected {', '.join(_COMPARE)}")
     value = _value(item, name)

@@ -1,4 +1,4 @@
-"""How each provider lays out what it holds, from their documentation: ids, asset keys, paths of files, properties."""
+"""Ids, asset keys, file paths and properties of each provider, from its documentation."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def show(held: list[Held], style: str) -> list[Shown]:
 def _plain(one: Held) -> Shown:
     collection, name = one.item.get("collection") or "none", one.item["id"]
     paths = {key: f"files/{collection}/{name}/{file.name}" for key, file in one.files.items()}
-    # without a tile two copies of one acquisition are two
+    # without a tile, two copies of an acquisition stay two
     optical = collection == "sentinel-2-l2a" and one.item.get("geometry")
     more = {"s2:mgrs_tile": mgrs_tile(one)} if optical else {}
     return _shown(one, name, more, paths, {key: key for key in one.item["assets"]})
@@ -125,9 +125,8 @@ def _planetary_s1(one: Held) -> Shown:
 
 
 def _earth_search(one: Held, taken: set[tuple[str, str]]) -> Shown:
-    """`earthsearch:boa_offset_applied` of the item tells whether its numbers still have an offset; without it they do.
-
-    Copies without offset lie in the bucket sentinel-cogs, the others in sentinel-s2-l2a, as the real ones.
+    """Put items without offset (`earthsearch:boa_offset_applied`) into the bucket sentinel-cogs, others into
+    sentinel-s2-l2a, like the real ones.
     """
     about, moment, tile = one.properties, one.moment, mgrs_tile(one)
     satellite = platform_letter(one)
@@ -176,7 +175,7 @@ def _opera(one: Held) -> Shown:
 def _shown(one: Held, name: str, more: dict[str, Any], paths: dict[str, str], keys: dict[str, str]) -> Shown:
     item = copy.deepcopy(one.item)
     item |= {"id": name, "links": []}
-    # what an item says itself goes before what is made up here, where the provider has no other way to write it
+    # properties of the item replace the ones made here
     kept = {key: value for key, value in item["properties"].items() if key not in ("platform", "constellation")}
     item["properties"] = {**item["properties"], **more, **kept}
     assets = {}
@@ -200,14 +199,14 @@ def _made(one: Held) -> str:
     said = one.properties.get("s2:generation_time")
     if said:
         return re.sub(r"[-:]|\..*|Z", "", str(said))
-    # an old baseline was made on the day; a newer one of an old day is a reprocessing
+    # an old baseline was processed on the day; a newer one of an old day is a reprocessing
     if str(one.properties.get("s2:processing_baseline", "05.00")) < "04.00":
         return f"{one.moment:%Y%m%d}T235959"
     return "20230201T000000"
 
 
 def mgrs_tile(one: Held) -> str:
-    """The tile that an item says to be of, such as 31UFS; else the 100 km square of the middle of its footprint."""
+    """The tile of an item, such as 31UFS; by default the 100 km square at the centre of its footprint."""
     about = one.properties
     said = str(about.get("s2:mgrs_tile") or about.get("grid:code") or "").removeprefix("MGRS-")
     if re.fullmatch(r"\d{1,2}[A-Z]{3}", said):
@@ -219,7 +218,7 @@ def mgrs_tile(one: Held) -> str:
 
 
 def mgrs_square(one: Held) -> str:
-    """The 100 km square of the middle of a footprint, in the zone of its pixels."""
+    """The 100 km square at the centre of a footprint, in the zone of its pixels."""
     ring = one.item["geometry"]["coordinates"][0]
     while not isinstance(ring[0][0], (int, float)):
         ring = ring[0]

@@ -1,4 +1,4 @@
-"""What can go wrong at a provider of scenes, each switched on by itself, for some requests and so many of them."""
+"""Faults of a provider of scenes. Each is switched on alone, for some requests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class At:
-    """Which requests a fault meets.
+    """The requests that a fault applies to.
 
     Attributes
     ----------
-    path : regular expression that is looked for in the path with its query; a plain part of a path is one
-    times : how many of those requests; None for ever
-    skip : how many of those requests pass before the first
-    each : count every path (without its query) by itself
+    path : regular expression to find in the path with its query, such as a part of it
+    times : number of such requests; None for all
+    skip : number of such requests that pass first
+    each : count every path (without its query) separately
     method : "GET", "HEAD" or "POST"; None for all
     """
 
@@ -44,47 +44,47 @@ class At:
 
 @dataclass(frozen=True)
 class Faults:
-    """The switches; without any the provider does what it should.
+    """Switches of all faults; by default none.
 
-    Faults of any request, in the order in which they are looked for:
+    Faults of any request, in the order of checking:
 
     Attributes
     ----------
-    reset : the line breaks before anything is answered
+    reset : the connection breaks before an answer
     busy : 429, with `retry_after`
     unavailable : 503, with `retry_after`
     bad_gateway : 502
-    throttled : 403 that means slow down, with `throttle_words`
-    expired : 403 that means that the signature is over
+    throttled : 403 for too many requests, with `throttle_words`
+    expired : 403 for an expired signature
     unauthorised : 401
     missing : 404
     elsewhere : a redirect to the same path of another host, of `elsewhere_status`
-    html : 200 with a page for people
-    retry_after : seconds, or a date as RFC 9110 writes it; None for none. Of 429, 503 and throttling 403
+    html : 200 with an HTML page
+    retry_after : header of 429, 503 and throttling 403: seconds, or a date (RFC 9110); None for none
     throttle_words : "egress" (the account's limit), "busy" (Azure's ServerBusy) or "plain" ({"message": "Forbidden"})
     elsewhere_status : 301, 302, 303, 307 or 308
 
     Faults of a search:
 
-    most_bytes, most_items : a larger answer is 502, every time it is asked for
+    most_bytes, most_items : a larger answer is always 502
     bad_json : the answer ends in the middle
-    loop : the next page is the same for ever
-    no_next : a page that is not the last has no link to the next one
-    shuffle : seed of the order of items; None for the provider's own
+    loop : the next page is always the same
+    no_next : a page that is not the last has no link to the next
+    shuffle : seed of a random order of items; None for the provider's own
 
     Faults of credentials:
 
-    token_uses : requests that a token is good for; None for any number
-    token_seconds : that a token holds, by the provider's clock
-    token_over : tokens are handed out after their end
+    token_uses : number of requests that a token allows; None for any
+    token_seconds : how long a token is valid, by the provider's clock
+    token_over : new tokens have already expired
 
     Faults of files:
 
-    truncated : the promised length, half of the body, and the line is closed
-    short : half of the body, of a length that says so
-    longer : more bytes than the length of the range, and their length says so
-    break_body : half of the body, and the line is reset
-    slow : the body dribbles: `slow_piece` bytes, a pause of `slow_pause` seconds, and so on
+    truncated : half of the body under the full Content-Length, then the connection closes
+    short : half of the body, with its own Content-Length
+    longer : more bytes than the range, with their Content-Length
+    break_body : half of the body, then the connection is reset
+    slow : `slow_piece` bytes, a pause of `slow_pause` seconds, and so on
     whole : ranges are ignored: 200 and the whole file
     corrupt : bytes of the file from `corrupt_span[0]` to `corrupt_span[1]` (exclusive) are inverted
     """
@@ -132,14 +132,14 @@ class Faults:
 
 
 class Switches:
-    """Faults and how often each request was met; for many threads."""
+    """Faults, and how often each was applied; for many threads."""
 
     def __init__(self, faults: Faults) -> None:
         self._lock = threading.Lock()
         self.change(faults)
 
     def change(self, faults: Faults) -> None:
-        """Set other faults; counting begins anew."""
+        """Set other faults and start counting again."""
         rules: dict[str, At] = {}
         for field in fields(faults):
             value = getattr(faults, field.name)
@@ -150,7 +150,7 @@ class Switches:
             self._met: Counter[tuple[str, str]] = Counter()
 
     def fires(self, name: str, asked: Asked) -> bool:
-        """Whether a fault meets this request; it is counted by asking."""
+        """Whether a fault applies to this request, which counts it."""
         rule = self._rules.get(name)
         if rule is None or rule.method not in (None, asked.method) or not re.search(rule.path, asked.target):
             return False

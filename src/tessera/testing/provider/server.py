@@ -1,4 +1,4 @@
-"""The test provider: a server of this machine that shows a folder of scenes as a provider of scenes would."""
+"""The test provider: a local server that shows a folder of scenes as a real provider would."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _ROOTS = {"stac": "/stac", "mpc": "/api/stac/v1", "earth-search": "/v1", "opera"
 _SAS = "/api/sas/v1/"
 _WAIT = 2.0
 EARTHDATA_TOKEN = "simulated-earthdata-token"  # noqa: S105 - opens nothing but this server
-"""Bearer token that OPERA's files ask for."""
+"""Bearer token that OPERA's files require."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that was answered.
+    """An answered request.
 
     Attributes
     ----------
-    method, path : as asked; `query` is what stood behind the question mark
-    status : of the answer; 0 where the line was broken instead
+    method, path, query : as sent
+    status : status of the answer; 0 if the connection was broken instead
     start, stop : seconds of `time.monotonic`
-    bytes_sent : of the body
-    headers : of the request, names in lower case
-    host : "127.0.0.1:port" that it came to
-    fault : the switch that met it, or ""
+    bytes_sent : bytes of the body
+    headers : headers of the request, names in lower case
+    host : "127.0.0.1:port" of the listener
+    fault : name of the applied fault, or ""
     """
 
     method: str
@@ -60,20 +60,19 @@ class Seen:
 
 
 class Provider:
-    """A provider that is answering.
+    """A running provider.
 
     Attributes
     ----------
     url : root of its STAC API, or of CMR's search
     blobs : root of its files
-    token_url : of its signing: {token_url}/{account}/{container} or {token_url}/{collection}; mpc alone, else ""
-    token : Bearer token that its files ask for; opera alone, else ""
-    source : what `--source` and `build_cube` take for it; "" where that must be an adapter that is told its addresses
-        (mpc and opera, which sign)
-    elsewhere : "http://127.0.0.1:port" of another host of its, which redirects lead to
-    items : as its answers show them, before they are shuffled
-    files : address -> the file of this machine that it shows
-    switches : its faults, and how often they met a request; `change` sets others
+    token_url : root of its tokens, {token_url}/{account}/{container} or {token_url}/{collection}; "" unless mpc
+    token : Bearer token that its files require; "" unless opera
+    source : value for `--source` and `build_cube`; "" for mpc and opera, which sign and need an adapter with addresses
+    elsewhere : "http://127.0.0.1:port" of its second host, the target of redirects
+    items : items as in its answers, before shuffling
+    files : address -> file on this machine
+    switches : its faults, and how often each was applied; `change` sets others
     """
 
     def __init__(
@@ -124,13 +123,13 @@ class Provider:
 
     @property
     def seen(self) -> list[Seen]:
-        """Every request that was answered, in the order of their ends; those under way are waited for, for a while."""
+        """All answered requests, in the order of their ends. Waits a while for those under way."""
         with self._lock:
             self._lock.wait_for(lambda: self._under_way == 0, _WAIT)
             return list(self._seen)
 
     def matching(self, path: str = "", *, method: str | None = None, status: int | None = None) -> list[Seen]:
-        """Requests whose path contains `path`, of a method and a status where they are given."""
+        """Requests whose path contains `path`, optionally of a method and a status."""
         return [
             one
             for one in self.seen
@@ -142,11 +141,11 @@ class Provider:
         return len(self.matching(path, method=method, status=status))
 
     def bytes(self, path: str = "") -> int:
-        """Bytes of bodies sent of paths that contain `path`."""
+        """Bytes of bodies that were sent for paths that contain `path`."""
         return sum(one.bytes_sent for one in self.matching(path))
 
     def most_at_once(self, path: str = "") -> int:
-        """The most requests that were under way at one time."""
+        """Most requests that were under way at the same time."""
         events = [(one.start, 1) for one in self.matching(path)] + [(one.stop, -1) for one in self.matching(path)]
         most = now = 0
         for _, step in sorted(events):
@@ -155,11 +154,11 @@ class Provider:
         return most
 
     def change(self, faults: Faults) -> None:
-        """Set other faults from here on, counting anew; the order of items stays."""
+        """Set other faults and start counting again; the order of items stays."""
         self.switches.change(faults)
 
     def forget(self) -> None:
-        """Begin the record anew."""
+        """Clear the record of requests."""
         with self._lock:
             self._lock.wait_for(lambda: self._under_way == 0, _WAIT)
             self._seen.clear()
@@ -201,7 +200,7 @@ class Provider:
         return self._nothing() if file is None or not file.is_file() else answer_blob(asked, file, self.switches)
 
     def _earthdata(self, asked: Asked) -> Answer | None:
-        """Files of OPERA: a Bearer token here, then a redirect to a signed address of another host."""
+        """OPERA's files: check the Bearer token, then redirect to a signed address of the second host."""
         if asked.base == self.elsewhere:
             if "Signature=" in asked.query:
                 return None
@@ -238,17 +237,17 @@ def serve_scenes(
     page: int | None = None,
     port: int = 0,
 ) -> Iterator[Provider]:
-    """Show a folder of scenes as a provider of scenes would, over HTTP on this machine.
+    """Serve a folder of scenes on this machine as a real provider would.
 
     Parameters
     ----------
-    folder : a static STAC catalogue whose assets are its files, such as `simulate` writes
+    folder : a static STAC catalogue with its files, such as `simulate` writes
     style : "stac" (any STAC API), "mpc" (Planetary Computer, with signing), "earth-search" or "opera" (CMR)
-    faults : what goes wrong
+    faults : faults that are switched on
     latency : seconds before every answer
-    clock : the time by which tokens end, with its time zone; by default the real one
-    page : items of a page of a search at most, whatever is asked for
-    port : to listen on; 0 for a free one. Addresses that were told before hold again on the same port
+    clock : current time with its time zone, for tokens; by default the real one
+    page : most items of a page of a search, whatever the request says
+    port : port to listen on, 0 for a free one; on the same port, earlier addresses are valid again
 
     Raises
     ------
