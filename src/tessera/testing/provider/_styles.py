@@ -125,9 +125,7 @@ def _planetary_s1(one: Held) -> Shown:
 
 
 def _earth_search(one: Held, taken: set[tuple[str, str]]) -> Shown:
-    """Put items without offset (`earthsearch:boa_offset_applied`) into the bucket sentinel-cogs, others into
-    sentinel-s2-l2a, like the real ones.
-    """
+    """Earth Search keeps items without offset (`earthsearch:boa_offset_applied`) in another bucket, sentinel-cogs."""
     about, moment, tile = one.properties, one.moment, mgrs_tile(one)
     satellite = platform_letter(one)
     name, sequence = one.item["id"], 0
@@ -175,7 +173,7 @@ def _opera(one: Held) -> Shown:
 def _shown(one: Held, name: str, more: dict[str, Any], paths: dict[str, str], keys: dict[str, str]) -> Shown:
     item = copy.deepcopy(one.item)
     item |= {"id": name, "links": []}
-    # properties of the item replace the ones made here
+    # properties of the item win over those made here, except platform and constellation
     kept = {key: value for key, value in item["properties"].items() if key not in ("platform", "constellation")}
     item["properties"] = {**item["properties"], **more, **kept}
     assets = {}
