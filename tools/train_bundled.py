@@ -20,7 +20,7 @@ import torch
 
 from tessera.base import InputError, write_atomic
 from tessera.cubes import S2_BANDS, PixelSeries, concatenate, series_of_arrays, series_of_cube
-from tessera.encode import embed_series
+from tessera.encode import embed_with, encoder_of
 from tessera.geo import Window
 from tessera.models import Shape, Student
 from tessera.pretrain import Augment, Objective, month_means, pretrain, year_curves
@@ -325,7 +325,7 @@ def make_probe(sets: list[Labelled]) -> Callable[[Checkpoint], dict[str, float]]
     """What the loop calls: macro-F1 of the encoder so far, on average over the simulated places, and on Belgium."""
 
     def probe(checkpoint: Checkpoint) -> dict[str, float]:
-        scores = [macro_f1(embed_series(checkpoint, part.series), part.label) for part in sets]
+        scores = [macro_f1(embed_with(encoder_of(checkpoint), part.series), part.label) for part in sets]
         return _summary(scores)
 
     return probe
@@ -342,8 +342,8 @@ def compare(checkpoint: Checkpoint, sets: list[Labelled], seed: int) -> dict[str
         untrained = replace(checkpoint, tensors=dict(Student(checkpoint.shape).state_dict()))
     features: dict[str, list[NDArray[Any]]] = {
         "raw_bands": [part.raw for part in sets],
-        "untrained": [embed_series(untrained, part.series) for part in sets],
-        "trained": [embed_series(checkpoint, part.series) for part in sets],
+        "untrained": [embed_with(encoder_of(untrained), part.series) for part in sets],
+        "trained": [embed_with(encoder_of(checkpoint), part.series) for part in sets],
     }
     return {
         str(labels): {

@@ -15,7 +15,7 @@ from pretrain_tiny import TINY, make_series
 
 from tessera.base import InputError
 from tessera.cubes import PixelSeries, concatenate, cube_of, series_of_arrays
-from tessera.encode import embed_series, encoder_of, load_encoder, sample_indices
+from tessera.encode import embed_with, encoder_of, load_encoder, sample_indices
 from tessera.models import (
     FAMILIES,
     STUDENT_SPEC,
@@ -78,7 +78,10 @@ def test_a_student_learns_what_its_teacher_says_and_has_prefixes(tmp_path: Path)
     assert log[-1]["loss"] < 0.35 * log[0]["loss"]
     assert checkpoint.spec.prefix_dims == (4, 8, 16)
     assert checkpoint.spec.family == "v2-student"
-    vectors, wanted = embed_series(checkpoint, make_series()), embed_series(teacher(), make_series())
+    vectors, wanted = (
+        embed_with(encoder_of(checkpoint), make_series()),
+        embed_with(encoder_of(teacher()), make_series()),
+    )
     for size in checkpoint.spec.prefix_dims:
         given = np.column_stack([vectors[:, :size], np.ones(len(vectors))])
         fitted = given @ np.linalg.lstsq(given, wanted, rcond=None)[0]
@@ -117,7 +120,7 @@ def test_vectors_are_kept_and_taken_up(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(cache_module, "STRIDE", 20)
     series, folder = make_series(), tmp_path / "vectors"
     expected = teach(series, teacher()).vectors
-    np.testing.assert_allclose(expected, embed_series(teacher(), series), atol=2e-3)
+    np.testing.assert_allclose(expected, embed_with(encoder_of(teacher()), series), atol=2e-3)
 
     def stop(done: int, total: int) -> None:
         assert total == 48
@@ -204,7 +207,7 @@ def test_a_teacher_reads_ascending_passes_first_in_any_order_of_the_table() -> N
     s1 = np.where(falling[order][:, None], standard(*radar, given.s1_desc), standard(*radar, given.s1_asc))
     s2, s1 = (part[sample_indices("v2", given.sampling.bins, len(part))][None] for part in (s2, s1))
     expected = encoder_of(checkpoint).encode_batch(s2, s1)[0]
-    np.testing.assert_allclose(embed_series(checkpoint, series)[pixel], expected, atol=2e-5)
+    np.testing.assert_allclose(embed_with(encoder_of(checkpoint), series)[pixel], expected, atol=2e-5)
 
 
 def test_a_pixel_year_without_observations_is_not_taught() -> None:

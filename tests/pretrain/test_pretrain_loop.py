@@ -17,7 +17,7 @@ from pretrain_tiny import TINY, make_series, train
 
 from tessera.base import InputError, Progress, TesseraError
 from tessera.cubes import cube_of, series_of_arrays, series_of_cube
-from tessera.encode import embed_series, load_encoder
+from tessera.encode import embed_with, encoder_of, load_encoder
 from tessera.models import STUDENT_SPEC, Checkpoint, Student, read_checkpoint, write_checkpoint
 from tessera.pretrain import Machine, Objective, rankme
 
@@ -139,7 +139,7 @@ def test_training_lowers_the_loss_and_tells_the_kinds_apart(tmp_path: Path) -> N
     assert probed == ["tiny", "tiny"]
     assert [record["step"] for record in log if "probe" in record] == [30, 60]
     assert checkpoint.spec.prefix_dims == (16,)
-    vectors = embed_series(checkpoint, make_series())
+    vectors = embed_with(encoder_of(checkpoint), make_series())
     assert rankme(torch.from_numpy(vectors)) > 0.15
     kinds = np.arange(48) % 4
     centres = np.stack([vectors[kinds == kind].mean(axis=0) for kind in range(4)])
@@ -204,7 +204,7 @@ def test_vectors_of_a_series_are_those_of_its_cube(tmp_path: Path) -> None:
     s1 = rng.integers(1, 9000, (20, 14, 2)).astype(np.int16) * seen[1][..., None]
     cube = cube_of(series_of_arrays(s2, seen[0], days[0], s1, days[1], np.arange(14) % 2 == 0))
     embeddings = load_encoder(tmp_path / "tiny.safetensors").encode(cube)
-    vectors = embed_series(checkpoint, series_of_cube(cube, minimum=1))
+    vectors = embed_with(encoder_of(checkpoint), series_of_cube(cube, minimum=1))
     step = embeddings.scales.reshape(-1, 1)
     assert (np.abs(embeddings.values().reshape(-1, 16) - vectors) <= 0.51 * step).all()
 

@@ -139,21 +139,17 @@ def concatenate(parts: Sequence[PixelSeries]) -> PixelSeries:
     if len(truths) > 1:
         raise InputError(f"tables with {' and '.join(map(str, truths))} targets a pixel; expected one number, or none")
     width = truths[0] if truths else 0
-    return PixelSeries(
-        np.concatenate([part.s2 for part in parts]),
-        np.concatenate([part.s2_day for part in parts]),
-        offsets_of(np.concatenate([part.s2_count for part in parts])),
-        np.concatenate([part.s1 for part in parts]),
-        np.concatenate([part.s1_day for part in parts]),
-        np.concatenate([part.s1_descending for part in parts]),
-        offsets_of(np.concatenate([part.s1_count for part in parts])),
-        np.concatenate(
-            [
-                part.targets if part.targets.shape[1] == width else np.full((len(part), width), np.nan, np.float32)
-                for part in parts
-            ]
-        ),
-    )
+    targets = [
+        part.targets if part.targets.shape[1] == width else np.full((len(part), width), np.nan, np.float32)
+        for part in parts
+    ]
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("s2", "s2_day", "s1", "s1_day", "s1_descending")
+    }
+    for name in ("s2", "s1"):
+        joined[f"{name}_offsets"] = offsets_of(np.concatenate([getattr(part, f"{name}_count") for part in parts]))
+    return PixelSeries(**joined, targets=np.concatenate(targets))
 
 
 def series_of_arrays(

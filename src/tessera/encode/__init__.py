@@ -5,7 +5,7 @@ from .encoder import Encoder, encoder_of, find_devices, load_encoder
 from .job import Options
 from .row_blocks import Block, plan_blocks
 from .sampling import RULES, sample_indices
-from .series import embed_series, embed_with
+from .series import embed_with
 
 __all__ = [
     "RULES",
@@ -13,7 +13,6 @@ __all__ = [
     "Draw",
     "Encoder",
     "Options",
-    "embed_series",
     "embed_with",
     "encoder_of",
     "find_devices",

@@ -8,13 +8,10 @@ import numpy as np
 
 from tessera.cubes import cube_of
 
-from .encoder import encoder_of
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.cubes import PixelSeries
-    from tessera.models import Checkpoint
 
     from .encoder import Encoder
 
@@ -22,24 +19,17 @@ PIXELS = 4096
 """Pixel-years embedded at a time: with at most 366 days of two modalities they stay below 100 MB."""
 
 
-def embed_series(checkpoint: Checkpoint, series: PixelSeries, *, device: str = "cpu") -> NDArray[np.float32]:
-    """Embed pixel-years like `Encoder.encode`, without quantisation.
+def embed_with(encoder: Encoder, series: PixelSeries) -> NDArray[np.float32]:
+    """Embed pixel-years like `Encoder.encode`, without quantisation; v1.0 draws its observations with seed 0.
 
     Parameters
     ----------
-    checkpoint : weights of any family; v1.0 draws its observations with seed 0
     series : N pixel-years
-    device : of the computation
 
     Returns
     -------
     (N, dims) float32; NaN for a pixel-year without any observation
     """
-    return embed_with(encoder_of(checkpoint, device), series)
-
-
-def embed_with(encoder: Encoder, series: PixelSeries) -> NDArray[np.float32]:
-    """Like `embed_series`, with a loaded encoder: (N, dims) float32."""
     out = np.empty((len(series), encoder.dims), dtype=np.float32)
     for first in range(0, len(series), PIXELS):
         last = min(first + PIXELS, len(series))

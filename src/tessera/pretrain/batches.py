@@ -12,7 +12,7 @@ from ._workers import produce
 from .batch import Batch
 from .data import bits, key_of, uniform
 from .permute import Order
-from .views import DRAWS, PLAIN, draw_views
+from .views import DRAWS, PLAIN, draw_views, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,9 +68,7 @@ class Batches:
         augment: Augment = PLAIN,
         window: int | None = None,
     ) -> None:
-        low, high = (draws, draws) if isinstance(draws, int) else draws
-        if not 1 <= low <= high:
-            raise InputError(f"views of {draws} draws; expected at least 1, or (low, high)")
+        span = span_of(draws)
         if batch < 1 or parts < 1 or batch % parts:
             raise InputError(f"a batch of {batch} in {parts} parts; expected parts of the same size, from 1")
         if len(table) < batch:
@@ -78,7 +76,7 @@ class Batches:
         if window is not None and not hasattr(table, "records"):
             raise InputError(f"a window of {window} blocks over a table in memory; expected none")
         self.table, self.spec, self.augment = table, spec, augment
-        self.batch, self.parts, self.draws, self.seed = batch, parts, (low, high), seed
+        self.batch, self.parts, self.draws, self.seed = batch, parts, span, seed
         self.order = Order(len(table), seed, getattr(table, "records", 1), window)
         self.steps_an_epoch = len(table) // batch
 

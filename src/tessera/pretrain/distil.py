@@ -26,7 +26,7 @@ from .devices import Machine, gpus_of
 from .loop import Run, check_run
 from .plan import STUDENT, RunPlan, batches_of, plain, spec_of
 from .pretraining import target_statistics
-from .quantise import PER, rounded
+from .quantise import check_rounding, rounded
 from .teacher_cache import teach
 
 if TYPE_CHECKING:
@@ -64,12 +64,7 @@ class Lesson:
         weights = (self.cosine, self.squared)
         if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
             raise InputError(f"weights {self.cosine} and {self.squared}; expected 0 or more, and not both 0; finite")
-        if self.quantise_per not in PER:
-            raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
-        if (self.quantise_from or 0) < 0 or any(size < 1 for size in self.prefixes):
-            raise InputError(
-                f"quantise_from {self.quantise_from}, prefixes {self.prefixes}; expected a step from 0 and sizes from 1"
-            )
+        check_rounding(self.quantise_from, self.quantise_per, self.prefixes)
 
 
 class Said(NamedTuple):

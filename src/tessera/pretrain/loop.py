@@ -104,69 +104,60 @@ class Run:
         """Run from the newest state to the last step."""
         with ExitStack() as stack:
             self._write(lambda: stack.enter_context(_alone(self.out)))
-            return self._go(batches, about, probe, progress)
-
-    def _go(
-        self,
-        batches: Batches,
-        about: dict[str, Any],
-        probe: Callable[[Checkpoint], dict[str, float]] | None,
-        progress: Progress,
-    ) -> Checkpoint:
-        plan, fabric = self.plan, self.fabric
-        file = self.out.with_name(self.out.name + ".state")
-        run = {
-            **plan.identity(),
-            **about,
-            "parts": batches.parts,
-            "precision": self.machine.precision,
-            "data": batches.digest(),
-        }
-        done = saved = self.state.load(file, run)
-        if not done:
-            refuse_finished(self.out)
-        fabric.barrier()
-        # now, so that an output that cannot be written is reported before the first step
-        self._write(lambda: self._write_log(run))
-        self.watch.skipped += [int(record["step"]) for record in self.state.log if "skipped" in record]
-        own = range(fabric.global_rank * plan.accumulate, (fabric.global_rank + 1) * plan.accumulate)
-        stream = batches.stream(done, plan.steps, own, plan.workers)
-        events = _events(self.out, done) if plan.tensorboard and fabric.is_global_zero else None
-        clock = time.perf_counter()
-        if fabric.is_global_zero:
-            progress(done, plan.steps)
-        try:
-            for step, read in enumerate(stream, done):
-                last = step + 1 == plan.steps
-                logged = last or (step + 1) % plan.log_every == 0
-                with losing_others(step + 1, saved):
-                    record = self._step(step, read, logged)
-                    logged = logged or "skipped" in record
-                    if probe is not None and (last or (step + 1) % plan.probe_every == 0):
-                        checkpoint = self._checkpoint()
-                        found = probe(checkpoint) if fabric.is_global_zero else {}
-                        # numpy numbers could not be read back
-                        record |= {name: float(value) for name, value in found.items()}
-                        fabric.barrier()
-                        logged = True
-                    if logged:
-                        self.state.log.append(record)
-                    if last or (step + 1) % plan.save_every == 0:
-                        self._save(file, step + 1, run)
-                        saved = step + 1
-                if events is not None and logged:
-                    pace = plan.batch * (step + 1 - done) / (time.perf_counter() - clock)
-                    _tell(events, record | {"pixel_years_per_second": pace})
-                if fabric.is_global_zero:
-                    progress(step + 1, plan.steps)
-        finally:
-            if isinstance(stream, Generator):
-                stream.close()
-            if events is not None:
-                events.close()
-        checkpoint = self._checkpoint()
-        self._write(lambda: write_checkpoint(checkpoint, self.out))
-        return checkpoint
+            plan, fabric = self.plan, self.fabric
+            file = self.out.with_name(self.out.name + ".state")
+            run = {
+                **plan.identity(),
+                **about,
+                "parts": batches.parts,
+                "precision": self.machine.precision,
+                "data": batches.digest(),
+            }
+            done = saved = self.state.load(file, run)
+            if not done:
+                refuse_finished(self.out)
+            fabric.barrier()
+            # now, so that an output that cannot be written is reported before the first step
+            self._write(lambda: self._write_log(run))
+            self.watch.skipped += [int(record["step"]) for record in self.state.log if "skipped" in record]
+            own = range(fabric.global_rank * plan.accumulate, (fabric.global_rank + 1) * plan.accumulate)
+            stream = batches.stream(done, plan.steps, own, plan.workers)
+            events = _events(self.out, done) if plan.tensorboard and fabric.is_global_zero else None
+            clock = time.perf_counter()
+            if fabric.is_global_zero:
+                progress(done, plan.steps)
+            try:
+                for step, read in enumerate(stream, done):
+                    last = step + 1 == plan.steps
+                    logged = last or (step + 1) % plan.log_every == 0
+                    with losing_others(step + 1, saved):
+                        record = self._step(step, read, logged)
+                        logged = logged or "skipped" in record
+                        if probe is not None and (last or (step + 1) % plan.probe_every == 0):
+                            checkpoint = self._checkpoint()
+                            found = probe(checkpoint) if fabric.is_global_zero else {}
+                            # numpy numbers could not be read back
+                            record |= {name: float(value) for name, value in found.items()}
+                            fabric.barrier()
+                            logged = True
+                        if logged:
+                            self.state.log.append(record)
+                        if last or (step + 1) % plan.save_every == 0:
+                            self._save(file, step + 1, run)
+                            saved = step + 1
+                    if events is not None and logged:
+                        pace = plan.batch * (step + 1 - done) / (time.perf_counter() - clock)
+                        _tell(events, record | {"pixel_years_per_second": pace})
+                    if fabric.is_global_zero:
+                        progress(step + 1, plan.steps)
+            finally:
+                if isinstance(stream, Generator):
+                    stream.close()
+                if events is not None:
+                    events.close()
+            checkpoint = self._checkpoint()
+            self._write(lambda: write_checkpoint(checkpoint, self.out))
+            return checkpoint
 
     def _step(self, step: int, batches: list[Batch], logged: bool) -> dict[str, float]:
         rate = learning_rate(step, self.plan.steps, self.plan.peak)

@@ -13,7 +13,7 @@ from tessera.base import InputError
 
 from .losses import OFF_DIAGONAL, barlow_twins, mix_term, regression, vicreg, whiten
 from .projector import LAYERS, Projector
-from .quantise import PER, rounded
+from .quantise import check_rounding, rounded
 from .ranks import ALONE
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class Objective:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise InputError(f"loss {self.loss!r}; expected {' or '.join(LOSSES)}")
-        if self.quantise_per not in PER:
-            raise InputError(f"quantise_per {self.quantise_per!r}; expected {' or '.join(PER)}")
+        check_rounding(self.quantise_from, self.quantise_per, self.prefixes)
         for name in ("weight", "mix", "off_diagonal", "targets_weight", "targets_hidden", "recall_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 or more, and finite")
@@ -77,10 +76,6 @@ class Objective:
             raise InputError(f"targets_hidden {self.targets_hidden} without targets_weight; expected both, or neither")
         if self.width < 1 or self.layers < 1:
             raise InputError(f"a projector of {self.layers} layers, {self.width} wide; expected at least 1")
-        if (self.quantise_from or 0) < 0 or any(size < 1 for size in self.prefixes):
-            raise InputError(
-                f"quantise_from {self.quantise_from}, prefixes {self.prefixes}; expected a step from 0 and sizes from 1"
-            )
 
     @property
     def mixes(self) -> bool:

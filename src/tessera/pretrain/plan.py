@@ -11,7 +11,7 @@ from tessera.base import InputError
 from tessera.models import FAMILIES
 
 from .batches import SEED, Batches
-from .views import DRAWS
+from .views import DRAWS, span_of
 
 if TYPE_CHECKING:
     from tessera.models import InputSpec, Shape
@@ -71,9 +71,7 @@ class RunPlan:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 2:
             raise InputError(f"{self.steps} steps of {self.batch} pixel-years; expected at least 1 step of 2")
-        low, high = (self.draws, self.draws) if isinstance(self.draws, int) else self.draws
-        if not 1 <= low <= high:
-            raise InputError(f"views of {self.draws} draws; expected at least 1, or (low, high)")
+        span_of(self.draws)
         if not 0 <= self.seed < 2**63:
             raise InputError(f"seed {self.seed}; expected 0 to 2**63 - 1")
         for name in ("accumulate", "save_every", "log_every", "probe_every"):

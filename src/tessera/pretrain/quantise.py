@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tessera.base import InputError
+
 from .ranks import ALONE
 
 if TYPE_CHECKING:
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
 
 PER = ("pixel", "tensor")
 """One scale a pixel, as at inference, or one a batch of vectors, as in the published v1.0 training."""
+
+
+def check_rounding(quantise_from: int | None, per: str, prefixes: tuple[int, ...]) -> None:
+    """Refuse a rounding that there is not, with InputError."""
+    if per not in PER:
+        raise InputError(f"quantise_per {per!r}; expected {' or '.join(PER)}")
+    if (quantise_from or 0) < 0 or any(size < 1 for size in prefixes):
+        raise InputError(f"quantise_from {quantise_from}, prefixes {prefixes}; expected a step from 0 and sizes from 1")
 
 
 def rounded(x: Tensor, quantiser: Quantiser, per: str = "pixel", ranks: Ranks = ALONE) -> Tensor:

@@ -51,6 +51,14 @@ class Table(Protocol):
         """The pixel-years of these indices, in this order."""
 
 
+def span_of(draws: int | tuple[int, int]) -> tuple[int, int]:
+    """Fewest and most draws of a view; InputError for a span that is none."""
+    low, high = (draws, draws) if isinstance(draws, int) else draws
+    if not 1 <= low <= high:
+        raise InputError(f"views of {draws} draws; expected at least 1, or (low, high)")
+    return low, high
+
+
 def draw_views(
     table: Table,
     pixels: NDArray[np.int64],

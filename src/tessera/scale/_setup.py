@@ -67,7 +67,8 @@ class Setup:
         if isinstance(self.model, Encoder):
             encoder = self.model
         else:
-            statistics, devices = statistics_for(self.statistics, self.model, source), self._devices
+            statistics = statistics_for(self.statistics, self.model, source)
+            devices = devices_for(self.device, self.workers)
             if statistics is None and self.model == "v1.1":
                 raise InputError(
                     "v1.1 was trained with statistics of mpc and of aws; expected statistics mpc or aws "
@@ -79,10 +80,6 @@ class Setup:
                 workers = Workers(Path(), name, statistics, encoder.precision, devices)
         options = encoder.options(self.dims, min_s2=self.min_s2, min_s1=self.min_s1, draw=Draw(self.seed))
         return How(encoder, options, workers, refresh, keep_cubes)
-
-    @property
-    def _devices(self) -> tuple[str, ...]:
-        return devices_for(self.device, self.workers)
 
     def open(self, how: How) -> Store | None:
         """The store, None where nothing is there yet.

@@ -99,6 +99,11 @@ def discard(scratch: Path, work: dict[str, Any]) -> None:
             door.remove_tree(scratch / key)
 
 
+def has_begun(scratch: Path) -> bool:
+    """Whether an earlier run kept blocks of any piece of work."""
+    return scratch.is_dir() and any(path.name not in ("cubes", "scenes") for path in scratch.iterdir())
+
+
 def finished_rows(scratch: Path, work: dict[str, Any]) -> set[int]:
     """First rows of the blocks that an earlier run kept of a piece of work."""
     names = (path.name for path in (scratch / _key(work)).glob("rows_*.block"))

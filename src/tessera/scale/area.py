@@ -13,14 +13,13 @@ from tessera.cubes import S1_BANDS, S2_BANDS, PixelCube
 from tessera.geo import Window, parse_area
 from tessera.shards import parse_year
 
-from ._spool import discard
+from ._spool import discard, has_begun
 from .cells import embed_cube, work_of
 from .cubes import CellCubes, Place, RefusedCellError
 from .report import CellOutcome, EmbedReport, Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tessera.store import Store
 
@@ -129,15 +128,8 @@ def _check_places(store: Store, places: list[Place]) -> None:
         raise InputError("no cell lies on the area")
     lacking = sorted({place.cell.zone for place in places} - set(store.zones))
     if lacking:
-        raise InputError(f"the area lies in zone {lacking[0]}; {store.objects.root} has {_listed(store.zones)}")
-
-
-def _listed(zones: tuple[int, ...]) -> str:
-    return f"zone{'s' * (len(zones) != 1)} {', '.join(map(str, zones))}"
-
-
-def _inside(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+        held = f"zone{'s' * (len(store.zones) != 1)} {', '.join(map(str, store.zones))}"
+        raise InputError(f"the area lies in zone {lacking[0]}; {store.objects.root} has {held}")
 
 
 def known_of(how: How, source: CubeSource) -> dict[str, Any]:
@@ -211,7 +203,7 @@ class _Run:
 
     def _discard_blocks(self, place: Place) -> None:
         """Remove the blocks of a finished cell that a run left when it was killed after the commit."""
-        if not any(path.name not in ("cubes", "scenes") for path in _inside(self.cubes.scratch)):
+        if not has_begun(self.cubes.scratch):
             return
         record = self.store.commit(place.cell, self.year)
         window = place.window

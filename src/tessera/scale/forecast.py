@@ -14,7 +14,7 @@ from tessera.encode import plan_blocks
 from tessera.geo import Window
 from tessera.shards import parse_year
 
-from ._spool import finished_rows
+from ._spool import finished_rows, has_begun
 from .area import known_of, places_of
 from .cells import work_of
 from .pace import measure_pace, measure_writing
@@ -125,7 +125,7 @@ def forecast_area(
     known = known_of(how, source)
     todo = [place for place in places if store is None or how.refresh or not store.made_from(place.window, year, known)]
     if not todo:
-        return _nothing(len(places), 0, how)
+        return _nothing(len(places), len(places), how)
     reads = survey([place.window for place in todo])
     pace = measure_pace(encoder, reads.sample, options, devices, _BUDGET)
     raw = _raw_bytes(reads.sample)
@@ -142,9 +142,8 @@ def forecast_area(
     cubes = sorted(one.cube_bytes for _, one in there)
     pixels = sum(place.pixels for place, _ in there)
     held = sum(cubes) if how.keep_cubes else sum(cubes[-2:])
-    return Forecast(
-        cells=len(places),
-        cells_done=len(places) - len(todo),
+    return replace(
+        _nothing(len(places), len(places) - len(todo), how),
         cells_empty=len(todo) - len(there),
         pixels=pixels,
         scenes=reads.scenes,
@@ -157,9 +156,6 @@ def forecast_area(
         seconds=begun[0] + _in_turn(works),
         processor_seconds=begun[1] + sum(work.reading_processor + work.embedding_processor for work in works),
         pixels_per_second=1 / max(pace.seconds, 1e-9),
-        device=encoder.device,
-        precision=encoder.precision,
-        processes=len(devices),
         pixels_timed=pace.pixels,
     )
 
@@ -194,7 +190,7 @@ def forecast_cubes(
             else:
                 every.append((index, lacking, inside))
     if not every:
-        return _nothing(cells, done, how)
+        return _nothing(cells, done or cells, how)
     used = sorted({index for index, _, _ in every})
     timed = used[:: max(1, len(used) // _MOST_TIMED)][:_MOST_TIMED]
     paces = {
@@ -213,9 +209,8 @@ def forecast_cubes(
         read += sizes[index] * height * width / whole
     written = [_store_bytes(inside, layout) for _, _, inside in every]
     pixels = sum(pixels for _, pixels, _ in every)
-    return Forecast(
-        cells=cells,
-        cells_done=done,
+    return replace(
+        _nothing(cells, done, how),
         pixels=pixels,
         bytes_read=round(read),
         bytes_written=bare + sum(written),
@@ -224,18 +219,15 @@ def forecast_cubes(
         seconds=begun[0] + embedding,
         processor_seconds=begun[1] + processor,
         pixels_per_second=pixels / max(1e-9, embedding),
-        device=encoder.device,
-        precision=encoder.precision,
-        processes=len(devices),
         pixels_timed=sum(pace.pixels for pace in paces.values()),
     )
 
 
 def _nothing(cells: int, done: int, how: How) -> Forecast:
-    """Of a run that finds all of it done."""
+    """A forecast of cells that are all done."""
     return Forecast(
         cells=cells,
-        cells_done=done or cells,
+        cells_done=done,
         device=how.encoder.device,
         precision=how.encoder.precision,
         processes=len(how.devices),
@@ -317,9 +309,8 @@ def _lacking(
     rows, cols = inside.slices_in(window)
     box = (rows.start, rows.stop, cols.start, cols.stop)
     part = cube.crop(*box)
-    begun = any(path.name not in ("cubes", "scenes") for path in scratch.iterdir()) if scratch.is_dir() else False
     known = year in store.years
-    if not known and not begun:
+    if not known and not has_begun(scratch):
         return inside.height * inside.width
     provenance = encoder.provenance(part, options)
     if known and store.holds(inside, year, provenance):

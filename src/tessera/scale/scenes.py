@@ -202,12 +202,7 @@ def forecast_embed(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is to be read, and how.
-
-    Attributes
-    ----------
-    year : under which the store keeps the embeddings
-    """
+    """What is to be read, and how; `year` is the one under which the store keeps the embeddings."""
 
     area: Area
     period: Period

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from tessera.base import InputError, raise_if_machine, read_json, silent
-from tessera.net import MissingError, Web
+from tessera.net import Web
 
 from .items import scene_of
-from .source import Address
+from .source import PublicFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tessera.base import Progress
-    from tessera.net import NetError
 
     from ..records import Scene
     from .source import Query
@@ -31,7 +30,7 @@ _LIMIT = 64 * 1024**2
 _NAMES = ("catalog.json", "collection.json")
 
 
-class StaticCatalogue:
+class StaticCatalogue(PublicFiles):
     """A catalogue of linked documents; a search reads them all.
 
     Attributes
@@ -88,18 +87,6 @@ class StaticCatalogue:
                         waiting.append(linked)
             if len(known) > _DOCUMENTS:
                 raise InputError(f"catalogue {self.asked} links to more than {_DOCUMENTS} documents")
-
-    def address(self, href: str) -> Address:
-        """See `Source`; nothing is signed."""
-        return Address(href)
-
-    def renew(self, href: str, refused: Address) -> bool:  # noqa: ARG002
-        """See `Source`; there are no credentials."""
-        return False
-
-    def verdict(self, status: int, body: bytes) -> type[NetError] | None:
-        """See `Source`; a bucket that cannot be listed answers 403 for a missing file."""
-        return MissingError if status == 403 and b"AccessDenied" in body else None
 
 
 class _Folder:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from tessera.net import MissingError
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
@@ -49,6 +51,22 @@ class Address:
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class PublicFiles:
+    """The part of a `Source` that concerns files, where anybody may read them."""
+
+    def address(self, href: str) -> Address:
+        """See `Source`; nothing is signed."""
+        return Address(href)
+
+    def renew(self, href: str, refused: Address) -> bool:  # noqa: ARG002
+        """See `Source`; there are no credentials."""
+        return False
+
+    def verdict(self, status: int, body: bytes) -> type[NetError] | None:
+        """See `Source`; a bucket that cannot be listed answers 403 for a missing file."""
+        return MissingError if status == 403 and b"AccessDenied" in body else None
 
 
 class Source(Protocol):

@@ -21,7 +21,7 @@ from ..records import S2_COLLECTIONS, Scene
 from ._static import check_root, public_address
 from ._tally import LEFT_OUT, Tally, weight
 from .items import named, printable, scene_of
-from .source import Address
+from .source import PublicFiles
 
 if TYPE_CHECKING:
     from tessera.base import Progress
@@ -63,7 +63,7 @@ class _LeftOut(NamedTuple):
     reason: str
 
 
-class StacApi:
+class StacApi(PublicFiles):
     """A STAC API with item search.
 
     Parameters
@@ -277,20 +277,6 @@ class StacApi:
     def _patient_verdict(self, status: int, body: bytes) -> type[NetError] | None:
         """Like `search_verdict`, for a search for one item, where a gateway's error does not mean too large."""
         return None if status in _TOO_LARGE else self.search_verdict(status, body)
-
-    # files
-
-    def address(self, href: str) -> Address:
-        """See `Source`; nothing is signed."""
-        return Address(href)
-
-    def renew(self, href: str, refused: Address) -> bool:  # noqa: ARG002
-        """See `Source`; there are no credentials."""
-        return False
-
-    def verdict(self, status: int, body: bytes) -> type[NetError] | None:
-        """See `Source`; a bucket that cannot be listed answers 403 for a missing file."""
-        return MissingError if status == 403 and b"AccessDenied" in body else None
 
 
 class _Taken:
