@@ -232,3 +232,36 @@ def test_the_room_is_light_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("head", ["linear", "knn", "forest", "mlp"])
+def test_any_seed_is_taken(head: str) -> None:
+    labelled, good = told_apart()
+    for seed in (2**32 // 1009, 10**30):
+        table = evaluate(
+            good, labelled, heads=head, labels="5/class", draws=2, seed=seed, times=5, beside=False
+        ).table()
+        assert all(row["mean"] is not None for row in table)
+
+
+def test_what_cannot_be_evaluated_is_one_line(tmp_path: Path) -> None:
+    labelled, good = told_apart()
+    for amount in ("9" * 400, "1e9", "0"):
+        with pytest.raises(InputError, match="labels; expected a number"):
+            evaluate(good, labelled, labels=amount)
+    with pytest.raises(InputError, match=r"head \[\]; expected some of"):
+        evaluate(good, labelled, heads=[[]])  # type: ignore[list-item]
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"folder of scores .*file is a file"):
+        evaluate(good, labelled, keep=tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_feature_beyond_float32_is_no_data() -> None:
+    labelled, good = told_apart()
+    x = np.asarray(good, dtype=np.float64).copy()
+    x[0] = 1e300
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = evaluate(x, labelled, heads="knn", labels="5/class", draws=1, times=5)
+    assert any("1 of" in note and "no data" in note for note in result.about["notes"])

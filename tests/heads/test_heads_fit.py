@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,10 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.figures import choose_colours
-from tessera.heads import NO_DATA, Labels, LinearModel, fit, learn, read_labels
+from tessera.heads import HEADS, NO_DATA, Labels, LinearModel, fit, learn, load_head, read_labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = ("forest", "town", "water")
 TRUTH = make_truth()
@@ -322,6 +325,9 @@ def test_a_split_that_comes_with_labels_tests_what_it_says(store: FakeStore) -> 
         (["a", "b", "c"], "has 3 classes for as many labels; expected a column that names classes"),
         ([1.5, 2.5, 3.5], "3 of 3 labels of .* have data in 2021; expected at least 4 numbers that differ"),
         ([1.5] * 4, "4 of 4 labels .* have data in 2021, all of them 1.5; expected at least 4 numbers that differ"),
+        ([2e9 + 0.5, 2e9, 2e9, 2e9], "from 2000000000.0 to 2000000000.5, one number in the float32 of a map"),
+        ([5e-323 / 2, 0.0, 5e-323, 0.5e-323], "one number in the float32 of a map"),
+        ([1e39, 0.5, 1.5, 2.5], r"labels of float64 to regress; expected finite float64, up to 3.4e\+38"),
     ],
 )
 def test_what_cannot_be_learnt_is_one_line(store: FakeStore, values: list[Any], line: str) -> None:
@@ -337,3 +343,35 @@ def test_two_labels_a_class_are_learnt(store: FakeStore) -> None:
     assert head.classes == ("a", "b")
     assert isinstance(head.metrics["notes"], list)
     assert Labels(np.array(["a"], dtype=object)).classes == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ([0, 1], "labels of int to classify; expected text"),
+        ([None, "b"], "labels of NoneType to classify; expected text"),
+        (["", "b"], "a class of column 'label' has no name; expected text"),
+    ],
+)
+def test_classes_of_labels_made_by_hand_are_text(store: FakeStore, values: list[Any], line: str) -> None:
+    lonlat = pixel_lonlat(np.arange(12) * 8, np.arange(12) * 10)
+    with pytest.raises(InputError, match=line):
+        fit(store, Labels(np.array(values * 6, dtype=object), lonlat=lonlat), "label")
+
+
+@pytest.mark.parametrize("side", [10**400, 1e300, float("inf"), float("nan"), -1])
+def test_a_block_has_a_side_that_the_earth_has_room_for(store: FakeStore, side: float) -> None:
+    with pytest.raises(InputError, match="expected finite above 0"):
+        fit(store, draw_labels(TRUTH, NAMES, 12), "crop", block_km=side)
+
+
+def test_a_side_of_any_kind_of_number_is_saved(store: FakeStore, tmp_path: Path) -> None:
+    head = fit(store, draw_labels(TRUTH, NAMES, 12), "crop", block_km=np.float32(0.5))  # type: ignore[arg-type]
+    assert load_head(head.save(tmp_path / "head.json")).metrics["block_km"] == 0.5
+
+
+@pytest.mark.parametrize("head", sorted(HEADS))
+def test_few_labels_of_many_classes_are_learnt_without_a_warning(head: str, recwarn: pytest.WarningsRecorder) -> None:
+    x = np.random.default_rng(0).normal(size=(10, 4))
+    learn(head, x, np.array([0, 0, 1, 1, 2, 2, 3, 4, 5, 6]), 7)
+    assert not recwarn.list

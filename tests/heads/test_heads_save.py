@@ -280,6 +280,7 @@ ARRAYS: list[tuple[str, Any, str]] = [
     ("linear", packed("bias", data="AAAA AAAA"), "no base64"),
     ("linear", packed("bias", data="é"), "no base64"),
     ("linear", packed("bias", data=7), "no base64"),
+    ("linear", packed("bias", shape=[10**300, 0], data=""), "one or two whole numbers"),
     ("linear", packed("bias", more=1), "no object of dtype, shape and data"),
     ("linear", changed("weights", (0, 0), np.nan), "weights float32"),
     ("linear", changed("std", 0, 0), "expected above 0"),
@@ -427,3 +428,31 @@ def test_a_head_replaces_a_head_and_nothing_else(head: Head, tmp_path: Path) -> 
     assert labels.read_text() == '{"type": "FeatureCollection", "features": []}'
     head.save(labels, overwrite=True)
     assert load_head(labels).classes == head.classes
+
+
+def test_what_a_stranger_wrote_in_a_head_cannot_steer_a_terminal(saved: dict[str, Any], tmp_path: Path) -> None:
+    told = "\x1b[2Jx\r\ny"
+    (tmp_path / "head.json").write_text(
+        json.dumps({**saved, "model": {**saved["model"], "name": told}, "metrics": {**saved["metrics"], "split": told}})
+    )
+    head = load_head(tmp_path / "head.json")
+    assert (head.model.name, head.metrics["split"]) == (told, told)
+    for text in (*head.report().split("\n"), repr(head)):
+        assert text.isprintable()
+    assert r"split: \x1b[2Jx y, " in head.report()
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400"])
+def test_a_head_that_is_read_can_be_saved(saved: dict[str, Any], tmp_path: Path, number: str) -> None:
+    metrics = {**saved["metrics"], "confusion": {"counts": [["?"]]}}
+    path = tmp_path / "head.json"
+    path.write_text(json.dumps({**saved, "metrics": metrics}).replace('"?"', number))
+    with pytest.raises(InputError, match="metrics with a number that is not finite"):
+        load_head(path)
+
+
+def test_a_small_file_that_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "head.json"
+    path.write_text('{"format": "tessera-head", "x": [' + "{}," * 2_000_001 + "0]}")
+    with pytest.raises(InputError, match=r"head.json holds 2,000,002 values; expected at most 2,000,000"):
+        load_head(path)

@@ -56,7 +56,7 @@ def parse_amounts(given: str | Iterable[str | int] | None, kind: str) -> tuple[A
         found = _FORM.fullmatch(str(part))
         number = float(found[1]) if found else 0.0
         unit = found[2] if found else ""
-        whole = unit == "%" or number == int(number)
+        whole = unit == "%" or number % 1 == 0
         if found is None or number <= 0 or not whole or number > (100 if unit == "%" else 1e9):
             raise InputError(f"{part!r} labels; expected a number (31), a number a class (5/class) or a per cent (10%)")
         if unit == "/class" and kind != CLASSES:

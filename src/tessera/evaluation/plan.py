@@ -151,9 +151,7 @@ def _tested(
         if len(test) == 0 or len(test) == len(kept):
             raise InputError(f"{labels.source}: {len(test)} of {len(kept)} labels are test; expected some of each")
         return test
-    strata = target[kept].astype(np.int64)
-    if labels.kind != CLASSES:
-        strata = bins_of(target[kept].astype(np.float64))
+    strata = target[kept].astype(np.int64) if labels.kind == CLASSES else bins_of(labels.values[kept])
     tested: NDArray[np.int64] = kept[make_folds(strata, group[kept], folds=_FOLDS, seed=seed, mixed=True) == 0]
     return tested
 

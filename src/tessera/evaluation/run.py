@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, checked, silent
+from tessera.base import InputError, check_folder, checked, silent
 from tessera.heads import (
     CLASS_METRICS,
     CLASSES,
@@ -33,6 +32,7 @@ from .vectors import name_of, vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -115,7 +115,7 @@ def evaluate(
     plan = make_plan(
         given, usable, amounts, split=split, draws=draws, seed=seed, block_km=block_km, drop=labels is None
     )
-    folder = None if keep is None else Path(keep)
+    folder = None if keep is None else check_folder(keep, "folder of scores")
     last = list(plan.folds)[-1]
     random = _random_plan(given, usable, last, plan, min(draws, _RANDOM_DRAWS), seed) if beside else None
     jobs = [(plan, amount, times) for amount in plan.folds]
@@ -190,7 +190,8 @@ def _scores(
     out = []
     for index, fold in enumerate(folds):
         truth = plan.target[fold.test]
-        said = learn_and_score(head, x[fold.train], plan.target[fold.train], classes, seed * 1009 + index, x[fold.test])
+        own = (seed * 1009 + index) % 2**32
+        said = learn_and_score(head, x[fold.train], plan.target[fold.train], classes, own, x[fold.test])
 
         def score(weights: NDArray[np.float64], truth: Any = truth, said: NDArray[np.float64] = said) -> Any:
             if not classes:

@@ -61,7 +61,9 @@ def vectors_of(
     out = np.asarray(made)
     if out.ndim != 2 or len(out) != len(labels) or out.shape[1] < 1 or out.dtype.kind not in "fiu":
         raise InputError(f"features {out.dtype} {out.shape}; expected numbers ({len(labels)}, D)")
-    return out.astype(np.float32)
+    # what float32 does not hold counts as no data
+    with np.errstate(over="ignore"):
+        return out.astype(np.float32)
 
 
 def _made(maker: Any, labels: Labels, year: int | None, progress: Progress) -> Any:

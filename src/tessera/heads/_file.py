@@ -28,6 +28,8 @@ _SAME = ("format", "version", "kind", "classes", "colours", "column", "year", "d
 _KEYS = {1: (*_SAME, "weights", "bias", "mean", "std"), 2: (*_SAME, "head", "span", "arrays")}
 LIMIT = 256 * 1024 * 1024
 """Bytes of a file: a forest of some hundred thousand labels."""
+_MOST_VALUES = 2_000_000
+"""Values of a file, arrays aside, by its commas: each takes some 100 bytes in memory. Version 1 lists all weights."""
 _TYPES = {name: np.dtype(f"<{code}") for name, code in (("int16", "i2"), ("int32", "i4"), ("int64", "i8"))} | {
     "float32": np.dtype("<f4"),
     "float64": np.dtype("<f8"),
@@ -86,6 +88,8 @@ def read_head(path: Path) -> dict[str, Any]:
         raise InputError(f"head not found: {path}") from None
     except OSError as error:
         raise InputError(f"cannot read the head {path}: {error.strerror or error}") from None
+    if data.count(b",") > _MOST_VALUES:
+        raise InputError(f"head {path} holds {data.count(b','):,} values; expected at most {_MOST_VALUES:,}")
     is_object = data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
     value = parse_json(data, f"head {path}") if is_object else {}
     if "format" not in value:
@@ -184,7 +188,11 @@ def _unpacked(name: str, value: Any) -> NDArray[Any]:
     dtype, shape, text = value["dtype"], value["shape"], value["data"]
     if not isinstance(dtype, str) or dtype not in _TYPES:
         raise InputError(f"{what} of {shown(dtype)}; expected one of {', '.join(_TYPES)}")
-    if not isinstance(shape, list) or not 1 <= len(shape) <= 2 or not all(type(n) is int and n >= 0 for n in shape):
+    if (
+        not isinstance(shape, list)
+        or not 1 <= len(shape) <= 2
+        or not all(type(n) is int and 0 <= n < 2**40 for n in shape)
+    ):
         raise InputError(f"{what} of shape {shown(shape)}; expected one or two whole numbers")
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)

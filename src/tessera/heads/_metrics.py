@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,11 @@ def parse_metrics(value: Any, classes: Sequence[str]) -> dict[str, Any]:
         raise InputError(
             "metrics are not what a head saves; expected counts, scores or null, a split, notes and a row a class"
         )
+    try:
+        # what is not looked at above is saved again, too
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        raise InputError("metrics with a number that is not finite; expected null in its place") from None
     return value
 
 

@@ -165,9 +165,9 @@ def format_report(
     labels = f"{metrics['labels']} pixels of {metrics['features']} features" if pooled else str(metrics["labels"])
     reach = "" if span is None else f", {span[0]:g} to {span[1]:g}"
     lines = [
-        heading,
+        printable(heading),
         f"labels: {labels} of column {shown(column)}{reach}" + "".join(f"; {text}" for text in dropped),
-        f"split: {metrics['split']}, {_split_text(metrics)}",
+        f"split: {printable(metrics['split'])}, {_split_text(metrics)}",
         "",
     ]
     if classes:

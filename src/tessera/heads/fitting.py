@@ -163,6 +163,12 @@ def _target(label: NDArray[Any], classes: tuple[str, ...], places: Labels, year:
         if len(label) < _LEAST or label.min() == label.max():
             same = f", all of them {label[0]:g}" if len(label) >= _LEAST else ""
             raise InputError(f"{where}{same}; expected at least {_LEAST} numbers that differ")
+        low, high = float(label.min()), float(label.max())
+        if np.float32(low) == np.float32(high):
+            raise InputError(
+                f"{where}, from {low!r} to {high!r}, one number in the float32 of a map; expected numbers that differ "
+                "more, such as what is left of them without a constant"
+            )
         return label.astype(np.float64)
     if len(classes) < 2:
         raise InputError(f"{where}, all of class {classes[0]!r}; expected at least two classes")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_output, checked, is_json, shown, silent
+from tessera.base import InputError, check_output, checked, is_json, printable, shown, silent
 from tessera.figures import parse_colour
 
 from ._file import FORMAT, read_head, write_head
@@ -75,13 +75,16 @@ class Head:
             raise InputError(f"{len(self.colours)} colours for {colours} {'classes' if count else 'ranges'}")
         for colour in self.colours:
             parse_colour(colour)
+        if "" in self.classes:
+            raise InputError(f"a class of column {shown(self.column)} has no name; expected text")
         for text in (self.column, *self.classes):
             if any("\ud800" <= letter <= "\udfff" for letter in text):
                 raise InputError(f"{shown(text)} holds half of a character (a lone surrogate); expected text")
 
     def __repr__(self) -> str:
         what = f"{len(self.classes)} classes" if self.classes else "numbers"
-        return f"Head({self.head}, {what} of {self.column!r}, {self.dims} dims of {self.model.name}, {self.year})"
+        model = printable(self.model.name)
+        return f"Head({self.head}, {what} of {self.column!r}, {self.dims} dims of {model}, {self.year})"
 
     @property
     def kind(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def parse_heads(given: str | Iterable[str]) -> tuple[str, ...]:
     """
     names = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
     for name in names:
-        if name not in HEADS:
+        if name not in tuple(HEADS):
             raise InputError(f"head {name!r}; expected some of {', '.join(HEADS)}")
     if not names:
         raise InputError(f"no heads; expected some of {', '.join(HEADS)}")
@@ -66,12 +67,16 @@ def parse_heads(given: str | Iterable[str]) -> tuple[str, ...]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The products of a fit are small: threads that wait for each other cost more than they bring."""
+    """Learn without threads, which cost more than they bring to small products, and without what scikit-learn warns of.
+
+    Those are few labels a class, and steps that end before the last digits of a penalised, convex objective.
+    """
     pools: Any = require("threadpoolctl", extra="heads", purpose="fitting a head")
     torch: Any = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 0
     try:
-        with pools.threadpool_limits(limits=1):
+        with pools.threadpool_limits(limits=1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
             yield
     finally:
         # torch would keep the one thread of the limit around it

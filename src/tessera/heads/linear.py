@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,14 +96,9 @@ def fit_linear(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int 
 def _solve(x: NDArray[np.float64], y: NDArray[np.int64], seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights (K, D) and bias (K,) of the classes 0 to K - 1, each of which occurs in `y`."""
     linear: Any = require("sklearn.linear_model", extra="heads", purpose="a linear head")
-    exceptions: Any = require("sklearn.exceptions", extra="heads", purpose="a linear head")
     penalty = _VARIANCE / x.shape[1]
     model = linear.LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000, tol=1e-5, random_state=seed)
-    with warnings.catch_warnings():
-        # the objective is convex and penalised: after 1000 steps the last digits do not matter
-        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
-        model.fit(x, y)
-    weights, bias = model.coef_, model.intercept_
+    weights, bias = model.fit(x, y).coef_, model.intercept_
     if len(weights) > 1:
         return weights, bias
     # two classes come as one logit; halves of it with opposite signs give the same softmax

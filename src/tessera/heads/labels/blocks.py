@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,8 @@ FEW = 20
 """Tested groups below which intervals are too narrow: of made regressions with 12 groups they held 0.72, not 0.95."""
 _SIDES = (50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5)
 """Sides that are chosen or advised, kilometres, none below `FIELD_KM`: smaller ones divide fields."""
+_BEYOND = 1e6
+"""No block is as large, kilometres: the Earth measures 40,000 around."""
 _PART = 0.75
 """Where there cannot be `ENOUGH` groups: this share of the most that there can be."""
 RANDOM_NOTE = (
@@ -96,7 +97,7 @@ def hold_out(labels: Labels, usable: NDArray[np.bool_], split: str = "auto", blo
     """
     if split not in (*SPLITS, "auto"):
         raise InputError(f"split {split!r}; expected one of auto, {', '.join(SPLITS)}")
-    if block_km is not None and not 0 < block_km < math.inf:
+    if block_km is not None and not 0 < block_km < _BEYOND:
         raise InputError(f"blocks of {block_km} km; expected finite above 0")
     if split == "auto":
         if labels.test is None and labels.groups is None and labels.lonlat is None:
@@ -117,7 +118,7 @@ def hold_out(labels: Labels, usable: NDArray[np.bool_], split: str = "auto", blo
         return HeldOut(split, own, notes=("every group is one label: the split is a random one",) if alike else ())
     if labels.lonlat is None:
         raise InputError(f"{labels.source} has no places; expected lon and lat")
-    side = block_km or _side(labels, usable, BLOCK_KM)[0]
+    side = float(block_km or _side(labels, usable, BLOCK_KM)[0])
     groups = _blocks(labels, side)
     notes: tuple[str, ...] = ()
     if side < FIELD_KM:

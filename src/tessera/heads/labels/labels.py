@@ -17,6 +17,8 @@ CLASSES, NUMBERS = "classification", "regression"
 KINDS = (CLASSES, NUMBERS)
 MAX_CLASSES = 255
 """A map of classes is uint8, and 255 stands for no data."""
+_LARGEST = float(np.finfo(np.float32).max)
+"""A map of numbers is float32."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +42,8 @@ class Labels:
     Raises
     ------
     InputError
-        An array of another shape or dtype, another kind, numbers that are not finite, or no label at all.
+        An array of another shape or dtype, another kind, classes that are no text, numbers that are not finite or
+        beyond float32, or no label at all.
     """
 
     values: NDArray[Any]
@@ -60,10 +63,15 @@ class Labels:
             raise InputError(f"kind {self.kind!r}; expected {' or '.join(KINDS)}")
         if self.values.shape != (count,) or count == 0:
             raise InputError(f"labels of shape {self.values.shape}; expected (N,) of at least one")
-        if self.kind == NUMBERS and (self.values.dtype != np.float64 or not np.isfinite(self.values).all()):
-            raise InputError(f"{self.source}: labels of {self.values.dtype} to regress; expected finite float64")
-        if self.kind == CLASSES and self.values.dtype != object:
-            raise InputError(f"{self.source}: labels of {self.values.dtype} to classify; expected text (object)")
+        if self.kind == NUMBERS and (self.values.dtype != np.float64 or not (np.abs(self.values) <= _LARGEST).all()):
+            held = f"labels of {self.values.dtype} to regress"
+            raise InputError(f"{self.source}: {held}; expected finite float64, up to {_LARGEST:.2g}")
+        if self.kind == CLASSES:
+            other = next((type(value).__name__ for value in self.values.tolist() if not isinstance(value, str)), None)
+            if self.values.dtype != object or other is not None:
+                raise InputError(
+                    f"{self.source}: labels of {other or self.values.dtype} to classify; expected text (object)"
+                )
         for name, array, dtype, shape in (
             ("groups", self.groups, np.int64, (count,)),
             ("lonlat", self.lonlat, np.float64, (count, 2)),

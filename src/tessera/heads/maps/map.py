@@ -14,7 +14,7 @@ from tessera.figures import MAX_SIDE, draw_map, to_rgb
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
 from tessera.rasters import RasterProfile, open_raster, reading, writing_strips
 
-from ..labels import NO_DATA, class_labels, kept_codes, left_to_right, one_line, refuse_empty
+from ..labels import NO_DATA, class_labels, kept_codes, left_to_right, one_line, parse_year, refuse_empty
 from .legend import (
     check_sidecars,
     class_tags,
@@ -68,9 +68,7 @@ def write_map(
         )
     if store.dims < head.dims:
         raise InputError(f"the store holds {store.dims} dims; the head reads {head.dims}")
-    year = head.year if year is None else year
-    if isinstance(year, bool) or year not in store.years:
-        raise InputError(f"year {year!r}; the store holds {', '.join(map(str, store.years)) or 'none'}")
+    year = parse_year(store, head.year if year is None else year)
     parsed = area if isinstance(area, Window) else parse_area(area)
     window = store.region_grid(parsed)
     refuse_empty(store, parsed, year)
