@@ -94,3 +94,12 @@ def test_every_name_that_a_page_places_in_a_module_is_there() -> None:
     for name, path in placed:
         file = next(file for base in BASES if (file := base / path).is_file())
         assert re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")), (name, path)
+
+
+def test_every_door_of_base_that_contributing_names_is_there() -> None:
+    import tessera.base
+
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)`", text.split("has one function for each:")[1].split(".\n")[0].split(". Do not")[0])
+    assert len(named) > 4
+    assert [name for name in named if not hasattr(tessera.base, name)] == []

@@ -58,7 +58,7 @@ def test_info_tells_dates_period_clearness_and_losses(tmp_path: Path, cube: Pixe
     assert rows["orbits"] == "ascending"
     assert rows["source"] == "mpc opera"
     assert rows["clear observations"] == f"min {counts.min()}, median {np.median(counts):g}, max {counts.max()}"
-    assert rows["scenes lost"] == "1: S2A_ [31mX B04 corrupt"
+    assert rows["scenes lost"] == r"1: S2A_\x1b[31mX B04 corrupt"
     code, out, _ = run("cube", "info", tmp_path / "cube.zarr", "--json")
     about = json.loads(out)
     assert about["dates"] == {

@@ -88,6 +88,7 @@ def test_arrays_with_dates_make_a_cube(tmp_path: Path) -> None:
         np.array(DATES, dtype="datetime64[ns]"),
         [dt.date.fromisoformat(day) for day in DATES],
         [dt.datetime.fromisoformat(day) for day in DATES],
+        [f"{day}T10:50:31Z" for day in DATES],
     ],
 )
 def test_dates_are_taken_as_they_come(dates: Any) -> None:

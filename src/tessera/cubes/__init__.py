@@ -10,9 +10,6 @@ from .geotiff import SCL_KEPT, export_geotiff, import_geotiff, is_geotiff
 from .own import cube_of_arrays, cube_of_xarray
 from .picture import draw_cube
 from .series import MINIMUM, PixelSeries, concatenate, series_of_arrays, series_of_cube
-from .series import (
-    series_of_arrays as make_series,
-)
 from .series_cube import cube_of
 from .spool import CubeSpool, open_spool, sweep_spool
 
@@ -37,7 +34,6 @@ __all__ = [
     "import_geotiff",
     "is_dpixel",
     "is_geotiff",
-    "make_series",
     "offsets_of",
     "open_cube",
     "open_dpixel",

@@ -124,7 +124,7 @@ def parse_day(value: object, named: str = "day") -> dt.date:
         if isinstance(value, np.datetime64):
             found = value.astype("datetime64[D]").item()
         elif isinstance(value, str):
-            found = dt.date.fromisoformat(value.strip())
+            found = dt.datetime.fromisoformat(value.strip())
     except (ValueError, OverflowError):
         found = None
     if not isinstance(found, dt.date):
