@@ -10,6 +10,8 @@ import typer
 
 from tessera.base import InputError, TesseraError
 
+from ._forecast import show_forecast
+from ._outcomes import reporting
 from ._scenes import (
     FromOption,
     MaxLostOption,
@@ -163,8 +165,6 @@ def _embed_area(where: str, year: int, how: dict[str, Any], forecast: tuple[bool
     """Embed an area, or where `forecast` is given estimate it: whether as JSON, and when the command began."""
     from tessera.scale import embed, forecast_embed
 
-    from ._outcomes import reporting
-
     out = how["out"]
     with reporting(out, found_to_stderr=forecast is not None) as reporter:
         if forecast is not None:
@@ -172,8 +172,6 @@ def _embed_area(where: str, year: int, how: dict[str, Any], forecast: tuple[bool
         else:
             report = embed(where, year, **how, reporter=reporter)
     if forecast is not None:
-        from ._forecast import show_forecast
-
         show_forecast(found, out, as_json=forecast[0])
         return
     print(
@@ -195,13 +193,9 @@ def _embed_area(where: str, year: int, how: dict[str, Any], forecast: tuple[bool
 def _embed_cubes(cubes: list[Path], year: int | None, how: dict[str, Any], forecast: tuple[bool, float] | None) -> None:
     from tessera.scale import embed_cubes, forecast_embed_cubes
 
-    from ._outcomes import reporting
-
     with reporting(how["out"]) as reporter:
         if forecast is None:
             embed_cubes(cubes, year, **how, reporter=reporter)
             return
         found = forecast_embed_cubes(cubes, year, **how, began=forecast[1], reporter=reporter)
-    from ._forecast import show_forecast
-
     show_forecast(found, how["out"], as_json=forecast[0])

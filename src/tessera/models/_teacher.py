@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .layers import S1_CHANNELS, S2_CHANNELS, Backbone, Layers, Pool, SplitLayer, Stack, TwoBackbones, reducer
+from .layers import Layers, Pool, SplitLayer, Stack, TwoBackbones, reducer
 
 if TYPE_CHECKING:
     from .shape import Shape
@@ -24,12 +24,12 @@ class Teacher(TwoBackbones):
     """
 
     def __init__(self, shape: Shape, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.shape = shape
+        def layers() -> nn.Module:
+            return Stack(Layers(SplitLayer(shape, dropout, pre_norm=True) for _ in range(shape.num_layers)))
+
         width = shape.width
+        super().__init__(shape, layers, lambda: Pool(width))
         fusion = replace(shape, dim_feedforward=2 * width)
-        self.s2_backbone = _backbone(S2_CHANNELS, shape, dropout)
-        self.s1_backbone = _backbone(S1_CHANNELS, shape, dropout)
         self.fusion_modality_embed = nn.Parameter(torch.zeros(2, width))
         self.fusion_transformer = Stack(
             Layers(SplitLayer(fusion, dropout, pre_norm=True) for _ in range(_FUSION_LAYERS))
@@ -41,10 +41,3 @@ class Teacher(TwoBackbones):
         both = torch.stack((s2, s1), dim=1) + self.fusion_modality_embed
         out: Tensor = self.dim_reducer(self.fusion_transformer(both).flatten(1))
         return out
-
-
-def _backbone(channels: int, shape: Shape, dropout: float) -> Backbone:
-    def layers() -> nn.Module:
-        return Stack(Layers(SplitLayer(shape, dropout, pre_norm=True) for _ in range(shape.num_layers)))
-
-    return Backbone(channels, shape, layers, lambda: Pool(shape.width))

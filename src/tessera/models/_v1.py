@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .layers import S1_CHANNELS, S2_CHANNELS, Backbone, JointLayer, Layers, Stack, TwoBackbones, reducer
+from .layers import JointLayer, Layers, Stack, TwoBackbones, reducer
 from .recurrent import RecurrentPool
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ class V1(TwoBackbones):
     """
 
     def __init__(self, shape: Shape, dropout: float = 0.1, *, published: str) -> None:
-        super().__init__()
-        self.shape = shape
+        def layers() -> nn.Module:
+            return Stack(Layers(JointLayer(shape, dropout) for _ in range(shape.num_layers)))
+
         width = shape.width
-        self.s2_backbone = _backbone(S2_CHANNELS, shape, dropout, published)
-        self.s1_backbone = _backbone(S1_CHANNELS, shape, dropout, published)
+        super().__init__(shape, layers, lambda: RecurrentPool(width, published=published))
         if published == "v1.1":
             self.dim_reducer = reducer(2 * width, 4 * width, shape.repr_dim, 2 * dropout)
         else:
@@ -39,10 +39,3 @@ class V1(TwoBackbones):
     def fuse(self, s2: Tensor, s1: Tensor) -> Tensor:
         out: Tensor = self.dim_reducer(torch.cat((s2, s1), dim=-1))
         return out
-
-
-def _backbone(channels: int, shape: Shape, dropout: float, published: str) -> Backbone:
-    def layers() -> nn.Module:
-        return Stack(Layers(JointLayer(shape, dropout) for _ in range(shape.num_layers)))
-
-    return Backbone(channels, shape, layers, lambda: RecurrentPool(shape.width, published=published))

@@ -219,8 +219,11 @@ class Backbone(nn.Module):
 class TwoBackbones(nn.Module, ABC):
     """A backbone for Sentinel-2 and one for Sentinel-1, and a fusion of their vectors into one."""
 
-    s2_backbone: Backbone
-    s1_backbone: Backbone
+    def __init__(self, shape: Shape, layers: Callable[[], nn.Module], pool: Callable[[], Pool | RecurrentPool]) -> None:
+        super().__init__()
+        self.shape = shape
+        self.s2_backbone = Backbone(S2_CHANNELS, shape, layers, pool)
+        self.s1_backbone = Backbone(S1_CHANNELS, shape, layers, pool)
 
     @abstractmethod
     def fuse(self, s2: Tensor, s1: Tensor) -> Tensor:

@@ -7,18 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .layers import (
-    S1_CHANNELS,
-    S2_CHANNELS,
-    Backbone,
-    JointLayer,
-    Layers,
-    Pool,
-    SplitLayer,
-    Stack,
-    TwoBackbones,
-    reducer,
-)
+from .layers import JointLayer, Layers, Pool, SplitLayer, Stack, TwoBackbones, reducer
 
 if TYPE_CHECKING:
     from .shape import Shape
@@ -32,24 +21,17 @@ class Student(TwoBackbones):
     """
 
     def __init__(self, shape: Shape, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.shape = shape
+        def layers() -> nn.Module:
+            count = range(shape.num_layers)
+            if shape.qk_norm:
+                return Layers(SplitLayer(shape, dropout, pre_norm=False) for _ in count)
+            return Stack(Layers(JointLayer(shape, dropout) for _ in count))
+
         width = shape.width
-        self.s2_backbone = _backbone(S2_CHANNELS, shape, dropout)
-        self.s1_backbone = _backbone(S1_CHANNELS, shape, dropout)
+        super().__init__(shape, layers, lambda: Pool(width))
         norm = nn.LayerNorm(shape.repr_dim, elementwise_affine=False)
         self.dim_reducer = reducer(2 * width, 4 * width, shape.repr_dim, 2 * dropout, norm)
 
     def fuse(self, s2: Tensor, s1: Tensor) -> Tensor:
         out: Tensor = self.dim_reducer(torch.cat((s2, s1), dim=-1))
         return out
-
-
-def _backbone(channels: int, shape: Shape, dropout: float) -> Backbone:
-    def layers() -> nn.Module:
-        count = range(shape.num_layers)
-        if shape.qk_norm:
-            return Layers(SplitLayer(shape, dropout, pre_norm=False) for _ in count)
-        return Stack(Layers(JointLayer(shape, dropout) for _ in count))
-
-    return Backbone(channels, shape, layers, lambda: Pool(shape.width))

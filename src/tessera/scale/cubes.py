@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tessera.base import Folder, InputError, TesseraError, sha256_hex
 from tessera.cubes import open_cube
@@ -40,32 +40,16 @@ class _StoppedError(TesseraError):
     """The cube is not wanted any more."""
 
 
-class Build(Protocol):
-    """Builds cubes; it is called in a thread."""
-
-    def __call__(self, window: Window, out: Path, progress: Progress, /) -> PixelCube:
-        """Build the cube of a window.
-
-        Parameters
-        ----------
-        out : where to write it, where nothing is; what an earlier call left in <out>.part is taken up
-        progress : called now and then; it raises where the cube is not wanted any more, and what was kept stays
-
-        Raises
-        ------
-        EmptyCellError, RefusedCellError
-            There is no cube of this window; others go on. Every other error ends the run.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class CubeSource:
     """Where the cubes of an area come from.
 
     Attributes
     ----------
-    build : makes the cube of a window
+    build : (window, out, progress) -> the cube of the window, made in a thread and written to `out`, where nothing is;
+        what an earlier call left in <out>.part is taken up. `progress` raises where the cube is not wanted any more.
+        EmptyCellError and RefusedCellError say that there is no such cube, and others go on; any other error ends the
+        run
     identity : entries that every cube's provenance has, such as its period, source and recipe; two cubes of a window
         with the same entries are the same
     asked : identity entries that a cube does not record, such as a hash of the catalogue's address; they are added to
@@ -74,7 +58,7 @@ class CubeSource:
         anew
     """
 
-    build: Build
+    build: Callable[[Window, Path, Progress], PixelCube]
     identity: Mapping[str, Any]
     asked: Mapping[str, Any] = field(default_factory=dict)
     scenes: str = ""

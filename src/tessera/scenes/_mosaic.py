@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,13 +23,16 @@ from .records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from .plan import Copies, Day
     from .recipe import Recipe
     from .records import Scene
+
+    Bands = Callable[[Scene, Sequence[str]], Iterator[tuple[str, NDArray[Any]]]]
+    """Reads bands of a scene on the window, several at once: names with images, (H, W), in any order."""
 
 _MOST_SCENES = 255
 """Scenes that one day's mosaic can distinguish (uint8)."""
@@ -43,19 +46,6 @@ class _Seen(NamedTuple):
 
     clear: NDArray[np.uint8]
     data: NDArray[np.uint8]
-
-
-class Bands(Protocol):
-    """Reads bands of scenes on the window, several at once."""
-
-    def __call__(self, scene: Scene, bands: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield band names with their images, (H, W), in any order.
-
-        Raises
-        ------
-        UnreadableError
-        """
-        ...
 
 
 class UnreadableError(Exception):
