@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import tessera
 from tessera.base import (
     InputError,
     TesseraError,
@@ -172,3 +173,10 @@ def test_a_document_of_another_format_or_version_is_refused(value: dict[str, obj
         check_format(value, "x", 2, "m")
     assert str(caught.value) == said
     check_format({"format": "x", "version": 2}, "x", 2, "m")
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "d/" * 3000, "a\0b"])
+def test_what_can_be_no_path_is_one_line(name: str) -> None:
+    for act in (tessera.open_store, tessera.open_cube, tessera.load_encoder, tessera.load_head, tessera.parse_area):
+        with pytest.raises(InputError):
+            act(name)

@@ -227,6 +227,12 @@ def test_one_at_a_time_and_no_way_out_of_the_folder(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="which is outside overviews"):
             update_preview(store)
         shutil.rmtree(work)
+    for name in ("1e999", '"x"', "[]"):
+        work.mkdir(parents=True)
+        (work / "intent.json").write_text(f'{{"files": [["overviews/x", {name}]], "hidden": []}}')
+        with pytest.raises(InputError):
+            update_preview(store)
+        shutil.rmtree(work)
     assert not (tmp_path / "outside").exists()
 
 

@@ -141,6 +141,10 @@ def test_another_question_replaces_nothing_unless_it_is_told_to(
         ({"source": "nowhere"}, "nowhere"),
         ({"source": None}, "expected"),
         ({"out": 3}, "out 3 of embed; expected str or Path"),
+        ({"out": ""}, "store '' is no name of its own"),
+        ({"out": "n" * 300}, "longer than 255 bytes"),
+        ({"model": "n" * 300}, "no model"),
+        ({"area": 3}, "'3' of type int; expected a vector file"),
         ({"model": "no-such-model"}, "no-such-model"),
         ({"model": 3}, "model 3 of embed"),
         ({"recipe": {"day": "utc"}}, "recipe"),
@@ -215,3 +219,8 @@ def test_the_old_names_of_statistics_work_with_one_line(run: Run, tmp_path: Path
     assert len(err.splitlines()) == 2
     code, _, err = run("embed", *given, "aws", "--statistics", "mpc", "-o", tmp_path / "s")
     assert (code, err) == (2, f"tessera: both --statistics and {old} given; expected --statistics alone\n")
+
+
+def test_a_reporter_of_what_cannot_be_called_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match="cell None of Reporter; expected Callable"):
+        Reporter(cell=None)  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from .machine import MachineError, machine_failure, memory_bytes, raise_if_machi
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
 from .outputs import check_folder, check_output, check_picture, is_input
 from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_parquet_bounded
-from .paths import file_size, open_regular, read_regular, safe_path
+from .paths import exists, file_size, open_regular, read_regular, safe_path
 from .prefetch import prefetched
 from .progress import Progress, silent
 from .quoting import printable, shortened, shown
@@ -54,6 +54,7 @@ __all__ = [
     "checked",
     "decode_text",
     "encoding_of",
+    "exists",
     "file_lock",
     "file_size",
     "install_line",

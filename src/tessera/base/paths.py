@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError
@@ -12,7 +13,6 @@ from .quoting import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
     from io import BufferedReader
-    from pathlib import Path
 
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -107,6 +107,14 @@ def open_regular(path: Path, *, what: str, inside: Path | None = None) -> Buffer
     except BaseException:
         os.close(handle)
         raise
+
+
+def exists(path: str | Path) -> bool:
+    """Whether a path exists; False for text that cannot be a path, such as very long text."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def read_regular(path: Path, *, what: str, limit: int, inside: Path | None = None) -> bytes:

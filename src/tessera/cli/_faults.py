@@ -68,17 +68,13 @@ def _describe(error: BaseException, stopped: list[str]) -> tuple[int, str]:
     usage = getattr(error, "format_message", None)
     if usage is not None and any(base.__name__ == "ClickException" for base in type(error).__mro__):
         # empty for a group without a command, which has shown its help
-        line = short(" ".join(_cut(word) for word in str(usage()).split()))
+        line = short(" ".join(shortened(word, 100) for word in str(usage()).split()))
         context = getattr(error, "ctx", None)
         return 2, f"{line.removesuffix('.')}; see {context.command_path} --help" if line and context else line
     if isinstance(error, OSError) and (broken := _streams.output_error()) is not None:
         quiet = broken.errno == errno.EPIPE
         return 1, "" if quiet else f"standard output cannot be written: {broken.strerror or broken}"
     return 1, _line(error)
-
-
-def _cut(word: str) -> str:
-    return word if len(word) <= 100 else f"{word[:60]}..."
 
 
 def _line(error: BaseException) -> str:

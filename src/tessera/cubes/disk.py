@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_format, checked, new_folder, raise_if_machine, read_json, silent
+from tessera.base import InputError, check_format, checked, exists, new_folder, raise_if_machine, read_json, silent
 from tessera.geo import Grid, parse_crs
 
 from ._stored import read_array
@@ -87,7 +87,7 @@ def open_cube(path: str | Path) -> PixelCube:
     (10, 59)
     """
     folder = Path(path)
-    if not folder.exists():
+    if not exists(folder):
         raise InputError(f"cube not found: {folder}")
     if not folder.is_dir():
         raise InputError(f"{folder} is a file; expected the folder of a cube, such as tessera cube build writes")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, shown
+from tessera.base import InputError, exists, shown
 
 from .degrees import TURN, check_degrees
 from .lattice import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, parse_cell
 from .tiles import parse_tile
-from .vector import exists, read_vector
+from .vector import read_vector
 from .zones import LAT_MAX, LAT_MIN, from_lonlat, to_lonlat
 
 if TYPE_CHECKING:

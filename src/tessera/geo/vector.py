@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, open_regular, shown
+from tessera.base import InputError, exists, open_regular, shown
 
 from ._geojson import from_geojson, load_json
 from ._kinds import HEAD, kind_of
@@ -55,7 +55,8 @@ def read_vector(source: object) -> VectorTable:
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         return _from_dataframe(source, "the DataFrame given")
     if not isinstance(source, (str, Path)):
-        raise InputError(f"a {type(source).__name__}; expected a vector file, GeoJSON or a GeoDataFrame")
+        kind = type(source).__name__
+        raise InputError(f"{shown(source)} of type {kind}; expected a vector file, GeoJSON or a GeoDataFrame")
     if isinstance(source, str):
         text = source.strip()
         if not text:
@@ -70,14 +71,6 @@ def read_vector(source: object) -> VectorTable:
         hint = "; download it first" if "://" in str(source) or str(source).startswith("/vsi") else ""
         raise InputError(f"vector file not found: {shown(str(source), 200)[1:-1]}{hint}")
     return joined(_layers(path, str(path), layer), path)
-
-
-def exists(path: str | Path) -> bool:
-    """Whether a path exists; False for text that cannot be a path, such as very long text."""
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _layers(path: Path, source: str, layer: str | None, *, unpacked: bool = False) -> list[tuple[str, VectorTable]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tessera.base import InputError
+from tessera.base import InputError, exists
 
 BUNDLED = "bundled-nano"
 _HUB = "Hugging Face"
@@ -129,7 +129,7 @@ def resolve(name_or_path: str | Path | None, source: str | None = None) -> Path:
     if name_or_path is None or str(name_or_path) == BUNDLED:
         return bundled_path()
     path = Path(name_or_path)
-    if path.is_file():
+    if exists(path) and path.is_file():
         return path
     alias = published_alias(str(name_or_path), source)
     if alias is None:

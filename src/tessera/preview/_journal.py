@@ -54,7 +54,7 @@ class Journal:
         try:
             steps = [(str(key), None if name is None else str(int(name))) for key, name in intent["files"]]
             hidden = {str(key) for key in intent["hidden"]}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{files.intent} is no intent: {error!r}; remove {self.work}") from None
         for key, _ in steps:
             if not _KEY.fullmatch(key):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TakenError, TesseraError, check_fields, check_folder
+from tessera.base import InputError, TakenError, TesseraError, check_fields, check_folder, exists
 from tessera.catalogue import write_manifest
 from tessera.encode import Draw, Encoder, load_encoder
 from tessera.store import NoStoreError, create_store, open_store
@@ -90,7 +90,7 @@ class Setup:
             What is there is no store, or one of another model.
         """
         out = str(self.out)
-        if self.local and not Path(out).exists():
+        if self.local and not (out and exists(out)):
             check_folder(out, "store")
             return None
         try:

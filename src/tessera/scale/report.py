@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from tessera.base import silent
+from tessera.base import check_fields, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,6 +141,9 @@ class Reporter:
     cell: Callable[[CellOutcome, int, int], None] = _log_cell
     cube: Callable[[CubeOutcome], None] = _log_cube
     note: Callable[[str], None] = _LOG.warning
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def also(self, progress: Progress) -> Reporter:
         """The same, with pixels done told to `progress` too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import InputError, checked, raise_if_machine, shown
+from tessera.base import InputError, checked, exists, raise_if_machine, shown
 from tessera.embeddings import ModelIdentity
 from tessera.net import DiskCache, MissingError, default_cache, disk_cache, open_objects
 from tessera.shards import DOCUMENT, DOCUMENT_LIMIT, Header, Layout, lattice_source
@@ -125,7 +125,7 @@ def _open_parts(location: str | Path, dataset: str | None, cache: bool | str | P
         given, text = _published(text, given)
     if text.rstrip("/").endswith(_ICECHUNK):
         return _open_icechunk(text, given)
-    if "://" not in text and not Path(text).is_dir():
+    if "://" not in text and not (exists(text) and Path(text).is_dir()):
         raise NoStoreError(f"store not found: {text} is no folder")
     objects = open_objects(text)
     kept = None if cache is False or objects.folder is not None else _cache(cache)

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import silent
+from tessera.base import shortened, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,7 +196,7 @@ def print_json(value: Any) -> None:
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
     """Print rows with aligned columns. Long text, which a damaged file may hold, is cut."""
-    rows = [tuple(cell if len(cell) <= _CELL else f"{cell[: _CELL - 3]}..." for cell in row) for row in rows]
+    rows = [tuple(shortened(cell, _CELL) for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

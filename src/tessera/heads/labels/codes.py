@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from tessera.base import printable
+from tessera.base import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +87,7 @@ def left_to_right(before: str, name: str, after: str) -> str:
 
 def cell(name: str) -> str:
     """A class name in a table on a terminal: printable, and cut where it is very long."""
-    text = printable(name)
-    return text if len(text) <= _CELL else f"{text[: _CELL - 3]}..."
+    return shortened(printable(name), _CELL)
 
 
 def _is_plain(letter: str) -> bool:
