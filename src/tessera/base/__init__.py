@@ -22,6 +22,7 @@ from .journal import Journal
 from .kept import Kept
 from .machine import MachineError, machine_failure, memory_bytes, raise_if_machine
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
+from .mixing import STEP, mix_in_place
 from .outputs import check_folder, check_output, check_picture, is_input
 from .parquet import UNPACKED_LIMIT, ParquetTable, open_parquet_bounded, read_parquet_bounded
 from .paths import exists, file_size, open_regular, read_regular, safe_path
@@ -32,6 +33,7 @@ from .same import make_or_find, same_tree
 from .thrift import Chunk, Group, Page, page_headers, row_groups
 
 __all__ = [
+    "STEP",
     "UNPACKED_LIMIT",
     "Chunk",
     "Crew",
@@ -67,6 +69,7 @@ __all__ = [
     "machine_failure",
     "make_or_find",
     "memory_bytes",
+    "mix_in_place",
     "new_folder",
     "only_year",
     "open_parquet_bounded",

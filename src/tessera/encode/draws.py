@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import STEP, InputError, mix_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tessera.cubes import PixelCube
 
 _MARGIN = 1e-3
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 @dataclass(frozen=True)
@@ -51,16 +49,6 @@ class Draw:
             raise InputError(f"numpy batch {self.numpy_batch}; expected at least 1")
 
 
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser: every input bit changes every output bit (Steele, Lea and Flood, 2014)."""
-    x = x ^ (x >> np.uint64(30))
-    x *= _MIX[0]
-    x ^= x >> np.uint64(27)
-    x *= _MIX[1]
-    x ^= x >> np.uint64(31)
-    return x
-
-
 def pixel_keys(block: PixelCube, first_row: int, seed: int, stream: int, repeat: int) -> NDArray[np.uint64]:
     """A key for each pixel of a block of rows, from its coordinates, or its array indices if it has none.
 
@@ -83,9 +71,9 @@ def pixel_keys(block: PixelCube, first_row: int, seed: int, stream: int, repeat:
         y = np.floor((d * col + e * row + f) / max(abs(d), abs(e)) + _MARGIN)
         zone = zlib.crc32(grid.crs.encode())
     place = (x.astype(np.int64) & 0xFFFFFFFF) | (y.astype(np.int64) << 32)
-    head = _mixed(np.asarray([seed, zone, 2 * repeat + stream], dtype=np.uint64) * _STEP + _STEP)
-    start = _mixed(np.asarray([head[0] ^ (head[1] >> np.uint64(1)) ^ (head[2] >> np.uint64(2))]))
-    return _mixed(place.reshape(-1).view(np.uint64) ^ start)
+    head = mix_in_place(np.asarray([seed, zone, 2 * repeat + stream], dtype=np.uint64) * STEP + STEP)
+    start = mix_in_place(np.asarray([head[0] ^ (head[1] >> np.uint64(1)) ^ (head[2] >> np.uint64(2))]))
+    return mix_in_place(place.reshape(-1).view(np.uint64) ^ start)
 
 
 def pool_of(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -121,8 +109,8 @@ def draw_counts(valid: NDArray[np.bool_], keys: NDArray[np.uint64], size: int) -
 def _with_replacement(
     pool: NDArray[np.bool_], n: NDArray[np.int64], keys: NDArray[np.uint64], size: int
 ) -> NDArray[np.uint8]:
-    steps = np.arange(1, size + 1, dtype=np.uint64) * _STEP
-    high = _mixed(keys[:, None] + steps) >> np.uint64(32)
+    steps = np.arange(1, size + 1, dtype=np.uint64) * STEP
+    high = mix_in_place(keys[:, None] + steps) >> np.uint64(32)
     return counts_of(pool, ((high * n.astype(np.uint64)[:, None]) >> np.uint64(32)).astype(np.int64))
 
 
@@ -138,8 +126,8 @@ def counts_of(pool: NDArray[np.bool_], chosen: NDArray[np.integer[Any]]) -> NDAr
 
 def _without_replacement(pool: NDArray[np.bool_], keys: NDArray[np.uint64], size: int) -> NDArray[np.uint8]:
     rank = np.cumsum(pool, axis=1, dtype=np.uint16).astype(np.uint64)
-    rank *= _STEP
-    lots = _mixed(rank + keys[:, None])
+    rank *= STEP
+    lots = mix_in_place(rank + keys[:, None])
     lots |= np.where(pool, np.uint64(0), np.uint64(0xFFFFFFFFFFFFFFFF))
     kept = np.argpartition(lots, size - 1, axis=1)[:, :size] if pool.shape[1] > size else None
     if kept is None:

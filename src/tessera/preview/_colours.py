@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from tessera.base import Folder, InputError, check_format, sha256_hex
+from tessera.base import STEP, Folder, InputError, check_format, mix_in_place, sha256_hex
 from tessera.embeddings import dequantise, is_valid
 from tessera.figures import principal_axes
 
@@ -227,13 +227,10 @@ def _sample(store: Store, root: Path, about: Overviews) -> NDArray[np.float32]:
 
 
 def _hashes(unit: Unit, year: int) -> NDArray[np.uint64]:
-    """A hash of the place of each pixel of a unit (the finaliser of SplitMix64)."""
+    """A hash of the place of each pixel of a unit."""
     box = unit.box(FINE)
     rows = (box.row + np.arange(box.height, dtype=np.uint64))[:, None]
     cols = box.col + np.arange(box.width, dtype=np.uint64)
     # 64 zones, 4,096 years, 2^17 rows and 2^13 columns fit into 49 bits
     x = np.uint64((unit.zone << 12 | year) << 30) | rows.astype(np.uint64) << np.uint64(13) | cols.astype(np.uint64)
-    x = (x + np.uint64(0x9E3779B97F4A7C15)) & np.uint64(2**64 - 1)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = (x ^ x >> np.uint64(shift)) * np.uint64(factor)
-    return x ^ x >> np.uint64(31)
+    return mix_in_place(x + STEP)

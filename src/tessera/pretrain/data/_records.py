@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, mix_in_place
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelSeries
 
 from .augment import lowest
-from .random import key_of, keys_of, mix_in_place
+from .random import key_of, keys_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

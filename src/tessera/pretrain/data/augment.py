@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, mix_in_place
 from tessera.cubes import S2_BANDS
 
-from .random import key_of, keys_of, mix_in_place, normal, uniform
+from .random import key_of, keys_of, normal, uniform
 from .stream import Stream
 
 if TYPE_CHECKING:

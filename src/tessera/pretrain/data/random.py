@@ -10,26 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tessera.base import STEP, mix_in_place
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STEP = np.uint64(0x9E3779B97F4A7C15)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
 _MASK = 2**64 - 1
-
-
-def mix_in_place(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Apply SplitMix64's finaliser, a bijection of 64-bit numbers, to an array in place; returns the array."""
-    shifted = np.right_shift(x, _30)
-    x ^= shifted
-    x *= _FIRST
-    np.right_shift(x, _27, out=shifted)
-    x ^= shifted
-    x *= _SECOND
-    np.right_shift(x, _31, out=shifted)
-    x ^= shifted
-    return x
 
 
 def key_of(*words: int) -> np.uint64:

@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import require
+from tessera.base import STEP, mix_in_place, require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Keys = NDArray[np.uint64]
-
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-"""The increment and multipliers of SplitMix64 (Steele, Lea and Flood 2014, OOPSLA)."""
-
-
-def _mix(key: Keys) -> Keys:
-    key = (key ^ (key >> np.uint64(30))) * _FIRST
-    key = (key ^ (key >> np.uint64(27))) * _SECOND
-    return key ^ (key >> np.uint64(31))
 
 
 class Draws:
@@ -36,25 +26,25 @@ class Draws:
     """
 
     def __init__(self, seed: int, index: NDArray[np.int64]) -> None:
-        start = _mix(np.array([seed % 2**64], dtype=np.uint64) + _STEP)
-        self._keys = _mix((start ^ index.astype(np.uint64) * _STEP) + _STEP)
+        start = mix_in_place(np.array([seed % 2**64], dtype=np.uint64) + STEP)
+        self._keys = mix_in_place((start ^ index.astype(np.uint64) * STEP) + STEP)
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def _named(self, name: str) -> Keys:
-        return _mix(self._keys ^ _mix(np.array([zlib.crc32(name.encode())], dtype=np.uint64) + _STEP))
+        return mix_in_place(self._keys ^ mix_in_place(np.array([zlib.crc32(name.encode())], dtype=np.uint64) + STEP))
 
     def uniform(self, name: str, *shape: int) -> Floats:
         """(n, *shape) float64 between 0 and 1, exclusive."""
         count = int(np.prod(shape)) if shape else 1
-        counter = np.arange(1, count + 1, dtype=np.uint64) * _STEP
-        return _unit(_mix(self._named(name)[:, None] + counter)).reshape(len(self), *shape)
+        counter = np.arange(1, count + 1, dtype=np.uint64) * STEP
+        return _unit(mix_in_place(self._named(name)[:, None] + counter)).reshape(len(self), *shape)
 
     def at(self, name: str, pixel: NDArray[np.integer[Any]], number: NDArray[np.integer[Any]], size: int = 1) -> Floats:
         """(rows, size) float64 for rows of pixels, each row with a number of its own within its pixel."""
         counter = number.astype(np.uint64)[:, None] * np.uint64(size) + np.arange(1, size + 1, dtype=np.uint64)
-        return _unit(_mix(self._named(name)[pixel][:, None] + counter * _STEP))
+        return _unit(mix_in_place(self._named(name)[pixel][:, None] + counter * STEP))
 
     def between(self, name: str, low: Any, high: Any) -> Floats:
         """(n,) uniform between two bounds, numbers or (n,) each."""
