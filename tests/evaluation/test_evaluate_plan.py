@@ -170,12 +170,12 @@ def _advised(group: object, step: float, count: int = 60, block_km: float | None
 
 
 def test_smaller_blocks_are_advised_only_where_they_help() -> None:
-    # one place is one block of any size, and a group that reaches across blocks is one too
+    # one place is one block of any size, and so is one group
     assert _advised(None, 0.0).endswith(f"expected at least two{FURTHER}")
     assert _advised(np.zeros(60), 0.02).endswith(f"expected at least two{FURTHER}")
     # three groups stay three, however small the blocks; the largest side that holds them apart is advised
-    assert _advised(np.arange(60) // 20, 0.02).endswith(
-        "try --block-km 2 (block_km in Python): 3 held apart, where 10 makes 1"
+    assert _advised(np.arange(60) // 20, 0.002).endswith(
+        "try --block-km 2 (block_km in Python): 3 held apart, where 10 makes 2"
     )
     # thirty places are never more than thirty
     assert "; try --block-km 5 (block_km in Python): 30 held apart, where 10 makes 22" in _advised(None, 0.1, 30)

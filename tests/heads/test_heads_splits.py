@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.geo import to_lonlat
-from tessera.heads import Labels, hold_out, join_groups, make_folds, spatial_blocks
+from tessera.heads import Labels, hold_out, make_folds, spatial_blocks
 from tessera.heads import testable as lies_in_two_folds
 
 
@@ -22,7 +22,7 @@ def held_apart(lonlat: Any, features: Any, block_km: float | None = 0.5) -> Any:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.integers(1, 60))
-def test_neither_feature_nor_block_is_split(data: st.DataObject, count: int) -> None:
+def test_no_feature_is_split_and_labels_of_their_own_lie_in_their_block(data: st.DataObject, count: int) -> None:
     x = data.draw(hnp.arrays(float, count, elements=st.floats(0, 3000)))
     y = data.draw(hnp.arrays(float, count, elements=st.floats(-3000, 3000)))
     features = data.draw(hnp.arrays(np.int64, count, elements=st.integers(0, 40)))
@@ -34,10 +34,9 @@ def test_neither_feature_nor_block_is_split(data: st.DataObject, count: int) -> 
     assert fold.max() < 5
     for feature in np.unique(features):
         assert len(np.unique(groups[features == feature])) == 1
-    for keys in (features[:, None], spatial_blocks(lonlat, 0.5)[:, None]):
-        for key in np.unique(keys, axis=0):
-            same = (keys == key).all(axis=1)
-            assert len(np.unique(fold[same])) == 1
+        assert len(np.unique(fold[features == feature])) == 1
+    alone = held_apart(lonlat, np.arange(count), 0.5)
+    np.testing.assert_array_equal(alone, spatial_blocks(lonlat, 0.5))
 
 
 @settings(max_examples=60, deadline=None)
@@ -50,20 +49,25 @@ def test_folds_of_single_labels_are_stratified(classes: Any, folds: int, seed: i
         assert np.ptp(counts) <= 1
 
 
-def test_far_apart_points_stand_alone_and_a_chain_joins() -> None:
+def test_a_group_lies_whole_in_the_block_of_its_centre_and_joins_no_blocks() -> None:
     lonlat = np.column_stack(to_lonlat(500_000 + np.array([10.0, 700.0, 5000.0, 9000.0]), np.full(4, 100.0), 31))
     assert len(np.unique(held_apart(lonlat, np.array([0, 1, 2, 3])))) == 4
-    assert held_apart(lonlat, np.array([0, 1, 1, 0])).tolist() == [0, 1, 1, 0]
-    chain = lonlat[[0, 1, 1, 2]]
-    assert len(np.unique(held_apart(chain, np.array([7, 7, 8, 8])))) == 1
+    groups = held_apart(lonlat, np.array([0, 1, 1, 0]))
+    assert groups[0] == groups[3] != groups[1] == groups[2]
+    # fields of 42 m on every edge of blocks in a row: with joined blocks all of them were one group
+    edges = np.arange(1, 13) * 0.5
+    labels = placed(
+        np.column_stack([edges - 0.021, edges, edges + 0.02]).reshape(-1), groups=np.repeat(np.arange(12), 3)
+    )
+    held = hold_out(labels, np.ones(36, np.bool_), "spatial", 0.5)
+    assert len(np.unique(held.groups)) == 12
+    assert (held.groups.reshape(12, 3) == held.groups.reshape(12, 3)[:, :1]).all()
 
 
-def test_groups_joined_by_a_chain_are_numbered_in_the_order_of_the_first() -> None:
-    first = np.array([30, 9, 9, 4, 30, -2])
-    second = np.array([70, 1, 5, 5, 8, 8])
-    assert join_groups(first, second).tolist() == [0, 1, 1, 1, 0, 0]
-    assert join_groups(second, first).tolist() == [1, 0, 0, 0, 1, 1]
-    assert join_groups(first[:0], second[:0]).shape == (0,)
+def test_a_group_over_the_date_line_has_its_centre_there() -> None:
+    lonlat = np.array([[179.99, 0.01], [-179.97, 0.01], [-179.98, 0.01], [0.01, 0.01]])
+    groups = held_apart(lonlat, np.array([0, 0, 1, 2]), 10.0)
+    assert groups[0] == groups[1] == groups[2] != groups[3]
 
 
 def test_which_classes_can_be_tested() -> None:

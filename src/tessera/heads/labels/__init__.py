@@ -2,7 +2,7 @@
 
 from .blocks import ENOUGH, FEW, SPLITS, HeldOut, hold_out, spatial_blocks
 from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_right, map_values, one_line
-from .folds import bins_of, join_groups, make_folds, testable
+from .folds import bins_of, make_folds, testable
 from .labels import (
     CLASSES,
     KINDS,
@@ -37,7 +37,6 @@ __all__ = [
     "class_text",
     "code_note",
     "hold_out",
-    "join_groups",
     "kept_codes",
     "left_to_right",
     "make_folds",

@@ -9,8 +9,6 @@ import numpy as np
 
 from tessera.base import InputError
 
-from .folds import join_groups
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -85,9 +83,9 @@ def hold_out(labels: Labels, usable: NDArray[np.bool_], split: str = "auto", blo
     ----------
     labels : N labels
     usable : (N,) bool, those with data, by which the side is chosen
-    split : "spatial", blocks joined with the labels' own groups; "group", the labels' own groups; "given", the split
-        that comes with the labels; "random", every label alone; "auto", "given" where there is one, else "spatial"
-        where places are known, else "group"
+    split : "spatial", blocks of land, each of the labels' own groups whole in the block of its centre; "group", the
+        labels' own groups; "given", the split that comes with the labels; "random", every label alone; "auto", "given"
+        where there is one, else "spatial" where places are known, else "group"
     block_km : side of a block, kilometres; None: by the rule above
 
     Raises
@@ -130,9 +128,18 @@ def hold_out(labels: Labels, usable: NDArray[np.bool_], split: str = "auto", blo
 
 
 def _blocks(labels: Labels, side: float) -> NDArray[np.int64]:
+    """The block of each label: that of its group's centre, since groups that join the blocks they reach chain them."""
     assert labels.lonlat is not None  # noqa: S101 - asked before
-    blocks = spatial_blocks(labels.lonlat, side)
-    return blocks if labels.groups is None else join_groups(labels.groups, blocks)
+    if labels.groups is None:
+        return spatial_blocks(labels.lonlat, side)
+    _, first, member = np.unique(labels.groups, return_index=True, return_inverse=True)
+    member, start = member.reshape(-1), labels.lonlat[first]
+    # from the first place of each group, so that the date line divides none
+    apart = (labels.lonlat - start[member] + 180) % 360 - 180
+    mean = [np.bincount(member, weights=one) / np.bincount(member) for one in apart.T]
+    centre = start + np.column_stack(mean)
+    centre[:, 0] = (centre[:, 0] + 180) % 360 - 180
+    return spatial_blocks(centre, side)[member]
 
 
 def _side(labels: Labels, usable: NDArray[np.bool_], most: float) -> tuple[float, int]:

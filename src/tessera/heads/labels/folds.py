@@ -15,29 +15,6 @@ _BINS = 5
 """Quantiles of a number that its groups are dealt by."""
 
 
-def join_groups(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for all that a chain of shared values of either connects.
-
-    Parameters
-    ----------
-    first, second : (N,) int64, any numbers
-
-    Returns
-    -------
-    (N,) int64, 0 to G - 1, in the order of the least value of `first` in each group
-    """
-    keys = [np.unique(part, return_inverse=True)[1].reshape(-1) for part in (first, second)]
-    joined = keys[0]
-    while True:
-        before = joined
-        for key in keys:
-            least = np.full(int(key.max(initial=-1)) + 1, len(joined), dtype=np.int64)
-            np.minimum.at(least, key, joined)
-            joined = least[key]
-        if np.array_equal(before, joined):
-            return np.unique(joined, return_inverse=True)[1].reshape(-1).astype(np.int64)
-
-
 def make_folds(
     classes: NDArray[np.int64],
     groups: NDArray[np.int64],
