@@ -1,9 +1,8 @@
 """Label efficiency: how well any features tell labels apart, by how many labels a head learns from."""
 
 from .amounts import Amount, parse_amounts
-from .folds import Fold, Plan
 from .pixel_years import read_pixel_years, scaled_db
-from .plan import make_plan
+from .plan import Fold, Plan, make_plan
 from .result import Evaluation, Outcome, check_evaluation
 from .run import evaluate
 from .vectors import encode_series, vectors_of

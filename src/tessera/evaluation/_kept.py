@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .amounts import Amount
-    from .folds import Plan
+    from .plan import Plan
 
 VERSION = 2
 """Raise it when heads, scores or plans change."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tessera.base import InputError
-from tessera.heads import CLASSES, bins_of, hold_out, make_folds
-
-from ._notes import draw_notes
-from .folds import Fold, Plan
+from tessera.heads import CLASSES, FEW, bins_of, hold_out, make_folds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +24,42 @@ _FOLDS = 3
 """One in so many groups is tested in each draw."""
 FULL_DRAWS = 3
 """Draws where all labels of a fixed training part are taken: they differ by the head's seed alone."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A draw of training labels and the labels that test it, as indices of the labelled set, both ascending."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All draws of an evaluation.
+
+    Attributes
+    ----------
+    kind : "classification" or "regression"
+    classes : names of the classes that are kept, in order; () of a regression
+    target : (N,) float64, the number; or int64, the index into `classes`, -1 where the class is left out
+    group : (N,) int64, what is held out together, also what the bootstrap draws
+    split : "given", "group", "spatial" or "random"
+    block_km : side of the blocks, kilometres; None where there are none
+    told : the split in words
+    folds : amount -> its draws
+    notes : what the reader has to know
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    target: NDArray[np.float64] | NDArray[np.int64]
+    group: NDArray[np.int64]
+    split: str
+    block_km: float | None
+    told: str
+    folds: dict[Amount, list[Fold]]
+    notes: tuple[str, ...]
 
 
 def make_plan(
@@ -101,7 +136,7 @@ def make_plan(
             whole = held.split == "given" and len(taken) == len(train)
             if not (whole and draw >= FULL_DRAWS):
                 folds[amount].append(Fold(np.sort(taken), test))
-    notes += draw_notes(folds, group, held.advice)
+    notes += _draw_notes(folds, group, held.advice)
     in_use = np.isin(np.arange(len(usable)), kept)
     return Plan(labels.kind, classes, target, group, held.split, held.block_km, held.told(in_use), folds, tuple(notes))
 
@@ -176,3 +211,25 @@ def _subset(
     if total < present:
         raise InputError(f"{amount} labels, {total} of {len(mixed)}, for {present} classes; expected at least one each")
     return mixed[np.argsort(np.minimum(rank, 2), kind="stable")][:total]
+
+
+def _draw_notes(folds: dict[Amount, list[Fold]], group: NDArray[np.int64], advice: str) -> list[str]:
+    """Notes on what makes intervals too narrow, on amounts that are not there, and on those that are the same."""
+    notes = []
+    tested = min(len(np.unique(group[fold.test])) for parts in folds.values() for fold in parts)
+    if tested < FEW:
+        notes.append(f"as few as {tested} groups are tested in a draw: intervals are too narrow{advice}")
+    for amount, parts in folds.items():
+        taken = max(len(fold.train) for fold in parts)
+        if amount.unit == "" and taken < amount.number:
+            notes.append(f"{amount} labels are asked for and {taken} are there to learn from")
+    alike: dict[tuple[bytes, ...], list[Amount]] = {}
+    for amount, parts in folds.items():
+        alike.setdefault(tuple(hashlib.sha256(fold.train.tobytes()).digest() for fold in parts), []).append(amount)
+    for amounts in alike.values():
+        if len(amounts) > 1:
+            counts = [len(fold.train) for fold in folds[amounts[0]]]
+            low, high = min(counts), max(counts)
+            count = f"{low}" if low == high else f"{low} to {high}"
+            notes.append(f"{', '.join(map(str, amounts))} come to the same {count} labels: their scores are equal")
+    return notes

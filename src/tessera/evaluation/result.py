@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from tessera.heads import LOWER_IS_BETTER, METRIC_NAMES, bootstrap, interval
 from ._curves import draw_curves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -242,8 +241,10 @@ class Evaluation:
         }
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         if path is not None:
-            with _writing(path):
+            try:
                 write_atomic(Path(path), text.encode())
+            except OSError as error:
+                raise InputError(f"cannot write {path}: {error.strerror or error}") from None
         return text
 
     def report(self, metric: str | None = None) -> list[tuple[str, ...]]:
@@ -328,8 +329,7 @@ class Evaluation:
             The path does not end in .png or cannot be written, or another file is there.
         """
         check_picture(path, "curves", overwrite=overwrite)
-        with _writing(path):
-            draw_curves(self.table(), self.about, Path(path), self._metric(metric))
+        draw_curves(self.table(), self.about, Path(path), self._metric(metric))
 
     def _metric(self, name: str | None) -> str:
         chosen = self.primary if name is None else name
@@ -345,14 +345,6 @@ def check_evaluation(path: str | Path, *, inputs: Iterable[object] = (), overwri
         return read_json(path, what="evaluation").keys() >= {"records", "differences", "labels", "split"}
 
     return check_output(path, "evaluation", inputs=inputs, ours=ours, overwrite=overwrite)
-
-
-@contextmanager
-def _writing(path: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def mean_of(draws: NDArray[np.float64]) -> float | None:

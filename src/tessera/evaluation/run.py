@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tessera.base import Progress
 
     from .amounts import Amount
-    from .folds import Fold, Plan
+    from .plan import Fold, Plan
 
 _HEADS = ("linear", "forest")
 _RANDOM_DRAWS = 3
@@ -107,7 +107,7 @@ def evaluate(
     given = labelled if isinstance(labelled, Labels) else read_pixel_years(labelled)
     chosen = parse_heads(heads if isinstance(heads, str) else tuple(heads))
     amounts = parse_amounts(labels, given.kind)
-    makers = encoder if isinstance(encoder, Mapping) else {name_of(encoder, 0): encoder}
+    makers = encoder if isinstance(encoder, Mapping) else {name_of(encoder): encoder}
     if not makers:
         raise InputError("no feature sets; expected at least one")
     vectors = {str(name): vectors_of(maker, given, year=year) for name, maker in makers.items()}

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, only_year, silent
+from tessera.base import InputError, only_year
 from tessera.cubes import PixelSeries, cube_of
 from tessera.heads import sample_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    from tessera.base import Progress
     from tessera.encode import Encoder
     from tessera.heads import Labels
 
@@ -23,7 +20,7 @@ _PIXELS = 4096
 """Pixels a cube: with at most 366 days of two modalities it stays below 100 MB."""
 
 
-def encode_series(encoder: Encoder, series: PixelSeries, *, progress: Progress = silent) -> NDArray[np.float32]:
+def encode_series(encoder: Encoder, series: PixelSeries) -> NDArray[np.float32]:
     """Embed pixel-years by the encoder's own sampling rule, as a store would hold them: int8 codes x scale.
 
     Returns
@@ -34,13 +31,10 @@ def encode_series(encoder: Encoder, series: PixelSeries, *, progress: Progress =
     for first in range(0, len(series), _PIXELS):
         last = min(first + _PIXELS, len(series))
         parts.append(encoder.encode(cube_of(series, first, last)).values().reshape(last - first, -1))
-        progress(last, len(series))
     return np.concatenate(parts)
 
 
-def vectors_of(
-    maker: Any, labels: Labels, *, year: int | None = None, progress: Progress = silent
-) -> NDArray[np.float32]:
+def vectors_of(maker: Any, labels: Labels, *, year: int | None = None) -> NDArray[np.float32]:
     """The vectors of labelled pixels.
 
     Parameters
@@ -57,8 +51,7 @@ def vectors_of(
     InputError
         Nothing of these, another shape, or an encoder where there are no observations.
     """
-    made = _made(maker, labels, year, progress)
-    out = np.asarray(made)
+    out = np.asarray(_made(maker, labels, year))
     if out.ndim != 2 or len(out) != len(labels) or out.shape[1] < 1 or out.dtype.kind not in "fiu":
         raise InputError(f"features {out.dtype} {out.shape}; expected numbers ({len(labels)}, D)")
     # what float32 does not hold counts as no data
@@ -66,7 +59,7 @@ def vectors_of(
         return out.astype(np.float32)
 
 
-def _made(maker: Any, labels: Labels, year: int | None, progress: Progress) -> Any:
+def _made(maker: Any, labels: Labels, year: int | None) -> Any:
     if isinstance(maker, np.ndarray):
         return maker
     if hasattr(maker, "sample_points"):
@@ -74,18 +67,17 @@ def _made(maker: Any, labels: Labels, year: int | None, progress: Progress) -> A
             raise InputError(f"{labels.source} has no places; expected lon and lat to look up in a store")
         chosen = only_year(maker.years, "the store", "year=") if year is None else year
         return sample_labels(lambda places: maker.sample_points(places, chosen), labels.lonlat, chosen, labels.source)
-    function: Callable[[Labels], Any] | None = maker if callable(maker) else None
-    if function is not None:
-        return function(labels)
+    if callable(maker):
+        return maker(labels)
     if not isinstance(labels.series, PixelSeries):
         raise InputError(f"{labels.source} has no observations to encode; expected pixel-years, or a store")
     from tessera.encode import Encoder, load_encoder
 
     encoder = maker if isinstance(maker, Encoder) else load_encoder(maker)
-    return encode_series(encoder, labels.series, progress=progress)
+    return encode_series(encoder, labels.series)
 
 
-def name_of(maker: Any, place: int) -> str:
+def name_of(maker: Any) -> str:
     """What to call a feature set that was given without a name."""
     identity = getattr(maker, "identity", None)
     if identity is not None:
@@ -96,4 +88,4 @@ def name_of(maker: Any, place: int) -> str:
         return maker
     if hasattr(maker, "sample_points"):
         return "store"
-    return str(getattr(maker, "__name__", None) or getattr(maker, "name", None) or f"features {place + 1}")
+    return str(getattr(maker, "__name__", None) or getattr(maker, "name", None) or "features 1")

@@ -40,14 +40,10 @@ def cross_validate(
 
     Parameters
     ----------
-    head : a name in `HEADS`
-    x : (N, D) float32, finite
-    y : (N,) int64, the class of each; or float64 numbers
-    classes : their names; () of numbers
+    head, x, y, seed : as of `learn`
+    classes : names; () of numbers
     held : what stays in one fold, of these N labels
-    seed : deals groups to folds
-    places : (N,) int64, labels that err together, for intervals and scores by place
-    features : (N,) int64, the point or polygon of each label
+    places, features : as of `place_scores`
     test : (N,) bool, the labels that a given split tests
 
     Returns

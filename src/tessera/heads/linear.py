@@ -75,13 +75,7 @@ def fit_linear(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int 
     whatever the number D of features, so that 16 and 128 dims, or raw bands, are treated alike; with many labels it
     ceases to matter. Of a number it is ridge regression; the penalty is the one under which the training labels are
     likeliest (type-II maximum likelihood), so that no label is held out for it.
-
-    Parameters
-    ----------
-    x : (N, D) float64, finite
-    y : (N,) int64, 0 to `classes` - 1, each of which occurs; or float64 numbers
-    classes : how many; 0 of a number
-    seed : handed to the solver; the present one draws nothing
+    The present solver draws nothing by the seed. Arguments as of `learn`.
     """
     mean, std = standard(x)
     scaled = (x - mean) / std

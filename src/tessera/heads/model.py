@@ -66,21 +66,7 @@ class Model(ABC):
         """
 
     def predict(self, values: NDArray[np.float32]) -> NDArray[Any]:
-        """The most probable class of each vector, or its number.
-
-        Parameters
-        ----------
-        values : (..., D) float32
-
-        Returns
-        -------
-        (...) uint8, the index of the class, 255 where a value is not finite; or (...) float32, NaN where one is not
-
-        Raises
-        ------
-        InputError
-            Vectors of another length.
-        """
+        """As `Head.predict`, but a class is its index: (..., D) float32 -> (...) uint8; or float32 numbers."""
         rows, shape = self._rows(values)
         out = np.full(len(rows), NO_DATA if self.classes else np.nan, np.uint8 if self.classes else np.float32)
         for start in range(0, len(rows), _CHUNK):
@@ -89,16 +75,7 @@ class Model(ABC):
         return out.reshape(shape)
 
     def probabilities(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The probability of each class: (..., D) float32 -> (..., K) float32, NaN where a value is not finite.
-
-        They are those of a training set in which each class weighs the same (of knn: as often as it was labelled); on
-        land where a class is rare they are too high for it.
-
-        Raises
-        ------
-        InputError
-            Vectors of another length, or a model of numbers.
-        """
+        """As `Head.probabilities`: (..., D) float32 -> (..., K) float32."""
         if not self.classes:
             raise InputError("probabilities of a head of numbers; expected a head of classes")
         rows, shape = self._rows(values)

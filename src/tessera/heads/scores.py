@@ -246,10 +246,10 @@ def bootstrap(scores: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     return _mean(np.take_along_axis(scores, chosen, axis=0).T)
 
 
-def interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
-    """Percentiles that hold `level` of a bootstrap's values; NaN where there are none."""
+def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Percentiles that hold 95 % of a bootstrap's values; NaN where there are none."""
     good = values[np.isfinite(values)]
     if not len(good):
         return float("nan"), float("nan")
-    low, high = np.quantile(good, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(good, [(1 - 0.95) / 2, (1 + 0.95) / 2])
     return float(low), float(high)

@@ -1,6 +1,6 @@
 """Labels: classes or numbers from files, what a class is on a map, and what is held out together."""
 
-from .blocks import ENOUGH, FEW, SPLITS, HeldOut, hold_out, spatial_blocks
+from .blocks import FEW, SPLITS, HeldOut, hold_out, spatial_blocks
 from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_right, map_values, one_line
 from .folds import bins_of, make_folds, testable
 from .labels import (
@@ -20,7 +20,6 @@ from .source import EmbeddingSource, parse_year, refuse_empty, sample_labels
 
 __all__ = [
     "CLASSES",
-    "ENOUGH",
     "FEW",
     "KINDS",
     "MAX_CLASSES",

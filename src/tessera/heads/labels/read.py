@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, shown
-from tessera.geo import numbers_of, parse_points, read_vector
+from tessera.geo import PIXEL_SIZE, check_degrees, numbers_of, parse_area, parse_points, read_vector, to_lonlat
 
-from ._places import places_of
 from .labels import CLASSES, MAX_CLASSES, NUMBERS, Labels, alike_notes, class_text, parse_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+
+_PIXELS_PER_POLYGON = 200
+"""Pixels kept of one polygon: its pixels are nearly the same label, and a large field must not drown the others."""
+_CANDIDATES = 1_000_000
+"""Pixel centres tested for one polygon; a larger polygon is tested on every s-th row and column."""
 
 
 def read_labels(source: object, column: str, kind: str | None = None) -> Labels:
@@ -105,7 +110,7 @@ def _gather(
         if value is None or geometry is None or geometry.is_empty:
             missing += 1
             continue
-        places = places_of(geometry, f"{table.source}, feature {index}", one=one)
+        places = _places_of(geometry, f"{table.source}, feature {index}", one=one)
         lonlat.append(places)
         values.extend([value] * len(places))
         groups.extend([index] * len(places))
@@ -140,3 +145,51 @@ def _class_name(value: Any, where: str) -> str | None:
 
 def _is_text(values: NDArray[Any]) -> bool:
     return any(isinstance(value, str) for value in values.tolist())
+
+
+def _places_of(geometry: Any, what: str, *, one: bool = False) -> NDArray[np.float64]:
+    """(M, 2) float64, degrees: the places that stand for one feature; `one` place inside where a number does.
+
+    Raises
+    ------
+    InputError
+        Neither points nor polygons, or a place beyond 80 S or 84 N.
+    """
+    import shapely
+
+    if geometry.geom_type not in ("Point", "MultiPoint", "Polygon", "MultiPolygon"):
+        raise InputError(f"{what} is a {geometry.geom_type}; expected points or polygons")
+    polygon = "Polygon" in geometry.geom_type
+    if not polygon and not one:
+        return np.asarray(shapely.get_coordinates(geometry), dtype=np.float64)
+    if polygon and not one and geometry.area > 0:
+        found = _pixel_centres(geometry, what)
+        if len(found):
+            if len(found) > _PIXELS_PER_POLYGON:
+                drawn = np.random.default_rng(0).choice(len(found), _PIXELS_PER_POLYGON, replace=False)
+                found = found[np.sort(drawn)]
+            return found
+    if polygon:
+        check_degrees(np.asarray(shapely.get_coordinates(geometry), dtype=np.float64), what)
+    inner = geometry.representative_point()
+    return np.array([[inner.x, inner.y]])
+
+
+def _pixel_centres(geometry: Any, what: str) -> NDArray[np.float64]:
+    import shapely
+
+    try:
+        parts = parse_area(geometry).parts()
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
+    found = []
+    for part in parts:
+        window = part.window
+        step = math.ceil(math.sqrt(window.width * window.height / _CANDIDATES))
+        x = (np.arange(window.west, window.east, step) + 0.5) * PIXEL_SIZE
+        y = (np.arange(window.north - 1, window.south - 1, -step) + 0.5) * PIXEL_SIZE
+        xx, yy = np.meshgrid(x, y)
+        shapely.prepare(part.geometry)
+        inside = shapely.contains_xy(part.geometry, xx, yy)
+        found.append(np.column_stack(to_lonlat(xx[inside], yy[inside], part.zone)))
+    return np.concatenate(found) if found else np.empty((0, 2))

@@ -84,21 +84,14 @@ def names_path(tiff: Path) -> Path:
 
 
 def check_sidecars(tiff: Path, *, inputs: Iterable[object], overwrite: bool) -> None:
-    """Look at the style and the table that are about to be written beside a map; `check_map` looks at all else.
-
-    Raises
-    ------
-    InputError
-        One may not be written, or another file is there, such as a style that QGIS saved.
-    """
+    """Look at the style and the table of a map, as `check_map` at all else; a style that QGIS saved is kept."""
     for path, what, mark in (
         (style_path(tiff), "style of the map", _STYLE_MARK),
         (table_path(tiff), "table of classes", ",".join(_HEADER)),
     ):
-        ours = is_text(mark)
         if path == table_path(tiff) and path.is_file() and is_text(",".join(_RANGES))(path):
-            ours = is_text(",".join(_RANGES))
-        check_output(path, what, inputs=inputs, ours=ours, overwrite=overwrite)
+            mark = ",".join(_RANGES)
+        check_output(path, what, inputs=inputs, ours=is_text(mark), overwrite=overwrite)
 
 
 def names_xml(legend: tuple[MapClass, ...], span: tuple[float, float, float, float] | None) -> str:
