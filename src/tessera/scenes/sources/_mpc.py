@@ -128,14 +128,9 @@ class PlanetaryComputer(StacApi):
             return self._locks.setdefault(place, threading.Lock())
 
     def _fetch(self, place: tuple[str, str]) -> _Token:
-        """Fetch a token that is valid for at least 30 s.
+        """Fetch a token that is valid for at least 30 s; LoadError where the service cannot be reached.
 
-        Raises
-        ------
-        LoadError
-            The service cannot be reached.
-        CredentialError
-            It gives no token. Errors about a single file are never raised, since the cube would go on without it.
+        CredentialError where it gives none: never the error of a single file, since the cube would go on without it.
         """
         url = f"{self._service}/{'/'.join(place)}"
         last = ""

@@ -7,7 +7,9 @@ that summer is in the middle everywhere. Sources of the formulas: potential evap
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,39 +27,10 @@ DAYS: Floats = 2.5 + 5.0 * np.arange(PENTADS, dtype=np.float64)
 """(219,) season day of each pentad's middle."""
 
 
-@dataclass(frozen=True)
-class Zone:
-    """Ranges of one climate: latitude, mean and half range of temperature (C), rain (mm), its peaks and sharpness."""
-
-    name: str
-    latitude: tuple[float, float]
-    mean: tuple[float, float]
-    swing: tuple[float, float]
-    rain: tuple[float, float]
-    peak: tuple[float, float]
-    sharpness: tuple[float, float]
-    second: tuple[float, float] = (0.0, 0.0)
-    cloud: tuple[float, float] = (0.35, 0.65)
-
-
-ZONES = (
-    Zone("Af", (0, 10), (24, 27), (0.5, 1.5), (1700, 3500), (1, 365), (0.0, 0.6), (0, 0.8), (0.6, 0.88)),
-    Zone("Aw", (6, 20), (24, 29), (1, 4), (650, 1600), (205, 235), (1.5, 4.5), (0, 0.1), (0.35, 0.65)),
-    Zone("Am", (0, 6), (19, 26), (0.5, 1.8), (800, 1700), (95, 125), (1.5, 4.0), (0.5, 1.1), (0.45, 0.75)),
-    Zone("BSh", (10, 30), (20, 29), (2, 9), (220, 650), (200, 240), (2.0, 6.0), (0, 0.3), (0.15, 0.45)),
-    Zone("BWh", (14, 34), (19, 30), (3, 11), (5, 180), (1, 365), (0.0, 5.0), (0, 0.5), (0.05, 0.3)),
-    Zone("BSk", (32, 49), (6, 14), (9, 14), (180, 480), (60, 190), (0.0, 2.0), (0, 0.6), (0.2, 0.5)),
-    Zone("BSm", (30, 40), (9, 18), (7, 11), (200, 520), (205, 230), (2.5, 6.0), (0.3, 1.2), (0.15, 0.4)),
-    Zone("Csa", (31, 44), (13, 19), (6, 9.5), (300, 950), (325, 400), (1.0, 3.0), (0, 0.1), (0.2, 0.5)),
-    Zone("Csb", (36, 47), (8, 14), (5, 9), (500, 1600), (330, 390), (0.8, 2.5), (0, 0.1), (0.3, 0.65)),
-    Zone("Cfa", (24, 39), (14, 22), (7, 12), (850, 1700), (1, 365), (0.0, 1.0), (0, 0.4), (0.4, 0.65)),
-    Zone("Cwa", (14, 30), (18, 26), (4, 9), (750, 2200), (200, 225), (2.5, 6.0), (0, 0.1), (0.35, 0.65)),
-    Zone("Cfb", (42, 59), (7, 12.5), (5, 8.5), (550, 1400), (1, 365), (0.0, 0.5), (0, 0.3), (0.5, 0.75)),
-    Zone("Dfb", (40, 57), (3, 10.5), (10.5, 16), (420, 1000), (160, 215), (0.3, 1.5), (0, 0.3), (0.4, 0.68)),
-    Zone("Dfc", (50, 69), (-6, 3), (11, 20), (300, 800), (190, 225), (0.5, 1.5), (0, 0.2), (0.45, 0.75)),
-    Zone("ET", (28, 72), (-8, 3), (7, 15), (200, 900), (150, 225), (0.3, 2.0), (0, 0.3), (0.4, 0.75)),
-)
-CODES = {zone.name: code for code, zone in enumerate(ZONES)}
+with Path(__file__).with_name("climates.csv").open(encoding="utf-8", newline="") as _file:
+    _ZONES = list(csv.DictReader(_file))
+"""Ranges of each climate: latitude, mean and half range of temperature (C), rain (mm), its peaks, sharpness, cloud."""
+CODES = {zone["name"]: code for code, zone in enumerate(_ZONES)}
 
 
 @dataclass(frozen=True)
@@ -102,7 +75,7 @@ def make_climate(draws: Draws, zone: NDArray[np.int64], irrigated: NDArray[np.bo
     """Weather of each pixel-year in its zone (n,); irrigated (n,) land is kept from drying out in the warm season."""
 
     def ranged(name: str) -> Floats:
-        bounds = np.array([getattr(z, name) for z in ZONES])[zone]
+        bounds = np.array([row[name].split() for row in _ZONES], dtype=np.float64)[zone]
         return np.asarray(draws.between(f"climate {name}", bounds[:, 0], bounds[:, 1]))
 
     latitude = ranged("latitude") * np.where(draws.chance("south", 0.4), -1.0, 1.0)
