@@ -4,7 +4,7 @@ from .arguments import check_fields, checked, only_year
 from .arrays import parse_npy, parse_npz
 from .crew import Crew
 from .documents import check_format, decode_text, encoding_of, parse_json, read_json, read_text
-from .errors import InputError, TesseraError
+from .errors import InputError, TesseraError, parsing
 from .extras import install_line, require
 from .files import (
     TakenError,
@@ -78,6 +78,7 @@ __all__ = [
     "parse_json",
     "parse_npy",
     "parse_npz",
+    "parsing",
     "place_folder",
     "png_mark",
     "prefetched",

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from .quoting import bounded, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError)
+"""What Python raises where values of a file have another form than was expected."""
 
 
 class TesseraError(Exception):
@@ -36,3 +45,14 @@ class InputError(TesseraError, ValueError):
         ...
     tessera.base.errors.InputError: store.zarr has no year 2019; it has 2023
     """
+
+
+@contextmanager
+def parsing(what: str, advice: str = "") -> Iterator[None]:
+    """Raise `InputError`, "<what>: <error><advice>", if values of a file have another form; our own errors pass."""
+    try:
+        yield
+    except TesseraError:
+        raise
+    except _MISFITS as error:
+        raise InputError(f"{what}: {error!r}{advice}") from None

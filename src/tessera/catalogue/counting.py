@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tessera.base import InputError, silent
+from tessera.base import silent
 from tessera.embeddings import is_valid
 from tessera.geo import PIXEL_SIZE, Window
-from tessera.shards import parse_year
 
 from ._runs import Runs, runs_of
 from ._schema import PIXEL_COLUMNS
@@ -169,10 +168,7 @@ def years_of(store: Store, year: int | None) -> tuple[int, ...]:
     """The given year, or all years, ascending."""
     if year is None:
         return tuple(sorted(store.years))
-    if parse_year(year) not in store.years:
-        held = ", ".join(map(str, store.years)) or "none yet"
-        raise InputError(f"{store.objects.root} has no year {year}; it has {held}")
-    return (int(year),)
+    return (store.years[store.header.year_index(year, store.objects.root)],)
 
 
 def known_cells(store: Store, area: object, year: int | None) -> list[CellRow]:

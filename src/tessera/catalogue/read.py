@@ -7,7 +7,7 @@ import json
 import re
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,12 +20,15 @@ from ._records import is_key
 from ._schema import FORMAT, MANIFEST, MULTIHASH, REPEATED, VERSION, array_names, schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow
     from numpy.typing import NDArray
 
-    from tessera.base import Chunk, Group, Page
+    from tessera.base import Chunk, Group
     from tessera.store import Store
 
+Told = TypeVar("Told")
 FILE_LIMIT = 8 * 1024**3
 """Largest manifest, bytes: nine years of the planet take 5 GB."""
 _FOOTER_LIMIT = 16 * 1024**2
@@ -138,7 +141,7 @@ def _read(store: Store, where: str, boxes: NDArray[np.float64] | None, year: int
     _check_schema(store, found, about.metadata or {}, where)
     columns = [name for name in COLUMNS if name in found.names]
     # pyarrow ends the process on a column whose statistics are damaged
-    told = _groups(footer, where)
+    told = _told(row_groups, footer, where)
     groups = [number for number, group in enumerate(told) if group.rows and _may_hold(group, boxes, year)]
     rows = sum(told[number].rows for number in groups)
     if rows > _ROW_LIMIT:
@@ -183,16 +186,9 @@ def _check_schema(store: Store, found: pyarrow.Schema, said: dict[bytes, bytes],
         raise InputError(f"{where} has a column twice; expected each once")
 
 
-def _groups(footer: bytes, where: str) -> list[Group]:
+def _told(read: Callable[[bytes, str], list[Told]], data: bytes, name: str) -> list[Told]:
     try:
-        return row_groups(footer, where)
-    except InputError as error:
-        raise CorruptError(str(error)) from None
-
-
-def _pages(data: bytes, name: str) -> list[Page]:
-    try:
-        return page_headers(data, name)
+        return read(data, name)
     except InputError as error:
         raise CorruptError(str(error)) from None
 
@@ -244,7 +240,7 @@ def _check_pages(source: _Segments, spans: list[tuple[int, int, str, int]], wher
     for start, length, path, rows in spans:
         name = f"{where}: column {shown(path)}"
         values = 0
-        for page in _pages(source.part(start, length), name):
+        for page in _told(page_headers, source.part(start, length), name):
             unpacked += page.unpacked
             if page.dictionary and (path not in REPEATED or page.unpacked > _DICTIONARY_LIMIT):
                 raise OversizeError(f"{name} has a dictionary of {page.unpacked} bytes; expected none, or a small one")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tessera.base import InputError, silent
 from tessera.geo import Cell, Window
 from tessera.net import MissingError, NetError
-from tessera.shards import DOCUMENT, DOCUMENT_LIMIT, SCALES, Header, parse_year
+from tessera.shards import DOCUMENT, DOCUMENT_LIMIT, SCALES, Header
 from tessera.store import BOOKKEEPING
 
 from ._cell import Subject, check_cell, no_writer
@@ -43,10 +43,7 @@ def check_store(
     began = time.monotonic()
     subject = open_subject(store)
     header = subject.header
-    if year is not None and parse_year(year) not in header.years:
-        held = ", ".join(map(str, header.years)) or "none yet"
-        raise InputError(f"{store.objects.root} has no year {year}; it has {held}")
-    years = header.years if year is None else (parse_year(year),)
+    years = header.years if year is None else (header.years[header.year_index(year, store.objects.root)],)
     problems = [Problem(None, None, "metadata", "error", wrong) for wrong in _document_problems(subject)]
     found = survey(subject.folder, header, years)
     problems += found.problems

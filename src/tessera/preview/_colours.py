@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from tessera.base import STEP, Folder, InputError, check_format, mix_in_place, sha256_hex
+from tessera.base import STEP, Folder, InputError, check_format, mix_in_place, parsing, sha256_hex
 from tessera.embeddings import dequantise, is_valid
 from tessera.figures import principal_axes
 
@@ -77,7 +77,7 @@ class Colours:
     @classmethod
     def from_json(cls, value: dict[str, Any], where: str) -> Colours:
         """Read what `encode` wrote."""
-        try:
+        with parsing(f"{where} holds no colours", "; fit them again"):
             check_format(value, FORMAT, VERSION, where)
             mean = np.asarray(value["mean"], dtype=np.float32)
             found = cls(
@@ -91,10 +91,6 @@ class Colours:
                 float(value["gamma"]),
                 int(value["sample"]),
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{where} holds no colours: {error!r}; fit them again") from None
         numbers = np.concatenate([found.mean, found.components.ravel(), found.low, found.high, [found.gamma]])
         if not np.isfinite(numbers).all() or found.gamma <= 0:
             raise InputError(f"{where} holds numbers that are not finite; fit the colours again")

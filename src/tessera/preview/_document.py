@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import Folder, InputError, check_format, parse_json
+from tessera.base import Folder, InputError, check_format, parse_json, parsing
 from tessera.embeddings import ModelIdentity
 from tessera.geo import EAST, NORTH, SOUTH, WEST, parse_zone, zone_crs
 from tessera.net import MissingError
@@ -71,7 +71,7 @@ class Overviews:
     @classmethod
     def decode(cls, data: bytes, where: str) -> Overviews:
         """Read the document."""
-        try:
+        with parsing(f"{where} is no overviews.json"):
             value = parse_json(data, where)
             check_format(value, FORMAT, VERSION, where)
             if value["geometry"] != _GEOMETRY:
@@ -79,10 +79,6 @@ class Overviews:
             years = tuple(parse_year(year) for year in value["years"])
             zones = tuple(parse_zone(zone) for zone in value["zones"])
             return cls(ModelIdentity.from_json(value["model"]), years, zones, value["full"] is True)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{where} is no overviews.json: {error!r}") from None
 
 
 def read_overviews(store: Store) -> Overviews | None:

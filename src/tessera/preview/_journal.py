@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, TesseraError
+from tessera.base import InputError, TesseraError, parsing
 from tessera.base import Journal as Files
 
 from ._levels import FOLDER
@@ -51,11 +51,9 @@ class Journal:
             files.forget()
             return False
         intent = files.folder.json(files.intent, what="intent", limit=_INTENT_LIMIT)
-        try:
+        with parsing(f"{files.intent} is no intent", f"; remove {self.work}"):
             steps = [(str(key), None if name is None else str(int(name))) for key, name in intent["files"]]
             hidden = {str(key) for key in intent["hidden"]}
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{files.intent} is no intent: {error!r}; remove {self.work}") from None
         for key, _ in steps:
             if not _KEY.fullmatch(key):
                 raise InputError(f"{files.intent} names {key[:80]!r}, which is outside {FOLDER}; remove {self.work}")

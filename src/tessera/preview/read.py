@@ -72,10 +72,7 @@ def read_overview(store: Store, area: object, year: int, level: int = 160, dims:
             f"{store.objects.root} has no overview of {year} (it has {held}); make it where the store is a local "
             f"folder: tessera store preview {store.objects.root}"
         )
-    kept = store.dims if dims is None else dims
-    if kept not in store.model.prefix_dims:
-        choices = ", ".join(map(str, store.model.prefix_dims))
-        raise InputError(f"{kept} dims of {store.model.name}; expected one of {choices}")
+    _, kept = store.header.codes(dims)
     window = store.region_grid(area)
     box = Box.around(window, size)
     _check_size(box, store.dims)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import InputError, check_format, parse_json
+from tessera.base import InputError, check_format, parse_json, parsing
 from tessera.embeddings import STREAMS, ModelIdentity
 from tessera.geo import PIXEL_SIZE, parse_zone
 
@@ -134,7 +134,7 @@ class Header:
         InputError
             No JSON, another format or version, or a value that does not fit.
         """
-        try:
+        with parsing(f"{where} is no {DOCUMENT}"):
             value = parse_json(data, where, pairs=_once)
             check_format(value, FORMAT, VERSION, where)
             years = tuple(parse_year(year) for year in value["years"])
@@ -145,10 +145,6 @@ class Header:
                 years,
                 tuple(range(1, 61)) if zones == "all" else tuple(parse_zone(zone) for zone in zones),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{where} is no {DOCUMENT}: {error!r}") from None
         if len(set(years)) != len(years) or len(years) > MOST_YEARS:
             raise InputError(f"{where} lists the years {years}; expected each once and at most {MOST_YEARS}")
         if len(set(header.zones)) != len(header.zones):

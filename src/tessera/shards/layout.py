@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, parsing
 from tessera.embeddings import STREAMS
 from tessera.geo import CELL_SIDES, CELL_SIZE, EAST, NORTH, SOUTH, WEST
 
@@ -253,7 +253,7 @@ class Layout:
         InputError
             A key is missing or of another type, or the order inside a shard is one that this reader does not know.
         """
-        try:
+        with parsing("layout cannot be read"):
             geometry = value.get("geometry", "pixels")
             place = "end" if geometry == "published" else "start"
             if value["inner_order"] != "C" or value["index_location"] != place:
@@ -265,10 +265,6 @@ class Layout:
             if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
                 raise InputError(f"layout with the sizes {numbers}; expected whole numbers")
             return cls(value["dims"], tuple(value["prefixes"]), value["shard"], value["chunk"], geometry)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"layout cannot be read: {error!r}") from None
 
 
 def zone_name(zone: int) -> str:

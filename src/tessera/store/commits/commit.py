@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import Folder, InputError, Journal, TesseraError, check_format, open_regular, sha256_hex
+from tessera.base import Folder, InputError, Journal, TesseraError, check_format, open_regular, parsing, sha256_hex
 from tessera.geo import Cell, parse_cell
 from tessera.shards import MOST_YEARS, SCALES, Layout
 
@@ -88,7 +88,7 @@ class Commit:
         InputError
             Another format, or a key is missing or of another type.
         """
-        try:
+        with parsing(f"{where} is no commit record"):
             check_format(value, FORMAT, VERSION, where)
             objects = {
                 str(name): {"key": _parse_key(o["key"]), "bytes": int(o["bytes"]), "sha256": str(o["sha256"])}
@@ -104,10 +104,6 @@ class Commit:
                 tuple(_parse_input(part) for part in value["inputs"]),
                 _parse_mark(value.get("mark", "")),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{where} is no commit record: {error!r}") from None
 
     def encode(self) -> bytes:
         """The record's bytes."""
@@ -281,13 +277,9 @@ def read_intent(folder: Path, year: int, cell: Cell, layout: Layout) -> tuple[Co
     journal = _journal(folder, year, cell)
     door, staging, path = journal.folder, journal.staging, journal.intent
     intent = door.json(path, what="commit intent", limit=RECORD_LIMIT)
-    try:
+    with parsing(f"{path} is no commit intent"):
         record = Commit.from_json(intent["record"], str(path))
         given = {str(name): _parse_key(key) for name, key in intent["keys"].items()}
-    except (KeyError, AttributeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is no commit intent: {error!r}") from None
     possible = ({spec.name: layout.key(spec, cell, index) for spec in layout.arrays} for index in range(MOST_YEARS))
     named = {name: info["key"] for name, info in record.objects.items()}
     if given not in possible or not named.items() <= given.items() or (record.cell, record.year) != (cell.name, year):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, parse_json
+from tessera.base import InputError, parse_json, parsing
 from tessera.embeddings import ModelIdentity
 from tessera.geo import CELL_SIDES, PIXEL_SIZE
 from tessera.net import MissingError
@@ -126,7 +126,7 @@ def _specs(dims: int, prefixes: tuple[int, ...]) -> tuple[ArraySpec, ...]:
 
 def parse_root(data: bytes, where: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Consolidated nodes and attributes of a root group; `UnknownLayoutError` where it has no consolidated metadata."""
-    try:
+    with parsing(f"{where} is no metadata of a Zarr v3 group"):
         root = parse_json(data, where)
         if root["zarr_format"] != 3 or root["node_type"] != "group":
             raise InputError(f"{where} is no Zarr v3 group")
@@ -135,10 +135,6 @@ def parse_root(data: bytes, where: str) -> tuple[dict[str, dict[str, Any]], dict
         nodes = {} if consolidated is None else dict(consolidated["metadata"])
         if not all(isinstance(node, dict) for node in nodes.values()):
             raise InputError(f"{where} has nodes that are no JSON objects")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{where} is no metadata of a Zarr v3 group: {error!r}") from None
     if not nodes:
         raise UnknownLayoutError(f"{where} has no consolidated metadata")
     return nodes, attributes
@@ -146,11 +142,9 @@ def parse_root(data: bytes, where: str) -> tuple[dict[str, dict[str, Any]], dict
 
 def _dims_of(attributes: dict[str, Any], where: str) -> tuple[int, tuple[int, ...]]:
     """Length of the vectors and the prefixes that have arrays of their own."""
-    try:
+    with parsing(f"{where}: geoemb:depths cannot be read"):
         dims = attributes.get("geoemb:dimensions", 128)
         depths = {(depth["dimensions"], depth["array"]) for depth in attributes.get("geoemb:depths", [])}
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{where}: geoemb:depths cannot be read: {error!r}") from None
     if not isinstance(dims, int) or isinstance(dims, bool) or not 1 <= dims <= MOST_DIMS:
         raise InputError(f"{where}: geoemb:dimensions is {dims!r}; expected 1 to {MOST_DIMS}")
     prefixes = sorted(
@@ -186,7 +180,7 @@ def parse_format(node: Mapping[str, Any], spec: ArraySpec, where: str) -> ShardF
     cannot be believed.
     """
     bands = () if spec.axis is None else (spec.bands,)
-    try:
+    with parsing(f"{where}: its metadata cannot be read"):
         if node["data_type"] != spec.dtype:
             raise InputError(f"{where} has the type {node['data_type']!r}; expected {spec.dtype}")
         names = list(node["dimension_names"])
@@ -202,10 +196,6 @@ def parse_format(node: Mapping[str, Any], spec: ArraySpec, where: str) -> ShardF
         index = [codec["name"] for codec in sharding["index_codecs"]]
         if index not in (["bytes"], ["bytes", "crc32c"]) or sharding["index_location"] not in ("start", "end"):
             raise UnknownLayoutError(f"{where} has an index by {index}")
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{where}: its metadata cannot be read: {error!r}") from None
     if outer[:-2] != [1, *bands] or inner[:-2] != [1, *bands] or outer[-1] != outer[-2] or inner[-1] != inner[-2]:
         raise UnknownLayoutError(f"{where} has shards of {outer} and chunks of {inner}")
     shard, chunk = outer[-1], inner[-1]
@@ -251,12 +241,10 @@ def _inner_codecs(codecs: Any, has_bands: bool, where: str) -> tuple[bool, Compr
 
 
 def _extent(group: Mapping[str, Any], scales: Mapping[str, Any], zone: int, name: str, where: str) -> Extent:
-    try:
+    with parsing(f"{where}: {name} does not say where it lies"):
         transform = [float(value) for value in group["attributes"]["spatial:transform"]]
         code = str(group["attributes"]["proj:code"]).upper()
         height, width = (int(size) for size in scales["shape"][-2:])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{where}: {name} does not say where it lies: {error!r}") from None
     return place_extent(transform, code, (height, width), zone, name, where)
 
 
@@ -280,15 +268,13 @@ def place_extent(transform: list[float], code: str, shape: tuple[int, int], zone
 def read_years(objects: Objects, group: str, node: Mapping[str, Any]) -> tuple[int, ...]:
     """The years of a group's time axis, one request a chunk of it."""
     where = f"{objects.root}/{group}/time"
-    try:
+    with parsing(f"{where}: its metadata cannot be read"):
         (length,) = (int(size) for size in node["shape"])
         (chunk,) = (int(size) for size in node["chunk_grid"]["configuration"]["chunk_shape"])
         dtype = np.dtype(str(node["data_type"])).newbyteorder("<")
         names = [codec["name"] for codec in node["codecs"]]
         packing = [name for name in names if name in _COMPRESSORS]
         known = set(names) <= {"bytes", *_COMPRESSORS} and len(packing) <= 1
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise InputError(f"{where}: its metadata cannot be read: {error!r}") from None
     if not known or dtype.kind not in "iu" or not 1 <= length <= MOST_YEARS or not 1 <= chunk <= 1024:
         raise UnknownLayoutError(f"{where} has {length} values of {dtype} by {names}; expected whole years")
     form = ShardFormat(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, TesseraError, raise_if_machine, require
+from tessera.base import InputError, TesseraError, parsing, raise_if_machine, require
 from tessera.embeddings import is_valid
 from tessera.geo import points_in_zones
 from tessera.net import CorruptError, LoadError, settled_reads
@@ -243,7 +243,7 @@ def _open_groups(root: zarr.Group, dataset: Dataset | None, where: str) -> tuple
 
 
 def _part(group: Any, zone: int, hemisphere: str, name: str, where: str) -> tuple[Part, tuple[int, ...]]:
-    try:
+    with parsing(f"{where}: {name} is no group of embeddings"):
         axes = axes_of(group["scales"])
         shape = dict(zip(axes, group["scales"].shape, strict=True))
         transform = [float(value) for value in group.attrs["spatial:transform"]]
@@ -259,10 +259,6 @@ def _part(group: Any, zone: int, hemisphere: str, name: str, where: str) -> tupl
             _check_array(group, array, dtype, f"{where}/{name}/{array}")
         years = _years(_array(group, "time", f"{where}/{name}/time", "iuM"), f"{where}/{name}")
         complete = tuple(int(year) for year in group.attrs.get("years_complete", years))
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{where}: {name} is no group of embeddings: {error!r}") from None
     extent = place_extent(transform, code, (int(shape["y"]), int(shape["x"])), zone, name, where)
     top, bottom = extent.north, extent.south
     if hemisphere == "N":
