@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from evaluate_made import groups_of, told_apart
 
-from tessera.base import InputError, Kept
+from tessera.base import InputError, Kept, TesseraError
 from tessera.evaluation import Evaluation, evaluate
 from tessera.evaluation._curves import draw_sets
 from tessera.heads import Labels
@@ -152,6 +153,15 @@ def test_the_same_arguments_give_the_same_result_and_kept_scores_are_used(tmp_pa
     files[0].unlink()
     assert compared(tmp_path).to_json() == first
     assert compared(tmp_path, seed=1).to_json() != first
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tessera.base.folder.write_atomic", full)
+    with pytest.raises(TesseraError, match=r"cannot write .*: No space left on device; what is finished is kept"):
+        compared(tmp_path)
 
 
 def test_progress_ends_with_its_total() -> None:

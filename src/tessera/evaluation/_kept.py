@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tessera.base import Kept, sha256_hex
+from tessera.base import Kept, sha256_hex, writing
 from tessera.cubes import digest_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def read_kept(folder: Path | None, key: str, shape: tuple[int, int]) -> NDArray[
 def keep(folder: Path | None, key: str, scores: NDArray[np.float64]) -> None:
     """Keep scores, as float32."""
     if folder is not None:
-        Kept(folder).put(_file(key), {"scores": scores.astype(np.float32)})
+        with writing(folder):
+            Kept(folder).put(_file(key), {"scores": scores.astype(np.float32)})
 
 
 def _file(key: str) -> str:
