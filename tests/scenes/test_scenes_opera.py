@@ -19,7 +19,7 @@ from tessera.base import InputError
 from tessera.net import CorruptError, CredentialError, LoadError, NetError, PermanentError, Web
 from tessera.scenes import Address, Query, Scene, Source
 from tessera.scenes.sources._tally import Tally
-from tessera.scenes.sources.opera import HOSTS, Opera, _months, expiry
+from tessera.scenes.sources.opera import HOSTS, Opera, expiry
 
 BOX = (-122.6, 37.2, -121.8, 37.9)
 
@@ -291,15 +291,6 @@ def test_a_gateway_that_is_down_for_a_moment_is_waited_for(cmr: Cmr, status: int
     cmr.answer = lambda handler: send(handler, "bad gateway", status=status)
     with pytest.raises(LoadError, match=f"status {status}"):
         found(source)
-
-
-@given(first=st.dates(dt.date(2014, 1, 1), dt.date(2030, 1, 1)), days=st.integers(0, 900))
-def test_months_cover_a_period_once(first: dt.date, days: int) -> None:
-    last = first + dt.timedelta(days=days)
-    months = _months(first, last)
-    covered = [start + dt.timedelta(days=n) for start, end in months for n in range((end - start).days + 1)]
-    assert covered == [first + dt.timedelta(days=n) for n in range(days + 1)]
-    assert all(start.month == end.month and start.year == end.year for start, end in months)
 
 
 def test_a_missing_token_is_told_in_one_line_with_its_cure(opera: Opera, monkeypatch: pytest.MonkeyPatch) -> None:

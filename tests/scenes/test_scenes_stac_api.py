@@ -9,7 +9,6 @@ import time
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from tessera.net import CorruptError, LoadError, MissingError, NetError, Oversiz
 from tessera.scenes import Query, Scene, SceneTable, Source
 from tessera.scenes.sources._earth_search import EarthSearch
 from tessera.scenes.sources._tally import Tally, weight
-from tessera.scenes.sources.stac_api import StacApi, _months, _Taken
+from tessera.scenes.sources.stac_api import StacApi, _Taken
 
 S2 = ("sentinel-2-l2a",)
 
@@ -45,13 +44,12 @@ DAYS = st.dates(dt.date(2016, 1, 1), dt.date(2026, 12, 31))
 
 
 @given(DAYS, st.integers(0, 900))
-def test_months_part_a_time(first: dt.date, days: int) -> None:
-    last = first + dt.timedelta(days=days)
-    spans = list(_months(first, last))
-    assert spans[0][0] == first
-    assert spans[-1][1] == last
-    assert all(after - before == dt.timedelta(days=1) for (_, before), (after, _) in pairwise(spans))
-    assert all(start <= end and (start.year, start.month) == (end.year, end.month) for start, end in spans)
+def test_months_cover_a_query_once(first: dt.date, days: int) -> None:
+    months = list(Query((5.2, 50.6, 5.3, 50.7), first, first + dt.timedelta(days=days)).months())
+    covered = [start + dt.timedelta(days=n) for start, end in months for n in range((end - start).days + 1)]
+    assert covered == [first + dt.timedelta(days=n) for n in range(days + 1)]
+    names = [(start.year, start.month) for start, _ in months]
+    assert names == sorted(set(names)) == [(end.year, end.month) for _, end in months]
 
 
 def test_each_month_and_collection_is_asked_for() -> None:

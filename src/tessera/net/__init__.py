@@ -16,10 +16,11 @@ from .objects import Objects, Piece, is_strong, open_objects
 from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
 from .ranges import Run, join_ranges
 from .settled import settled_reads
-from .web import Answer, Verdict, Web
+from .web import SEE_DOCTOR, Answer, Verdict, Web
 
 __all__ = [
     "SCHEMES",
+    "SEE_DOCTOR",
     "Answer",
     "ChangedError",
     "CorruptError",

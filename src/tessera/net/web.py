@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ._lines import Clock
     from ._proxies import Proxy
 
+SEE_DOCTOR = "; look at the network, or run tessera doctor"
+"""What an error adds where the host's name could not be resolved; the doctor itself leaves it out."""
 PATIENT_DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds before each retry: providers of scenes throttle for minutes, not seconds."""
 SLOWEST = 64_000.0
@@ -275,9 +277,7 @@ def _translated(where: str, proxy: Proxy | None = None) -> Iterator[None]:
     except ReadTimeoutError:
         raise LoadError(f"{where}: the server is silent or too slow") from None
     except NameResolutionError:
-        raise LoadError(
-            f"{where}: the host's name could not be resolved; look at the network, or run tessera doctor", reached=False
-        ) from None
+        raise LoadError(f"{where}: the host's name could not be resolved{SEE_DOCTOR}", reached=False) from None
     except ProxyError as error:
         raise_if_machine(error, where)
         through = "" if proxy is None else f" {proxy.shown}"

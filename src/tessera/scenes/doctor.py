@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tessera.base import InputError, TesseraError, silent
-from tessera.net import CorruptError, CredentialError, LoadError, MissingError, NetError, Web
+from tessera.net import SEE_DOCTOR, CorruptError, CredentialError, LoadError, MissingError, NetError, Web
 
 from ._doctor_machine import Check, check_cache, check_devices, check_disk, check_memory, check_packages, check_python
 from ._files import LocalFile
@@ -386,7 +386,7 @@ def _within(ends: float, work: Callable[[], Result]) -> Result:
 
 def _line(error: BaseException) -> str:
     # the advice of the check is fuller, and this is the doctor
-    return " ".join(str(error).split()).removesuffix("; look at the network, or run tessera doctor")
+    return " ".join(str(error).split()).removesuffix(SEE_DOCTOR)
 
 
 def _advice(error: BaseException) -> str:

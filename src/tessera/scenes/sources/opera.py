@@ -7,7 +7,6 @@ addresses. CMR's STAC interface is not used: its pages have a hundred items, and
 from __future__ import annotations
 
 import base64
-import calendar
 import datetime as dt
 import json
 import math
@@ -108,7 +107,7 @@ class Opera:
         known: set[str] = set()
         slices = [
             (orbit, first, last, box)
-            for first, last in _months(query.first, query.last)
+            for first, last in query.months()
             for orbit in ("ascending", "descending")
             for box in query.boxes()
         ]
@@ -316,16 +315,6 @@ def _in_order(work: Callable[[Item], Result], items: list[Item], at_once: int) -
             yield cast("Result", value)
     finally:
         stop.set()
-
-
-def _months(first: dt.date, last: dt.date) -> list[tuple[dt.date, dt.date]]:
-    """The months of a period, the first and last cut to it."""
-    found = []
-    while first <= last:
-        end = min(last, first.replace(day=calendar.monthrange(first.year, first.month)[1]))
-        found.append((first, end))
-        first = end + dt.timedelta(days=1)
-    return found
 
 
 def _feed(answer: Answer, where: str) -> list[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tessera.net import MissingError
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterator, Mapping
 
     from tessera.base import Progress
@@ -37,6 +38,14 @@ class Query:
         if west <= east:
             return (self.box,)
         return (west, south, 180.0, north), (-180.0, south, east, north)
+
+    def months(self) -> Iterator[tuple[dt.date, dt.date]]:
+        """First and last day of each calendar month, those of the ends cut to the query."""
+        first = self.first
+        while first <= self.last:
+            last = first.replace(day=calendar.monthrange(first.year, first.month)[1])
+            yield first, min(last, self.last)
+            first = last + dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ class StacApi(PublicFiles):
         slices = [
             (collection, span, box)
             for collection in self._collections
-            for span in _months(query.first, query.last)
+            for span in query.months()
             for box in query.boxes()
         ]
         progress(0, len(slices))
@@ -343,14 +343,6 @@ def _most_frequent(counts: dict[str, int]) -> dict[str, int]:
     kept = {reason: -count for count, reason in ordered[:_REASONS]}
     others -= sum(count for count, _ in ordered[_REASONS:])
     return kept | ({_OTHERS: others} if others else {})
-
-
-def _months(first: dt.date, last: dt.date) -> Iterator[_Span]:
-    """Calendar months of a time span, the first and last cut to it."""
-    while first <= last:
-        after = (first.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
-        yield first, min(last, after - dt.timedelta(days=1))
-        first = after
 
 
 ContainerOf = Callable[[str], tuple[str, str] | None]
