@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,35 +44,17 @@ class PublishedFile:
         return f"Google Drive, {self.file}" if self.repo is None else f"{_HUB}, {self.repo}, {self.file}"
 
 
-def _student(name: str, letter: str, parameters: int, sha256: str, size: int) -> PublishedFile:
-    repo = f"geotessera/TESSERA-V-2.0-2B-{letter}"
-    return PublishedFile("v2-student", repo, f"ckpt/student_{name}.pt", 128, parameters, sha256, size)
+def _published(row: dict[str, str]) -> PublishedFile:
+    """A row of `published.csv`; an empty cell is what is not known or does not apply."""
+    size = int(row["size"]) if row["size"] else None
+    numbers = int(row["dims"]), int(row["parameters"])
+    return PublishedFile(
+        row["family"], row["repo"] or None, row["file"], *numbers, row["sha256"], size, row["source"] or None
+    )
 
 
-def _v1_1(source: str) -> PublishedFile:
-    file = f"tessera_v1_1_{source}_encoder.pt"
-    return PublishedFile("v1.1", "geotessera/TESSERA-V-1.1", file, 128, 57_708_738, source=source)
-
-
-PUBLISHED = {
-    "v2-nano": _student("nano", "N", 1_066_402, "bc9929e3", 4_288_221),
-    "v2-small": _student("small", "S", 7_112_322, "92619d4f", 28_488_531),
-    "v2-medium": _student("medium", "M", 21_031_506, "3823be7d", 84_163_403),
-    "v2-large": _student("large", "L", 43_831_170, "b5f20239", 175_363_923),
-    "v2-teacher": PublishedFile(
-        "v2-teacher",
-        "geotessera/TESSERA-V-2.0-2B-Teacher",
-        "ckpt/tessera_v2_2B_teacher.pt",
-        1024,
-        2_064_266_242,
-        "bfca890a",
-        8_257_134_395,
-    ),
-    "v1.1-mpc": _v1_1("mpc"),
-    "v1.1-aws": _v1_1("aws"),
-    "v1.0": PublishedFile("v1.0", "geotessera/TESSERA-V-1.0", "tessera-v1.0-QAT-best.pt", 128, 45_828_226),
-    "v1.0-early": PublishedFile("v1.0-early", None, "best_model_fsdp_20250427_084307.pt", 128, 87_841_922),
-}
+with Path(__file__).with_name("published.csv").open(encoding="utf-8", newline="") as _file:
+    PUBLISHED = {row["alias"]: _published(row) for row in csv.DictReader(_file)}
 """Alias -> published file."""
 
 
