@@ -20,7 +20,7 @@ from .files import (
 from .folder import Folder
 from .journal import Journal
 from .kept import Kept
-from .machine import MachineError, machine_failure, memory_bytes, raise_if_machine
+from .machine import MachineError, is_out_of_memory, machine_failure, memory_bytes, raise_if_machine, system_hint
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
 from .mixing import STEP, mix_in_place
 from .outputs import check_folder, check_output, check_picture, is_input
@@ -62,6 +62,7 @@ __all__ = [
     "install_line",
     "is_input",
     "is_json",
+    "is_out_of_memory",
     "is_parquet",
     "is_png",
     "is_text",
@@ -98,6 +99,7 @@ __all__ = [
     "silent",
     "staging",
     "sync_folder",
+    "system_hint",
     "write_atomic",
     "writing",
 ]

@@ -9,23 +9,29 @@ import re
 from .errors import TesseraError
 
 _NO_MEMORY = "no memory is left"
-_NUMBERS = {
-    number: said
-    for name, said in (
-        ("EMFILE", "this process has as many files open as it may (ulimit -n)"),
-        ("ENFILE", "the system has as many files open as it can"),
-        ("ENOMEM", "the system has no memory left"),
-        ("EIO", "the disk could not be read or written (EIO)"),
-        ("ENOSPC", "the disk is full"),
-        ("EDQUOT", "the disk quota is used up"),
-        ("EROFS", "the file system is read-only"),
-        ("ENOBUFS", "the system has no buffers left"),
-        ("ENOLCK", "the system has no locks left"),
-        ("ESTALE", "the network drive has lost the file (ESTALE)"),
+_SYSTEM = {
+    number: (said, hint)
+    for name, said, hint in (
+        ("EMFILE", "this process has as many files open as it may (ulimit -n)", "raise the limit with ulimit -n"),
+        ("ENFILE", "the system has as many files open as it can", "close other programs"),
+        ("ENOMEM", "the system has no memory left", "close other programs, or ask for less at once"),
+        ("EIO", "the disk could not be read or written (EIO)", "check the disk and its connection"),
+        ("ENOSPC", "the disk is full", "make room and run the same command again"),
+        ("EDQUOT", "the disk quota is used up", "make room and run the same command again"),
+        ("EROFS", "the file system is read-only", "choose another place"),
+        ("ENOBUFS", "the system has no buffers left", ""),
+        ("ENOLCK", "the system has no locks left", ""),
+        ("ESTALE", "the network drive has lost the file (ESTALE)", ""),
+        ("EACCES", "", "this user has no permission; choose another place, or change its permissions"),
+        ("EPERM", "", "the system does not allow it; choose another place"),
+        ("ENAMETOOLONG", "", "choose a shorter name"),
+        ("ELOOP", "", "remove the symbolic link that leads back to itself"),
     )
     if (number := getattr(errno, name, None)) is not None
 }
-"""Number of a system error -> its description."""
+"""Number of a system error -> its description where the machine failed, and what to do about it; each may be ""."""
+_NUMBERS = {number: said for number, (said, _) in _SYSTEM.items() if said}
+_MEMORY = re.compile(r"can(no|')t allocate memory|out of memory|not enough memory|bad_alloc", re.IGNORECASE)
 _TEXTS = (
     *(
         (re.compile(rf"\(os error {number}\)|\[errno {number}\]", re.IGNORECASE), said)
@@ -33,7 +39,7 @@ _TEXTS = (
     ),
     (re.compile(r"too many open files", re.IGNORECASE), _NUMBERS[errno.EMFILE]),
     (re.compile(r"no space left on device", re.IGNORECASE), _NUMBERS[errno.ENOSPC]),
-    (re.compile(r"cannot allocate memory|out of memory|not enough memory|bad_alloc", re.IGNORECASE), _NO_MEMORY),
+    (_MEMORY, _NO_MEMORY),
     (re.compile(r"input/output error", re.IGNORECASE), _NUMBERS[errno.EIO]),
     (re.compile(r"can't start new thread", re.IGNORECASE), "no further thread can be started (memory, or ulimit -u)"),
 )
@@ -51,6 +57,16 @@ def memory_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 16 * 1024**3
+
+
+def system_hint(error: OSError) -> str:
+    """What to do about a system error; "" where nothing is known."""
+    return _SYSTEM.get(error.errno or 0, ("", ""))[1]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was lacking, also if a library only says so in words."""
+    return isinstance(error, MemoryError) or _MEMORY.search(str(error)) is not None
 
 
 def machine_failure(error: BaseException) -> str | None:

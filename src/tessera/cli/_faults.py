@@ -7,26 +7,12 @@ import sys
 import traceback
 from pathlib import Path
 
-from tessera.base import InputError, TesseraError, printable, shortened, shown
+from tessera.base import InputError, TesseraError, is_out_of_memory, printable, shortened, shown, system_hint
 
 from . import _streams
 
 _MOST = 400
 """Most letters that are quoted of the error of a library."""
-_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc")
-_HINTS = {
-    errno.EACCES: "this user has no permission; choose another place, or change its permissions",
-    errno.EPERM: "the system does not allow it; choose another place",
-    errno.EROFS: "choose another place",
-    errno.ENOSPC: "make room and run the same command again",
-    errno.EDQUOT: "make room and run the same command again",
-    errno.EMFILE: "raise the limit with ulimit -n",
-    errno.ENFILE: "close other programs",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "remove the symbolic link that leads back to itself",
-    errno.EIO: "check the disk and its connection",
-    errno.ENOMEM: "close other programs, or ask for less at once",
-}
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -81,7 +67,7 @@ def _line(error: BaseException) -> str:
     said = str(error)
     if type(error).__name__ == "OutOfMemoryError":
         return f"the GPU is out of memory; close other programs that use it, or choose --device cpu: {short(said)}"
-    if isinstance(error, MemoryError) or any(mark in said.lower() for mark in _MEMORY):
+    if is_out_of_memory(error):
         about = f": {short(said)}" if said else ""
         return f"out of memory{about}; close other programs, or ask for a smaller area or fewer --workers"
     if isinstance(error, RecursionError):
@@ -109,8 +95,8 @@ def _of_system(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     names = [name for name in (error.filename, error.filename2) if name is not None and not isinstance(name, int)]
     where = f" {' and '.join(shown(name, 300) for name in names)}" if names else ""
-    hint = f"; {_HINTS[error.errno]}" if error.errno in _HINTS else ""
-    return f"{short(reason)}{where}{hint}"
+    hint = system_hint(error)
+    return f"{short(reason)}{where}{f'; {hint}' if hint else ''}"
 
 
 def _unexpected(error: BaseException, guess: str) -> str:
