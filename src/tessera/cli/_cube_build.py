@@ -23,11 +23,7 @@ from ._scenes import (
     recipe_of,
     stated_period,
 )
-from .terminal import OverwriteOption, one_of, step, tell_line
-
-BboxOption = Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")]
-AoiOption = Annotated[str | None, typer.Option(help="Vector file of polygons.")]
-TileOption = Annotated[str | None, typer.Option(help="Tile (grid_5.05_50.65) or cell (utm31_e64_n548).")]
+from .terminal import AoiOption, BboxOption, OverwriteOption, TileOption, one_of, step, tell_line
 
 
 def build(

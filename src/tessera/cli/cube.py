@@ -10,7 +10,7 @@ import typer
 
 from ._cube_build import build, one_line, scenes
 from ._scenes import FromOption, PeriodOption, ToOption, stated_period
-from .terminal import OverwriteOption, print_json, print_table, step
+from .terminal import JsonOption, OverwriteOption, print_json, print_table, step
 
 if TYPE_CHECKING:
     from tessera.geo import Period
@@ -140,7 +140,7 @@ def info(
         Path | None, typer.Option(help="Draw its calendar and a map of clear observations to this PNG.")
     ] = None,
     overwrite: OverwriteOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a cube holds: dates, period, clear observations, orbits, lost scenes, source.
 

@@ -22,7 +22,7 @@ from ._scenes import (
     period_of,
     recipe_of,
 )
-from .terminal import one_of, tell_line
+from .terminal import AoiOption, BboxOption, TileOption, one_of, tell_line
 
 if TYPE_CHECKING:
     from tessera.geo import Period
@@ -35,9 +35,9 @@ def embed(
     cubes: Annotated[
         list[Path] | None, typer.Argument(help="Cubes on the lattice. Give none with --bbox, --aoi or --tile.")
     ] = None,
-    bbox: Annotated[str | None, typer.Option(help="Area: west,south,east,north in degrees.")] = None,
-    aoi: Annotated[str | None, typer.Option(help="Area: a vector file of polygons.")] = None,
-    tile: Annotated[str | None, typer.Option(help="Area: a tile (grid_5.05_50.65) or a cell (utm31_e64_n548).")] = None,
+    bbox: BboxOption = None,
+    aoi: AoiOption = None,
+    tile: TileOption = None,
     year: Annotated[
         int | None,
         typer.Option(help="Calendar year to read. With --from and --to: the year under which the store keeps it."),

@@ -9,7 +9,7 @@ import typer
 
 from tessera.base import InputError, check_folder, check_picture, only_year
 
-from .terminal import BlockOption, KindOption, OverwriteOption, print_table, step
+from .terminal import BlockOption, JsonOption, KindOption, OverwriteOption, print_table, step
 
 
 def evaluate(
@@ -41,7 +41,7 @@ def evaluate(
         Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json, curves.png and finished scores.")
     ] = None,
     overwrite: OverwriteOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all records as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show how well features tell labels apart, by how many labels a head learns from.
 

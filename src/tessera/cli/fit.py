@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .terminal import BlockOption, KindOption, OverwriteOption, print_json, step
+from .terminal import BlockOption, JsonOption, KindOption, OverwriteOption, StoreArgument, print_json, step
 
 
 def fit(
-    store: Annotated[str, typer.Argument(help="Path or URL of a store.")],
+    store: StoreArgument,
     labels: Annotated[Path, typer.Argument(help="Vector file of labelled points or polygons.")],
     column: Annotated[str, typer.Option(help="Column that holds the class or the number.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Head to write (.json).")],
@@ -25,7 +25,7 @@ def fit(
     block_km: BlockOption = None,
     seed: Annotated[int, typer.Option(help="Deals labels to folds, and of what the head draws.", min=0)] = 0,
     overwrite: OverwriteOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fit a head on labels, report how well it does on labels held out, and save it.
 

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from .terminal import OverwriteOption, one_of, print_table, step
+from .terminal import AoiOption, BboxOption, OverwriteOption, StoreArgument, one_of, print_table, step
 
 
 def map_(
-    store: Annotated[str, typer.Argument(help="Path or URL of a store.")],
+    store: StoreArgument,
     head: Annotated[Path, typer.Option(help="Head that `tessera fit` saved.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="GeoTIFF to write; its legend and picture lie beside it.")],
-    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees.")] = None,
-    aoi: Annotated[str | None, typer.Option(help="Vector file of polygons, a tile name or a cell name.")] = None,
+    bbox: BboxOption = None,
+    aoi: AoiOption = None,
     year: Annotated[int | None, typer.Option(help="Year; the head's own where left out.")] = None,
     overwrite: OverwriteOption = False,
 ) -> None:

@@ -12,6 +12,7 @@ from .options import (
     KindOption,
     OverwriteOption,
     StoreArgument,
+    TileOption,
     area_of,
     one_of,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "KindOption",
     "OverwriteOption",
     "StoreArgument",
+    "TileOption",
     "area_of",
     "bytes_in_words",
     "now_and_then",

@@ -31,6 +31,10 @@ AoiOption = Annotated[
         rich_help_panel=WHERE,
     ),
 ]
+TileOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Tile (grid_5.05_50.65) or cell (utm31_e64_n548).", rich_help_panel=WHERE),
+]
 OverwriteOption = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace files that this command did not write. Input files are never replaced."),
