@@ -51,7 +51,7 @@ def evaluate(
 
     Example: tessera evaluate plots.parquet --encoder mine.safetensors --labels 5/class,20/class,100% -o worth
     """
-    from tessera.evaluation import check_evaluation, parse_amounts, read_pixel_years
+    from tessera.evaluation import check_evaluation, read_pixel_years
     from tessera.evaluation import evaluate as run
     from tessera.heads import CLASS_METRICS, CLASSES, NUMBER_METRICS, parse_heads, read_labels
 
@@ -92,7 +92,6 @@ def evaluate(
             year = only_year(store.years, data)
         makers = {"store": store}
         labelled = read_labels(places, column, kind)
-    amounts = parse_amounts(labels, labelled.kind)
     known = CLASS_METRICS if labelled.kind == CLASSES else NUMBER_METRICS
     if metric is not None and metric not in known:
         raise InputError(f"metric {metric!r} of a {labelled.kind}; expected one of {', '.join(known)}")
@@ -101,7 +100,7 @@ def evaluate(
             makers,
             labelled,
             heads=heads,
-            labels=None if labels is None else [str(amount) for amount in amounts],
+            labels=labels,
             split=split,
             draws=draws,
             seed=seed,

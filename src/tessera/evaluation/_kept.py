@@ -23,17 +23,17 @@ _LIMIT = 64 * 1024 * 1024
 
 
 def key_of(x: NDArray[np.float32], plan: Plan, amount: Amount, head: str, times: int, seed: int) -> str:
-    """SHA-256 of all that a score depends on, versions of the libraries aside."""
+    """The name of the file: SHA-256 of all that a score depends on, versions of the libraries aside."""
     arrays = [x, plan.target, plan.group, *(part for fold in plan.folds[amount] for part in (fold.train, fold.test))]
     about = f"{VERSION} {plan.kind} {len(plan.classes)} {head} {times} {seed} {digest_of(*arrays)}"
-    return sha256_hex(about.encode())
+    return f"{sha256_hex(about.encode())}.part"
 
 
 def read_kept(folder: Path | None, key: str, shape: tuple[int, int]) -> NDArray[np.float64] | None:
     """(R, B + 1, metrics) of an earlier run, or None; what is no such array counts as absent."""
     if folder is None:
         return None
-    found = (Kept(folder).get(_file(key), _LIMIT) or {}).get("scores")
+    found = (Kept(folder).get(key, _LIMIT) or {}).get("scores")
     fits = found is not None and found.dtype == np.float32 and found.ndim == 3 and found.shape[:2] == shape
     return found.astype(np.float64) if found is not None and fits else None
 
@@ -42,8 +42,4 @@ def keep(folder: Path | None, key: str, scores: NDArray[np.float64]) -> None:
     """Keep scores, as float32."""
     if folder is not None:
         with writing(folder):
-            Kept(folder).put(_file(key), {"scores": scores.astype(np.float32)})
-
-
-def _file(key: str) -> str:
-    return f"{key}.part"
+            Kept(folder).put(key, {"scores": scores.astype(np.float32)})

@@ -131,8 +131,9 @@ def evaluate(
                 key = key_of(x, which, amount, head, samples, seed)
                 scores = read_kept(folder, key, (len(folds), samples + 1))
                 if scores is None:
-                    tell = _teller(progress, done, total)
-                    scores = _scores(x, which, folds, head, samples, seed, tell)
+                    scores = _scores(
+                        x, which, folds, head, samples, seed, lambda more, before=done: progress(before + more, total)
+                    )
                     keep_scores(folder, key, scores)
                 done += len(folds)
                 progress(done, total)
@@ -174,10 +175,6 @@ def _random_plan(
         return make_plan(labels, usable, (amount,), split="random", draws=draws, seed=seed)
     except InputError:
         return None
-
-
-def _teller(progress: Progress, done: int, total: int) -> Callable[[int], None]:
-    return lambda more: progress(done + more, total)
 
 
 def _scores(

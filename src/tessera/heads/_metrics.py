@@ -20,17 +20,7 @@ _COUNTS = ("labels", "features", "places", "missing", "no_data", "folds")
 
 
 def parse_metrics(value: Any, classes: Sequence[str]) -> dict[str, Any]:
-    """Check the metrics of a saved head.
-
-    Parameters
-    ----------
-    classes : names; () of numbers
-
-    Raises
-    ------
-    InputError
-        A part is missing, of another type, or about other classes.
-    """
+    """Check the metrics of a saved head: no part is missing, of another type, or about other classes."""
     if not isinstance(value, dict):
         raise InputError(f"metrics are a {type(value).__name__}; expected an object")
     names, is_score = (TOTALS, _is_share) if classes else (NUMBER_METRICS, _is_number)
@@ -59,7 +49,7 @@ def parse_metrics(value: Any, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _are_scores(value: dict[str, Any], names: Sequence[str], is_score: Callable[[Any], bool]) -> bool:
-    return value.keys() >= set(names) and all(_may_be(value[key], is_score) for key in names)
+    return value.keys() >= set(names) and all(value[key] is None or is_score(value[key]) for key in names)
 
 
 def _rows_are_sound(rows: Any, classes: Sequence[str]) -> bool:
@@ -99,10 +89,6 @@ def _votes_are_sound(votes: Any, are: Callable[[Any, int], bool]) -> bool:
         and all(_is_count(votes.get(key)) for key in ("features", "right"))
         and are(votes.get("accuracy"), 3)
     )
-
-
-def _may_be(value: Any, test: Callable[[Any], bool]) -> bool:
-    return value is None or test(value)
 
 
 def _is_count(value: Any) -> bool:
