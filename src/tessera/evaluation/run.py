@@ -31,7 +31,7 @@ from .result import Evaluation, Outcome, mean_of
 from .vectors import name_of, vectors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -131,9 +131,7 @@ def evaluate(
                 key = key_of(x, which, amount, head, samples, seed)
                 scores = read_kept(folder, key, (len(folds), samples + 1))
                 if scores is None:
-                    scores = _scores(
-                        x, which, folds, head, samples, seed, lambda more, before=done: progress(before + more, total)
-                    )
+                    scores = _scores(x, which, folds, head, samples, seed, progress, done, total)
                     keep_scores(folder, key, scores)
                 done += len(folds)
                 progress(done, total)
@@ -178,7 +176,15 @@ def _random_plan(
 
 
 def _scores(
-    x: NDArray[np.float32], plan: Plan, folds: list[Fold], head: str, times: int, seed: int, step: Callable[[int], None]
+    x: NDArray[np.float32],
+    plan: Plan,
+    folds: list[Fold],
+    head: str,
+    times: int,
+    seed: int,
+    progress: Progress,
+    done: int,
+    total: int,
 ) -> NDArray[np.float64]:
     """(R, B + 1, metrics): a draw's scores, first as they are, then under each bootstrap sample of groups."""
     classes = len(plan.classes)
@@ -197,6 +203,6 @@ def _scores(
             return score_classes(truth.astype(np.int64), predicted, weights, classes=classes, probabilities=said)
 
         out.append(score_by_group(score, drawn, groups[fold.test]))
-        step(index + 1)
+        progress(done + index + 1, total)
     # as they are kept on disk, so that kept scores and new ones are the same
     return np.stack(out).astype(np.float32).astype(np.float64)

@@ -188,11 +188,7 @@ def _unpacked(name: str, value: Any) -> NDArray[Any]:
     dtype, shape, text = value["dtype"], value["shape"], value["data"]
     if not isinstance(dtype, str) or dtype not in _TYPES:
         raise InputError(f"{what} of {shown(dtype)}; expected one of {', '.join(_TYPES)}")
-    if (
-        not isinstance(shape, list)
-        or not 1 <= len(shape) <= 2
-        or not all(type(n) is int and 0 <= n < 2**40 for n in shape)
-    ):
+    if not isinstance(shape, list) or not 1 <= len(shape) <= 2 or not all(type(n) is int and n >= 0 for n in shape):
         raise InputError(f"{what} of shape {shown(shape)}; expected one or two whole numbers")
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
