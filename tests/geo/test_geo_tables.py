@@ -38,7 +38,7 @@ def test_cells_of_a_csv_stay_the_text_they_are(tmp_path: Path) -> None:
     assert (found.typed, found.positions, found.notes) == (False, ("lon", "lat"), ())
 
 
-@pytest.mark.parametrize("word", ["NA", "NaN", "nan", "NULL", "#N/A"])
+@pytest.mark.parametrize("word", ["NA", "NaN", "nan", "NULL", "#N/A", "n/a", "Null"])
 def test_what_programs_write_for_missing_is_missing_where_it_is_not_quoted(tmp_path: Path, word: str) -> None:
     found = read_vector(csv(tmp_path, f'lon,lat,c\n5,50,{word}\n6,51,"{word}"\n7,52,x\n'))
     assert found.column("c").tolist() == [None, word, "x"]

@@ -184,7 +184,10 @@ def test_whole_numbers_sort_as_numbers() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([float("inf"), 2.0, 3.0], "holds inf, a continuous target; expected classes, or kind regression"),
+        (
+            [float("inf"), 2.0, 3.0],
+            "holds inf, a continuous target; expected classes, or kind='regression' .--kind regression",
+        ),
         (["a", "a", "a"], "only the class 'a' .0 missing.; expected at least two classes"),
         ([None, None, None], "no value .3 missing."),
         ([["a"], "b", "c"], "holds a list; expected text or numbers"),
@@ -282,3 +285,46 @@ def test_polygons_that_are_not_finite_are_one_line_and_empty_ones_missing(bad: f
         read_labels(mapping, "crop")
     mapping["features"][0]["geometry"] = {"type": "Polygon", "coordinates": []}
     assert read_labels(mapping, "crop").missing == 1
+
+
+LINE = np.column_stack([np.linspace(4, 5, 50), np.full(50, 50.0)])
+
+
+def _fractions(stray: str) -> list[Any]:
+    """50 numbers with fractions; each fifth from the second on is a text."""
+    return [stray if k % 5 == 1 else k + 0.5 for k in range(50)]
+
+
+@pytest.mark.parametrize("kind", [None, "regression"])
+@pytest.mark.parametrize("form", ["csv", "geojson"])
+def test_a_text_among_numbers_is_missing_or_named(tmp_path: Path, form: str, kind: str | None) -> None:
+    def source(stray: str) -> Any:
+        if form == "geojson":
+            return points_geojson(LINE, _fractions(stray))
+        path = tmp_path / "a.csv"
+        rows = [f"{x},{y},{v}" for (x, y), v in zip(LINE, _fractions(stray), strict=True)]
+        path.write_text("\n".join(["lon,lat,crop", *rows]))
+        return path
+
+    for word in ("n/a", "NULL", "None", "-"):
+        if word == "-":
+            with pytest.raises(
+                InputError, match=r"'-' in 10 of 50 rows \(first: row 2\) is not a number; expected numbers"
+            ):
+                read_labels(source(word), "crop", kind)
+        else:
+            labels = read_labels(source(word), "crop", kind)
+            assert (labels.kind, len(labels), labels.missing) == ("regression", 40, 10)
+
+
+def test_counts_that_become_classes_and_a_number_for_missing_are_told() -> None:
+    whole = [k % 34 for k in range(50)]
+    told = "34 whole numbers taken as classes; kind='regression' (--kind regression) reads them as numbers"
+    assert read_labels(points_geojson(LINE, whole), "crop").notes == (told,)
+    assert read_labels(points_geojson(LINE, whole), "crop", "classification").notes == ()
+    assert read_labels(points_geojson(LINE, [k % 12 for k in range(50)]), "crop").notes == ()
+    low = [-9999.0 if k % 5 == 1 else k + 0.5 for k in range(50)]
+    (note,) = read_labels(points_geojson(LINE, low), "crop").notes
+    assert "-9999 stands in 10 of 50 labels, far below all others (from 0.5)" in note
+    for usual in ([k - 200.5 for k in range(50)], [0.0 if k % 2 else k + 50.5 for k in range(50)]):
+        assert read_labels(points_geojson(LINE, usual), "crop").notes == ()

@@ -102,7 +102,7 @@ def test_whole_numbers_are_numbers_where_that_is_said(store: FakeStore) -> None:
         feature["properties"]["height"] = round(feature["properties"]["height"])
     assert fit(store, labels, "height").kind == "classification"
     assert fit(store, labels, "height", kind="regression").kind == "regression"
-    with pytest.raises(InputError, match="continuous target; expected classes, or kind regression"):
+    with pytest.raises(InputError, match="continuous target; expected classes, or kind='regression'"):
         fit(store, heights(store), "height", kind="classification")
     with pytest.raises(InputError, match="colours for column 'height', which holds numbers"):
         fit(store, heights(store), "height", colours={"1": "#000000"})

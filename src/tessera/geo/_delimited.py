@@ -12,7 +12,7 @@ import numpy as np
 from tessera.base import InputError, encoding_of, open_regular, shown
 
 from ._kinds import HEAD
-from .table import VectorTable, of_columns, position_names, refuse_twice
+from .table import MISSING, VectorTable, of_columns, position_names, refuse_twice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SEPARATORS = ",;\t|"
-_MISSING = ("NA", "NaN", "nan", "NULL", "#N/A")
-"""What R, numpy, databases and spreadsheets write for a missing value; in quotes it is text."""
 _HEADER = 1024 * 1024
 _BLOCK = 16 * 1024 * 1024
 """Bytes parsed at a time; a row must fit."""
@@ -68,14 +66,18 @@ def read_delimited(path: Path, source: str) -> VectorTable:
         columns: dict[str, NDArray[Any]] = {}
         for name in names:
             columns[name] = _numbers(table[name]) if name in positions else _texts(table[name])
-        missing = pa.array(_MISSING)
+        missing = pa.array(MISSING)
         others = [name for name in names if columns[name].dtype == object]
-        blank = {name: pc.is_in(table[name], value_set=missing).to_numpy() for name in others}
+        blank = {name: pc.is_in(pc.utf8_lower(table[name]), value_set=missing).to_numpy() for name in others}
         suspects = [name for name in others if blank[name].any()]
         absent: dict[str, NDArray[np.bool_]] = {}
         if suspects:
             text.include_columns = suspects
-            text.null_values = ["", *_MISSING]
+            # in quotes they are text
+            spelt = {
+                one for name in suspects for one in pc.unique(table[name].filter(pa.array(blank[name]))).to_pylist()
+            }
+            text.null_values = ["", *sorted(spelt)]
             again = read(text)
             for name in suspects:
                 bare = again[name].is_null().to_numpy() & blank[name]
@@ -121,7 +123,9 @@ def _numbers(column: Any) -> NDArray[Any]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    held = pc.if_else(pc.is_in(column, value_set=pa.array(_MISSING)), pa.scalar(None, pa.string()), column)
+    held = pc.if_else(
+        pc.is_in(pc.utf8_lower(column), value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), column
+    )
     try:
         numbers = pc.cast(pc.utf8_trim_whitespace(held), pa.float64())
     except pa.ArrowInvalid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LON = ("lon", "longitude", "long", "lng", "x")
 LAT = ("lat", "latitude", "y")
+MISSING = ("na", "n/a", "nan", "null", "#n/a")
+"""What R, numpy, databases and spreadsheets write for a missing value, in any case."""
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 _LISTED = 20
 """Columns that a message lists."""
@@ -125,31 +128,36 @@ def refuse_broken_text(names: Sequence[str], columns: dict[str, NDArray[Any]], s
 def numbers_of(values: NDArray[Any]) -> tuple[NDArray[np.float64], bool] | None:
     """A column as numbers, NaN where missing, and whether it has decimal commas; None if other values are in it.
 
-    A text is a number if all of it is one: "12", "-0.5", "1e-3", "1,5".
+    A text is a number if all of it is one: "12", "-0.5", "1e-3", "1,5". It is missing if it is empty, "none" or one of
+    `MISSING`.
     """
+    out, commas, others = split_numbers(values)
+    return None if others else (out, commas)
+
+
+def split_numbers(values: NDArray[Any]) -> tuple[NDArray[np.float64], bool, list[int]]:
+    """A column as `numbers_of` has it, and the rows that hold anything else, NaN too."""
     if values.dtype.kind in "fiu":
-        return values.astype(np.float64), False
+        return values.astype(np.float64), False, []
     out = np.full(len(values), np.nan)
-    commas = False
+    commas, others = False, []
     for index, value in enumerate(values.tolist()):
         if value is None or type(value).__name__ in ("NAType", "NaTType"):
             continue
         if isinstance(value, str):
             text = value.strip()
-            if not text or text.casefold() == "nan":
+            if text.casefold() in ("", "none", *MISSING):
                 continue
-            if not _NUMBER.fullmatch(text) or len(text) > 100:
-                return None
-            commas = commas or "," in text
-            out[index] = float(text.replace(",", "."))
+            if _NUMBER.fullmatch(text) and len(text) <= 100:
+                commas = commas or "," in text
+                out[index] = float(text.replace(",", "."))
+                continue
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            try:
+            with suppress(OverflowError):
                 out[index] = float(value)
-            except OverflowError:
-                return None
-        else:
-            return None
-    return out, commas
+                continue
+        others.append(index)
+    return out, commas, others
 
 
 def position_names(names: Sequence[str]) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from ._report import cross_validate
 from .head import Head
 from .labels import (
     CLASSES,
+    FEW_LABELS,
     SPLITS,
     HeldOut,
     Labels,
@@ -174,7 +175,7 @@ def _target(label: NDArray[Any], classes: tuple[str, ...], places: Labels, year:
         raise InputError(f"{where}, all of class {classes[0]!r}; expected at least two classes")
     index = {name: number for number, name in enumerate(classes)}
     target = np.array([index[name] for name in label], dtype=np.int64)
-    if len(classes) == len(label) > 2:
+    if len(classes) == len(label) > FEW_LABELS:
         raise InputError(
             f"column {places.column!r} of {places.source} has {len(classes)} classes for as many labels; expected a "
             f"column that names classes"

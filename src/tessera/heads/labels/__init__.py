@@ -5,6 +5,7 @@ from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_r
 from .folds import bins_of, make_folds, testable
 from .labels import (
     CLASSES,
+    FEW_LABELS,
     KINDS,
     MAX_CLASSES,
     NUMBERS,
@@ -21,6 +22,7 @@ from .source import EmbeddingSource, parse_year, refuse_empty, sample_labels
 __all__ = [
     "CLASSES",
     "FEW",
+    "FEW_LABELS",
     "KINDS",
     "MAX_CLASSES",
     "NO_DATA",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CLASSES, NUMBERS = "classification", "regression"
 KINDS = (CLASSES, NUMBERS)
+FEW_LABELS = 12
+"""Labels up to which as many classes mean that labels are too few, not that they are no classes."""
 MAX_CLASSES = 255
 """A map of classes is uint8, and 255 stands for no data."""
 _LARGEST = float(np.finfo(np.float32).max)
@@ -139,11 +141,13 @@ def parse_labels(values: Any, kind: str | None, what: str) -> tuple[NDArray[Any]
         return out, chosen
     if array.dtype.kind == "f":
         if not (np.isfinite(array) & (array == np.rint(array))).all():
-            raise InputError(f"{what} holds numbers with a fraction; expected classes, or kind regression")
+            raise InputError(
+                f"{what} holds numbers with a fraction; expected classes, or kind='{NUMBERS}' (--kind {NUMBERS})"
+            )
         array = array.astype(np.int64)
     out = np.array([class_text(str(value)) for value in array.tolist()], dtype=object)
     distinct = len(set(out.tolist()))
-    if distinct > MAX_CLASSES or (len(out) > 2 and distinct == len(out)):
+    if distinct > MAX_CLASSES or (len(out) > FEW_LABELS and distinct == len(out)):
         raise InputError(f"{what} has {distinct} distinct values in {len(out)} labels; expected classes")
     return out, chosen
 

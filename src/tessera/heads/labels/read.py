@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, shown
-from tessera.geo import PIXEL_SIZE, check_degrees, numbers_of, parse_area, parse_points, read_vector, to_lonlat
+from tessera.geo import PIXEL_SIZE, check_degrees, parse_area, parse_points, read_vector, split_numbers, to_lonlat
 
 from .labels import CLASSES, MAX_CLASSES, NUMBERS, Labels, alike_notes, class_text, parse_kind
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-
+_AS_NUMBERS = f"kind='{NUMBERS}' (--kind {NUMBERS})"
+_MANY = 12
+"""Whole numbers above which they may be counts."""
+_LOW = -99.0
+"""The greatest number that is usual for a missing one, as -999, -9999 and -32768 are."""
 _PIXELS_PER_POLYGON = 200
 """Pixels kept of one polygon: its pixels are nearly the same label, and a large field must not drown the others."""
 _CANDIDATES = 1_000_000
@@ -33,7 +37,8 @@ def read_labels(source: object, column: str, kind: str | None = None) -> Labels:
     kept, on the 10 m lattice of each zone that it lies in: at most 200, drawn with a fixed seed, and at least the pixel
     of its representative point. A polygon with a number stands for one place inside. Whole numbers that name classes
     become their text; text is kept, without white space around it and with its accents composed (NFC). Features without
-    a value (None, NaN, empty text, NA without quotes in a CSV) or without a geometry are left out and counted.
+    a value (None, NaN, empty text; NA or N/A among numbers, or without quotes in a CSV) or without a geometry are left
+    out and counted.
 
     Parameters
     ----------
@@ -54,17 +59,21 @@ def read_labels(source: object, column: str, kind: str | None = None) -> Labels:
         raise InputError(f"{table.source} holds no features; expected labelled points or polygons")
     raw = table.column(column)
     where = f"{table.source}, column {shown(column)}"
+    label, commas, others = split_numbers(raw)
+    there = label[np.isfinite(label)]
+    parts = there[there % 1 != 0]
     # text of a format with types is a class, unless told
-    found = None if table.typed and kind is None and _is_text(raw) else numbers_of(raw)
-    fractions = found is not None and bool((found[0][np.isfinite(found[0])] % 1 != 0).any())
-    if kind == NUMBERS or (kind is None and fractions):
-        if found is None:
-            raise InputError(f"{where} holds text; expected numbers for a regression")
-        label, commas = found
+    open_ = kind is None and not (table.typed and _is_text(raw)) and len(others) < len(there) and len(parts) > 0
+    if kind == NUMBERS or open_:
+        if others:
+            advice = "" if kind == NUMBERS else ", or kind='classification' (--kind classification)"
+            raise InputError(
+                f"{where}: {_other(raw, others)}; expected numbers, an empty cell where one is missing{advice}"
+            )
         values, lonlat, _, missing = _gather(
             table, label.tolist(), lambda value: value if math.isfinite(value) else None, one=True
         )
-        notes = list(table.notes)
+        notes = [*table.notes, *_low_note(np.asarray(values), column)]
         if commas:
             notes.append(f"column {shown(column)}: decimal commas are read as points")
         polygons = sum(
@@ -78,9 +87,8 @@ def read_labels(source: object, column: str, kind: str | None = None) -> Labels:
             raise InputError(f"{where} holds no number with a place ({missing} missing); expected at least one")
         read = np.asarray(values, dtype=np.float64)
         return Labels(read, NUMBERS, None, lonlat, None, None, table.source, column, missing, tuple(notes))
-    if fractions and found is not None:
-        there = found[0][np.isfinite(found[0])]
-        raise InputError(_continuous(float(there[there % 1 != 0][0]), where))
+    if kind == CLASSES and len(parts) and not others:
+        raise InputError(_continuous(float(parts[0]), where))
     names, lonlat, groups, missing = _gather(table, raw, lambda value: _class_name(value, where), one=False)
     distinct = set(names)
     if len(distinct) < 2:
@@ -89,12 +97,14 @@ def read_labels(source: object, column: str, kind: str | None = None) -> Labels:
     if len(distinct) > MAX_CLASSES:
         raise InputError(
             f"{where} has {len(distinct)} distinct values; expected at most {MAX_CLASSES} classes "
-            f"(for numbers: kind {NUMBERS})"
+            f"(for numbers: {_AS_NUMBERS})"
         )
     kept = np.empty(len(names), dtype=object)
     kept[:] = names
-    told = (*table.notes, *alike_notes(distinct))
-    return Labels(kept, CLASSES, groups, lonlat, None, None, table.source, column, missing, told)
+    told = [*table.notes, *alike_notes(distinct)]
+    if kind is None and len(distinct) > _MANY and all(name.removeprefix("-").isdecimal() for name in distinct):
+        told.append(f"{len(distinct)} whole numbers taken as classes; {_AS_NUMBERS} reads them as numbers")
+    return Labels(kept, CLASSES, groups, lonlat, None, None, table.source, column, missing, tuple(told))
 
 
 def _gather(
@@ -118,8 +128,27 @@ def _gather(
     return values, stacked, np.asarray(groups, dtype=np.int64), missing
 
 
+def _other(raw: NDArray[Any], others: list[int]) -> str:
+    """The first of the rows that hold no number, in words."""
+    first = raw[others[0]]
+    count = sum(type(raw[row]) is type(first) and raw[row] == first for row in others)
+    return f"{shown(first, 40)} in {count} of {len(raw)} rows (first: row {others[0] + 1}) is not a number"
+
+
+def _low_note(values: NDArray[np.float64], column: str) -> list[str]:
+    """What to say where the least number repeats far below all others, as one for "missing" does."""
+    low = values.min(initial=0.0)
+    count, above = int((values == low).sum()), values[values > low]
+    if low > _LOW or count < 2 or not len(above) or above.min() - low < -low / 2:
+        return []
+    return [
+        f"column {shown(column)}: {low:g} stands in {count} of {len(values)} labels, far below all others (from "
+        f"{above.min():g}), and is learnt as a number; if it means missing, leave these cells empty"
+    ]
+
+
 def _continuous(number: float, where: str) -> str:
-    return f"{where} holds {number:g}, a continuous target; expected classes, or kind {NUMBERS}"
+    return f"{where} holds {number:g}, a continuous target; expected classes, or {_AS_NUMBERS}"
 
 
 def _class_name(value: Any, where: str) -> str | None:
@@ -144,7 +173,7 @@ def _class_name(value: Any, where: str) -> str | None:
 
 
 def _is_text(values: NDArray[Any]) -> bool:
-    return any(isinstance(value, str) for value in values.tolist())
+    return values.dtype.kind == "O" and all(value is None or isinstance(value, str) for value in values.tolist())
 
 
 def _places_of(geometry: Any, what: str, *, one: bool = False) -> NDArray[np.float64]:
