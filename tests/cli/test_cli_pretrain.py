@@ -83,19 +83,20 @@ def test_distill_writes_a_student_with_prefixes(run: Run, config: Path, tmp_path
     code, _, err = run("pretrain", config)
     assert (code, err) == (
         2,
-        f"tessera: {config} has a section [teacher]; expected none, or tessera distill {config}\n",
+        f"tessera: {config} has a section [teacher], which tessera pretrain does not use; "
+        f"run tessera distill {config}\n",
     )
 
 
 def test_mistakes_are_one_line(run: Run, config: Path, tmp_path: Path) -> None:
     code, _, err = run("distill", config)
     assert code == 2
-    assert err == f"tessera: {config} has no section [teacher]; expected one, or tessera pretrain {config}\n"
+    assert err == f"tessera: {config} has no section [teacher]; add one, or run tessera pretrain {config}\n"
     code, _, err = run("pretrain", tmp_path / "none.toml")
     assert (code, err) == (2, f"tessera: configuration not found: {tmp_path / 'none.toml'}\n")
     config.write_text(config.read_text().replace("simulate = 48", 'cubes = ["nowhere/*.zarr"]'))
     code, _, err = run("pretrain", config)
-    assert (code, err) == (2, "tessera: no cube at nowhere/*.zarr; expected a path, or a pattern that fits some\n")
+    assert (code, err) == (2, "tessera: no cube at nowhere/*.zarr; expected a path, or a pattern that matches some\n")
 
 
 def test_an_interrupt_is_told_and_the_next_call_goes_on(config: Path, tmp_path: Path) -> None:
