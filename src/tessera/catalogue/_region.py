@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import require
-from tessera.figures import new_figure
+from tessera.figures import degrees, draw_scale_bar, new_figure
 from tessera.geo import PIXEL_SIZE, Window, parse_area
 
 from ._draw import INK, MARK, name_of, outline_rings, shifted, short
 from ._outline import outlines
 from ._shade import MOST, NO_DATA, NOTHING, SOME, VALID, Frame, shade
-from ._world import degrees, draw_globe
+from ._world import draw_globe
 from .counting import READ_PIXELS, CellRow, Coverage, YearCoverage, coverage
 
 if TYPE_CHECKING:
@@ -102,9 +101,8 @@ def _panel(
     axes.tick_params(labelsize=8, color="#98a2ad", labelcolor=INK)
     for spine in axes.spines.values():
         spine.set_color("#98a2ad")
-    axes.set_xlim(frame.west, frame.east)
-    axes.set_ylim(frame.south, frame.north)
-    _scale_bar(axes, frame)
+    kilometre = 1 / (111.2 * max(0.1, math.cos(math.radians(frame.south))))
+    draw_scale_bar(axes, (frame.west, frame.south, frame.east, frame.north), kilometre=kilometre, size=8)
 
 
 def _percent(share: float) -> str:
@@ -127,30 +125,6 @@ def _ticks(axis: Any, low: float, high: float, letters: str, most: int) -> None:
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     values = np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1) * step
     axis.set_ticks(values, [degrees(float(value), letters, digits) for value in values])
-
-
-def _scale_bar(axes: Any, frame: Frame) -> None:
-    effects = require("matplotlib.patheffects", extra="heads", purpose="a picture")
-    kilometre = 1 / (111.2 * max(0.1, math.cos(math.radians(frame.south))))
-    third = (frame.east - frame.west) / 3.5 / kilometre
-    power = 10.0 ** math.floor(math.log10(third))
-    length = next(factor * power for factor in (5, 2, 1) if factor * power <= third * (1 + 1e-9))
-    x = frame.west + 0.04 * (frame.east - frame.west)
-    y = frame.south + 0.025 * (frame.north - frame.south)
-    halo = [effects.withStroke(linewidth=5, foreground="white")]
-    axes.plot(
-        [x, x + length * kilometre], [y, y], color="#111", linewidth=2.5, solid_capstyle="butt", path_effects=halo
-    )
-    axes.annotate(
-        f"{length:g} km" if length >= 1 else f"{length * 1000:g} m",
-        (x + length * kilometre / 2, y),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=8,
-        path_effects=[effects.withStroke(linewidth=3, foreground="white")],
-    )
 
 
 def _cells(axes: Any, frame: Frame, rows: list[CellRow], side: int) -> bool:

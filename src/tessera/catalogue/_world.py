@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import require
-from tessera.figures import new_figure
+from tessera.figures import degrees, new_figure
 from tessera.geo import PIXEL_SIZE
 
 from ._draw import FAINT, INK, MARK, SEA, name_of, outline_rings
@@ -93,14 +93,6 @@ def draw_globe(axes: Any, *, names: bool) -> None:
             path_effects=halo,
             zorder=1,
         )
-
-
-def degrees(value: float, letters: str, digits: int = 0) -> str:
-    """A longitude or latitude for an axis, such as "5.2° E"; beyond 180 it wraps around."""
-    if letters == "EW":
-        value = (value + 180) % 360 - 180 if abs(value) > 180 else value
-    text = f"{abs(value):.{digits}f}"
-    return f"{text}°" if not float(text) else f"{text}°\u2009{letters[int(value < 0)]}"
 
 
 def draw_world(store: Store, rows: list[CellRow], years: tuple[int, ...]) -> Any:

@@ -1,5 +1,6 @@
 """Pictures: figures with fonts that fit, maps with legend and scale bar, colours."""
 
+from .axes import degrees, draw_scale_bar
 from .colours import choose_colours, parse_colour, to_rgb
 from .figure import new_figure, save_figure
 from .letters import draw_plainly, font_note, fonts_for
@@ -9,9 +10,11 @@ from .principal import false_colour, principal_axes
 __all__ = [
     "MAX_SIDE",
     "choose_colours",
+    "degrees",
     "draw_map",
     "draw_panels",
     "draw_plainly",
+    "draw_scale_bar",
     "false_colour",
     "font_note",
     "fonts_for",

@@ -10,6 +10,7 @@ import numpy as np
 
 from tessera.base import InputError, check_output, is_png, require
 
+from .axes import draw_scale_bar
 from .colours import parse_colour, to_rgb
 from .figure import new_figure, save_figure
 from .letters import draw_plainly, font_note
@@ -70,8 +71,8 @@ def draw_map(
     # a sliver of land still needs room for ticks
     figure = new_figure(max(width * scale, 2.5), max(height * scale, 1.6), dpi=_DPI)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    extent = [bounds[0] / 1000, bounds[2] / 1000, bounds[1] / 1000, bounds[3] / 1000]
-    axes.imshow(_paint(classes, legend), extent=extent, interpolation="nearest", aspect="equal")
+    left, bottom, right, top = (edge / 1000 for edge in bounds)
+    axes.imshow(_paint(classes, legend), extent=(left, right, bottom, top), interpolation="nearest", aspect="equal")
     lost = draw_plainly(axes.set_title(title, fontsize=13, pad=10, loc="left"))
     axes.set_xlabel(f"easting, km ({crs})", fontsize=10)
     axes.set_ylabel("northing, km", fontsize=10)
@@ -79,7 +80,7 @@ def draw_map(
     axes.locator_params(axis="x", nbins=max(2, min(6, round(width * scale / 1.1))))
     axes.locator_params(axis="y", nbins=max(2, min(6, round(height * scale / 0.8))))
     axes.tick_params(labelsize=9)
-    _scale_bar(axes, extent)
+    draw_scale_bar(axes, (left, bottom, right, top))
     handles = _handles(legend, blank=bool((classes == _BLANK).any()))
     rows = max(8, int(max(height * scale, 1.6) / 0.24))
     box = axes.legend(
@@ -191,34 +192,3 @@ def _handles(legend: Legend, *, blank: bool) -> list[Any]:
         else patches.Patch(facecolor=colour, edgecolor="#666666", linewidth=0.6, label=text)
         for text, colour in entries
     ]
-
-
-def _scale_bar(axes: Any, extent: list[float]) -> None:
-    effects = require("matplotlib.patheffects", extra="heads", purpose="a picture")
-    left, right, bottom, top = extent
-    third = (right - left) / 3
-    power = 10.0 ** math.floor(math.log10(third))
-    length = next(factor * power for factor in (5, 2, 1) if factor * power <= third * (1 + 1e-9))
-    x, y = left + 0.04 * (right - left), bottom + 0.04 * (top - bottom)
-    halo = effects.withStroke(linewidth=4, foreground="white")
-    axes.plot(
-        [x, x + length],
-        [y, y],
-        color="black",
-        linewidth=3,
-        solid_capstyle="butt",
-        path_effects=[effects.withStroke(linewidth=6, foreground="white")],
-    )
-    words = f"{length:g} km" if length >= 1 else f"{length * 1000:g} m"
-    axes.annotate(
-        words,
-        (x + length / 2, y),
-        xytext=(0, 5),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=10,
-        path_effects=[halo],
-    )
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tessera.base import InputError, check_picture
-from tessera.figures import draw_plainly, new_figure, save_figure
+from tessera.figures import degrees, draw_plainly, new_figure, save_figure
 from tessera.net import CorruptError, NetError
 
 from ._colours import update_colours
@@ -193,18 +193,9 @@ def _draw(path: Path, picture: NDArray[np.uint8], bounds: tuple[float, float, fl
     figure = new_figure(max(size[0], 1.5), max(size[1], 1.5), dpi=_DPI)
     axes = figure.subplots()
     axes.imshow(picture, extent=(west, east, south, north), interpolation="nearest", aspect=1 / max(middle, 0.05))
-    axes.xaxis.set_major_formatter(_degrees("E", "W"))
-    axes.yaxis.set_major_formatter(_degrees("N", "S"))
+    axes.xaxis.set_major_formatter(lambda value, _: degrees(value, "EW"))
+    axes.yaxis.set_major_formatter(lambda value, _: degrees(value, "NS"))
     axes.locator_params(nbins=5)
     axes.tick_params(labelsize=8, top=True, right=True)
     draw_plainly(axes.set_title(title, fontsize=10))
     save_figure(figure, path, "preview", margin=0.1)
-
-
-def _degrees(positive: str, negative: str) -> Any:
-    def label(value: float, position: int | None = None) -> str:  # noqa: ARG001 - matplotlib's shape
-        turned = (value + 180) % 360 - 180 if positive == "E" else value
-        rounded = round(turned, 4)
-        return f"{abs(rounded):g}° {positive if rounded > 0 else negative}" if rounded else "0°"
-
-    return label
