@@ -150,7 +150,9 @@ def test_get_points_and_region_formats(demo: Path, tmp_path: Path, run: Run) -> 
     lon, lat = json.loads((demo / "labels.geojson").read_text())["features"][0]["geometry"]["coordinates"]
     (tmp_path / "swapped.csv").write_text(f"lon,lat\n{lat},{lon}\n")
     code, out, _ = run("get", demo / "store.zarr", "--points", tmp_path / "swapped.csv", "-o", tmp_path / "p.parquet")
-    assert "1 points, 0 with data; latitude seems to come first: exchanged, 1 of 1 have data" in out
+    assert (
+        "1 points, 0 with data; latitude seems to come first: 1 of 1 places tried with both exchanged have data" in out
+    )
     code, out, _ = run("get", demo / "store.zarr", "--bbox", bbox_of(demo), "-o", tmp_path / "r.tif")
     assert code == 0
     assert "128 dims" in out

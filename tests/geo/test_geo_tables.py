@@ -294,5 +294,8 @@ def test_coordinates_that_changed_places_are_found() -> None:
     def with_data(lonlat: np.ndarray[Any, Any]) -> int:
         return int((lonlat[:, 1] > 40).sum())
 
-    assert swap_hint(places, with_data) == "latitude seems to come first: exchanged, 2 of 3 have data"
+    assert (
+        swap_hint(places, with_data)
+        == "latitude seems to come first: 2 of 3 places tried with both exchanged have data"
+    )
     assert swap_hint(places[:, ::-1], with_data) == ""

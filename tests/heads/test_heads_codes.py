@@ -21,6 +21,7 @@ from tessera.base import InputError
 from tessera.heads import (
     NO_DATA,
     Head,
+    MapClass,
     area_table,
     class_labels,
     code_note,
@@ -211,3 +212,9 @@ def test_a_table_that_is_none_is_told(tmp_path: Path, content: bytes) -> None:
 def test_no_table_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected one beside the map"):
         read_map_classes(tmp_path / "m.tif")
+
+
+def test_hectares_of_a_table_have_the_same_decimals() -> None:
+    legend = tuple(MapClass(value, name, "#000000", count) for value, name, count in ((0, "a", 20_050), (1, "b", 160)))
+    assert [row[3] for row in area_table(legend)] == ["hectares", "200", "2"]
+    assert [row[3] for row in area_table(legend[1:])] == ["hectares", "1.60"]

@@ -142,7 +142,7 @@ def test_polygons_and_points_in_one_file(store: FakeStore) -> None:
         ({"kind": "ranking"}, "kind 'ranking'; expected classification or regression"),
         ({"kind": "regression"}, "column 'crop': '.*' in 5 of 15 rows .first: row 1. is not a number"),
         ({"block_km": 0.0}, "blocks of 0.0 km; expected finite above 0"),
-        ({"year": 1999}, "year 1999; the store holds 2021"),
+        ({"year": 1999}, "the store has no year 1999; it has 2021"),
         ({"column": "kind"}, "no column 'kind'; it has crop"),
         ({"colours": {"sea": "#000000"}}, "a colour for 'sea', which is no class; the classes are forest, town, water"),
         ({"colours": {"town": "red"}}, "colour 'red'; expected the form"),
@@ -257,7 +257,9 @@ def test_latitudes_that_come_first_and_labels_elsewhere_are_told(store: FakeStor
     labels = draw_labels(TRUTH, NAMES, 10)
     for feature in labels["features"]:
         feature["geometry"]["coordinates"].reverse()
-    with pytest.raises(InputError, match="latitude seems to come first: exchanged, 30 of 30 have data"):
+    with pytest.raises(
+        InputError, match="latitude seems to come first: 30 of 30 places tried with both exchanged have data"
+    ):
         fit(store, labels, "crop")
     far = points_geojson(np.array([[10.0, 10.0], [11.0, 11.0]]), ["a", "b"])
     with pytest.raises(InputError, match="they lie within 10,10,11,11; tessera store info says where data is"):

@@ -40,7 +40,9 @@ def embed(
     tile: TileOption = None,
     year: Annotated[
         int | None,
-        typer.Option(help="Calendar year to read. With --from and --to: the year under which the store keeps it."),
+        typer.Option(
+            help="Calendar year to read. With --from and --to, always needed: the year under which the store keeps it."
+        ),
     ] = None,
     first: FromOption = None,
     last: ToOption = None,

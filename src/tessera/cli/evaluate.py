@@ -68,8 +68,8 @@ def evaluate(
             raise InputError(f"{data} is no table of pixel-years; for a store give labelled places too, and --column")
         if column is not None or year is not None:
             raise InputError(
-                f"--column or --year for {data} alone; a table of pixel-years has a column label and takes neither, "
-                f"places need a store: tessera evaluate STORE {data} --column {column or 'NAME'}"
+                f"--column or --year beside {data} and no places; a table of pixel-years has a column label and takes "
+                f"neither, places need a store: tessera evaluate STORE {data} --column {column or 'NAME'}"
             )
         labelled = read_pixel_years(data, kind=kind)
         makers = _encoders(encoder)
@@ -90,12 +90,12 @@ def evaluate(
         store = open_store(data)
         if year is None:
             year = only_year(store.years, data)
-        makers = {"store": store}
+        makers = {Path(data).name or "store": store}
         labelled = read_labels(places, column, kind)
     known = CLASS_METRICS if labelled.kind == CLASSES else NUMBER_METRICS
     if metric is not None and metric not in known:
         raise InputError(f"metric {metric!r} of a {labelled.kind}; expected one of {', '.join(known)}")
-    with step(f"Evaluating {len(makers)} x {heads}", "fits") as progress:
+    with step(f"Evaluating {heads.replace(',', ', ')} on {', '.join(makers)}", "fits") as progress:
         result = run(
             makers,
             labelled,

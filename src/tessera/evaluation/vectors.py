@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, only_year
+from tessera.base import InputError
 from tessera.cubes import PixelSeries, cube_of
-from tessera.heads import sample_labels
+from tessera.heads import parse_year, sample_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,7 @@ def _made(maker: Any, labels: Labels, year: int | None) -> Any:
     if hasattr(maker, "sample_points"):
         if labels.lonlat is None:
             raise InputError(f"{labels.source} has no places; expected lon and lat to look up in a store")
-        chosen = only_year(maker.years, "the store", "year=") if year is None else year
+        chosen = parse_year(maker, year)
         return sample_labels(lambda places: maker.sample_points(places, chosen), labels.lonlat, chosen, labels.source)
     if callable(maker):
         return maker(labels)

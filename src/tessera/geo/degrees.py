@@ -81,4 +81,8 @@ def swap_hint(lonlat: NDArray[np.float64], with_data: Callable[[NDArray[np.float
         count = with_data(np.ascontiguousarray(wrapped(other)))
     except InputError:
         return ""
-    return f"latitude seems to come first: exchanged, {count} of {len(other)} have data" if count else ""
+    return (
+        f"latitude seems to come first: {count} of {len(other)} places tried with both exchanged have data"
+        if count
+        else ""
+    )

@@ -209,16 +209,22 @@ def _total_lines(metrics: dict[str, Any], names: Sequence[str]) -> list[str]:
     beside = metrics.get("random")
     if beside is not None:
         shown_beside = ", ".join(f"{METRIC_NAMES[key]} {_show(beside[key])}" for key in names)
-        lines.append(f"a random split would show {shown_beside}: neighbours of what was learnt flatter it")
+        key = names[0]
+        high = intervals[key][1]
+        flattered = None not in (beside[key], high) and beside[key] > high
+        why = ": neighbours of what was learnt flatter it" if flattered else ""
+        lines.append(f"a random split would show {shown_beside}{why}")
     return lines
 
 
 def _with_interval(cell: list[float | None]) -> str:
-    value, low, high = cell
-    return f"{_show(value)} ({_show(low)} to {_show(high)})"
+    value, low, high = (_show(one, cell[0]) for one in cell)
+    return f"{value} ({low} to {high})"
 
 
-def _show(value: float | None) -> str:
+def _show(value: float | None, like: float | None = None) -> str:
+    """A number with the decimals of one `like` it: three below 10, else four digits."""
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+    size = abs(value if like is None else like)
+    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"

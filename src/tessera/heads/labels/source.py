@@ -75,7 +75,7 @@ def parse_year(store: EmbeddingSource, year: int | None) -> int:
     if year is None:
         return only_year(store.years, "the store", "year=")
     if isinstance(year, bool) or year not in store.years:
-        raise InputError(f"year {year!r}; the store holds {', '.join(map(str, store.years)) or 'none'}")
+        raise InputError(f"the store has no year {year!r}; it has {', '.join(map(str, store.years)) or 'none'}")
     return int(year)
 
 

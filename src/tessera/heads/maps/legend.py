@@ -207,20 +207,22 @@ def empty_share(tiff: str | Path) -> float:
 def area_table(legend: tuple[MapClass, ...]) -> list[tuple[str, ...]]:
     """Rows of text: value, class (or range), pixels, hectares and share of each, below a row of headings."""
     total = max(1, sum(one.pixels for one in legend))
+    most = max((one.pixels for one in legend), default=0)
     ranges = bool(legend) and legend[0].value is None
     rows: list[tuple[str, ...]] = [("range" if ranges else "class", "pixels", "hectares", "share")]
     rows += [
-        (cell(one.name), f"{one.pixels:,}", show_hectares(one.pixels), show_share(one.pixels, total)) for one in legend
+        (cell(one.name), f"{one.pixels:,}", show_hectares(one.pixels, most), show_share(one.pixels, total))
+        for one in legend
     ]
     if ranges:
         return rows
     return [(value, *row) for value, row in zip(("value", *(str(one.value) for one in legend)), rows, strict=True)]
 
 
-def show_hectares(pixels: int) -> str:
-    """The area of so many pixels in hectares, to the pixel below 100 ha."""
+def show_hectares(pixels: int, most: int) -> str:
+    """The area of so many pixels in hectares, to the pixel in a column with less than 100 ha at `most`."""
     area = pixels * _HECTARE
-    return f"{area:,.2f}" if area < 100 else f"{area:,.0f}"
+    return f"{area:,.2f}" if most * _HECTARE < 100 or 0 < area < 0.5 else f"{area:,.0f}"
 
 
 def show_share(pixels: int, total: int) -> str:

@@ -265,11 +265,11 @@ def _draw(
         place = np.full(256, NO_DATA, dtype=np.uint8)
         place[[one.value or 0 for one in legend]] = np.arange(len(legend), dtype=np.uint8)
         index = place[values]
-    total = sum(one.pixels for one in legend)
+    total, most = sum(one.pixels for one in legend), max((one.pixels for one in legend), default=0)
     entries = []
     for one, label in zip(legend, names if edges else class_labels(names, _LEGEND_NAME), strict=True):
         before = "" if codes else f"{one.value}: "
-        area = f"   {show_hectares(one.pixels)} ha   {show_share(one.pixels, total)}"
+        area = f"   {show_hectares(one.pixels, most)} ha   {show_share(one.pixels, total)}"
         entries.append((left_to_right(before, label, area), one.colour))
     draw_map(
         path,
