@@ -52,7 +52,7 @@ def test_every_export_refuses_a_wrong_area_at_once_and_says_where_data_lie(store
     ):
         with pytest.raises(InputError, match=r"holds nothing of 2023 in 20,50,20\.1,50\.1; its data lie in ") as caught:
             export()
-        told = [float(value) for value in str(caught.value).partition("lie in ")[2].partition(" ")[0].split(",")]
+        told = [float(value) for value in str(caught.value).partition("cells within ")[2].partition(" ")[0].split(",")]
         # cells are whole: 128 pixels around the window at most
         assert told == pytest.approx([west, south, east, north], abs=0.03)
     assert asked == []

@@ -56,7 +56,7 @@ def where_data_lie(store: Readable, years: Sequence[int]) -> str:
     zones = {window.zone for window in cells}
     whole = [_around([window for window in cells if window.zone == zone]) for zone in sorted(zones)]
     box = lonlat_box(whole)
-    return f"its data lie in {','.join(f'{value:g}' for value in box or [])} (west,south,east,north)"
+    return f"its data lie in cells within {','.join(f'{value:g}' for value in box or [])} (west,south,east,north)"
 
 
 def _around(windows: list[Window]) -> Window:
