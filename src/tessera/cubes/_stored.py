@@ -164,17 +164,7 @@ def _taken(key: Any, shape: tuple[int, ...]) -> tuple[list[Any], tuple[Any, ...]
 
 
 def read_array(folder: Path, name: str, what: str) -> StoredArray:
-    """An array of the form that `write_cube` gives it.
-
-    Parameters
-    ----------
-    folder : of the cube
-
-    Raises
-    ------
-    InputError
-        No document, or one that says anything else.
-    """
+    """An array of a cube's folder, in the form that `write_cube` gives it; any other is refused."""
     about = read_json(folder / name / "zarr.json", what=f"{what}: document", limit=_DOCUMENT_LIMIT)
     dtype, axes = np.dtype(DTYPES[name]), (STACKS | DAYS)[name].split()
     if (about.get("zarr_format"), about.get("node_type")) != (3, "array"):

@@ -34,13 +34,7 @@ DAYS = 367
 def cuts(lengths: NDArray[np.int64], budget: int) -> Iterator[tuple[int, int]]:
     """Runs of pixels, padded to their longest, of at most `budget` tokens but at least one pixel.
 
-    Parameters
-    ----------
-    lengths : (K,) tokens of each pixel, ascending
-
-    Yields
-    ------
-    start, stop
+    `lengths` are the (K,) tokens of each pixel, ascending. Yields start and stop.
     """
     start, total = 0, len(lengths)
     while start < total:
@@ -146,17 +140,9 @@ class Tower:
         return self.backbone.transformer_encoder(x, bias), bias, real
 
     def pool(self, ragged: Ragged, budget: int, outer: int, report: Callable[[int], None]) -> Tensor:
-        """Pool every pixel of a block.
+        """Pool every pixel of a block: (K, width), in the order of `ragged.pixels`.
 
-        Parameters
-        ----------
-        budget : tokens a batch
-        outer : tokens a pass of a recurrent pool, which is faster with many pixels at once
-        report : called with tokens done
-
-        Returns
-        -------
-        (K, width), in the order of `ragged.pixels`
+        A batch has `budget` tokens. A pass of a recurrent pool, which is faster with many pixels at once, has `outer`.
         """
         offsets = np.concatenate([[0], np.cumsum(ragged.lengths)])
         out = torch.empty(len(ragged.pixels), self.table.shape[1], dtype=self.dtype, device=self.device)

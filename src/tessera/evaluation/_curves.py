@@ -41,15 +41,7 @@ def draw_curves(table: Sequence[dict[str, Any]], about: dict[str, Any], path: Pa
 def draw_sets(rows: Sequence[dict[str, Any]], metric: str, title: str) -> Any:
     """A panel a feature set: its heads with their 95 % intervals, the first set dashed, all others grey.
 
-    Parameters
-    ----------
-    rows : records with "features", "head", "labels", "mean", "low" and "high", in the order in which they are shown
-    metric : a name, for the axis
-    title : one line above
-
-    Returns
-    -------
-    a `matplotlib.figure.Figure`
+    The rows have "features", "head", "labels", "mean", "low" and "high", and come in the order in which they are shown.
     """
     sets, heads, amounts = (list(dict.fromkeys(row[key] for row in rows)) for key in ("features", "head", "labels"))
     columns = min(_COLUMNS, len(sets))

@@ -6,7 +6,7 @@ from .sizes import Estimate
 from .targets import check_region, check_table, targets_of
 from .tile_export import TilesWritten, estimate_tiles, export_tiles
 from .tile_import import ImportReport, estimate_import, import_tiles
-from .tiles import EMBEDDINGS, find_tiles, tile_window
+from .tiles import EMBEDDINGS, tile_window
 from .year_store_import import import_year_store
 from .zonal import estimate_zonal, export_zonal
 
@@ -26,7 +26,6 @@ __all__ = [
     "export_region",
     "export_tiles",
     "export_zonal",
-    "find_tiles",
     "import_tiles",
     "import_year_store",
     "point_notes",

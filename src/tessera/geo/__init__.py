@@ -8,7 +8,7 @@ from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST
 from .mgrs import square_at
 from .period import Period, check_year_of, parse_day, parse_period, parse_year, period_of_provenance, year_of_provenance
 from .points import lonlat_of, parse_points, points_in_zones
-from .table import listed, numbers_of, split_numbers
+from .table import numbers_of, split_numbers
 from .tiles import Tile, parse_tile, tiles_of
 from .vector import VectorTable, read_vector
 from .zones import from_lonlat, parse_zone, to_lonlat, zone_crs, zones_of
@@ -33,7 +33,6 @@ __all__ = [
     "check_degrees",
     "check_year_of",
     "from_lonlat",
-    "listed",
     "lonlat_box",
     "lonlat_of",
     "numbers_of",

@@ -65,22 +65,9 @@ class Graph:
 
 
 def encoder(graph: Graph, network: TwoBackbones, dims: int) -> str:
-    """Add a whole network.
+    """Add a whole network to a graph with inputs `s2` and `s1`, keep `dims` of its vector; the embedding's name.
 
-    Parameters
-    ----------
-    graph : with the inputs `s2` and `s1`
-    network : of any family
-    dims : length of the prefix of its vector to keep
-
-    Returns
-    -------
-    name of the embedding
-
-    Raises
-    ------
-    TesseraError
-        A part of the network has no translation to ONNX here.
+    Raises `TesseraError` where a part of the network has no translation to ONNX here.
     """
     s2 = _backbone(graph, network.s2_backbone, "s2", S2_CHANNELS)
     s1 = _backbone(graph, network.s1_backbone, "s1", S1_CHANNELS)

@@ -41,20 +41,10 @@ class UnsafePickleError(InputError):
 def scan_pickle(data: bytes, *, most_values: int, known: frozenset[str] = frozenset(), times: int = 1) -> None:
     """Check a pickle's instructions without executing them.
 
-    Parameters
-    ----------
-    data : the instructions
-    most_values : most values that one storage may claim
-    known : full names of further globals that the loader replaces or accepts
-    times : factor of the limits for weights, for the log of a long run
-
-    Raises
-    ------
-    UnsafePickleError
-        It names anything but weights and plain values, nests too deep, expands too much, or a storage claims more
-        values than its file has bytes.
-    ValueError, IndexError, KeyError
-        It is not a pickle.
+    A storage may claim `most_values`, the loader replaces or accepts the globals `known`, and `times` multiplies the
+    limits, for the log of a long run. Raises `UnsafePickleError` where the pickle names anything but weights and plain
+    values, nests too deep, expands too much or claims too much; `ValueError`, `IndexError` or `KeyError` where it is
+    not a pickle.
     """
     if len(data) > times * PICKLE_LIMIT:
         raise UnsafePickleError(f"its list of names has {len(data):,} bytes; at most {times * PICKLE_LIMIT:,} are read")

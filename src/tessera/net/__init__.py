@@ -12,11 +12,11 @@ from .errors import (
     OversizeError,
     PermanentError,
 )
-from .objects import Objects, Piece, is_strong, open_objects
-from .objects_write import SCHEMES, Listed, ObjectsWriter, Version, open_writer, writer_of
+from .objects import Objects, is_strong, open_objects
+from .objects_write import SCHEMES, ObjectsWriter, Version, open_writer, writer_of
 from .ranges import Run, join_ranges
 from .settled import settled_reads
-from .web import SEE_DOCTOR, Answer, Verdict, Web
+from .web import SEE_DOCTOR, Answer, Web
 
 __all__ = [
     "SCHEMES",
@@ -26,7 +26,6 @@ __all__ = [
     "CorruptError",
     "CredentialError",
     "DiskCache",
-    "Listed",
     "LoadError",
     "MachineError",
     "MissingError",
@@ -35,9 +34,7 @@ __all__ = [
     "ObjectsWriter",
     "OversizeError",
     "PermanentError",
-    "Piece",
     "Run",
-    "Verdict",
     "Version",
     "Web",
     "default_cache",

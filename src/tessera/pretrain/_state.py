@@ -112,14 +112,7 @@ class State:
     def load(self, path: Path, run: dict[str, Any]) -> int:
         """Load the newest intact state at `path`; returns its step, 0 if there is none.
 
-        Parameters
-        ----------
-        run : as given to `save`; its "steps" are the highest step of a state
-
-        Raises
-        ------
-        InputError
-            The file is not such a state, or belongs to a run with other settings or other data.
+        `run` is as given to `save`. A file that is no state, or of a run with other settings or data, is refused.
         """
         found = [file for file in (path, before(path)) if file.exists()]
         if not found:

@@ -52,17 +52,7 @@ class Setup:
         return "://" not in str(self.out)
 
     def how(self, source: str = "", *, refresh: bool = False, keep_cubes: bool = False) -> How:
-        """Load the encoder.
-
-        Parameters
-        ----------
-        source : names of the sources of the scenes, where there are any
-
-        Raises
-        ------
-        InputError
-            No such model, statistics, prefix, device or precision; too many processes.
-        """
+        """Load the encoder, with the statistics that fit `source`, the names of the sources of the scenes."""
         workers = None
         if isinstance(self.model, Encoder):
             encoder = self.model

@@ -145,14 +145,8 @@ class _Waiting:
     def give_up(self, trouble: UnreadableError, gave: float = 0.0) -> None:
         """Drop a product: record it as replaced if others of its acquisition cover its footprint, else as lost.
 
-        Parameters
-        ----------
-        gave : share of the window that was to be read from it, where known
-
-        Raises
-        ------
-        UnreadableError
-            Its provider does not answer, and no other provider covers its footprint.
+        `gave` is the share of the window that was to be read from it. Raises `UnreadableError` where its provider does
+        not answer and no other covers its footprint.
         """
         scene = trouble.scene
         copies = next(copies for copies in self.acquisitions if scene in copies)

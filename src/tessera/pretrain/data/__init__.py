@@ -4,10 +4,9 @@ from .augment import Augment
 from .block_files import Blocks, open_blocks, write_blocks
 from .random import bits, key_of, keys_of, uniform
 from .stream import Scaler, Stream, draw_into
-from .year import ORDERS, month_means, year_curves
+from .year import month_means, year_curves
 
 __all__ = [
-    "ORDERS",
     "Augment",
     "Blocks",
     "Scaler",

@@ -67,20 +67,10 @@ class Layout:
 
 
 def pack(series: PixelSeries, layout: Layout, first: int, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.void]]:
-    """Records of pixel-years, and their sort keys.
+    """Sort keys of N pixel-years, (N,) uint64 and distinct over the whole source, and their (N,) records.
 
-    A year with more observations than a record has room for keeps a uniform random subset, in order.
-
-    Parameters
-    ----------
-    series : N pixel-years, with the layout's number of targets
-    layout : of the records
-    first : number of the first pixel-year in the whole source; keys and subsets depend only on it and the seed
-    seed : of keys and subsets
-
-    Returns
-    -------
-    (N,) uint64, distinct over the whole source; (N,) records
+    A year with more observations than a record has room for keeps a uniform random subset, in order. Keys and subsets
+    depend only on the seed and on `first`, the number of the first pixel-year in the whole source.
     """
     numbers = np.arange(first, first + len(series))
     records = np.zeros(len(series), dtype=layout.dtype)
