@@ -38,13 +38,8 @@ def cross_validate(
     A class that lies in one fold only cannot be tested: its labels are learnt from but not scored, and a note says so.
     Beside stands what a random split would have shown.
 
-    Parameters
-    ----------
-    head, x, y, seed : as of `learn`
-    classes : names; () of numbers
-    held : what stays in one fold, of these N labels
-    places, features : as of `place_scores`
-    test : (N,) bool, the labels that a given split tests
+    `head`, `x`, `y` and `seed` are those of `learn`, `places` and `features` those of `place_scores`. `held` says what
+    stays in one fold, and `test`, (N,) bool, which labels a given split tests.
 
     Returns
     -------

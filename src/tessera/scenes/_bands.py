@@ -49,13 +49,7 @@ def resampling_of(scene: Scene, band: str, recipe: Recipe) -> str:
 
 
 def href_of(scene: Scene, band: str) -> str:
-    """The address of a band.
-
-    Raises
-    ------
-    PermanentError
-        The scene lacks it.
-    """
+    """The address of a band; `PermanentError` where the scene lacks it."""
     if band not in scene.assets:
         raise PermanentError(f"lacks asset {band}; it has {', '.join(sorted(scene.assets)) or 'none'}")
     return scene.assets[band].href

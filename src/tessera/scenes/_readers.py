@@ -97,13 +97,7 @@ def check_reader(name: str) -> None:
 
 
 def make_reader(name: str, window: Window, sources: Mapping[str, Source], recipe: Recipe) -> Reader:
-    """The reader of a name, "ranges" or "odc".
-
-    Raises
-    ------
-    InputError
-        See `check_reader`.
-    """
+    """The reader of a name, "ranges" or "odc"."""
     check_reader(name)
     if name == "ranges":
         return RangeReader(window, sources, recipe)

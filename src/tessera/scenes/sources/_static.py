@@ -190,10 +190,7 @@ class _Site:
 def check_root(url: str, what: str) -> None:
     """Check that an address can be shown and recorded, and that paths can be appended to it.
 
-    Raises
-    ------
-    InputError
-        It is not http or https, or has a password, a query or a fragment (the message does not show them).
+    A password, a query or a fragment is refused, and the message does not show it.
     """
     try:
         parts = urlsplit(url)
@@ -216,13 +213,7 @@ _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)")
 
 
 def public_address(href: str, what: str) -> str:
-    """The https address of a file in a public bucket.
-
-    Raises
-    ------
-    InputError
-        It is not of the form s3://bucket/key.
-    """
+    """The https address of a file in a public bucket, given as s3://bucket/key."""
     match = _BUCKET.fullmatch(href)
     if match is None:
         raise InputError(f"{what} points to {href!r}; expected s3://bucket/key")

@@ -22,13 +22,7 @@ _SCENE, _CORNER, _ASSET = 1000, 128, 250
 
 
 class Tally:
-    """What the threads of one search keep in total.
-
-    Parameters
-    ----------
-    where : name of the catalogue in messages
-    items, held : most items and most bytes
-    """
+    """What the threads of one search keep in total: at most `items` items of `held` bytes."""
 
     def __init__(self, where: str, items: int = SCENES_LIMIT, held: int = HELD) -> None:
         self._where, self._most = where, (items, held)
@@ -36,13 +30,7 @@ class Tally:
         self._lock = threading.Lock()
 
     def take(self, items: int, held: int) -> None:
-        """Add to the counts; negative numbers subtract.
-
-        Raises
-        ------
-        PermanentError
-            The search exceeds its limits.
-        """
+        """Add to the counts; negative numbers subtract. A search beyond its limits is a `PermanentError`."""
         with self._lock:
             self._items += items
             self._held += held

@@ -29,18 +29,7 @@ _OFFSET = 1000
 
 
 class Rewrite:
-    """A copy of a catalogue under change.
-
-    Parameters
-    ----------
-    folder : a static STAC catalogue whose assets are its files
-    out : new folder
-
-    Raises
-    ------
-    InputError
-        `folder` is no catalogue, or `out` exists.
-    """
+    """A copy of a catalogue under change: `folder`, a static STAC catalogue whose assets are its files, in `out`."""
 
     def __init__(self, folder: str | Path, out: str | Path) -> None:
         require("rasterio", extra="scenes", purpose="changing scenes")

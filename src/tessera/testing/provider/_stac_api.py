@@ -81,14 +81,9 @@ MANNERS = {
 
 
 class StacApi:
-    """Answers requests below its root.
+    """Answers requests below `root`, a path such as "/api/stac/v1", from items in the catalogue's order.
 
-    Parameters
-    ----------
-    items : items in the catalogue's order, with absolute hrefs
-    manner : manner of the provider
-    root : path of the API, such as "/api/stac/v1"
-    page : most items of a page, whatever the request says
+    A page has `page` items at most, whatever the request says.
     """
 
     def __init__(
