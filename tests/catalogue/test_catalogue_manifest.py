@@ -328,7 +328,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_manifest(tmp_path: Path) -> None:
     store.write(some(BASE), 2023)
     write_manifest(store)
     moments = random.Random(4)
-    for _ in range(3):
+    for turn in range(3):
         child = subprocess.Popen(
             [sys.executable, "-c", _CHILD, str(tmp_path / "store"), str(Path(__file__).parent)],
             stdout=subprocess.PIPE,
@@ -340,5 +340,9 @@ def test_a_kill_at_any_moment_leaves_a_whole_manifest(tmp_path: Path) -> None:
         child.wait()
         child.stdout.close()
         assert len(read_manifest(store)) >= 1
+        write_manifest(store)
+        assert len(read_manifest(store)) >= 1
+        # a kill within the write leaves its commit to the next writer
+        store.write(some(BASE, 20_000 + turn, number=20_000 + turn), 2023)
         write_manifest(store)
         check_rows(open_store(tmp_path / "store"))

@@ -232,7 +232,7 @@ def _faults(done: Ended) -> list[str]:
     found = []
     if done.code not in (0, 1, 2, 130):
         found.append(f"exit {done.code}")
-    wrong = ("Traceback", "unexpected", "installation is broken", "Error:", "hangs")
+    wrong = ("Traceback", "this is a bug in tessera", "installation is broken", "Error:", "hangs")
     found += [word for word in wrong if word in done.err]
     text = done.out + done.err
     control = [letter for letter in text if not letter.isprintable() and letter not in "\n\t"]

@@ -419,10 +419,10 @@ def test_the_commands(run: Callable[..., tuple[int, str, str]], tmp_path: Path, 
     assert json.loads(told)["estimate"]["written"] > 0
     assert not out.exists()
     code, told, _ = run(*asking)
-    assert (code, "1 written" in told) == (0, True)
+    assert (code, "1 tile written" in told) == (0, True)
     new_store(tmp_path / "b.zarr")
     code, told, err = run("store", "import", out, tmp_path / "b.zarr")
-    assert (code, "tiles 1 written" in told) == (0, True), err
+    assert (code, ": 1 tile" in told) == (0, True), err
     code, told, _ = run("store", "import", out, tmp_path / "b.zarr", "--json")
     assert (code, json.loads(told)["kept"]) == (0, 1)
     truncate(TileFiles(out, NORTH_TILE, YEAR))

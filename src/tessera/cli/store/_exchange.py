@@ -144,4 +144,5 @@ def export(
     if as_json:
         print_json(told | {"written": tiles.written, "kept": tiles.kept, "empty": tiles.empty})
     else:
-        print(f"{out}: {tiles.written:,} tiles written, {tiles.kept:,} already there, {tiles.empty:,} without data")
+        written = f"{tiles.written:,} tile{'s' * (tiles.written != 1)} written"
+        print(f"{out}: {written}, {tiles.kept:,} already there, {tiles.empty:,} without data")
