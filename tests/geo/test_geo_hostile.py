@@ -226,7 +226,7 @@ def test_a_damaged_geopackage_is_one_line(tmp_path: Path, capfd: pytest.CaptureF
 
 def test_archives_stay_within_their_bounds(tmp_path: Path) -> None:
     place = b'{"type": "Point", "coordinates": [5.25, 50.75]}'
-    for name in ("../a.geojson", "/tmp/a.geojson", "in/../../a.geojson", "..\\a.geojson", "C:/a.geojson"):
+    for name in ("../a.geojson", "/a.geojson", "in/../../a.geojson", "..\\a.geojson", "C:/a.geojson"):
         with pytest.raises(InputError, match="leads out"):
             read_vector(zipped(tmp_path / "a.zip", {name: place}))
     link = zipfile.ZipInfo("a.geojson")

@@ -110,7 +110,7 @@ def _worded(value: object) -> str:
         return shown(value)
     try:
         return shown(" ".join(repr(value).split()))[1:-1]
-    except Exception:
+    except Exception:  # a stranger's `repr` may raise anything, and is only wanted for a message
         return f"of type {type(value).__name__}"
 
 

@@ -103,7 +103,7 @@ def _unexpected(error: BaseException, guess: str) -> str:
     """A bug of tessera: what it is, where it is, and how to report it."""
     try:
         said = short(str(error))
-    except Exception:
+    except Exception:  # the text of an error may itself raise; its type and place are told all the same
         said = ""
     about = f"{type(error).__name__}{f': {said}' if said else ''}"
     return (
