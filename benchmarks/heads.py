@@ -20,8 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
+from tessera.base import require
 from tessera.heads import HEADS, learn
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def main() -> None:
     rng = np.random.default_rng(0)
     new, _ = vectors(given.pixels, rng)
     print("| head | labels | pixels per CPU-second | scikit-learn | ratio | arrays, kB |\n|---|---|---|---|---|---|")
-    with threadpool_limits(limits=1):
+    pools: Any = require("threadpoolctl", extra="heads", purpose="measuring one thread")
+    with pools.threadpool_limits(limits=1):
         for labels in given.labels:
             x, y = vectors(labels, rng)
             for name in HEADS:
