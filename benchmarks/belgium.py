@@ -29,7 +29,9 @@ import tessera
 from tessera.cubes import S2_BANDS, PixelCube
 from tessera.figures import draw_panels, false_colour
 from tessera.geo import Window, parse_period
-from tessera.heads import NO_DATA, confusion, learn, scores
+from tessera.labels import NO_DATA
+from tessera.learners import learn
+from tessera.validation import confusion, scores
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

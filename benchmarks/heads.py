@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tessera.base import require
-from tessera.heads import HEADS, learn
+from tessera.learners import HEADS, learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

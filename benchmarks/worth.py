@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
-    from tessera.heads import Labels
+    from tessera.labels import Labels
 
 OURS = "encoder"
 BASELINES = (

@@ -15,7 +15,7 @@ from tessera.base import InputError
 from tessera.cubes import S2_BANDS
 from tessera.cubes import series_of_arrays as make_series
 from tessera.evaluation import scaled_db
-from tessera.heads import Labels
+from tessera.labels import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,11 +13,12 @@ from tessera._version import __version__
 if TYPE_CHECKING:
     from tessera.base import InputError, TesseraError
     from tessera.cubes import PixelCube, export_dpixel, open_cube, write_cube
-    from tessera.embeddings import Embeddings, ModelIdentity
+    from tessera.embeddings import CodedVectors, Embeddings, ModelIdentity
     from tessera.encode import Encoder, load_encoder
     from tessera.evaluation import Evaluation, evaluate
     from tessera.geo import Window, parse_area
     from tessera.heads import Head, fit, load_head
+    from tessera.labels import Labels, read_labels
     from tessera.scale import EmbedReport, embed
     from tessera.scenes import Recipe, build_cube, build_cubes
     from tessera.simulator import simulate
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "base": ("InputError", "TesseraError"),
     "cubes": ("PixelCube", "export_dpixel", "open_cube", "write_cube"),
-    "embeddings": ("Embeddings", "ModelIdentity"),
+    "embeddings": ("CodedVectors", "Embeddings", "ModelIdentity"),
     "encode": ("Encoder", "load_encoder"),
     "evaluation": ("Evaluation", "evaluate"),
     "geo": ("Window", "parse_area"),
     "heads": ("Head", "fit", "load_head"),
+    "labels": ("Labels", "read_labels"),
     "scale": ("EmbedReport", "embed"),
     "scenes": ("Recipe", "build_cube", "build_cubes"),
     "simulator": ("simulate",),
@@ -39,12 +41,14 @@ _HOMES = {
 _HOME = {name: room for room, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CodedVectors",
     "EmbedReport",
     "Embeddings",
     "Encoder",
     "Evaluation",
     "Head",
     "InputError",
+    "Labels",
     "ModelIdentity",
     "PixelCube",
     "Recipe",
@@ -64,6 +68,7 @@ __all__ = [
     "open_cube",
     "open_store",
     "parse_area",
+    "read_labels",
     "simulate",
     "write_cube",
 ]

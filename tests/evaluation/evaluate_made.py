@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tessera.cubes import S2_BANDS
 from tessera.cubes import PixelSeries as Series
-from tessera.heads import Labels
+from tessera.labels import Labels
 
 
 def ragged(seed: int = 0, count: int = 40, most: int = 14) -> Series:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError
 from tessera.evaluation import make_plan, parse_amounts
-from tessera.heads import Labels, parse_labels, spatial_blocks
+from tessera.labels import Labels, parse_labels, spatial_blocks
 
 
 def everything(labelled: Labels) -> np.ndarray:

@@ -17,7 +17,7 @@ from evaluate_made import groups_of, told_apart
 from tessera.base import InputError, Kept, TesseraError
 from tessera.evaluation import Evaluation, evaluate
 from tessera.evaluation._curves import draw_sets
-from tessera.heads import Labels
+from tessera.labels import Labels
 
 
 def compared(tmp: Path | None = None, **options: object) -> Evaluation:

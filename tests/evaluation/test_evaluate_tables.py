@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tessera.base import InputError
 from tessera.cubes import S2_BANDS
 from tessera.evaluation import read_pixel_years
-from tessera.heads import read_labels
+from tessera.labels import read_labels
 
 
 def test_a_table_becomes_pixel_years(tmp_path: Path) -> None:

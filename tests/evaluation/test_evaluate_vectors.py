@@ -14,7 +14,7 @@ import tessera
 from tessera.base import InputError
 from tessera.cubes import cube_of
 from tessera.evaluation import encode_series, vectors_of
-from tessera.heads import Labels
+from tessera.labels import Labels
 
 
 @given(st.integers(0, 10_000), st.integers(1, 30), st.integers(0, 12))

@@ -18,7 +18,7 @@ import worth_galileo
 import worth_presto
 from tessera.base import InputError
 from tessera.evaluation import evaluate
-from tessera.heads import Labels
+from tessera.labels import Labels
 from worth_data import Held, read_sets
 
 if TYPE_CHECKING:

@@ -118,7 +118,7 @@ def test_by_url_a_small_area_is_looked_for_and_a_large_one_is_not_refused(store:
 
 
 def test_a_map_of_a_wrong_area_is_refused_before_its_first_strip(store: Store, tmp_path: Path) -> None:
-    from tessera.heads import write_map
+    from tessera.maps import write_map
 
     class Knows:
         model, dims = store.model, store.dims

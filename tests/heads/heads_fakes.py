@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 import xarray as xr
 
-from tessera.embeddings import ModelIdentity
+from tessera.embeddings import CodedVectors, ModelIdentity, quantise
 from tessera.geo import Window, ZonePart, from_lonlat, parse_area, parse_points, points_in_zones, to_lonlat, zones_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,13 @@ class FakeStore:
     rows: int = 32
     reads: list[int] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Keep what codes can hold, as a store does: any row with NaN is no data."""
+        good: NDArray[np.bool_] = np.asarray(np.isfinite(self.values).all(axis=-1))
+        codes, scales = quantise(np.where(good[..., None], self.values, 0).astype(np.float32))
+        self.coded = CodedVectors(codes, np.where(good, scales, np.float32(np.nan)))
+        self.values = self.coded.values()
+
     @property
     def dims(self) -> int:
         return int(self.values.shape[2])
@@ -55,6 +62,15 @@ class FakeStore:
             good &= (col >= 0) & (col < self.window.width)
             out[index[good]] = self.values[row[good], col[good]][:, : out.shape[1]]
         return out
+
+    def sample_codes(self, points: Any, year: int, dims: int | None = None) -> CodedVectors:
+        return _coded(self.sample_points(points, year), dims)
+
+    def iter_codes(
+        self, area: Any, year: int, dims: int | None = None, rows: int | None = None
+    ) -> Iterator[CodedVectors]:
+        for strip in self.iter_region(area, year, rows=rows):
+            yield _coded(strip.values, dims)
 
     def region_grid(self, area: Any, crs: str | None = None) -> Window:
         assert crs is None
@@ -89,6 +105,13 @@ class FakeStore:
     def read_region(self, area: Any, year: int, dims: int | None = None, crs: str | None = None) -> xr.DataArray:
         (whole,) = self.iter_region(area, year, dims, crs, rows=1_000_000)
         return whole
+
+
+def _coded(values: NDArray[np.float32], dims: int | None) -> CodedVectors:
+    """The codes of values that were quantised: their largest is 127, so that they come back as they were."""
+    good: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=-1))
+    codes, scales = quantise(np.where(good[..., None], values, 0).astype(np.float32))
+    return CodedVectors(codes[..., :dims], np.where(good, scales, np.float32(np.nan)))
 
 
 def make_truth(window: Window = WINDOW, classes: int = 3, side: int = 20) -> NDArray[np.int64]:

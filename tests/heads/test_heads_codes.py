@@ -18,21 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tessera.base import InputError
-from tessera.heads import (
-    NO_DATA,
-    Head,
-    MapClass,
-    area_table,
-    class_labels,
-    code_note,
-    empty_share,
-    fit,
-    left_to_right,
-    load_head,
-    map_values,
-    one_line,
-    read_map_classes,
-)
+from tessera.heads import Head, fit, load_head
+from tessera.labels import NO_DATA, class_labels, code_note, left_to_right, map_values, one_line
+from tessera.maps import MapClass, area_table, empty_share, read_map_classes
 
 if TYPE_CHECKING:
     from pathlib import Path

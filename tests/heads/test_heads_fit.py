@@ -16,7 +16,9 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.figures import choose_colours
-from tessera.heads import HEADS, NO_DATA, Labels, LinearModel, fit, learn, load_head, read_labels
+from tessera.heads import fit, load_head
+from tessera.labels import NO_DATA, Labels, read_labels
+from tessera.learners import HEADS, LinearModel, learn
 
 if TYPE_CHECKING:
     from pathlib import Path

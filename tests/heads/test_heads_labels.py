@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError
 from tessera.geo import from_lonlat, points_in_zones, to_lonlat, zones_of
-from tessera.heads import Labels
-from tessera.heads import read_labels as read
+from tessera.labels import Labels
+from tessera.labels import read_labels as read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
 from tessera.base import InputError
-from tessera.heads import HEADS, KnnModel, LinearModel, forest_of, learn, learn_and_score, parse_heads
+from tessera.learners import HEADS, KnnModel, LinearModel, forest_of, learn, learn_and_score, parse_heads
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))
@@ -173,7 +173,7 @@ def test_neighbours_are_found_by_whole_numbers_alone(seed: int, count: int, dims
 
 def test_an_mlp_predicts_as_its_network() -> None:
     torch = pytest.importorskip("torch")
-    from tessera.heads import MlpModel
+    from tessera.learners import MlpModel
 
     rng = np.random.default_rng(0)
     y = np.arange(80) % 2
@@ -190,7 +190,7 @@ def test_an_mlp_predicts_as_its_network() -> None:
 
 def test_a_folded_batch_norm_is_the_batch_norm() -> None:
     torch = pytest.importorskip("torch")
-    from tessera.heads._mlp_training import _folded
+    from tessera.learners._mlp_training import _folded
 
     torch.manual_seed(0)
     network = torch.nn.Sequential(

@@ -16,7 +16,8 @@ from PIL import Image
 from tessera.base import InputError, TesseraError
 from tessera.embeddings import ModelIdentity
 from tessera.geo import Window, parse_area
-from tessera.heads import NO_DATA, Head, fit
+from tessera.heads import Head, fit
+from tessera.labels import NO_DATA
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,7 +200,7 @@ def test_failing_picture_leaves_nothing(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("tessera.heads.maps.map.draw_map", fail)
+    monkeypatch.setattr("tessera.maps.map.draw_map", fail)
     with pytest.raises(MemoryError):
         head.map(store, AREA, out=tmp_path / "map.tif")
     assert list(tmp_path.iterdir()) == []

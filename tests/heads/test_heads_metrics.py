@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from tessera.base import InputError
-from tessera.heads import confusion, scores
+from tessera.validation import confusion, scores
 
 PAIRS = st.integers(2, 6).flatmap(
     lambda k: st.tuples(

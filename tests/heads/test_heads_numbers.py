@@ -17,8 +17,9 @@ from PIL import Image
 from sklearn import metrics as reference
 
 from tessera.base import InputError
-from tessera.heads import HEADS, Head, area_table, empty_share, fit, load_head, read_map_classes
-from tessera.heads.maps import edges_of, ramp, range_names
+from tessera.heads import Head, fit, load_head
+from tessera.learners import HEADS
+from tessera.maps import area_table, edges_of, empty_share, ramp, range_names, read_map_classes
 
 TRUTH = make_truth()
 AREA = box_area(0, 100, 0, 150)
@@ -84,7 +85,8 @@ def test_scores_are_those_of_the_held_out_labels(store: FakeStore) -> None:
     """With one fold that is given, the report is what scikit-learn says of a head without these labels."""
     from dataclasses import replace
 
-    from tessera.heads import learn, read_labels
+    from tessera.labels import read_labels
+    from tessera.learners import learn
 
     labels = read_labels(heights(store), "height")
     test = np.arange(len(labels)) % 3 == 0

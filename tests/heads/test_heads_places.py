@@ -13,10 +13,10 @@ from heads_fakes import draw_labels, make_store, make_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tessera.heads import confusion, fit, load_head, score_classes, scores
-from tessera.heads._by_place import TOTALS, place_scores
+from tessera.heads import fit, load_head
 from tessera.heads._metrics import parse_metrics
 from tessera.heads._report import format_report
+from tessera.validation import TOTALS, confusion, place_scores, score_classes, scores
 
 NAMES = ("forest", "town", "water")
 TRUTH = make_truth()

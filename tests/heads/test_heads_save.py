@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError
 from tessera.figures import choose_colours
-from tessera.heads import HEADS, Head, fit, learn, load_head
-from tessera.heads.maps import edges_of, ramp
+from tessera.heads import Head, fit, load_head
+from tessera.learners import HEADS, learn
+from tessera.maps import edges_of, ramp
 
 TRUTH = make_truth()
 STORE = make_store(TRUTH, noise=1.0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from tessera.heads import bootstrap, group_weights, interval, score_classes, score_numbers
+from tessera.validation import bootstrap, group_weights, interval, score_classes, score_numbers
 
 
 @settings(max_examples=25)

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.geo import to_lonlat
-from tessera.heads import Labels, hold_out, make_folds, spatial_blocks
-from tessera.heads import testable as lies_in_two_folds
+from tessera.labels import Labels, hold_out, make_folds, spatial_blocks
+from tessera.labels import testable as lies_in_two_folds
 
 
 def held_apart(lonlat: Any, features: Any, block_km: float | None = 0.5) -> Any:

@@ -149,7 +149,8 @@ def _compare(
 ) -> dict[str, Any]:
     """Score the map where nothing was labelled, and draw false colour, map and truth side by side."""
     from tessera.figures import draw_panels, false_colour
-    from tessera.heads import NO_DATA, confusion, scores
+    from tessera.labels import NO_DATA
+    from tessera.validation import confusion, scores
 
     values = store.read_region(window, _YEAR).values
     index = head.predict(values)

@@ -53,7 +53,9 @@ def evaluate(
     """
     from tessera.evaluation import check_evaluation, read_pixel_years
     from tessera.evaluation import evaluate as run
-    from tessera.heads import CLASS_METRICS, CLASSES, NUMBER_METRICS, parse_heads, read_labels
+    from tessera.labels import CLASSES, read_labels
+    from tessera.learners import parse_heads
+    from tessera.validation import CLASS_METRICS, NUMBER_METRICS
 
     parse_heads(heads)
     if out is not None:

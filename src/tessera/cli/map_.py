@@ -28,7 +28,8 @@ def map_(
     Example: tessera map store.zarr --head crops.json --bbox 5.237,50.681,5.270,50.702 -o map.tif
     """
     from tessera.figures import font_note, fonts_for
-    from tessera.heads import area_table, check_map, empty_share, load_head, read_map_classes
+    from tessera.heads import load_head
+    from tessera.maps import area_table, check_map, empty_share, read_map_classes
     from tessera.store import open_store
 
     _, area = one_of(bbox=bbox, aoi=aoi)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import require
 from tessera.figures import draw_plainly, new_figure, save_figure
-from tessera.heads import LOWER_IS_BETTER, METRIC_NAMES
+from tessera.validation import LOWER_IS_BETTER, METRIC_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

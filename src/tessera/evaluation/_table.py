@@ -32,7 +32,7 @@ def read_table(file: Path) -> Any:
     if not _is_parquet(file):
         raise InputError(
             f"{file} is no Parquet table of pixel-years; for places: tessera evaluate STORE {file} --column NAME, "
-            "or tessera.heads.read_labels"
+            "or tessera.read_labels"
         )
     with open_parquet_bounded(file, what="table of pixel-years", most_rows=MAX_ROWS, most_bytes=_MOST_BYTES) as opened:
         names = opened.schema.names

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tessera.base import InputError
-from tessera.heads import CLASSES
+from tessera.labels import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ import numpy as np
 from tessera.base import InputError
 from tessera.cubes import S1_BANDS, S2_BANDS, PixelSeries, offsets_of
 from tessera.geo import wrapped
-from tessera.heads import CLASSES, Labels, alike_notes, parse_labels
+from tessera.labels import CLASSES, Labels, alike_notes, parse_labels
 
 from ._table import read_table
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.heads import CLASSES, FEW, bins_of, hold_out, make_folds
+from tessera.labels import CLASSES, FEW, bins_of, hold_out, make_folds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from tessera.heads import Labels
+    from tessera.labels import Labels
 
     from .amounts import Amount
 
@@ -75,7 +75,7 @@ def make_plan(
 ) -> Plan:
     """Deal labels to training and test, and draw subsets of the training labels; a larger one holds the smaller.
 
-    What is held out together is what `tessera.heads.hold_out` says. One group in three is tested, each draw another;
+    What is held out together is what `tessera.labels.hold_out` says. One group in three is tested, each draw another;
     classes are spread over both sides as evenly as groups allow. A class with fewer than 4 labels, or in one group
     alone, is left out, and said. A number a class takes all of a class that has fewer; of other amounts each class gets
     2 labels first (1 where they do not suffice), the rest are drawn evenly from all.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, check_output, check_picture, read_json, write_atomic
-from tessera.heads import LOWER_IS_BETTER, METRIC_NAMES, bootstrap, interval
+from tessera.validation import LOWER_IS_BETTER, METRIC_NAMES, bootstrap, interval
 
 from ._curves import draw_curves
 
@@ -56,7 +56,7 @@ class Evaluation:
     Examples
     --------
     >>> import tessera
-    >>> from tessera.heads import read_labels
+    >>> from tessera.labels import read_labels
     >>> store, labelled = tessera.open_store("store.zarr"), read_labels("labels.geojson", "class")
     >>> result = tessera.evaluate(store, labelled, heads="linear", labels="5/class,10/class", draws=3, block_km=0.1)
     >>> result.labels, result.primary

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, check_folder, checked, silent
-from tessera.heads import (
+from tessera.labels import CLASSES, Labels
+from tessera.learners import learn_and_score, parse_heads
+from tessera.validation import (
     CLASS_METRICS,
-    CLASSES,
     NUMBER_METRICS,
     TIMES,
-    Labels,
     group_weights,
-    learn_and_score,
-    parse_heads,
     score_by_group,
     score_classes,
     score_numbers,
@@ -96,7 +94,7 @@ def evaluate(
     Examples
     --------
     >>> import tessera
-    >>> from tessera.heads import read_labels
+    >>> from tessera.labels import read_labels
     >>> store, labelled = tessera.open_store("store.zarr"), read_labels("labels.geojson", "class")
     >>> result = tessera.evaluate(store, labelled, heads="linear,knn", labels="5/class", draws=3, block_km=0.1)
     >>> [(record["head"], record["labels"]) for record in result.best()]

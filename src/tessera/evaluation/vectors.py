@@ -8,13 +8,13 @@ import numpy as np
 
 from tessera.base import InputError
 from tessera.cubes import PixelSeries, cube_of
-from tessera.heads import parse_year, sample_labels
+from tessera.labels import parse_year, sample_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.encode import Encoder
-    from tessera.heads import Labels
+    from tessera.labels import Labels
 
 _PIXELS = 4096
 """Pixels a cube: with at most 366 days of two modalities it stays below 100 MB."""

@@ -11,10 +11,10 @@ import numpy as np
 
 from tessera.base import InputError, parse_json, read_regular, shown, write_atomic
 from tessera.embeddings import ModelIdentity
+from tessera.labels import CLASSES, KINDS
+from tessera.learners import HEADS
 
 from ._metrics import parse_metrics
-from .labels import CLASSES, KINDS
-from .learners import HEADS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,15 +7,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError
-
-from ._by_place import TOTALS
-from .scores import NUMBER_METRICS
+from tessera.validation import BY_PLACE, NUMBER_METRICS, PER_CLASS, TOTALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-PER_CLASS = ("precision", "recall", "f1")
-BY_PLACE = ("intervals", "per_place", "per_feature")
 _COUNTS = ("labels", "features", "places", "missing", "no_data", "folds")
 
 

@@ -8,10 +8,7 @@ import numpy as np
 
 from tessera.base import InputError, checked, shown
 from tessera.figures import choose_colours
-
-from ._report import cross_validate
-from .head import Head
-from .labels import (
+from tessera.labels import (
     CLASSES,
     FEW_LABELS,
     SPLITS,
@@ -25,15 +22,18 @@ from .labels import (
     sample_labels,
     sort_classes,
 )
-from .learners import HEADS, learn
-from .maps import edges_of, ramp
+from tessera.learners import HEADS, learn
+from tessera.maps import edges_of, ramp
+from tessera.validation import cross_validate
+
+from .head import Head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from .labels import EmbeddingSource
+    from tessera.labels import EmbeddingSource
 
 _LEAST = 4
 """Numbers that a regression learns from, at least."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from tessera.base import InputError, check_output, checked, is_json, printable, shown, silent
 from tessera.figures import parse_colour
+from tessera.labels import CLASSES, NO_DATA, NUMBERS, map_values
+from tessera.maps import edges_of, write_map
 
 from ._file import FORMAT, read_head, write_head
 from ._report import format_report
-from .labels import CLASSES, NO_DATA, NUMBERS, map_values
-from .maps import edges_of, write_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
     from tessera.embeddings import ModelIdentity
-
-    from .labels import EmbeddingSource
-    from .model import Model
+    from tessera.labels import EmbeddingSource
+    from tessera.learners import Model
 
 
 @dataclass(frozen=True, repr=False)

@@ -127,7 +127,7 @@ class ProbeSource:
     ----------
     labels : Parquet table of labelled pixel-years, see `tessera.evaluation.read_pixel_years`
     kind : "classification" or "regression", if the column of labels does not decide it
-    head : name of the head, see `tessera.heads.HEADS`
+    head : name of the head, see `tessera.learners.HEADS`
     amount : labels that the head learns from, such as 31, "10/class" or "10%"; by default the second for classes and
         the last for numbers
     draws : number of random subsets of `amount` labels

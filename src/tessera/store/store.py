@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, checked, silent
-from tessera.embeddings import Embeddings, ModelIdentity
+from tessera.embeddings import CodedVectors, Embeddings, ModelIdentity
 from tessera.geo import Window, check_year_of, parse_points
 from tessera.shards import COUNTS, SCALES, Header, Layout, ShardedSource, parse_year
 
@@ -26,6 +26,7 @@ from .queries import (
     plan_zonal,
     refuse_empty,
     sample,
+    sample_coded,
     where_data_lie,
     zonal_means,
 )
@@ -392,6 +393,21 @@ class Store:
         return sample(parse_query(self, year, dims), lonlat, inside, search=search, verify=verify)
 
     @checked
+    def sample_codes(self, points: object, year: int, dims: int | None = None) -> CodedVectors:
+        """Like `sample_points`, but as the codes and scales that the store keeps.
+
+        Points, a single year and dims as there. A scale that is not finite = no data; it is +inf outside the zones.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> found = tessera.open_store("store.zarr").sample_codes([(5.249, 50.692)], 2023)
+        >>> found.codes.shape, found.scales.shape
+        ((1, 128), (1,))
+        """
+        return sample_coded(parse_query(self, year, dims), parse_points(points))
+
+    @checked
     def zonal(
         self, polygons: object, year: int | Sequence[int], dims: int | None = None, *, all_touched: bool = False
     ) -> Zonal:
@@ -534,6 +550,23 @@ class Store:
 
         region = plan_region(self, area, year, dims, crs, resolution=resolution, resampling=resampling, clip=clip)
         return iter_arrays(region, rows)
+
+    @checked
+    def iter_codes(
+        self, area: object, year: int, dims: int | None = None, rows: int | None = None
+    ) -> Generator[CodedVectors, None, None]:
+        """Like `iter_region` on the lattice, but as the codes and scales that the store keeps.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> store = tessera.open_store("store.zarr")
+        >>> [strip.codes.shape for strip in store.iter_codes("5.246,50.691,5.252,50.694", 2023, rows=20)]
+        [(20, 45, 128), (15, 45, 128)]
+        """
+        from .queries import iter_coded
+
+        return iter_coded(plan_region(self, area, year, dims), rows)
 
     def info(self) -> dict[str, Any]:
         """What `tessera store info --json` prints, as plain values.

@@ -16,7 +16,7 @@ from ._options import is_first, shown
 
 if TYPE_CHECKING:
     from tessera.base import Progress
-    from tessera.heads import Labels
+    from tessera.labels import Labels
     from tessera.models import Checkpoint
     from tessera.pretrain import ProbeSource
 
@@ -70,7 +70,7 @@ def probe_of(source: ProbeSource | None) -> Probe | None:
     if source is None or not is_first():
         return None if source is None else Probe(source, None)
     from tessera.evaluation import parse_amounts, read_pixel_years
-    from tessera.heads import parse_heads
+    from tessera.learners import parse_heads
 
     try:
         parse_heads((source.head,))

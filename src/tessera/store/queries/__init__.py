@@ -1,7 +1,7 @@
 """Reading pixels: points, regions, zonal statistics, lazy arrays."""
 
-from .lazy import iter_arrays, lazy_array, read_array, register_accessor
-from .points import PointSample, PointStatus, parse_anywhere, sample
+from .lazy import iter_arrays, iter_coded, lazy_array, read_array, register_accessor
+from .points import PointSample, PointStatus, parse_anywhere, sample, sample_coded
 from .query import parse_query
 from .region import Region, plan_region
 from .target import crs_facts, parse_target
@@ -17,6 +17,7 @@ __all__ = [
     "ZonalPlan",
     "crs_facts",
     "iter_arrays",
+    "iter_coded",
     "lazy_array",
     "parse_anywhere",
     "parse_query",
@@ -27,6 +28,7 @@ __all__ = [
     "refuse_empty",
     "register_accessor",
     "sample",
+    "sample_coded",
     "where_data_lie",
     "zonal_means",
 ]

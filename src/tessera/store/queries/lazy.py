@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, memory_bytes, prefetched, require
+from tessera.embeddings import CodedVectors
 
 from .region import STRIP_BYTES
 from .target import crs_facts
@@ -42,6 +43,17 @@ def iter_arrays(region: Region, rows: int | None) -> Generator[xarray.DataArray,
     """The region as strips from north to south; while the caller has one, the next is read."""
     limit = STRIP_BYTES // len(region.query.years)
     return prefetched(map(partial(_strip, region), list(region.strips(rows, limit=limit))))
+
+
+def iter_coded(region: Region, rows: int | None) -> Generator[CodedVectors, None, None]:
+    """One year of the region as strips of codes from north to south; while the caller has one, the next is read."""
+    index, width = region.query.indexes[0], region.shape[1]
+
+    def read(strip: range) -> CodedVectors:
+        return CodedVectors(*region.quantised(strip, range(width), index))
+
+    # codes take a quarter of the float32 that the limit counts
+    return prefetched(map(read, list(region.strips(rows, limit=2 * STRIP_BYTES))))
 
 
 def lazy_array(region: Region, chunks: object) -> xarray.DataArray:

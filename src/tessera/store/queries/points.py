@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.embeddings import dequantise, is_valid
+from tessera.embeddings import CodedVectors, dequantise, is_valid
 from tessera.geo import (
     EAST,
     NORTH,
@@ -134,6 +134,13 @@ def sample(
         values, parts = values[:, 0], [part[:, 0] for part in parts]
     status, zone, px, py = parts
     return PointSample(values, status.astype(np.uint8), lonlat[:, 0], lonlat[:, 1], zone.astype(np.int16), px, py)
+
+
+def sample_coded(query: Query, lonlat: NDArray[np.float64]) -> CodedVectors:
+    """The vectors of one year at points as codes; see `Store.sample_codes`."""
+    year = _Year(query, query.indexes[0], lonlat, np.ones(len(lonlat), dtype=np.bool_), 0, False)
+    year.read()
+    return CodedVectors(year.codes, year.scales)
 
 
 class _Year:

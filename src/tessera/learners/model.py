@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
-
-from .labels import MAX_CLASSES, NO_DATA
+from tessera.labels import MAX_CLASSES, NO_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

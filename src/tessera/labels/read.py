@@ -52,6 +52,13 @@ def read_labels(source: object, column: str, kind: str | None = None) -> Labels:
     InputError
         No such column or no feature, values that do not fit the kind, a geometry that is neither point nor polygon,
         fewer than 2 or more than 255 classes, or a place beyond 80 S or 84 N.
+
+    Examples
+    --------
+    >>> import tessera
+    >>> labels = tessera.read_labels("labels.geojson", "class")
+    >>> labels.kind, labels.classes
+    ('classification', ('crop', 'forest', 'other'))
     """
     parse_kind(kind)
     table = read_vector(source)

@@ -12,9 +12,9 @@ import numpy as np
 from tessera.base import InputError, check_output, is_png, is_tiff, staging, sync_folder
 from tessera.figures import MAX_SIDE, draw_map, to_rgb
 from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
+from tessera.labels import NO_DATA, class_labels, kept_codes, left_to_right, one_line, parse_year, refuse_empty
 from tessera.rasters import RasterProfile, open_raster, reading, writing_strips
 
-from ..labels import NO_DATA, class_labels, kept_codes, left_to_right, one_line, parse_year, refuse_empty
 from .legend import (
     check_sidecars,
     class_tags,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
+    from tessera.labels import EmbeddingSource
 
-    from ..labels import EmbeddingSource
     from ._asked import MapHead
     from .legend import MapClass
 

@@ -12,9 +12,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 from tessera.base import InputError, check_output, is_text, read_regular, shown
 from tessera.geo import PIXEL_SIZE
+from tessera.labels import cell, class_labels, one_line
 from tessera.rasters import open_raster, reading
 
-from ..labels import cell, class_labels, one_line
 from .ranges import range_names
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from tessera.embeddings import ModelIdentity
+    from tessera.embeddings import CodedVectors, ModelIdentity
     from tessera.geo import Window
 
 
@@ -40,6 +40,10 @@ class EmbeddingSource(Protocol):
         """(N, 2) degrees -> (N, D) float32, NaN = no data."""
         ...
 
+    def sample_codes(self, points: Any, year: int, dims: int | None = None) -> CodedVectors:
+        """As `sample_points`, as codes and scales."""
+        ...
+
     def region_grid(self, area: Any, crs: str | None = None) -> Window:
         """The lattice window that `read_region` and `iter_region` return."""
         ...
@@ -48,6 +52,12 @@ class EmbeddingSource(Protocol):
         self, area: Any, year: int, dims: int | None = None, crs: str | None = None, rows: int | None = None
     ) -> Iterator[xr.DataArray]:
         """The region as strips (y, x, band) float32 from north to south, NaN = no data."""
+        ...
+
+    def iter_codes(
+        self, area: Any, year: int, dims: int | None = None, rows: int | None = None
+    ) -> Iterator[CodedVectors]:
+        """The region as strips (y, x) of codes and scales from north to south."""
         ...
 
 

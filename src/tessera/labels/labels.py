@@ -46,6 +46,14 @@ class Labels:
     InputError
         An array of another shape or dtype, another kind, classes that are no text, numbers that are not finite or
         beyond float32, or no label at all.
+
+    Examples
+    --------
+    >>> import numpy as np, tessera
+    >>> places = np.array([[5.247, 50.691], [5.249, 50.692]])
+    >>> labels = tessera.Labels(np.array(["crop", "forest"], dtype=object), lonlat=places)
+    >>> len(labels), labels.classes
+    (2, ('crop', 'forest'))
     """
 
     values: NDArray[Any]
