@@ -15,7 +15,7 @@ test: lint types docs published unit
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tessera needs Python >= 3.11; this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[geo,scenes,models,heads,train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[geo,scenes,models,heads,boosting,osm,train,dev]'
 	touch $@
 
 lint: $(READY)
