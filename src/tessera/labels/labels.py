@@ -40,6 +40,9 @@ class Labels:
     column : the name of the class or number
     missing : features left out because their value or geometry is missing
     notes : what the reader of a report has to know of how they were read
+    regions : (N,) object, the name of the region of each label, for tests in regions that were not learnt from; None
+        where unknown
+    years : (N,) int64, the year for which each label is true; None: for every year
 
     Raises
     ------
@@ -66,6 +69,8 @@ class Labels:
     column: str = "label"
     missing: int = 0
     notes: tuple[str, ...] = ()
+    regions: NDArray[np.object_] | None = None
+    years: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.values)
@@ -86,6 +91,8 @@ class Labels:
             ("groups", self.groups, np.int64, (count,)),
             ("lonlat", self.lonlat, np.float64, (count, 2)),
             ("test", self.test, np.bool_, (count,)),
+            ("regions", self.regions, np.object_, (count,)),
+            ("years", self.years, np.int64, (count,)),
         ):
             if array is not None and (array.dtype != dtype or array.shape != shape):
                 raise InputError(
