@@ -1,6 +1,8 @@
 """How far a prediction can be trusted: scores with intervals, cross-validation by place."""
 
+from .applicability import Applicability, fit_applicability
 from .by_place import TOTALS, place_scores
+from .calibration import Calibration
 from .cross_validation import BY_PLACE, PER_CLASS, cross_validate
 from .scores import (
     CLASS_METRICS,
@@ -18,6 +20,7 @@ from .scores import (
     score_numbers,
     scores,
 )
+from .trust import Trust
 
 __all__ = [
     "BY_PLACE",
@@ -28,10 +31,14 @@ __all__ = [
     "PER_CLASS",
     "TIMES",
     "TOTALS",
+    "Applicability",
+    "Calibration",
     "Scores",
+    "Trust",
     "bootstrap",
     "confusion",
     "cross_validate",
+    "fit_applicability",
     "group_weights",
     "interval",
     "place_scores",
