@@ -57,12 +57,12 @@ def is_json(**wanted: object) -> Callable[[Path], bool]:
     return test
 
 
-def is_text(mark: str) -> Callable[[Path], bool]:
-    """A test for files: the first 4,096 bytes contain the mark."""
+def is_text(mark: str, most: int = 4096) -> Callable[[Path], bool]:
+    """A test for files: the first `most` bytes contain the mark."""
 
     def test(path: Path) -> bool:
         with open_regular(path, what="file") as file:
-            return mark.encode() in file.read(4096)
+            return mark.encode() in file.read(most)
 
     return test
 

@@ -11,6 +11,7 @@ from .points import lonlat_of, parse_points, points_in_zones
 from .table import numbers_of, split_numbers
 from .tiles import Tile, parse_tile, tiles_of
 from .vector import VectorTable, read_vector
+from .writing import VECTOR_SUFFIXES, check_vector, write_vector
 from .zones import from_lonlat, parse_zone, to_lonlat, zone_crs, zones_of
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "NORTH",
     "PIXEL_SIZE",
     "SOUTH",
+    "VECTOR_SUFFIXES",
     "WEST",
     "Area",
     "Cell",
@@ -31,6 +33,7 @@ __all__ = [
     "ZonePart",
     "box_around",
     "check_degrees",
+    "check_vector",
     "check_year_of",
     "from_lonlat",
     "lonlat_box",
@@ -54,6 +57,7 @@ __all__ = [
     "tiles_of",
     "to_lonlat",
     "wrapped",
+    "write_vector",
     "year_of_provenance",
     "zone_crs",
     "zones_of",
