@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tessera.scenes import Recipe, build_cube, build_cubes
     from tessera.simulator import simulate
     from tessera.store import Store, create_store, open_store
+    from tessera.suggestions import Suggestion, Suggestions, suggest
 
 _HOMES = {
     "base": ("InputError", "TesseraError"),
@@ -37,6 +38,7 @@ _HOMES = {
     "scenes": ("Recipe", "build_cube", "build_cubes"),
     "simulator": ("simulate",),
     "store": ("Store", "create_store", "open_store"),
+    "suggestions": ("Suggestion", "Suggestions", "suggest"),
 }
 _HOME = {name: room for room, names in _HOMES.items() for name in names}
 
@@ -53,6 +55,8 @@ __all__ = [
     "PixelCube",
     "Recipe",
     "Store",
+    "Suggestion",
+    "Suggestions",
     "TesseraError",
     "Window",
     "__version__",
@@ -70,6 +74,7 @@ __all__ = [
     "parse_area",
     "read_labels",
     "simulate",
+    "suggest",
     "write_cube",
 ]
 

@@ -8,7 +8,7 @@ import typer
 
 from tessera._version import __version__
 
-from . import cube, demo, doctor, embed, evaluate, fit, get, map_, models, serve
+from . import cube, demo, doctor, embed, evaluate, fit, get, map_, models, serve, suggest
 from .store import app as store_app
 from .terminal import prepare
 from .training import blocks, distill, pretrain
@@ -47,7 +47,13 @@ def _root(
 
 _PANELS: dict[str, dict[str, Any]] = {
     "Try and check": {"demo": demo.demo, "doctor": doctor.doctor},
-    "From scenes to a map": {"cube": cube.app, "embed": embed.embed, "fit": fit.fit, "map": map_.map_},
+    "From scenes to a map": {
+        "cube": cube.app,
+        "embed": embed.embed,
+        "fit": fit.fit,
+        "map": map_.map_,
+        "suggest": suggest.suggest,
+    },
     "Stores and models": {"store": store_app, "get": get.get, "serve": serve.serve, "models": models.app},
     "Train and compare encoders": {
         "blocks": blocks.blocks,

@@ -108,6 +108,19 @@ class Area:
             found.append(ZonePart(zone, shapely.make_valid(shapely.transform(dense, project))))
         return found
 
+    def in_zone(self, zone: int) -> ZonePart:
+        """The whole area in the CRS of one zone, also where it reaches into others."""
+        import shapely
+
+        if self.cell_window is not None and self.cell_window.zone == zone:
+            return self.parts()[0]
+
+        def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.column_stack(from_lonlat(points[:, 0], points[:, 1], zone))
+
+        dense = shapely.segmentize(self.geometry, _DENSIFY_DEGREES)
+        return ZonePart(zone, shapely.make_valid(shapely.transform(dense, project)))
+
     @property
     def zones(self) -> tuple[int, ...]:
         """The UTM zones that it covers."""

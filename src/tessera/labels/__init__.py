@@ -1,5 +1,6 @@
 """Labels: classes or numbers from files, what a class is on a map, and what is held out together."""
 
+from .backdrop import read_backdrop
 from .blocks import FEW, SPLITS, HeldOut, hold_out, spatial_blocks
 from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_right, map_values, one_line
 from .folds import bins_of, make_folds, testable
@@ -46,6 +47,7 @@ __all__ = [
     "parse_kind",
     "parse_labels",
     "parse_year",
+    "read_backdrop",
     "read_labels",
     "refuse_empty",
     "sample_labels",
