@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
 from tessera.base import InputError
+from tessera.embeddings import CodedVectors, StackedVectors, quantise
 from tessera.learners import HEADS, KnnModel, LinearModel, forest_of, learn, learn_and_score, parse_heads
 
 
@@ -217,3 +218,47 @@ def test_heads_refused() -> None:
         parse_heads("svm")
     with pytest.raises(InputError, match="no heads"):
         parse_heads(())
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_vectors_of_a_store_predict_as_their_values_do(head: str) -> None:
+    rng = np.random.default_rng(4)
+    codes = [CodedVectors(*quantise(rng.normal(size=(60, dims)).astype(np.float32))) for dims in (6, 3)]
+    both = StackedVectors(tuple(codes))
+    target = np.arange(60) % 3
+    model = learn(head, both, target, 3, settings={}, weights="even", groups=np.arange(60))
+    new = StackedVectors(tuple(CodedVectors(p.codes, p.scales.copy()) for p in both.parts)).reshape(6, 10)
+    new.parts[1].scales[2, 3] = np.nan
+    found, chances = model.predict_codes(new), model.probabilities_codes(new)
+    assert (found.shape, found.dtype.name, chances.shape) == ((6, 10), "uint8", (6, 10, 3))
+    assert found[2, 3] == 255
+    assert np.isnan(chances[2, 3]).all()
+    assert (found != 255).sum() == 59
+    np.testing.assert_array_equal(found, model.predict(new.values()))
+    np.testing.assert_allclose(chances, model.probabilities(new.values()), atol=1e-6)
+    numbers = learn(head, both[:59], rng.normal(size=59), 0)
+    np.testing.assert_allclose(numbers.predict_codes(new), numbers.predict(new.values()), rtol=1e-5, atol=1e-6)
+    with pytest.raises(InputError, match="vectors of 6 dims; expected 9"):
+        model.predict_codes(StackedVectors.of(codes[0]))
+    with pytest.raises(InputError, match="probabilities of a head of numbers"):
+        numbers.probabilities_codes(new)
+
+
+@pytest.mark.parametrize("head", ["linear", "forest"])
+def test_labels_that_weigh_as_they_occur_favour_the_frequent_class(head: str) -> None:
+    rng = np.random.default_rng(3)
+    y = (np.arange(400) % 10 == 0).astype(np.int64)
+    # places of one vector and two classes, so that a leaf of a tree holds both
+    x = rng.integers(0, 3, size=(400, 2)).astype(np.float64) + y[:, None] * rng.integers(0, 2, size=(400, 1))
+    even, occur = (learn(head, x, y, 2, weights=weights).predict(x.astype(np.float32)) for weights in ("even", "occur"))
+    assert (occur == 1).sum() < (even == 1).sum()
+
+
+def test_weights_settings_and_groups_that_no_learner_has() -> None:
+    x, y = np.zeros((4, 2)), np.array([0, 1, 0, 1])
+    with pytest.raises(InputError, match="weights 'all'; expected even or occur"):
+        learn("linear", x, y, 2, weights="all")
+    with pytest.raises(InputError, match="setting 'sigma' of head linear; expected some of"):
+        learn("linear", x, y, 2, settings={"sigma": 1})
+    with pytest.raises(InputError, match=r"groups \(3,\) of labels \(4,\)"):
+        learn("linear", x, y, 2, groups=np.arange(3))

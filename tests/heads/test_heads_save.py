@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tessera.base import InputError
 from tessera.figures import choose_colours
-from tessera.heads import Head, fit, load_head
+from tessera.heads import Head, HeadInput, fit, load_head
 from tessera.learners import HEADS, learn
 from tessera.maps import edges_of, ramp
 
@@ -96,8 +96,7 @@ def test_any_fitted_head_predicts_the_same_bits_when_it_comes_back(
         () if numbers else tuple(f"class {k}" for k in range(classes)),
         (float(y.min()), float(y.max())) if numbers else None,
         "crop",
-        2021,
-        MODEL,
+        (HeadInput(2021, MODEL.dims, MODEL),),
         ramp(len(edges_of(float(y.min()), float(y.max()))) + 1) if numbers else choose_colours(list("abcde")[:classes]),
         NUMBER_METRICS if numbers else class_metrics(classes),
     )
@@ -137,6 +136,18 @@ def test_heads_of_the_version_before_give_the_same_values() -> None:
         for start in ("balanced accuracy: ", "macro-F1: ", "accuracy: ", "per place, ", "note: "):
             assert [line for line in lines if line.startswith(start)] == [x for x in was if x.startswith(start)]
     assert "16 groups (blocks of 0.32 km, whole polygons) kept whole" in load_head(KEPT / "linear_v1.json").report()
+
+
+def test_heads_of_version_2_give_the_same_values() -> None:
+    expected = json.loads((KEPT / "expected_v2.json").read_text(encoding="utf-8"))
+    assert len(expected) == 8
+    x = np.random.default_rng(5).normal(size=(40, 8)).astype(np.float32)
+    for name, want in expected.items():
+        old = load_head(KEPT / f"{name}_v2.json")
+        np.testing.assert_allclose(old.predict(x), want["predicted"], rtol=1e-5)
+        if old.classes:
+            np.testing.assert_allclose(old.probabilities(x), want["probabilities"], atol=1e-6)
+        assert (old.year, old.model, old.inputs) == (2021, MODEL, (HeadInput(2021, 8, MODEL),))
 
 
 def test_a_head_of_the_version_before_is_saved_in_the_form_of_this_one(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from .coded import CodedVectors
 from .codes import dequantise, is_valid, parse_scales, quantise
 from .embeddings import STREAMS, Embeddings, ModelIdentity
+from .stacked import StackedVectors
 
 __all__ = [
     "STREAMS",
     "CodedVectors",
     "Embeddings",
     "ModelIdentity",
+    "StackedVectors",
     "dequantise",
     "is_valid",
     "parse_scales",

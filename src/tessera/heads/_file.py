@@ -15,6 +15,7 @@ from tessera.labels import CLASSES, KINDS
 from tessera.learners import HEADS
 
 from ._metrics import parse_metrics
+from .inputs import HeadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,9 +57,9 @@ def write_head(path: Path, fields: Mapping[str, Any]) -> None:
         "span": fields["span"] and list(fields["span"]),
         "colours": list(fields["colours"]),
         "column": fields["column"],
-        "year": fields["year"],
+        "year": fields["inputs"][0].year,
         "dims": learnt.dims,
-        "model": fields["model"].to_json(),
+        "model": fields["inputs"][0].model.to_json(),
         "metrics": fields["metrics"],
         "arrays": {name: _packed(array) for name, array in learnt.arrays().items()},
     }
@@ -139,8 +140,7 @@ def _fields(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
         "classes": classes,
         "span": _span(value["span"], numbers=not classes),
         "column": value["column"],
-        "year": year,
-        "model": model,
+        "inputs": (HeadInput(year, dims, model),),
         "colours": colours,
         "metrics": parse_metrics(value["metrics"], classes),
     }

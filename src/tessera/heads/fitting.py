@@ -27,6 +27,7 @@ from tessera.maps import edges_of, ramp
 from tessera.validation import cross_validate
 
 from .head import Head
+from .inputs import HeadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +149,8 @@ def fit(
     metrics["notes"].extend(places.notes)
     if lost:
         metrics["notes"].append(f"not learnt, as no label has data in {year}: {', '.join(lost)}")
-    return Head(head, learnt, classes, span, column, year, store.model, chosen, metrics)
+    inputs = (HeadInput(year, learnt.dims, store.model),)
+    return Head(head, learnt, classes, span, column, inputs, chosen, metrics)
 
 
 def _target(label: NDArray[Any], classes: tuple[str, ...], places: Labels, year: int) -> NDArray[Any]:

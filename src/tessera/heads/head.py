@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError, check_output, checked, is_json, printable, shown, silent
+from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.figures import parse_colour
 from tessera.labels import CLASSES, NO_DATA, NUMBERS, map_values
 from tessera.maps import edges_of, write_map
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tessera.labels import EmbeddingSource
     from tessera.learners import Model
 
+    from .inputs import HeadInput
+
 
 @dataclass(frozen=True, repr=False)
 class Head:
@@ -38,10 +41,12 @@ class Head:
     classes : K names; () of numbers
     span : smallest and largest number that it learnt from; None of classes
     column : the attribute that the labels came from
-    year : the year whose embeddings it learnt from
-    model : the model that made them; a store of another model is refused
+    inputs : the years and stores whose vectors it reads, in the order of the features
     colours : "#rrggbb" of each class, or of each range of numbers
     metrics : plain values, the content of the report
+    trust : what turns scores into probabilities that hold, sets and intervals; None if that was not estimated
+    applicability : how far a vector is from the labels; None if that was not estimated
+    provenance : plain values: what the head was made from, and how
 
     Examples
     --------
@@ -56,10 +61,12 @@ class Head:
     classes: tuple[str, ...]
     span: tuple[float, float] | None
     column: str
-    year: int
-    model: ModelIdentity
+    inputs: tuple[HeadInput, ...]
     colours: tuple[str, ...]
     metrics: dict[str, Any]
+    trust: Any = None
+    applicability: Any = None
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.classes)
@@ -67,8 +74,9 @@ class Head:
             raise InputError(
                 f"{count} classes for a model of {self.learnt.classes}; expected as many of distinct names"
             )
-        if self.dims > self.model.dims:
-            raise InputError(f"a head on {self.dims} dims of a model of {self.model.dims}")
+        dims = sum(one.dims for one in self.inputs)
+        if dims != self.dims or not self.inputs:
+            raise InputError(f"{len(self.inputs)} inputs of {dims} dims for a model of {self.dims}")
         colours = count or len(self.edges) + 1
         if len(self.colours) != colours:
             raise InputError(f"{len(self.colours)} colours for {colours} {'classes' if count else 'ranges'}")
@@ -92,8 +100,19 @@ class Head:
 
     @property
     def dims(self) -> int:
-        """Length D of the vectors that it reads, less than the model's if it learnt from a prefix."""
+        """Length D of the vectors that it reads, of all inputs together; less than the model's if it learnt from a
+        prefix."""
         return self.learnt.dims
+
+    @property
+    def year(self) -> int:
+        """The year of the first input."""
+        return self.inputs[0].year
+
+    @property
+    def model(self) -> ModelIdentity:
+        """What made the embeddings of the first input."""
+        return self.inputs[0].model
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -134,7 +153,37 @@ class Head:
         >>> found.shape, found.dtype, int(found[1])  # 255 = no data
         ((2,), dtype('uint8'), 255)
         """
-        found = self.learnt.predict(values)
+        return self._on_map(self.learnt.predict(values))
+
+    @checked
+    def predict_codes(self, vectors: StackedVectors | CodedVectors) -> NDArray[Any]:
+        """As `predict`, of vectors as a store keeps them. A map holds these values.
+
+        Parameters
+        ----------
+        vectors : (...) codes and scales of each of `inputs`, in their order
+
+        Returns
+        -------
+        (...) uint8, one of `values`, 255 where a part is no data. Of numbers (...) float32, NaN = no data.
+
+        Raises
+        ------
+        InputError
+            The vectors have another length.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> store, head = tessera.open_store("store.zarr"), tessera.load_head("head.json")
+        >>> found = head.predict_codes(store.sample_codes([(5.249, 50.692), (5.4, 50.7)], 2023))
+        >>> found.shape, found.dtype, int(found[1])  # 255 = no data
+        ((2,), dtype('uint8'), 255)
+        """
+        return self._on_map(self.learnt.predict_codes(StackedVectors.of(vectors)))
+
+    def _on_map(self, found: NDArray[Any]) -> NDArray[Any]:
+        """The values on a map of what the learner predicts."""
         if not self.classes:
             return found
         table = np.full(256, NO_DATA, dtype=np.uint8)
@@ -163,6 +212,25 @@ class Head:
             The vectors have another length, or the head predicts numbers.
         """
         return self.learnt.probabilities(values)
+
+    @checked
+    def probabilities_codes(self, vectors: StackedVectors | CodedVectors) -> NDArray[np.float32]:
+        """As `probabilities`, of vectors as a store keeps them.
+
+        Parameters
+        ----------
+        vectors : (...) codes and scales of each of `inputs`, in their order
+
+        Returns
+        -------
+        (..., K) float32, NaN where a part is no data.
+
+        Raises
+        ------
+        InputError
+            The vectors have another length, or the head predicts numbers.
+        """
+        return self.learnt.probabilities_codes(StackedVectors.of(vectors))
 
     def names(self, predicted: NDArray[np.uint8]) -> NDArray[np.object_]:
         """The class of each value of a map.

@@ -27,7 +27,7 @@ _BATCH, _EPOCHS, _PATIENCE, _FEW_EPOCHS = 256, 200, 25, 60
 
 
 def train_mlp(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int) -> dict[str, Any]:
-    """Train, and fold batch norm into the weights; arguments as of `fit_linear`. Classes weigh the same in the loss.
+    """Train, and fold batch norm into the weights; arguments as of `learn`. Classes weigh the same in the loss.
 
     Returns
     -------

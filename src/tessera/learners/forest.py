@@ -11,12 +11,15 @@ import numpy as np
 from tessera.base import InputError, require
 
 from .model import Model, expect, named
+from .training import EVEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
     from numpy.typing import NDArray
+
+    from .training import Training
 
 TREES = 100
 MAX_DEPTH = 128
@@ -139,18 +142,20 @@ class ForestModel(Model):
 _NAMES = ("sizes", "feature", "threshold", "leaf", "values")
 
 
-def fit_forest(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int = 0) -> ForestModel:
-    """Grow 100 trees; arguments as of `fit_linear`.
+def fit_forest(training: Training) -> ForestModel:
+    """Grow 100 trees.
 
-    Of a number a third of the features are tried at each split; of classes their root, and the classes weigh the same.
+    Of a number a third of the features are tried at each split; of classes their root, and by default the classes weigh
+    the same.
     """
     ensemble: Any = require("sklearn.ensemble", extra="heads", purpose="a forest")
-    same = {"n_estimators": TREES, "max_depth": MAX_DEPTH, "random_state": seed, "n_jobs": 1}
-    if classes:
-        model = ensemble.RandomForestClassifier(class_weight="balanced", **same)
+    same = {"n_estimators": TREES, "max_depth": MAX_DEPTH, "random_state": training.seed, "n_jobs": 1}
+    if training.classes:
+        weigh = "balanced" if training.weights == EVEN else None
+        model = ensemble.RandomForestClassifier(class_weight=weigh, **same)
     else:
         model = ensemble.RandomForestRegressor(max_features=1 / 3, **same)
-    return forest_of(model.fit(x, y), classes)
+    return forest_of(model.fit(training.x, training.y), training.classes)
 
 
 def forest_of(model: Any, classes: int) -> ForestModel:

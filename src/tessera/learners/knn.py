@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .training import Training
+
 NEIGHBOURS = 5
 """At most; with few labels the largest odd number up to their root, so that a class of two is not outvoted."""
 _STEPS = 4096
@@ -104,8 +106,9 @@ def _coded(x: NDArray[Any], mean: NDArray[np.float32], std: NDArray[np.float32])
     return out
 
 
-def fit_knn(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int = 0) -> KnnModel:  # noqa: ARG001 - one shape for all
-    """Keep the labels; arguments as of `fit_linear`. All labels and all features weigh the same."""
+def fit_knn(training: Training) -> KnnModel:
+    """Keep the labels. All labels and all features weigh the same."""
+    x, y, classes = training.x, training.y, training.classes
     mean, std = (part.astype(np.float32) for part in standard(x))
     rows = _coded(x.astype(np.float32), mean, std).astype(np.int16)
     return KnnModel(classes, rows, y.astype(np.int64 if classes else np.float64), mean, std)

@@ -10,12 +10,15 @@ import numpy as np
 from tessera.base import require
 
 from .model import Model, expect, expect_standard, named, softmax, standard
+from .training import EVEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
     from numpy.typing import NDArray
+
+    from .training import Training
 
 _VARIANCE = 10.0
 """Prior variance of a logit: logits of about +-3. On 114 real raw bands it came within 0.005 macro-F1 of the best of
@@ -67,31 +70,37 @@ class LinearModel(Model):
         return cls(classes, **named(arrays, ("weights", "bias", "mean", "std")))
 
 
-def fit_linear(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int = 0) -> LinearModel:
+def fit_linear(training: Training) -> LinearModel:
     """Fit on any features: embeddings, raw bands.
 
-    Of classes it is multinomial logistic regression; each class weighs the same, because where people click says little
-    about how much land a class covers. The penalty is L2 with C = 10 / D, which gives a logit the prior variance 10
-    whatever the number D of features, so that 16 and 128 dims, or raw bands, are treated alike; with many labels it
-    ceases to matter. Of a number it is ridge regression; the penalty is the one under which the training labels are
-    likeliest (type-II maximum likelihood), so that no label is held out for it.
-    The present solver draws nothing by the seed. Arguments as of `learn`.
+    Of classes it is multinomial logistic regression; by default each class weighs the same, because where people click
+    says little about how much land a class covers. The penalty is L2 with C = 10 / D, which gives a logit the prior
+    variance 10 whatever the number D of features, so that 16 and 128 dims, or raw bands, are treated alike; with many
+    labels it ceases to matter. Of a number it is ridge regression; the penalty is the one under which the training
+    labels are likeliest (type-II maximum likelihood), so that no label is held out for it.
+    The present solver draws nothing by the seed.
     """
+    x, y, classes = training.x, training.y, training.classes
     mean, std = standard(x)
     scaled = (x - mean) / std
     if classes:
-        weights, bias = _solve(scaled, y, seed)
+        weights, bias = _solve(scaled, y, training)
     else:
         centre = float(y.mean())
         weights, bias = _ridge(scaled, y - centre)[None], np.array([centre])
     return LinearModel(classes, *(np.ascontiguousarray(part, dtype=np.float32) for part in (weights, bias, mean, std)))
 
 
-def _solve(x: NDArray[np.float64], y: NDArray[np.int64], seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _solve(
+    x: NDArray[np.float64], y: NDArray[np.int64], training: Training
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights (K, D) and bias (K,) of the classes 0 to K - 1, each of which occurs in `y`."""
     linear: Any = require("sklearn.linear_model", extra="heads", purpose="a linear head")
     penalty = _VARIANCE / x.shape[1]
-    model = linear.LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000, tol=1e-5, random_state=seed)
+    weigh = "balanced" if training.weights == EVEN else None
+    model = linear.LogisticRegression(
+        C=penalty, class_weight=weigh, max_iter=1000, tol=1e-5, random_state=training.seed
+    )
     weights, bias = model.fit(x, y).coef_, model.intercept_
     if len(weights) > 1:
         return weights, bias

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .training import Training
+
 _LAYERS, _WIDTH = 8, 2048
 """Layers of a file and outputs of one, at most: 65,536 pixels of a layer then take 0.5 GB."""
 
@@ -89,12 +91,11 @@ class MlpModel(Model):
         return cls(classes, weights, bias, arrays["mean"], arrays["std"], arrays["scale"])
 
 
-def fit_mlp(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int = 0) -> MlpModel:
-    """Train layers of 512 and 256, 64 alone below 300 labels, stopped early on a part of the labels; arguments as of
-    `fit_linear`."""
+def fit_mlp(training: Training) -> MlpModel:
+    """Train layers of 512 and 256, 64 alone below 300 labels, stopped early on a part of the labels."""
     require("torch", extra="models", purpose="an MLP head")
     from ._mlp_training import train_mlp
 
-    found = train_mlp(x, y, classes, seed)
+    found = train_mlp(training.x, training.y, training.classes, training.seed)
     scale = np.array([found.pop("centre"), found.pop("spread")])
-    return MlpModel(classes, scale=scale, **found)
+    return MlpModel(training.classes, scale=scale, **found)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tessera.embeddings import StackedVectors
+
 _CHUNK = 65536
 """Pixels predicted at a time: 32 MB of 128 float32."""
 
@@ -44,6 +46,14 @@ class Model(ABC):
     @abstractmethod
     def scores(self, rows: NDArray[np.float32]) -> NDArray[Any]:
         """(n, D) finite -> (n, K), the highest for the class that is predicted, the first of equals; (n,) numbers."""
+
+    def scores_of(self, stacked: StackedVectors) -> NDArray[Any]:
+        """As `scores`, of (n,) valid vectors as a store keeps them.
+
+        A map, and whatever is computed from a store, uses this form. Learners that have an exact form on codes override
+        it; here it is `scores` of the values.
+        """
+        return self.scores(stacked.values())
 
     def chances(self, scores: NDArray[Any]) -> NDArray[Any]:
         """The probabilities of classes from their scores: (n, K) -> (n, K)."""
@@ -83,6 +93,35 @@ class Model(ABC):
             found, good = self._scored(rows[start : start + _CHUNK])
             out[start : start + _CHUNK][good] = self.chances(found)
         return out.reshape(*shape, self.classes)
+
+    def predict_codes(self, stacked: StackedVectors) -> NDArray[Any]:
+        """As `predict`, of vectors as a store keeps them: (...) -> (...) uint8, 255 = no data; or float32, NaN."""
+        flat = self._flat(stacked)
+        out = np.full(len(flat), NO_DATA if self.classes else np.nan, np.uint8 if self.classes else np.float32)
+        for start in range(0, len(flat), _CHUNK):
+            found, good = self._scored_codes(flat[start : start + _CHUNK])
+            out[start : start + _CHUNK][good] = found.argmax(axis=1) if self.classes else found
+        return out.reshape(stacked.shape)
+
+    def probabilities_codes(self, stacked: StackedVectors) -> NDArray[np.float32]:
+        """As `probabilities`, of vectors as a store keeps them: (...) -> (..., K) float32, NaN = no data."""
+        if not self.classes:
+            raise InputError("probabilities of a head of numbers; expected a head of classes")
+        flat = self._flat(stacked)
+        out = np.full((len(flat), self.classes), np.nan, dtype=np.float32)
+        for start in range(0, len(flat), _CHUNK):
+            found, good = self._scored_codes(flat[start : start + _CHUNK])
+            out[start : start + _CHUNK][good] = self.chances(found)
+        return out.reshape(*stacked.shape, self.classes)
+
+    def _flat(self, stacked: StackedVectors) -> StackedVectors:
+        if stacked.dims != self.dims:
+            raise InputError(f"vectors of {stacked.dims} dims; expected {self.dims}")
+        return stacked.reshape(-1)
+
+    def _scored_codes(self, flat: StackedVectors) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        good = flat.valid
+        return self.scores_of(flat if good.all() else flat[good]), good
 
     def _rows(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
         values = np.asarray(values)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, require
+from tessera.base import InputError, require, shown
+from tessera.embeddings import StackedVectors
 
 from .forest import ForestModel, fit_forest
 from .knn import KnnModel, fit_knn
 from .linear import LinearModel, fit_linear
 from .mlp import MlpModel, fit_mlp
+from .training import EVEN, WEIGHTS, Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,13 +33,16 @@ class Learner:
 
     Attributes
     ----------
-    fit : features (N, D) float64; int64 classes 0 to K - 1 that all occur, or float64 numbers; K, or 0 of numbers; a
-        seed; the same arguments give the same model
+    fit : features, labels and settings -> the model that they give
     read : arrays by name, K -> the model that gave them
+    settings : the learner's own settings, by name, with their defaults
+    grid : values of some settings that a search tries
     """
 
-    fit: Callable[[NDArray[np.float64], NDArray[Any], int, int], Model]
+    fit: Callable[[Training], Model]
     read: Callable[[Mapping[str, NDArray[Any]], int], Model]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 HEADS: dict[str, Learner] = {
@@ -84,24 +89,45 @@ def _one_thread() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def learn(head: str, x: NDArray[Any], y: NDArray[Any], classes: int, seed: int = 0) -> Model:
+def learn(
+    head: str,
+    x: NDArray[Any] | StackedVectors,
+    y: NDArray[Any],
+    classes: int,
+    seed: int = 0,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    weights: str = EVEN,
+    groups: NDArray[Any] | None = None,
+) -> Model:
     """Fit a learner.
 
     Parameters
     ----------
     head : a name in `HEADS`
-    x : (N, D) float, finite
+    x : (N, D) float, finite; or N valid vectors as a store keeps them, of which some learners make a model that is
+        exact on codes
     y : (N,) int64, 0 to `classes` - 1, each of which occurs; or float64 numbers
     classes : how many; 0 of a number
     seed : of whatever the learner draws
+    settings : some of the learner's own settings, by name
+    weights : "even": all classes weigh the same; "occur": all labels do
+    groups : (N,) labels of one group are never split by a learner that holds some out to stop early
 
     Raises
     ------
     InputError
-        No such head, shapes that do not match, or values that are not finite.
+        No such head or setting, shapes that do not match, or values that are not finite.
     """
     (name,) = parse_heads((head,))
-    features = np.asarray(x, dtype=np.float64)
+    if weights not in WEIGHTS:
+        raise InputError(f"weights {shown(weights)}; expected {' or '.join(WEIGHTS)}")
+    own = HEADS[name].settings
+    strange = sorted(set(settings or ()) - set(own))
+    if strange:
+        raise InputError(f"setting {shown(strange[0])} of head {name}; expected some of {', '.join(own) or 'none'}")
+    codes = x if isinstance(x, StackedVectors) else None
+    features = np.asarray(x if codes is None else codes.values(), dtype=np.float64)
     if features.ndim != 2 or y.shape != (len(features),) or 0 in features.shape:
         raise InputError(f"features {features.shape} and labels {y.shape}; expected (N, D) and (N,)")
     broken = int((~np.isfinite(features).all(axis=1)).sum())
@@ -110,19 +136,31 @@ def learn(head: str, x: NDArray[Any], y: NDArray[Any], classes: int, seed: int =
     met = len(np.unique(y)) if classes else 0
     if classes and (met < 2 or met != classes or y.min() != 0 or y.max() != classes - 1):
         raise InputError(f"labels of {met} classes; expected each of {max(2, classes)}")
+    if groups is not None and groups.shape != y.shape:
+        raise InputError(f"groups {groups.shape} of labels {y.shape}; expected one a label")
+    training = Training(features, y, classes, seed, weights, {**own, **(settings or {})}, groups, codes)
     with _one_thread():
-        return HEADS[name].fit(features, y, classes, seed)
+        return HEADS[name].fit(training)
 
 
 def learn_and_score(
-    head: str, x: NDArray[Any], y: NDArray[Any], classes: int, seed: int, new: NDArray[Any]
+    head: str,
+    x: NDArray[Any] | StackedVectors,
+    y: NDArray[Any],
+    classes: int,
+    seed: int,
+    new: NDArray[Any] | StackedVectors,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    weights: str = EVEN,
+    groups: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
     """Fit on some labels and predict others.
 
     Parameters
     ----------
-    head, x, y, classes, seed : as of `learn`, but a class may be missing in `y`
-    new : (M, D) float, finite
+    head, x, y, classes, seed, settings, weights, groups : as of `learn`, but a class may be missing in `y`
+    new : (M, D) float, finite; or M valid vectors as a store keeps them
 
     Returns
     -------
@@ -133,9 +171,12 @@ def learn_and_score(
     if len(met) == 1:
         out[:, met] = 1.0
         return out
-    model = learn(head, x, index.reshape(-1), len(met), seed)
+    model = learn(head, x, index.reshape(-1), len(met), seed, settings=settings, weights=weights, groups=groups)
     with _one_thread():
-        scores = model.scores(np.asarray(new, dtype=np.float32))
+        if isinstance(new, StackedVectors):
+            scores = model.scores_of(new)
+        else:
+            scores = model.scores(np.asarray(new, dtype=np.float32))
     if not classes:
         return np.asarray(scores, dtype=np.float64)
     out[:, met] = model.chances(scores)
