@@ -2,7 +2,8 @@
 
 from .applicability import Applicability, fit_applicability
 from .by_place import TOTALS, place_scores
-from .calibration import Calibration
+from .calibration import Calibration, Reliability, fit_calibration, log_losses, reliability
+from .conformal import abstention_threshold, held_quantiles, place_quantile
 from .cross_validation import BY_PLACE, PER_CLASS, cross_validate
 from .scores import (
     CLASS_METRICS,
@@ -20,11 +21,14 @@ from .scores import (
     score_numbers,
     scores,
 )
-from .trust import Trust
+from .trust import ACCURACY, LEVEL, Trust
+from .trust_fitting import fit_trust
 
 __all__ = [
+    "ACCURACY",
     "BY_PLACE",
     "CLASS_METRICS",
+    "LEVEL",
     "LOWER_IS_BETTER",
     "METRIC_NAMES",
     "NUMBER_METRICS",
@@ -33,15 +37,23 @@ __all__ = [
     "TOTALS",
     "Applicability",
     "Calibration",
+    "Reliability",
     "Scores",
     "Trust",
+    "abstention_threshold",
     "bootstrap",
     "confusion",
     "cross_validate",
     "fit_applicability",
+    "fit_calibration",
+    "fit_trust",
     "group_weights",
+    "held_quantiles",
     "interval",
+    "log_losses",
+    "place_quantile",
     "place_scores",
+    "reliability",
     "score_by_group",
     "score_classes",
     "score_numbers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, shown
+from tessera.labels import make_folds
 
 from ._plain import numbers_of, object_of
+from .scores import TIMES, group_weights, interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +24,16 @@ METHODS = ("none", "temperature", "isotonic")
 """Ways to calibrate, the simplest first."""
 FLOOR = 1e-6
 """A probability below this counts as this much: a class that a forest gives 0 can still be the truth."""
+BINS = 10
+"""Bins of a reliability curve."""
 _MOST_KNOTS = 1000
 _MOST_CLASSES = 255
+_LEAST_UNITS = 5
+_LEAST_OF_TEMPERATURE = 50
+_LEAST_OF_CURVES = 1000
+_LEAST_OF_CLASS = 20
+"""Labels below which a class keeps its raw probabilities in an isotonic calibration."""
+_CURVE_BINS = 100
 
 
 @dataclass(frozen=True)
@@ -113,3 +124,192 @@ class Calibration:
             raw, made = (numbers_of(side, "curve of calibration", most=_MOST_KNOTS) for side in curve)
             pairs.append((raw, made))
         return cls(method, numbers_of([temperature], "temperature")[0], tuple(pairs))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often predictions are right, by how probable they were called.
+
+    Attributes
+    ----------
+    edges : (B + 1,) borders of the bins of the highest probability, each with its upper border
+    labels : (B,) int64, labels of each bin
+    confidence, accuracy : (B,) float64, mean highest probability, and share of right predictions; NaN without labels
+    low, high : (B,) float64, 95 % interval of the accuracy, over groups
+    error : expected calibration error: mean distance of confidence and accuracy, weighted by labels
+    interval : 95 % interval of the error, over groups
+    """
+
+    edges: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    error: float
+    interval: tuple[float, float]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """A row for each bin that has labels."""
+        columns = (self.edges[:-1], self.edges[1:], self.confidence, self.accuracy, self.low, self.high)
+        names = ("low", "high", "confidence", "accuracy", "accuracy_low", "accuracy_high")
+        return [
+            {"labels": int(count), **dict(zip(names, map(float, row), strict=True))}
+            for count, *row in zip(self.labels, *columns, strict=True)
+            if count
+        ]
+
+
+def reliability(
+    truth: NDArray[np.int64],
+    probabilities: NDArray[Any],
+    units: NDArray[np.int64],
+    *,
+    bins: int = BINS,
+    seed: int = 0,
+) -> Reliability:
+    """Compare the highest probability with how often its class is right, in bins of equal width (Guo et al. 2017).
+
+    Parameters
+    ----------
+    truth : (n,) int64, 0 to K - 1
+    probabilities : (n, K), finite
+    units : (n,) int64, what the bootstrap draws together
+    bins : how many; of few labels the error of many bins is large by chance alone
+    seed : of the bootstrap
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    unit = np.unique(units, return_inverse=True)[1].reshape(-1)
+    table = np.zeros((int(unit.max(initial=-1)) + 1, 3, bins))
+    for row, amount in enumerate((np.ones(len(truth)), confidence, right)):
+        np.add.at(table[:, row], (unit, place), amount)
+    drawn = np.tensordot(group_weights(unit, TIMES, seed).astype(np.float64), table, axes=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = drawn[:, 1:] / drawn[:, :1]
+        errors = np.nansum(drawn[:, 0] * np.abs(means[:, 0] - means[:, 1]), axis=1) / drawn[:, 0].sum(axis=1)
+    ends = np.array([interval(column) for column in means[1:, 1].T])
+    return Reliability(
+        np.linspace(0, 1, bins + 1),
+        table[:, 0].sum(axis=0).astype(np.int64),
+        means[0, 0],
+        means[0, 1],
+        ends[:, 0],
+        ends[:, 1],
+        float(errors[0]),
+        interval(errors[1:]),
+    )
+
+
+def log_losses(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """(n,) -log of the probability of the true class, at least `FLOOR`."""
+    of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    out: NDArray[np.float64] = -np.log(np.clip(of_truth, FLOOR, 1.0))
+    return out
+
+
+def fit_calibration(
+    truth: NDArray[np.int64], raw: NDArray[Any], units: NDArray[np.int64], *, seed: int = 0
+) -> tuple[Calibration, NDArray[np.float32]]:
+    """Choose and fit a calibration on predictions out of fold.
+
+    The labels are dealt to five folds by `units`. Each method is fitted on four and scored on the fifth. A method is
+    taken in place of a simpler one if it lowers the log loss by more than one standard error of the difference over
+    units; so what is returned is not worse than the raw probabilities, up to chance. Temperature needs 50 labels,
+    isotonic curves 1,000 (Niculescu-Mizil and Caruana 2005, doi:10.1145/1102351.1102430), both five units.
+
+    Parameters
+    ----------
+    truth : (n,) int64, 0 to K - 1
+    raw : (n, K) probabilities that a model gave which had not met the labels' units
+    units : (n,) int64, what was held out together
+    seed : deals units to folds
+
+    Returns
+    -------
+    the calibration, fitted on all; and (n, K) float32, each label calibrated by what was fitted on other folds
+    """
+    folds = make_folds(truth, units, seed=seed)
+    chosen, best = Calibration(), Calibration().apply(raw)
+    if len(np.unique(units)) < _LEAST_UNITS:
+        return chosen, best
+    for fit, least in ((_temperature, _LEAST_OF_TEMPERATURE), (_isotonic, _LEAST_OF_CURVES)):
+        if len(truth) < least:
+            break
+        made = np.empty_like(best)
+        for fold in np.unique(folds):
+            made[folds == fold] = fit(truth[folds != fold], raw[folds != fold]).apply(raw[folds == fold])
+        if _is_lower(log_losses(truth, made), log_losses(truth, best), units):
+            chosen, best = fit(truth, raw), made
+    return chosen, best
+
+
+def _is_lower(first: NDArray[np.float64], second: NDArray[np.float64], units: NDArray[np.int64]) -> bool:
+    """Whether the mean of the first is lower by more than one standard error of the difference over units."""
+    gain = second - first
+    mean = float(gain.mean())
+    unit = np.unique(units, return_inverse=True)[1].reshape(-1)
+    sums = np.bincount(unit, weights=gain - mean)
+    return mean > math.sqrt(len(sums) / (len(sums) - 1) * float((sums**2).sum())) / len(gain)
+
+
+def _temperature(truth: NDArray[np.int64], raw: NDArray[Any]) -> Calibration:
+    """The temperature of the lowest log loss, by golden section: the loss has one low along its logarithm."""
+    low, high = math.log(0.05), math.log(20.0)
+    step = (math.sqrt(5) - 1) / 2
+
+    def loss(log: float) -> float:
+        return float(log_losses(truth, Calibration("temperature", math.exp(log)).apply(raw)).mean())
+
+    first, second = high - step * (high - low), low + step * (high - low)
+    of_first, of_second = loss(first), loss(second)
+    while high - low > 1e-3:
+        if of_first <= of_second:
+            high, second, of_second = second, first, of_first
+            first = high - step * (high - low)
+            of_first = loss(first)
+        else:
+            low, first, of_first = first, second, of_second
+            second = low + step * (high - low)
+            of_second = loss(second)
+    return Calibration("temperature", round(math.exp((low + high) / 2), 4))
+
+
+def _isotonic(truth: NDArray[np.int64], raw: NDArray[Any]) -> Calibration:
+    """For each class the rising curve with the least squared error, through the means of at most 100 bins of labels."""
+    curves = []
+    end = 1 / (len(truth) + 2)
+    for index in range(raw.shape[1]):
+        given, is_class = raw[:, index].astype(np.float64), truth == index
+        if is_class.sum() < _LEAST_OF_CLASS:
+            curves.append(((0.0, 1.0), (0.0, 1.0)))
+            continue
+        order = np.argsort(given, kind="stable")
+        starts = np.unique(np.linspace(0, len(order), _CURVE_BINS + 1).astype(np.int64)[:-1])
+        counts = np.diff(np.append(starts, len(order))).astype(np.float64)
+        at = np.add.reduceat(given[order], starts) / counts
+        share = np.add.reduceat(is_class[order].astype(np.float64), starts) / counts
+        at, place = np.unique(at, return_inverse=True)
+        sums, weights = (
+            np.bincount(place.reshape(-1), weights=one).astype(np.float64) for one in (counts * share, counts)
+        )
+        made = np.clip(rising(sums / weights, weights), end, 1 - end)
+        keep = np.ones(len(at), dtype=np.bool_)
+        # within a level part only its ends bend the curve
+        keep[1:-1] = (np.diff(made)[:-1] > 0) | (np.diff(made)[1:] > 0)
+        curves.append((tuple(at[keep].tolist()), tuple(made[keep].tolist())))
+    return Calibration("isotonic", curves=tuple(curves))
+
+
+def rising(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sequence that never falls with the least weighted squared distance to `values`: adjacent violators pooled."""
+    parts: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        part = (value, weight, 1)
+        while parts and parts[-1][0] >= part[0]:
+            mean, before, count = parts.pop()
+            both = before + part[1]
+            part = ((mean * before + part[0] * part[1]) / both, both, count + part[2])
+        parts.append(part)
+    return np.repeat([mean for mean, _, _ in parts], [count for _, _, count in parts])
