@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._burns import make_scars
 from ._noise import blur, smooth_noise, stream
-from .classes import BARE, BARLEY, BEET, BUILT, CONIFER, DECIDUOUS, GRASS, MAIZE, RAPESEED, WATER, WHEAT
+from ._roads import cover_of, make_roads
+from ._trees import make_trees
+from .classes import ARABLE, BARE, BARLEY, BEET, BUILT, CONIFER, DECIDUOUS, GRASS, MAIZE, RAPESEED, WATER, WHEAT
+from .quarters import NO_ZONE, make_quarters, town_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ._burns import Scar
     from ._noise import Field
+    from ._roads import Road
+    from ._trees import Trees
+    from .options import LandscapeOptions
 
 _SHARES = {WHEAT: 0.25, BARLEY: 0.09, RAPESEED: 0.1, MAIZE: 0.17, BEET: 0.12, GRASS: 0.24, BARE: 0.03}
 """Shares of the parcels: lowland farming of north-western Europe."""
@@ -34,6 +42,12 @@ class Landscape:
     unit_class : (U,) uint8, class of each unit
     texture : (H, W) float32, variation within units, mean 0 and deviation 1
     town : (N, 4) float32, shares of roof, bright roof, asphalt and garden in the built-up pixels, in row-major order
+    parcel : (U,) int32, the parcel in which each unit lies; None where the units of a year are those of any year
+    walls : (N,) float32, factor on what walls scatter; None = 1
+    zone : (H, W) uint8, the local climate zone of built-up pixels
+    roads, road : lines, and the share of each pixel that they cover (H, W) float32
+    trees : heights and biomass
+    scars : fires
     """
 
     cover: NDArray[np.uint8]
@@ -41,25 +55,68 @@ class Landscape:
     unit_class: NDArray[np.uint8]
     texture: Field
     town: Field
+    parcel: NDArray[np.int32] | None = None
+    walls: Field | None = None
+    zone: NDArray[np.uint8] | None = None
+    roads: tuple[Road, ...] = ()
+    road: Field | None = None
+    trees: Trees | None = None
+    scars: tuple[Scar, ...] = ()
 
 
-def make_landscape(seed: int, shape: tuple[int, int]) -> Landscape:
-    """The landscape of a seed: (H, W) pixels of 10 m."""
+def make_landscape(seed: int, shape: tuple[int, int], options: LandscapeOptions | None = None) -> Landscape:
+    """The landscape of a seed: (H, W) pixels of 10 m; without options the same as in earlier releases."""
     rng = stream(seed, "landscape")
     district, parcel = _parcels(rng, shape)
     cover = _crops(rng, parcel)
     edge = _edges(parcel)
     hedged = rng.random(int(parcel.max()) + 1) < rng.uniform(0.08, 0.3)
+    if options is not None and options.year_seed is not None:
+        _rotate(options.year_seed, parcel, cover)
     _woods(rng, parcel, cover)
     cover[edge & hedged[parcel] & (cover != CONIFER)] = DECIDUOUS
-    _town(rng, cover)
+    zone = None
+    if options is not None and options.towns:
+        zone = make_quarters(seed, shape)
+        cover[zone != NO_ZONE] = BUILT
+    else:
+        _town(rng, cover)
     roads = _edges(district) & (rng.random(int(district.max()) + 1) < 0.5)[district]
+    lines: tuple[Road, ...] = ()
+    road: Field | None = None
+    if options is not None and options.roads:
+        lines = make_roads(seed, shape)
+        road = cover_of(lines, shape)
+        roads = road >= 0.5
     cover[roads] = BUILT
     _water(rng, cover)
-    unit, unit_class = _units(cover, parcel)
+    unit, unit_class, first = _units(cover, parcel)
     texture = 0.8 * smooth_noise(rng, shape, 14.0, 5.0) + 0.6 * rng.standard_normal(shape, dtype=np.float32)
     roads &= cover == BUILT
-    return Landscape(cover, unit, unit_class, texture.astype(np.float32), _surfaces(rng, cover, roads))
+    land = Landscape(cover, unit, unit_class, texture.astype(np.float32), _surfaces(rng, cover, roads))
+    if options is None:
+        return land
+    if zone is not None:
+        town, walls = town_of(seed, zone, cover)
+        land = replace(land, town=town, walls=walls, zone=zone)
+    return replace(
+        land,
+        parcel=None if options.year_seed is None else parcel.ravel()[first],
+        roads=lines,
+        road=road,
+        trees=make_trees(seed, cover) if options.trees else None,
+        scars=make_scars(seed, cover, options.burns),
+    )
+
+
+def _rotate(year_seed: int, parcel: NDArray[np.int32], cover: NDArray[np.uint8]) -> None:
+    """Deal the crops of a year anew to the fields that are tilled."""
+    count = int(parcel.max()) + 1
+    crop = np.zeros(count, dtype=np.uint8)
+    crop[parcel] = cover
+    tilled = np.flatnonzero(np.isin(crop, ARABLE))
+    crop[tilled] = stream(year_seed, "crops").permutation(crop[tilled])
+    cover[:] = crop[parcel]
 
 
 def _parcels(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -163,12 +220,15 @@ def _water(rng: np.random.Generator, cover: NDArray[np.uint8]) -> None:
     cover[field > np.quantile(field, 1.0 - rng.uniform(0.006, 0.02))] = WATER
 
 
-def _units(cover: NDArray[np.uint8], parcel: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def _units(
+    cover: NDArray[np.uint8], parcel: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
+    """The unit of each pixel, the class of each unit, and a pixel of each."""
     key = cover.astype(np.int64) * (int(parcel.max()) + 1) + parcel
     key[cover == WATER] = -1
     key[cover == BUILT] = -2
     _, first, unit = np.unique(key, return_index=True, return_inverse=True)
-    return unit.reshape(cover.shape).astype(np.int32), cover.ravel()[first]
+    return unit.reshape(cover.shape).astype(np.int32), cover.ravel()[first], first
 
 
 def _surfaces(rng: np.random.Generator, cover: NDArray[np.uint8], roads: NDArray[np.bool_]) -> Field:

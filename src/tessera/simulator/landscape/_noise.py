@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
     Field = NDArray[np.float32]
 
-_STREAMS = ("landscape", "climate", "units", "dates", "clouds", "optical", "radar")
+_STREAMS = (
+    *("landscape", "climate", "units", "dates", "clouds", "optical", "radar"),
+    *("roads", "trees", "quarters", "burns", "crops"),
+)
+"""The place of a name seeds its stream: new names come last."""
 
 
 def stream(seed: int, name: str, index: int = 0) -> np.random.Generator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,7 +146,19 @@ def make_climate(seed: int, southern: bool) -> Climate:
 
 def make_units(seed: int, code: NDArray[np.uint8]) -> Units:
     """The properties of units with the given class codes."""
-    rng = stream(seed, "units")
+    return _drawn(stream(seed, "units"), code)
+
+
+def make_units_of_year(seed: int, year_seed: int, code: NDArray[np.uint8], parcel: NDArray[np.int32]) -> Units:
+    """The properties of units in a year. Soils, stands and roughness of parcels stay; what is sown and cut does not."""
+    count = np.zeros(int(parcel.max()) + 1, dtype=np.uint8)
+    lasting, yearly = _drawn(stream(seed, "units", 1), count), _drawn(stream(year_seed, "units", 2), count)
+    kept = ("brightness", "sand", "canopy", "roughness", "radar")
+    names = [field.name for field in fields(Units) if field.name != "code"]
+    return Units(code=code, **{name: getattr(lasting if name in kept else yearly, name)[parcel] for name in names})
+
+
+def _drawn(rng: np.random.Generator, code: NDArray[np.uint8]) -> Units:
     count = len(code)
 
     def normal(scale: float, *more: int) -> Field:

@@ -26,6 +26,10 @@ _VOLUME = {
 }
 """Backscatter of a closed canopy in dB, VV and VH, C band; cereals dim the soil rather than add to it."""
 _CANOPY = np.array([_VOLUME.get(code, _VOLUME[GRASS]) for code in range(len(CLASSES))], dtype=np.float32)
+_BURNT = np.array([0.8, 2.6], dtype=np.float32)
+"""dB that VV and VH lose where no leaf or twig is left."""
+_PAVED = np.array([0.014, 0.0022], dtype=np.float32)
+"""Linear power of a smooth road."""
 _LOOKS = 1.4
 """Gamma shape of the raw speckle; mixing neighbours as the 20 m resolution does brings it to about 5 looks."""
 
@@ -38,6 +42,7 @@ def backscatter(
     state: State,
     day: int,
     ascending: bool,
+    burnt: tuple[Field, Field] | None = None,
 ) -> Field:
     """Gamma0 (H, W, 2) float32, linear power, VV and VH, of one pass."""
     code = units.code
@@ -58,13 +63,21 @@ def backscatter(
     power *= 10 ** ((np.array([0.35, 0.2]) if ascending else np.array([-0.25, -0.15])) / 10)
     image = power.astype(np.float32)[land.unit]
     image *= np.exp(np.float32(0.09) * land.texture)[..., None]
+    if land.trees is not None:
+        image *= land.trees.scattered
+    if burnt is not None:
+        image *= 10 ** (-burnt[1][..., None] * _BURNT / 10)
     built = land.cover == BUILT
     if land.town.size:
         facing = (1.0, 1.7) if ascending else (1.25, 1.2)
         roof, bright, asphalt, garden = land.town.T
         walls = facing[0] * roof + facing[1] * bright
+        if land.walls is not None:
+            walls *= land.walls
         image[built, 0] = 0.03 + 0.9 * walls**1.5 + 0.02 * asphalt + 0.08 * garden
         image[built, 1] = 0.005 + 0.13 * walls**1.5 + 0.003 * asphalt + 0.026 * garden
+    if land.road is not None:
+        image += land.road[..., None] * (_PAVED - image)
     image = blur(image, 0.12)
     speckle = rng.standard_gamma(_LOOKS, image.shape, dtype=np.float32) / np.float32(_LOOKS)
     return np.asarray(image * blur(speckle, 0.15), dtype=np.float32)

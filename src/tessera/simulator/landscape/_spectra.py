@@ -41,6 +41,7 @@ _LITTER = _spectrum("3.6 5.2 6.4 8.6 11.5 13.2 15 16.5 20 12.5")
 _ROOF = _spectrum("8 10 14 16 17.5 18.5 20 21 24 21")
 _BRIGHT_ROOF = _spectrum("24 26 27 27.5 28 28.5 30 30.5 30 28")
 _ASPHALT = _spectrum("7.5 8.6 9.2 9.8 10.3 10.8 11.5 12 14 13")
+_CHAR = _spectrum("3.6 4.2 5.0 5.8 6.8 7.6 8.6 9.6 19.5 17.5")
 _CLEAR_WATER = _spectrum("2.8 3.0 1.7 1.4 1.0 0.9 0.7 0.6 0.3 0.2")
 _TURBID_WATER = _spectrum("5.2 8.2 8.4 8.0 5.0 4.8 4.2 3.6 1.2 0.8")
 
@@ -49,8 +50,13 @@ _EXTINCTION = 0.58
 """Extinction of light in a canopy: cover = 1 - exp(-0.58 * leaf area index)."""
 
 
-def surface(land: Landscape, units: Units, climate: Climate, state: State, day: int) -> Field:
-    """Reflectance (H, W, 10) float32 of clean ground, bands in `S2_BANDS` order, mixed over neighbouring pixels."""
+def surface(
+    land: Landscape, units: Units, climate: Climate, state: State, day: int, burnt: tuple[Field, Field] | None = None
+) -> Field:
+    """Reflectance (H, W, 10) float32 of clean ground, bands in `S2_BANDS` order, mixed over neighbouring pixels.
+
+    `burnt` holds char and lost leaves as `Scar.left_on` returns them.
+    """
     code = units.code
     wet = climate.moisture(day)
     water_absorbs = np.array([1, 1, 1, 0.9, 0.9, 0.95, 0.95, 0.9, 1.25, 1.35], dtype=np.float32)
@@ -73,14 +79,24 @@ def surface(land: Landscape, units: Units, climate: Climate, state: State, day: 
     unit = land.unit
     uneven = np.where(code == CONIFER, 0.1, np.where(code == DECIDUOUS, 0.1, 0.16)).astype(np.float32)
     leaf_area = state.leaf_area[unit] * np.exp(uneven[unit] * land.texture)
+    if land.trees is not None:
+        leaf_area *= land.trees.leaf_factor
     cover = (1 - np.exp(-np.float32(_EXTINCTION) * leaf_area))[..., None].astype(np.float32)
     base = ground[unit]
+    if burnt is not None:
+        char, lost = burnt
+        base += np.clip(char + 0.4 * lost, 0, 1)[..., None] * (_CHAR - base)
+        cover *= (1 - lost)[..., None]
     image = base + cover * (canopy[unit] - base)
     relief = np.where(woods, 0.07, np.where(code == WATER, 0.03, 0.025)).astype(np.float32)
     image *= (1 + relief[unit] * land.texture)[..., None]
+    if land.trees is not None:
+        image *= land.trees.reflected
     built = land.cover == BUILT
     if land.town.size:
         image[built] = _town(land.town, climate, day)
+    if land.road is not None:
+        image += land.road[..., None] * (_ASPHALT * np.float32(1 - 0.2 * wet) - image)
     return np.maximum(blur(image, 0.14), np.float32(0.0005))
 
 

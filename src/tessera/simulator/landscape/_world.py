@@ -16,7 +16,7 @@ from tessera.scenes import OFFSET, has_offset
 from ._atmosphere import classify, make_sky, through
 from ._landscape import make_landscape
 from ._noise import halve, stream
-from ._phenology import make_climate, make_units, state_on
+from ._phenology import make_climate, make_units, make_units_of_year, state_on
 from ._radar import backscatter
 from ._spectra import surface
 from .classes import WATER
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tessera.geo import Window
 
     from ._noise import Field
+    from .options import LandscapeOptions
 
     S1Dates = int | tuple[Sequence[dt.date], Sequence[dt.date]]
     S2Dates = int | Sequence[dt.date]
@@ -91,17 +92,31 @@ class RadarScene:
 class World:
     """A place and a year, with its acquisitions."""
 
-    def __init__(self, window: Window, year: int, seed: int, s2_dates: S2Dates, s1_dates: S1Dates) -> None:
+    def __init__(
+        self,
+        window: Window,
+        year: int,
+        seed: int,
+        s2_dates: S2Dates,
+        s1_dates: S1Dates,
+        options: LandscapeOptions | None = None,
+    ) -> None:
         self.window, self.year, self.seed = window, parse_year(year), _parse_seed(seed)
+        self.options = options
+        yearly = None if options is None else options.year_seed
+        self.year_seed = self.seed if yearly is None else yearly
         self.frame = Frame.around(window)
         shape = (self.frame.height, self.frame.width)
         x = (window.west + window.width / 2) * PIXEL_SIZE
         y = (window.north - window.height / 2) * PIXEL_SIZE
         self.longitude, self.latitude = (float(value) for value in to_lonlat(x, y, window.zone))
-        self.land = make_landscape(seed, shape)
-        self.climate = make_climate(seed, southern=self.latitude < 0)
-        self.units = make_units(seed, self.land.unit_class)
-        rng = stream(seed, "dates")
+        self.land = make_landscape(seed, shape, options)
+        self.climate = make_climate(self.year_seed, southern=self.latitude < 0)
+        if self.land.parcel is None:
+            self.units = make_units(seed, self.land.unit_class)
+        else:
+            self.units = make_units_of_year(seed, self.year_seed, self.land.unit_class, self.land.parcel)
+        rng = stream(self.year_seed, "dates")
         self.s2_dates = _dates(rng, year, s2_dates, "s2_dates", (0, 3))
         if isinstance(s1_dates, int):
             self.s1_asc_dates = _dates(rng, year, s1_dates, "s1_dates", (1,))
@@ -111,7 +126,7 @@ class World:
             self.s1_desc_dates = _dates(rng, year, s1_dates[1], "descending s1_dates", ())
         else:
             raise InputError(f"s1_dates {s1_dates!r}; expected a number or (ascending dates, descending dates)")
-        self._reprocessed = stream(seed, "dates", 1).random(len(self.s2_dates)) < 0.5
+        self._reprocessed = stream(self.year_seed, "dates", 1).random(len(self.s2_dates)) < 0.5
 
     @property
     def truth(self) -> NDArray[np.uint8]:
@@ -128,9 +143,10 @@ class World:
         """The Sentinel-2 acquisition of a date."""
         day = self.s2_dates[index]
         doy = day.timetuple().tm_yday
-        rng, sky_rng = stream(self.seed, "optical", index), stream(self.seed, "clouds", index)
+        rng, sky_rng = stream(self.year_seed, "optical", index), stream(self.year_seed, "clouds", index)
         shape = (self.frame.height, self.frame.width)
-        clean = surface(self.land, self.units, self.climate, state_on(self.units, self.climate, doy), doy)
+        state = state_on(self.units, self.climate, doy)
+        clean = surface(self.land, self.units, self.climate, state, doy, self._burnt(day))
         clean *= np.float32(1 + 0.025 * rng.standard_normal())
         sky = make_sky(sky_rng, self.climate, doy, shape)
         scl = classify(rng, sky, clean, self.land.cover == WATER)
@@ -149,11 +165,19 @@ class World:
         """The Sentinel-1 pass of a date."""
         day = (self.s1_asc_dates if ascending else self.s1_desc_dates)[index]
         doy = day.timetuple().tm_yday
-        rng = stream(self.seed, "radar", 2 * index + int(ascending))
+        rng = stream(self.year_seed, "radar", 2 * index + int(ascending))
         state = state_on(self.units, self.climate, doy)
-        power = backscatter(rng, self.land, self.units, self.climate, state, doy, ascending)
+        power = backscatter(rng, self.land, self.units, self.climate, state, doy, ascending, self._burnt(day))
         power[_swath_edge(rng, (self.frame.height, self.frame.width), 0.06)] = 0.0
         return RadarScene(day, ascending, power)
+
+    def _burnt(self, day: dt.date) -> tuple[Field, Field] | None:
+        """Char and lost leaves of all fires, as `Scar.left_on`; None where nothing burnt."""
+        left = [found for scar in self.land.scars if (found := scar.left_on(day)) is not None]
+        if not left:
+            return None
+        char, lost = zip(*left, strict=True)
+        return np.maximum.reduce(char), np.maximum.reduce(lost)
 
 
 def _parse_seed(seed: object) -> int:

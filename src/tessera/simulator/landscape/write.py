@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from tessera.base import checked, new_folder, require, silent
 from tessera.cubes import S2_BANDS
 from tessera.geo import PIXEL_SIZE, square_at, to_lonlat
-from tessera.rasters import RasterProfile, open_raster, reading, write_raster, write_scene
+from tessera.rasters import RasterProfile, write_scene
 
 from ._world import COARSE, FINE, World
 from .classes import CLASSES, COLOURS
+from .truth import write_truth
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from tessera.geo import Window
 
     from ._world import OpticalScene, RadarScene, S1Dates, S2Dates
+    from .options import LandscapeOptions
 
-_TRUTH = "truth.tif"
 _EXTENSIONS = [
     f"https://stac-extensions.github.io/{name}/schema.json" for name in ("eo/v1.0.0", "projection/v1.0.0", "sat/v1.0.0")
 ]
@@ -71,6 +72,7 @@ def simulate(
     progress: Progress = silent,
     s2_dates: S2Dates = 30,
     s1_dates: S1Dates = 25,
+    options: LandscapeOptions | None = None,
 ) -> Simulation:
     """Simulate a place and a year, and write its scenes as a static STAC catalogue.
 
@@ -88,6 +90,8 @@ def simulate(
     progress : called as `progress(done, total)` after each acquisition
     s2_dates : number of Sentinel-2 acquisitions, or their dates
     s1_dates : number of Sentinel-1 passes of each orbit, or (ascending dates, descending dates)
+    options : a `tessera.simulator.LandscapeOptions`: roads, tree heights, towns, fires, another year of the same place,
+        each with its truth beside the scenes
 
     Returns
     -------
@@ -110,7 +114,7 @@ def simulate(
     require("rasterio", extra="scenes", purpose="writing simulated scenes")
     target = Path(path)
     with new_folder(target, "the scenes") as part:
-        world = World(window, year, seed, s2_dates, s1_dates)
+        world = World(window, year, seed, s2_dates, s1_dates, options)
         with ThreadPoolExecutor(2) as pool:
             _Writer(part, world, pool).write(progress)
     return Simulation(
@@ -165,7 +169,7 @@ class _Writer:
                 progress(done, total)
         self._collection("sentinel-2-l2a", "Simulated Sentinel-2 Level-2A", optical)
         self._collection("sentinel-1-rtc", "Simulated Sentinel-1 radiometrically terrain corrected", radar)
-        self._truth()
+        write_truth(self.root, world)
         window = world.window
         _write_json(
             self.root / "catalog.json",
@@ -300,27 +304,6 @@ class _Writer:
                 ],
             },
         )
-
-    def _truth(self) -> None:
-        grid = self.world.window.grid
-        truth = self.world.truth
-        profile = RasterProfile(
-            truth.shape,
-            truth.dtype,
-            grid.crs,
-            grid.transform,
-            colours={code: (*colour, 255) for code, colour in enumerate(COLOURS)},
-            band_tags={f"CLASS_{code}": name for code, name in enumerate(CLASSES)},
-        )
-        write_raster(self.root / _TRUTH, truth, profile)
-
-
-def read_truth(folder: Path) -> NDArray[np.uint8]:
-    """True land cover of simulated scenes: (H, W), an index into `CLASSES`."""
-    path = folder / _TRUTH
-    with reading(path), open_raster(path) as raster:
-        truth: NDArray[np.uint8] = raster.read(1)
-        return truth
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
