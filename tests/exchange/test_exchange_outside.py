@@ -15,7 +15,7 @@ from http_ranges import Ranges
 
 from tessera.base import InputError
 from tessera.exchange import export_region, export_tiles
-from tessera.geo import EAST, Window, from_lonlat, to_lonlat
+from tessera.geo import EAST, Window, from_lonlat, lonlat_box, to_lonlat
 from tessera.heads import Head
 from tessera.store import Store, open_store
 
@@ -50,11 +50,13 @@ def test_every_export_refuses_a_wrong_area_at_once_and_says_where_data_lie(store
         lambda: export_tiles(watched, FAR, YEAR, tmp_path / "tiles"),
         lambda: watched.refuse_empty(FAR, [YEAR]),
     ):
-        with pytest.raises(InputError, match=r"holds nothing of 2023 in 20,50,20\.1,50\.1; its data lie in ") as caught:
+        with pytest.raises(
+            InputError, match=r"holds nothing of 2023 in 20,50,20\.1,50\.1; its data lie within "
+        ) as caught:
             export()
-        told = [float(value) for value in str(caught.value).partition("cells within ")[2].partition(" ")[0].split(",")]
-        # cells are whole: 128 pixels around the window at most
-        assert told == pytest.approx([west, south, east, north], abs=0.03)
+        told = [float(value) for value in str(caught.value).partition("lie within ")[2].partition(" ")[0].split(",")]
+        # what was written, not the cells that hold it
+        assert told == pytest.approx([west, south, east, north], abs=1e-3)
     assert asked == []
     assert list(tmp_path.iterdir()) == []
 
@@ -69,8 +71,24 @@ def test_a_box_with_latitudes_first_is_told_so(store: Store) -> None:
     assert told == pytest.approx([west, south, east, north], abs=1e-4)
     # neither a wrong place, nor one that is none when exchanged, nor a lattice window
     for area in (FAR, (100.0, 50.0, 100.1, 50.1), Window(40, WINDOW.west, WINDOW.north, 20, 20)):
-        with pytest.raises(InputError, match=r"its data lie in [^;]*$"):
+        with pytest.raises(InputError, match=r"its data lie within [^;]*$"):
             store.refuse_empty(area, YEAR)
+
+
+def test_an_area_in_a_written_cell_but_beside_what_was_written_is_refused(tmp_path: Path) -> None:
+    store = small_store(tmp_path / "s", (), (31,))
+    # a cell of 128 pixels here
+    parts = [Window(31, 64512, 561152 - row, 10, 10) for row in (0, 100)]
+    for part in parts:
+        store.write(embeddings_of(part), YEAR)
+    assert len({cell.name for cell in store.cells(YEAR)}) == 1
+    beside = Window(31, parts[1].west + 90, parts[1].north, 20, 10)
+    assert any(cell.window.intersection(beside) for cell in store.cells(YEAR))
+    with pytest.raises(InputError, match=r"holds nothing of 2023 in .*, those nearest to the area within ") as caught:
+        store.refuse_empty(beside, YEAR)
+    told = [float(value) for value in str(caught.value).rpartition("within ")[2].split(",")]
+    assert told == pytest.approx(lonlat_box([parts[1]]), abs=1e-4)
+    store.refuse_empty(parts[0], YEAR)
 
 
 class Watched:
@@ -125,7 +143,7 @@ def test_a_map_of_a_wrong_area_is_refused_before_its_first_strip(store: Store, t
         year = YEAR
 
     head: Head = Knows()  # type: ignore[assignment]
-    with pytest.raises(InputError, match=r"its data lie in"):
+    with pytest.raises(InputError, match=r"its data lie within"):
         write_map(
             head, store, FAR, YEAR, tmp_path / "m.tif", png=False, overwrite=False, progress=lambda done, total: None
         )

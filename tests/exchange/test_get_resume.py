@@ -16,18 +16,18 @@ import shapely
 from get_helpers import WINDOW, bbox_of, digest, embeddings_of, lonlat_of, small_store
 from http_ranges import Ranges
 
-from tessera.base import InputError, TesseraError
+from tessera.base import InputError, Spool, TesseraError, spooling
 from tessera.exchange import export_points, export_region, export_zonal
 from tessera.exchange import points as points_module
 from tessera.exchange import regions as regions_module
-from tessera.exchange._spool import Spool, spooling
 from tessera.store import Store, open_store
 
 BBOX = bbox_of(WINDOW, 10, 12, 300, 280)
 
 RUN = """
 import sys, time
-from tessera.exchange import _strips, points, _spool as spool
+from tessera.exchange import _strips, points
+from tessera.base import spool
 import tessera.store.queries.zonal
 zonal = sys.modules["tessera.store.queries.zonal"]
 _strips.UNIT_BYTES, points.BATCH, zonal.BLOCK = 100_000, 40, 64

@@ -67,9 +67,9 @@ class FakeStore:
         return _coded(self.sample_points(points, year), dims)
 
     def iter_codes(
-        self, area: Any, year: int, dims: int | None = None, rows: int | None = None
+        self, area: Any, year: int, dims: int | None = None, rows: int | None = None, within: Window | None = None
     ) -> Iterator[CodedVectors]:
-        for strip in self.iter_region(area, year, rows=rows):
+        for strip in self.iter_region(within or area, year, rows=rows):
             yield _coded(strip.values, dims)
 
     def region_grid(self, area: Any, crs: str | None = None) -> Window:

@@ -30,10 +30,12 @@ from .prefetch import prefetched
 from .progress import Progress, silent
 from .quoting import printable, shortened, shown
 from .same import make_or_find, same_tree
+from .spool import Arrays, Spool, drop_spool, request_digest, spooled_bytes, spooling, was_placed
 from .thrift import Chunk, Group, Page, page_headers, row_groups
 
 __all__ = [
     "STEP",
+    "Arrays",
     "Chunk",
     "Crew",
     "Folder",
@@ -45,6 +47,7 @@ __all__ = [
     "Page",
     "ParquetTable",
     "Progress",
+    "Spool",
     "TakenError",
     "TesseraError",
     "check_fields",
@@ -54,6 +57,7 @@ __all__ = [
     "check_picture",
     "checked",
     "decode_text",
+    "drop_spool",
     "encoding_of",
     "exists",
     "file_lock",
@@ -88,6 +92,7 @@ __all__ = [
     "read_parquet_bounded",
     "read_regular",
     "read_text",
+    "request_digest",
     "require",
     "row_groups",
     "safe_path",
@@ -96,9 +101,12 @@ __all__ = [
     "shortened",
     "shown",
     "silent",
+    "spooled_bytes",
+    "spooling",
     "staging",
     "sync_folder",
     "system_hint",
+    "was_placed",
     "write_atomic",
     "writing",
 ]

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tessera.base import Arrays, Spool
     from tessera.store import Region
-
-    from ._spool import Arrays, Spool
 
 
 UNIT_BYTES = 64 * 1024**2

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import TesseraError, silent, staging
+from tessera.base import TesseraError, silent, spooled_bytes, spooling, staging
 from tessera.geo import VectorTable, read_vector, zones_of
-from tessera.store import PointStatus, parse_anywhere
+from tessera.store import PointStatus, cells_at, parse_anywhere, state_of
 
-from ._spool import spooled_bytes, spooling
-from ._state import cells_at, state_of
 from ._tables import (
     VALUE_TEXT,
     geometry_name,
@@ -33,10 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tessera.base import Progress
+    from tessera.base import Arrays, Progress, Spool
     from tessera.store import Store
-
-    from ._spool import Arrays, Spool
 
 BATCH = 16_384
 """Points of one part."""

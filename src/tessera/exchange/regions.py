@@ -5,27 +5,30 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tessera.base import InputError, TesseraError, silent, staging, sync_folder
-from tessera.geo import Window
-from tessera.store import plan_region
+from tessera.base import (
+    InputError,
+    TesseraError,
+    drop_spool,
+    request_digest,
+    silent,
+    spooled_bytes,
+    spooling,
+    staging,
+    sync_folder,
+)
+from tessera.store import cells_of_region, plan_region, state_of
 
 from ._arrays import valid_of, write_npy, write_zarr
 from ._geotiff import overview_bytes, write_geotiffs
-from ._spool import drop_spool, request_digest, spooled_bytes, spooling
-from ._state import cells_of, state_of
-from ._strips import Strips, described, strips_of
+from ._strips import Strips, described
 from ._tables import years_of
 from .sizes import Estimate, region_bytes
 from .targets import REGION_SUFFIXES, check_region, parse_target, targets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tessera.base import Progress
-    from tessera.geo import Cell
     from tessera.store import Region, Store
 
 
@@ -99,7 +102,7 @@ def export_region(
     query = region.query
     store.refuse_empty(area, query.years)
     estimate_region(store, region, target, quantised=quantised).check(target, spooled_bytes(target))
-    cells = _cells(store, region)
+    cells = cells_of_region(region)
     state = state_of(store, cells, query.years)
     request = {"state": state, "target": described(region), "years": query.years, "dims": query.dims}
     made = request_digest({**request, "quantised": quantised})
@@ -150,41 +153,3 @@ def _place(part: Path, target: Path) -> None:
             finally:
                 os.close(handle)
     part.replace(target)
-
-
-def _cells(store: Store, region: Region) -> set[Cell]:
-    """The cells that a region may read, in other CRSs those around its outline's zones."""
-    window = region.target.window
-    side = store.layout.shard
-    if window is not None and not region.target.others:
-        return cells_of([window], side)
-    found: set[Cell] = set()
-    for rows in strips_of(region):
-        cols = range(region.shape[1])
-        found |= cells_of(_windows_around(store, region, rows, cols), side)
-    return found
-
-
-def _windows_around(store: Store, region: Region, rows: range, cols: range) -> Iterator[Window]:
-    """Windows of every zone that hold the outline of a rectangle of the grid and the reach of a kernel."""
-    from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, from_lonlat, zones_of
-
-    edges = [
-        region.target.lonlat(range(row, row + 1), cols)
-        for row in (rows.start, (rows.start + rows.stop) // 2, rows.stop - 1)
-    ] + [region.target.lonlat(rows, range(col, col + 1)) for col in (cols.start, cols.stop - 1)]
-    lon = np.concatenate([edge[0].reshape(-1) for edge in edges])
-    lat = np.concatenate([edge[1].reshape(-1) for edge in edges])
-    good = np.isfinite(lon) & np.isfinite(lat)
-    lon, lat = lon[good], np.clip(lat[good], -80, 84)
-    if not len(lon):
-        return
-    margin = 4 + int(4 * region.step)
-    present = np.unique(zones_of(lon))
-    near = {(int(zone) + step - 1) % 60 + 1 for zone in present for step in (-1, 0, 1)}
-    for zone in sorted(near.intersection(store.zones)):
-        px, py = (np.floor(value / PIXEL_SIZE) for value in from_lonlat(lon, lat, zone))
-        west, east = max(int(px.min()) - margin, WEST), min(int(px.max()) + margin, EAST)
-        south, north = max(int(py.min()) - margin, SOUTH), min(int(py.max()) + margin, NORTH)
-        if west < east and south < north:
-            yield Window(zone, west, north, east - west, north - south)

@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.base import InputError, check_folder, check_output, is_parquet, is_tiff, open_regular
-
-from ._spool import was_placed
+from tessera.base import InputError, check_folder, check_output, is_parquet, is_tiff, open_regular, was_placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

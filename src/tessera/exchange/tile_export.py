@@ -27,11 +27,10 @@ from tessera.geo import (
     zones_of,
 )
 from tessera.shards import parse_year
-from tessera.store import parse_dataset
+from tessera.store import cells_of, parse_dataset, state_of
 
 from ._registry import KINDS, FileFacts, TileRow, write_registries
 from ._sidecar import SIDECAR, dataset_of, read_sidecar, sidecar_bytes
-from ._state import cells_of, state_of
 from .sizes import Estimate, window_bytes
 from .tiles import EMBEDDINGS, LANDMASKS, TileFiles, landmask_bytes, npy_bytes, tile_window
 

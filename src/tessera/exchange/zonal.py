@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import TesseraError, silent, staging
+from tessera.base import TesseraError, silent, spooled_bytes, spooling, staging
 from tessera.geo import VectorTable, read_vector
-from tessera.store import SquareSums, plan_zonal
+from tessera.store import SquareSums, cells_of, plan_zonal, state_of
 
-from ._spool import spooled_bytes, spooling
-from ._state import cells_of, state_of
 from ._tables import VALUE_TEXT, is_several, refuse_taken, vector_names, write_table, years_of
 from .sizes import Estimate, window_bytes
 from .targets import TABLE_SUFFIXES, check_table, parse_target
@@ -24,11 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tessera.base import Progress
+    from tessera.base import Arrays, Progress
     from tessera.geo import Window
     from tessera.store import Store, Zonal, ZonalPlan
-
-    from ._spool import Arrays
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,9 @@ class EmbeddingSource(Protocol):
         ...
 
     def iter_codes(
-        self, area: Any, year: int, dims: int | None = None, rows: int | None = None
+        self, area: Any, year: int, dims: int | None = None, rows: int | None = None, within: Window | None = None
     ) -> Iterator[CodedVectors]:
-        """The region as strips (y, x) of codes and scales from north to south."""
+        """The region as strips (y, x) of codes and scales from north to south, or a part of its window."""
         ...
 
 

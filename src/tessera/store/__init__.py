@@ -22,10 +22,14 @@ from .queries import (
     SquareSums,
     Zonal,
     ZonalPlan,
+    cells_at,
+    cells_of,
+    cells_of_region,
     crs_facts,
     parse_anywhere,
     plan_region,
     plan_zonal,
+    state_of,
 )
 from .store import Store
 
@@ -44,6 +48,9 @@ __all__ = [
     "Zonal",
     "ZonalPlan",
     "cell_lock_path",
+    "cells_at",
+    "cells_of",
+    "cells_of_region",
     "commit_path",
     "create_store",
     "crs_facts",
@@ -59,4 +66,5 @@ __all__ = [
     "read_intent",
     "recover_cell",
     "sha256_of",
+    "state_of",
 ]

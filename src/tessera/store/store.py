@@ -19,6 +19,7 @@ from .queries import (
     PointSample,
     PointStatus,
     Zonal,
+    cells_of_region,
     parse_anywhere,
     parse_query,
     parse_target,
@@ -27,6 +28,7 @@ from .queries import (
     refuse_empty,
     sample,
     sample_coded,
+    state_of,
     where_data_lie,
     zonal_means,
 )
@@ -166,9 +168,9 @@ class Store:
 
     @checked
     def holds(self, window: Window, year: int, provenance: dict[str, Any]) -> bool:
-        """Whether a window was written from exactly these inputs, and is unchanged since.
+        """Whether a window was written from exactly these inputs, and is unchanged since; False for a read-only store.
 
-        It compares commit records and the sizes of objects, and reads no pixel. It is False for a read-only store.
+        It compares commit records and the sizes of objects, and reads no pixel.
 
         Parameters
         ----------
@@ -180,13 +182,7 @@ class Store:
 
     @checked
     def made_from(self, window: Window, year: int, subset: dict[str, Any]) -> bool:
-        """Like `holds`, where only some entries of the provenance are known.
-
-        Parameters
-        ----------
-        window, year : as `holds`
-        subset : entries that the provenance must have, with these values
-        """
+        """Like `holds`, where only some entries of the provenance are known: it must have those of `subset`."""
         return self._is_written(window, year, lambda found: subset.items() <= found.items())
 
     def _is_written(self, window: Window, year: int, like: Callable[[dict[str, Any]], bool]) -> bool:
@@ -553,9 +549,9 @@ class Store:
 
     @checked
     def iter_codes(
-        self, area: object, year: int, dims: int | None = None, rows: int | None = None
+        self, area: object, year: int, dims: int | None = None, rows: int | None = None, within: Window | None = None
     ) -> Generator[CodedVectors, None, None]:
-        """Like `iter_region` on the lattice, but as the codes and scales that the store keeps.
+        """Like `iter_region`, but as codes and scales; `within` limits it to a part of the region's window.
 
         Examples
         --------
@@ -566,7 +562,12 @@ class Store:
         """
         from .queries import iter_coded
 
-        return iter_coded(plan_region(self, area, year, dims), rows)
+        return iter_coded(plan_region(self, area, year, dims), rows, within)
+
+    @checked
+    def state(self, area: object, year: int) -> str:
+        """A digest of what the store holds in an area: the same as long as nothing is written there."""
+        return state_of(self, cells_of_region(plan_region(self, area, year)), (year,))
 
     def info(self) -> dict[str, Any]:
         """What `tessera store info --json` prints, as plain values.

@@ -4,6 +4,7 @@ from .lazy import iter_arrays, iter_coded, lazy_array, read_array, register_acce
 from .points import PointSample, PointStatus, parse_anywhere, sample, sample_coded
 from .query import parse_query
 from .region import Region, plan_region
+from .state import cells_at, cells_of, cells_of_region, state_of
 from .target import crs_facts, parse_target
 from .whereabouts import refuse_empty, where_data_lie
 from .zonal import SquareSums, Zonal, ZonalPlan, plan_zonal, zonal_means
@@ -15,6 +16,9 @@ __all__ = [
     "SquareSums",
     "Zonal",
     "ZonalPlan",
+    "cells_at",
+    "cells_of",
+    "cells_of_region",
     "crs_facts",
     "iter_arrays",
     "iter_coded",
@@ -29,6 +33,7 @@ __all__ = [
     "register_accessor",
     "sample",
     "sample_coded",
+    "state_of",
     "where_data_lie",
     "zonal_means",
 ]

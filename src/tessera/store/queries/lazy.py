@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import xarray
     from numpy.typing import NDArray
 
+    from tessera.geo import Window
+
     from .region import Region
 
 _AUTO_BYTES = 64 * 1024**2
@@ -45,15 +47,27 @@ def iter_arrays(region: Region, rows: int | None) -> Generator[xarray.DataArray,
     return prefetched(map(partial(_strip, region), list(region.strips(rows, limit=limit))))
 
 
-def iter_coded(region: Region, rows: int | None) -> Generator[CodedVectors, None, None]:
-    """One year of the region as strips of codes from north to south; while the caller has one, the next is read."""
-    index, width = region.query.indexes[0], region.shape[1]
+def iter_coded(region: Region, rows: int | None, within: Window | None) -> Generator[CodedVectors, None, None]:
+    """One year of the region as strips of codes from north to south; while the caller has one, the next is read.
+
+    Raises
+    ------
+    InputError
+        `within` is not a part of the region's window.
+    """
+    index, whole = region.query.indexes[0], region.target.window
+    lines, cols = (range(side) for side in region.shape)
+    if within is not None:
+        if whole is None or whole.intersection(within) != within:
+            raise InputError(f"window {within} is not within the region's, {whole}")
+        down, right = whole.north - within.north, within.west - whole.west
+        lines, cols = range(down, down + within.height), range(right, right + within.width)
 
     def read(strip: range) -> CodedVectors:
-        return CodedVectors(*region.quantised(strip, range(width), index))
+        return CodedVectors(*region.quantised(strip, cols, index))
 
     # codes take a quarter of the float32 that the limit counts
-    return prefetched(map(read, list(region.strips(rows, limit=2 * STRIP_BYTES))))
+    return prefetched(map(read, list(region.strips(rows, within=lines, limit=2 * STRIP_BYTES))))
 
 
 def lazy_array(region: Region, chunks: object) -> xarray.DataArray:

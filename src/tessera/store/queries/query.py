@@ -46,6 +46,10 @@ class Readable(Protocol):
         """The cells that were committed for a year; `InputError` where the store does not list them."""
         ...
 
+    def commit(self, cell: Cell, year: int) -> Any:
+        """The commit record of a cell, None if there is none; `InputError` where the store has no records."""
+        ...
+
 
 @dataclass(frozen=True)
 class Query:

@@ -15,6 +15,8 @@ from tessera.shards import SCALES, ShardedSource, open_shard
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tessera.geo import Cell
+
     from .query import Readable
 
 _MARGIN = 64
@@ -23,7 +25,10 @@ _SIDES = 3.2
 """Degrees of longitude from a zone's middle within which it may have an area's pixels."""
 _SAMPLES = 9
 _MOST_ASKED = 64
-"""Shards that are looked for in a store that does not list its cells."""
+"""Shards that are looked for in a store that does not list its cells; commit records that are read to see whether an
+area was written."""
+_MOST_RECORDS = 256
+"""Commit records that are read to say which windows were written; of more cells the cells themselves are named."""
 
 
 def refuse_empty(store: Readable, area: object, years: Sequence[int]) -> None:
@@ -42,21 +47,51 @@ def refuse_empty(store: Readable, area: object, years: Sequence[int]) -> None:
                 raise InputError(_nothing(store, area, years, "")) from None
         return
     if held and not any(held):
-        raise InputError(_nothing(store, area, years, f"{where_data_lie(store, years)}{_swapped(store, area, years)}"))
+        where = f"{where_data_lie(store, years, windows)}{_swapped(store, area, years)}"
+        raise InputError(_nothing(store, area, years, where))
 
 
-def where_data_lie(store: Readable, years: Sequence[int]) -> str:
-    """Where a store's data of some years lie, as a clause of a message; "" where the store does not list its cells."""
+def where_data_lie(store: Readable, years: Sequence[int], near: Sequence[Window] = ()) -> str:
+    """Where a store's data of some years lie, as a clause of a message; "" where the store does not list its cells.
+
+    Parameters
+    ----------
+    near : windows, of which the nearest written one is named too
+    """
     try:
-        cells = [cell.window for year in years for cell in store.cells(year)]
+        cells = [(cell, year) for year in years for cell in store.cells(year)]
     except InputError:
         return ""
     if not cells:
         return "it holds no cell of that time"
-    zones = {window.zone for window in cells}
-    whole = [_around([window for window in cells if window.zone == zone]) for zone in sorted(zones)]
-    box = lonlat_box(whole)
-    return f"its data lie in cells within {','.join(f'{value:g}' for value in box or [])} (west,south,east,north)"
+    if len(cells) > _MOST_RECORDS:
+        return f"its data lie in cells within {_box([cell.window for cell, _ in cells])} (west,south,east,north)"
+    windows = list(dict.fromkeys(window for cell, year in cells for window in _written(store, cell, year)))
+    text = f"its data lie within {_box(windows)} (west,south,east,north)"
+    pairs = [(_apart(one, other), one) for one in windows for other in near if one.zone == other.zone]
+    if len(windows) > 1 and pairs:
+        text += f", those nearest to the area within {_box([min(pairs, key=lambda pair: pair[0])[1]])}"
+    return text
+
+
+def _written(store: Readable, cell: Cell, year: int) -> list[Window]:
+    """The windows of a cell that were written, by its commit record; the whole cell where that does not say."""
+    try:
+        record = store.commit(cell, year)
+    except InputError:
+        return [cell.window]
+    return [Window(cell.zone, *part["window"]) for part in record.inputs] if record and record.inputs else [cell.window]
+
+
+def _box(windows: list[Window]) -> str:
+    zones = sorted({window.zone for window in windows})
+    box = lonlat_box([_around([window for window in windows if window.zone == zone]) for zone in zones])
+    return ",".join(f"{value:g}" for value in box or [])
+
+
+def _apart(one: Window, other: Window) -> int:
+    """Pixels between two windows of a zone."""
+    return max(one.west - other.east, other.west - one.east, one.south - other.north, other.south - one.north, 0)
 
 
 def _around(windows: list[Window]) -> Window:
@@ -93,13 +128,19 @@ def _bounds(area: object) -> tuple[float, float, float, float]:
 
 
 def _held(store: Readable, year: int, windows: list[Window]) -> bool:
-    """Whether a cell that is listed meets one of the windows."""
+    """Whether a part that was written meets one of the windows; True too where that would take too long to tell."""
     by_zone: dict[int, list[Window]] = {}
     for window in windows:
         by_zone.setdefault(window.zone, []).append(window)
+    asked = 0
     for cell in store.cells(year):
-        here = by_zone.get(cell.zone)
-        if here and any(cell.window.intersection(window) is not None for window in here):
+        here = [one for one in by_zone.get(cell.zone, ()) if cell.window.intersection(one) is not None]
+        if not here:
+            continue
+        asked += 1
+        if asked > _MOST_ASKED:
+            return True
+        if any(part.intersection(one) is not None for part in _written(store, cell, year) for one in here):
             return True
     return False
 
