@@ -30,7 +30,7 @@ def test_a_table_of_pixel_years(run: Run, plots: Path, tmp_path: Path) -> None:
     asked = ("evaluate", plots, "--labels", "2/class,100%", "--heads", "linear,knn", "--draws", "3", "-o", out)
     code, text, error = run(*asked)
     assert code == 0, error
-    assert "24 labels of label, classification, split spatial, 24 groups" in text
+    assert "24 labels of label, classification, split spatial, 24 blocks of 10 km apart" in text
     assert [line.split()[:2] for line in text.splitlines()[1:4]] == [
         ["macro_f1", "head"],
         ["bundled", "linear"],

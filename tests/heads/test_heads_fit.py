@@ -139,7 +139,7 @@ def test_polygons_and_points_in_one_file(store: FakeStore) -> None:
     ("kwargs", "message"),
     [
         ({"head": "svm"}, "head 'svm'; expected one of linear, knn, mlp, forest"),
-        ({"split": "none"}, "split 'none'; expected one of spatial, group, given, random"),
+        ({"split": "none"}, "split 'none'; expected one of spatial, group, region, year, given, random"),
         ({"split": "given"}, "comes with no split; expected a column test"),
         ({"kind": "ranking"}, "kind 'ranking'; expected classification or regression"),
         ({"kind": "regression"}, "column 'crop': '.*' in 5 of 15 rows .first: row 1. is not a number"),

@@ -129,7 +129,7 @@ def test_what_each_split_holds_out_and_what_it_says() -> None:
     alone = replace(labels, groups=np.arange(12))
     assert hold_out(alone, every, "group").notes == ("every group is one label: the split is a random one",)
     assert hold_out(labels, every, "group").notes == ()
-    assert hold_out(labels, every, "spatial").told(every) == "spatial, 6 groups in blocks of 10 km"
+    assert hold_out(labels, every, "spatial").told(every) == "spatial, 6 blocks of 10 km apart"
     assert hold_out(labels, every, "group").told(every) == "group, 6 groups apart"
     bare = replace(labels, groups=None, lonlat=None, test=None)
     for split, message in (
@@ -137,7 +137,7 @@ def test_what_each_split_holds_out_and_what_it_says() -> None:
         ("group", "no groups"),
         ("spatial", "no places"),
         ("given", "no split"),
-        ("best", "split 'best'; expected one of auto, spatial, group, given, random"),
+        ("best", "split 'best'; expected one of auto, spatial, group, region, year, given, random"),
     ):
         with pytest.raises(InputError, match=message):
             hold_out(bare, every, split)

@@ -2,7 +2,7 @@
 
 from .amounts import Amount, parse_amounts
 from .pixel_years import read_pixel_years, scaled_db
-from .plan import Fold, Plan, make_plan
+from .plan import Plan, make_plan
 from .result import Evaluation, Outcome, check_evaluation
 from .run import evaluate
 from .vectors import encode_series, vectors_of
@@ -10,7 +10,6 @@ from .vectors import encode_series, vectors_of
 __all__ = [
     "Amount",
     "Evaluation",
-    "Fold",
     "Outcome",
     "Plan",
     "check_evaluation",

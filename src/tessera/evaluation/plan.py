@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.labels import CLASSES, FEW, bins_of, hold_out, make_folds
+from tessera.labels import CLASSES, FEW, Fold, HeldOut, bins_of, hold_out, make_folds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +27,6 @@ FULL_DRAWS = 3
 
 
 @dataclass(frozen=True)
-class Fold:
-    """A draw of training labels and the labels that test it, as indices of the labelled set, both ascending."""
-
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
 class Plan:
     """All draws of an evaluation.
 
@@ -44,8 +36,8 @@ class Plan:
     classes : names of the classes that are kept, in order; () of a regression
     target : (N,) float64, the number; or int64, the index into `classes`, -1 where the class is left out
     group : (N,) int64, what is held out together, also what the bootstrap draws
-    split : "given", "group", "spatial" or "random"
-    block_km : side of the blocks, kilometres; None where there are none
+    split : "given", "group", "spatial", "region" or "random"
+    block_km, buffer_km : side of the blocks and width of the buffer, kilometres; None where there are none
     told : the split in words
     folds : amount -> its draws
     notes : what the reader has to know
@@ -57,6 +49,7 @@ class Plan:
     group: NDArray[np.int64]
     split: str
     block_km: float | None
+    buffer_km: float | None
     told: str
     folds: dict[Amount, list[Fold]]
     notes: tuple[str, ...]
@@ -70,7 +63,8 @@ def make_plan(
     split: str = "auto",
     draws: int = 20,
     seed: int = 0,
-    block_km: float | None = None,
+    block_km: float | str | None = None,
+    buffer_km: float | str | None = None,
     drop: bool = False,
 ) -> Plan:
     """Deal labels to training and test, and draw subsets of the training labels; a larger one holds the smaller.
@@ -83,7 +77,7 @@ def make_plan(
     Parameters
     ----------
     usable : (N,) bool, labels with finite features in every feature set
-    split, block_km : as `hold_out` takes them
+    split, block_km, buffer_km : as `hold_out` takes them, years aside
     draws : random subsets of each amount
     drop : leave out, with a note, amounts that come to fewer than 2 labels, in place of refusing them
 
@@ -99,7 +93,9 @@ def make_plan(
             f"none of {len(usable)} labels of {labels.source} has data in every feature set; expected observations, "
             "or for a store places inside its cells and a year (--year) written there"
         )
-    held = hold_out(labels, usable, split, block_km)
+    if split == "year":
+        raise InputError("split 'year' of an evaluation; expected another, or tessera fit, which tests years")
+    held = hold_out(labels, usable, split, block_km, buffer_km)
     group = held.groups
     notes = list(labels.notes)
     if labels.missing:
@@ -116,9 +112,11 @@ def make_plan(
             f"{len(kept)} labels of {labels.source} lie in one group or block; expected at least two{held.advice}"
         )
     notes += held.notes
+    if held.why:
+        notes.append(held.why)
     tests = [_tested(labels, held.split, target, group, kept, seed * 1009 + draw) for draw in range(draws)]
     if drop:
-        learnt = len(kept) - max(map(len, tests))
+        learnt = min(len(_learnt(held, kept, test)) for test in tests)
         least = max(2, len(classes))
         small = [str(amount) for amount in amounts if amount.unit == "%" and amount.total(learnt) < least]
         if small:
@@ -129,7 +127,12 @@ def make_plan(
     folds: dict[Amount, list[Fold]] = {amount: [] for amount in amounts}
     for draw, test in enumerate(tests):
         generator = np.random.default_rng([seed, draw])
-        train = kept[~np.isin(kept, test)]
+        train = _learnt(held, kept, test)
+        if len(train) < 2:
+            raise InputError(
+                f"{len(train)} of {len(kept)} labels of {labels.source} are left to learn from in a draw: "
+                f"{held.told(usable)}; expected a narrower buffer (--buffer-km) or smaller blocks"
+            )
         mixed = generator.permutation(train)
         for amount in amounts:
             taken = _subset(mixed, target, len(classes), amount)
@@ -138,7 +141,18 @@ def make_plan(
                 folds[amount].append(Fold(np.sort(taken), test))
     notes += _draw_notes(folds, group, held.advice)
     in_use = np.isin(np.arange(len(usable)), kept)
-    return Plan(labels.kind, classes, target, group, held.split, held.block_km, held.told(in_use), folds, tuple(notes))
+    return Plan(
+        labels.kind,
+        classes,
+        target,
+        group,
+        held.split,
+        held.block_km,
+        held.buffer_km,
+        held.told(in_use),
+        folds,
+        tuple(notes),
+    )
 
 
 def _target(
@@ -171,6 +185,13 @@ def _target(
     place = {name: index for index, name in enumerate(classes)}
     target = np.array([place.get(name, -1) for name in labels.values.tolist()], dtype=np.int64)
     return target, tuple(classes), left_out
+
+
+def _learnt(held: HeldOut, kept: NDArray[np.int64], test: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The labels that may be learnt from while `test` are tested."""
+    tested = np.zeros(len(held.groups), dtype=np.bool_)
+    tested[test] = True
+    return kept[held.learnt(tested)[kept]]
 
 
 def _tested(

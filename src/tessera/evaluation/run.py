@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress
+    from tessera.labels import Fold
 
     from .amounts import Amount
-    from .plan import Fold, Plan
+    from .plan import Plan
 
 _HEADS = ("linear", "forest")
 _RANDOM_DRAWS = 3
@@ -54,7 +55,8 @@ def evaluate(
     split: str = "auto",
     draws: int = 20,
     seed: int = 0,
-    block_km: float | None = None,
+    block_km: float | str | None = None,
+    buffer_km: float | str | None = None,
     year: int | None = None,
     times: int = TIMES,
     beside: bool = True,
@@ -75,7 +77,7 @@ def evaluate(
         allow
     draws : random subsets of each amount
     seed : of draws, heads and bootstrap; the same arguments give the same result
-    block_km : side of a block of "spatial", kilometres; as in `fit` if None
+    block_km, buffer_km : side of a block and width of the buffer around tested labels, kilometres; as in `fit` if None
     year : one of a store's years; its only year if None
     times : bootstrap samples of an interval
     beside : also report what a random split would show of the largest amount
@@ -111,7 +113,15 @@ def evaluate(
     vectors = {str(name): vectors_of(maker, given, year=year) for name, maker in makers.items()}
     usable = np.logical_and.reduce([np.isfinite(x).all(axis=1) for x in vectors.values()])
     plan = make_plan(
-        given, usable, amounts, split=split, draws=draws, seed=seed, block_km=block_km, drop=labels is None
+        given,
+        usable,
+        amounts,
+        split=split,
+        draws=draws,
+        seed=seed,
+        block_km=block_km,
+        buffer_km=buffer_km,
+        drop=labels is None,
     )
     folder = None if keep is None else check_folder(keep, "folder of scores")
     last = list(plan.folds)[-1]
@@ -149,6 +159,7 @@ def evaluate(
         "groups": len(np.unique(plan.group)),
         "split": plan.split,
         "block_km": plan.block_km,
+        "buffer_km": plan.buffer_km,
         "told": plan.told,
         "tested": float(np.mean([len(fold.test) for fold in first])),
         "draws": draws,

@@ -1,9 +1,10 @@
 """Labels: classes or numbers from files, what a class is on a map, and what is held out together."""
 
 from .backdrop import read_backdrop
-from .blocks import FEW, SPLITS, HeldOut, hold_out, spatial_blocks
+from .blocks import FEW, spatial_blocks
 from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_right, map_values, one_line
-from .folds import bins_of, make_folds, testable
+from .folds import Fold, bins_of, make_folds, testable
+from .held import SPLITS, HeldOut, hold_out
 from .labels import (
     CLASSES,
     FEW_LABELS,
@@ -30,6 +31,7 @@ __all__ = [
     "NUMBERS",
     "SPLITS",
     "EmbeddingSource",
+    "Fold",
     "HeldOut",
     "Labels",
     "alike_notes",

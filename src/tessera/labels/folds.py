@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,21 @@ MAX_FOLDS = 5
 """Folds, as is usual; each model then learns from about four fifths of the labels."""
 _BINS = 5
 """Quantiles of a number that its groups are dealt by."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Labels that are learnt from and labels that are tested, as ascending indices of all labels.
+
+    Attributes
+    ----------
+    train, test : int64
+    name : what is tested: a region, a year, a number
+    """
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    name: str = ""
 
 
 def make_folds(
