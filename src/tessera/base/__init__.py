@@ -24,7 +24,7 @@ from .machine import MachineError, is_out_of_memory, machine_failure, memory_byt
 from .marks import is_json, is_parquet, is_png, is_text, is_tiff, png_mark
 from .mixing import STEP, mix_in_place
 from .outputs import check_folder, check_output, check_picture, is_input
-from .parquet import ParquetTable, open_parquet_bounded, read_parquet_bounded
+from .parquet import ParquetTable, open_parquet_bounded, parquet_table, read_parquet_bounded
 from .paths import exists, file_size, open_regular, read_regular, safe_path
 from .prefetch import prefetched
 from .progress import Progress, silent
@@ -79,6 +79,7 @@ __all__ = [
     "open_parquet_bounded",
     "open_regular",
     "page_headers",
+    "parquet_table",
     "parse_json",
     "parse_npy",
     "parse_npz",

@@ -43,13 +43,13 @@ class ParquetTable:
     ----------
     schema : pyarrow.Schema, with the file's metadata
     rows : from its footer
+    groups : its row groups, with places and statistics of their columns
     """
 
-    def __init__(self, path: Path, file: BinaryIO, what: str, most_rows: int, most_bytes: int) -> None:
+    def __init__(self, name: str, file: BinaryIO, size: int, most_rows: int, most_bytes: int) -> None:
         import pyarrow.parquet as pq
 
-        self._name, self._file, self._most = f"{what} {path}", file, most_bytes
-        size = os.fstat(file.fileno()).st_size
+        self._name, self._file, self._most = name, file, most_bytes
         if size > _FILE_LIMIT:
             raise InputError(f"{self._name} has {size:,} bytes; at most {_FILE_LIMIT:,} are read")
         ends = file.read(4), b"", 0
@@ -64,7 +64,7 @@ class ParquetTable:
         self._data_end = size - 8 - ends[2]
         file.seek(self._data_end)
         # pyarrow aborts the process on damaged statistics, so the row groups are parsed here instead
-        self._groups = row_groups(file.read(ends[2]), self._name)
+        self.groups = row_groups(file.read(ends[2]), self._name)
         file.seek(0)
         self._limits: dict[str, Any] = {
             "thrift_string_size_limit": _FOOTER_LIMIT,
@@ -81,12 +81,19 @@ class ParquetTable:
             raise InputError(f"{self._name} holds {self.rows:,} rows; at most {most_rows:,} are read")
         self.schema = opened.schema_arrow
 
-    def read(self, columns: Sequence[str] | None = None, *, dictionaries: bool = False) -> Any:
+    def read(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        dictionaries: bool = False,
+        groups: Sequence[int] | None = None,
+    ) -> Any:
         """The table with some or all columns.
 
         Parameters
         ----------
         columns : names from the schema; None: all
+        groups : numbers of the row groups to read; None: all
         dictionaries : keep text columns dictionary-encoded, so that each text is in memory once
 
         Returns
@@ -99,10 +106,11 @@ class ParquetTable:
             It is damaged, or would take more memory than the limit.
         """
         with _readable(self._name):
-            names, groups, opened = self._opened(columns)
-            table = opened.read_row_groups(groups, columns=names, use_threads=False).select(names)
-            if table.num_rows != self.rows:
-                raise InputError(f"{self._name} holds {table.num_rows:,} rows; its footer says {self.rows:,}")
+            names, chosen, opened = self._opened(columns, groups)
+            table = opened.read_row_groups(chosen, columns=names, use_threads=False).select(names)
+            rows = self.rows if groups is None else sum(self.groups[index].rows for index in groups)
+            if table.num_rows != rows:
+                raise InputError(f"{self._name} holds {table.num_rows:,} rows; its footer says {rows:,}")
             return table if dictionaries else self._plain(table)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
@@ -114,14 +122,18 @@ class ParquetTable:
             for batch in opened.iter_batches(rows, row_groups=groups, columns=names, use_threads=False):
                 yield self._plain(pa.Table.from_batches([batch]).select(names))
 
-    def _opened(self, columns: Sequence[str] | None) -> tuple[list[str], list[int], Any]:
+    def _opened(
+        self, columns: Sequence[str] | None, chosen: Sequence[int] | None = None
+    ) -> tuple[list[str], list[int], Any]:
         """Names, row groups and file; texts are read as dictionaries, so that each is in memory once."""
         import pyarrow.parquet as pq
 
         names = list(self.schema.names if columns is None else columns)
         if len(set(self.schema.names)) < len(self.schema.names):
             raise InputError(f"{self._name} has two columns of one name; expected names that differ")
-        groups = [index for index, group in enumerate(self._groups) if group.rows]
+        groups = [
+            index for index, group in enumerate(self.groups) if group.rows and (chosen is None or index in chosen)
+        ]
         texts = self._check_pages(groups, set(names))
         self._file.seek(0)
         return names, groups, pq.ParquetFile(self._file, read_dictionary=texts, **self._limits)
@@ -142,7 +154,7 @@ class ParquetTable:
         texts: set[str] = set()
         other: set[str] = set()
         for index in groups:
-            group = self._groups[index]
+            group = self.groups[index]
             if len(group.chunks) != self._about.num_columns:
                 raise InputError(
                     f"{self._name} has a row group of {len(group.chunks)} columns; expected {self._about.num_columns}"
@@ -258,9 +270,23 @@ def open_parquet_bounded(
     except FileNotFoundError:
         raise InputError(f"{what} not found: {path}") from None
     with file:
-        with _readable(f"{what} {path}"):
-            table = ParquetTable(path, file, what, most_rows, most_bytes)
-        yield table
+        size = os.fstat(file.fileno()).st_size
+        yield parquet_table(f"{what} {path}", file, size, most_rows=most_rows, most_bytes=most_bytes)
+
+
+def parquet_table(
+    name: str, file: BinaryIO, size: int, *, most_rows: int, most_bytes: int = UNPACKED_LIMIT
+) -> ParquetTable:
+    """An untrusted Parquet file that is open already, such as one on a server; errors as `open_parquet_bounded`.
+
+    Parameters
+    ----------
+    name : in messages
+    file : read and sought in
+    size : bytes of the file
+    """
+    with _readable(name):
+        return ParquetTable(name, file, size, most_rows, most_bytes)
 
 
 def read_parquet_bounded(

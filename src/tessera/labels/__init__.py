@@ -18,6 +18,7 @@ from .labels import (
     parse_labels,
     sort_classes,
 )
+from .osm import ClassRule, OsmLabels, osm_labels, parse_tags, read_classes
 from .read import read_labels
 from .source import EmbeddingSource, parse_year, refuse_empty, sample_labels
 
@@ -30,10 +31,12 @@ __all__ = [
     "NO_DATA",
     "NUMBERS",
     "SPLITS",
+    "ClassRule",
     "EmbeddingSource",
     "Fold",
     "HeldOut",
     "Labels",
+    "OsmLabels",
     "alike_notes",
     "bins_of",
     "cell",
@@ -46,10 +49,13 @@ __all__ = [
     "make_folds",
     "map_values",
     "one_line",
+    "osm_labels",
     "parse_kind",
     "parse_labels",
+    "parse_tags",
     "parse_year",
     "read_backdrop",
+    "read_classes",
     "read_labels",
     "refuse_empty",
     "sample_labels",

@@ -15,6 +15,7 @@ from .errors import (
 from .objects import Objects, is_strong, open_objects
 from .objects_write import SCHEMES, ObjectsWriter, Version, open_writer, writer_of
 from .ranges import Run, join_ranges
+from .remote_file import RemoteFile, open_remote
 from .settled import settled_reads
 from .web import SEE_DOCTOR, Answer, Web
 
@@ -34,6 +35,7 @@ __all__ = [
     "ObjectsWriter",
     "OversizeError",
     "PermanentError",
+    "RemoteFile",
     "Run",
     "Version",
     "Web",
@@ -42,6 +44,7 @@ __all__ = [
     "is_strong",
     "join_ranges",
     "open_objects",
+    "open_remote",
     "open_writer",
     "settled_reads",
     "writer_of",
