@@ -18,6 +18,7 @@ from tessera.base import InputError, Kept, TesseraError
 from tessera.evaluation import Evaluation, evaluate
 from tessera.evaluation._curves import draw_sets
 from tessera.labels import Labels
+from tessera.validation import CLASS_METRICS
 
 
 def compared(tmp: Path | None = None, **options: object) -> Evaluation:
@@ -31,7 +32,7 @@ def compared(tmp: Path | None = None, **options: object) -> Evaluation:
 def test_good_features_beat_noise_and_the_difference_says_so() -> None:
     result = compared()
     table = {(row["features"], row["head"], row["labels"], row["metric"]): row for row in result.table()}
-    assert len(table) == 2 * 2 * 2 * 4
+    assert len(table) == 2 * 2 * 2 * len(CLASS_METRICS)
     good, noise = (table[name, "linear", "10/class", "macro_f1"] for name in ("good", "noise"))
     assert good["mean"] > 0.85
     assert noise["mean"] < 0.5
@@ -62,7 +63,7 @@ def test_the_report_says_which_differences_hold() -> None:
     assert lines[1].startswith(f"{sum(one['holds'] for one in records)} of 10 differences hold")
     assert "above 0 the first is better" in lines[0]
     content = json.loads(result.to_json())
-    assert len(content["head_differences"]) == 2 * 2 * 4
+    assert len(content["head_differences"]) == 2 * 2 * len(CLASS_METRICS)
     alone = evaluate(told_apart()[1], told_apart()[0], heads="knn", labels="2/class", draws=2, times=20)
     assert alone.report_differences() == ([], [])
 

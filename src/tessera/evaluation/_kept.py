@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .amounts import Amount
     from .plan import Plan
 
-VERSION = 2
+VERSION = 3
 """Raise it when heads, scores or plans change."""
 _LIMIT = 64 * 1024 * 1024
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, check_output, check_picture, read_json, write_atomic
-from tessera.validation import LOWER_IS_BETTER, METRIC_NAMES, bootstrap, interval
+from tessera.validation import LOWER_IS_BETTER, METRIC_NAMES, UNRANKED, bootstrap, interval
 
 from ._curves import draw_curves
 
@@ -127,13 +127,15 @@ class Evaluation:
         metric : one of `metrics`; `primary` if None
         """
         name = self._metric(metric)
-        sign = 1 if name in LOWER_IS_BETTER else -1
+        sign = 1 if name in (*LOWER_IS_BETTER, *UNRANKED) else -1
         rows = [row for row in self.table() if row["metric"] == name and row["mean"] is not None]
+
+        def rank(row: dict[str, Any]) -> float:
+            mean = float(row["mean"])
+            return sign * (abs(mean) if name in UNRANKED else mean)
+
         keys = dict.fromkeys((row["features"], row["labels"]) for row in rows)
-        return [
-            min((row for row in rows if (row["features"], row["labels"]) == key), key=lambda row: sign * row["mean"])
-            for key in keys
-        ]
+        return [min((row for row in rows if (row["features"], row["labels"]) == key), key=rank) for key in keys]
 
     def differences(self, first: str, second: str, metric: str | None = None) -> list[dict[str, Any]]:
         """Differences of two feature sets, first minus second, paired over draws and tested groups.
@@ -277,7 +279,7 @@ class Evaluation:
             for head, means in heads.items()
         ]
         sign, end = (-1, "low") if name in LOWER_IS_BETTER else (1, "high")
-        flattered = any(
+        flattered = name not in UNRANKED and any(
             None not in (row[end], random := beside["scores"].get(row["features"], {}).get(row["head"], {}).get(name))
             and sign * random > sign * row[end]
             for row in self.table()
@@ -313,6 +315,7 @@ class Evaluation:
         rows += [(*title, *(own.get(labels, "-") for labels in self.labels)) for title, own in cells.items()]
         held = sum(row["holds"] for _, row in both)
         better = "below 0 the first is better" if name in LOWER_IS_BETTER else "above 0 the first is better"
+        better = "the better one is nearer to 0" if name in UNRANKED else better
         return rows, [
             f"first less second on the same draws and tested groups, 95 % intervals of the paired difference; {better}",
             f"{held} of {len(both)} differences hold (*: the interval is without 0); where nothing differs, about "

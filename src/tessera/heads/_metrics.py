@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError
-from tessera.validation import BY_PLACE, NUMBER_METRICS, PER_CLASS, TOTALS
+from tessera.validation import BY_PLACE, NUMBER_TOTALS, PER_CLASS, TOTALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ def parse_metrics(value: Any, classes: Sequence[str]) -> dict[str, Any]:
     """Check the metrics of a saved head: no part is missing, of another type, or about other classes."""
     if not isinstance(value, dict):
         raise InputError(f"metrics are a {type(value).__name__}; expected an object")
-    names, is_score = (TOTALS, _is_share) if classes else (NUMBER_METRICS, _is_number)
+    names, is_score = (TOTALS, _is_share) if classes else (NUMBER_TOTALS, _is_number)
     notes, block, beside = value.get("notes"), value.get("block_km"), value.get("random")
     sound = (
         (not classes or _rows_are_sound(value.get("per_class"), classes))

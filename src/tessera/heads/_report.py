@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import printable, shown
 from tessera.labels import cell, code_note, map_values
-from tessera.validation import BY_PLACE, METRIC_NAMES, NUMBER_METRICS, PER_CLASS, TIMES, TOTALS
+from tessera.validation import BY_PLACE, METRIC_NAMES, NUMBER_TOTALS, PER_CLASS, TIMES, TOTALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def format_report(
             numbers = "  ".join(f"{_show(row[key]):>{size}}" for key, size in zip(PER_CLASS, (9, 6, 5), strict=True))
             lines.append(f"{label:<{width}}  {value:>5}  {row['labels']:>6}  {row['tested']:>6}  {numbers}")
         lines.append("")
-    lines += _total_lines(metrics, TOTALS if classes else NUMBER_METRICS)
+    lines += _total_lines(metrics, TOTALS if classes else NUMBER_TOTALS)
     notes = [*metrics["notes"], code_note(classes)]
     lines.extend(f"note: {printable(note)}" for note in notes if note)
     return "\n".join(lines)

@@ -1,8 +1,8 @@
 """How far a prediction can be trusted: scores with intervals, cross-validation by place."""
 
 from .applicability import Applicability, fit_applicability
-from .by_place import TOTALS, place_scores
-from .calibration import Calibration, Reliability, fit_calibration, log_losses, reliability
+from .by_place import NUMBER_TOTALS, TOTALS, place_scores
+from .calibration import Calibration, Reliability, fit_calibration, reliability
 from .conformal import abstention_threshold, held_quantiles, place_quantile
 from .cross_validation import BY_PLACE, PER_CLASS, cross_validate
 from .scores import (
@@ -11,15 +11,18 @@ from .scores import (
     METRIC_NAMES,
     NUMBER_METRICS,
     TIMES,
+    UNRANKED,
     Scores,
     bootstrap,
     confusion,
     group_weights,
     interval,
+    log_losses,
     score_by_group,
     score_classes,
     score_numbers,
     scores,
+    squares,
 )
 from .trust import ACCURACY, LEVEL, Trust
 from .trust_fitting import fit_trust
@@ -32,9 +35,11 @@ __all__ = [
     "LOWER_IS_BETTER",
     "METRIC_NAMES",
     "NUMBER_METRICS",
+    "NUMBER_TOTALS",
     "PER_CLASS",
     "TIMES",
     "TOTALS",
+    "UNRANKED",
     "Applicability",
     "Calibration",
     "Reliability",
@@ -58,4 +63,5 @@ __all__ = [
     "score_classes",
     "score_numbers",
     "scores",
+    "squares",
 ]

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOTALS = CLASS_METRICS[:3]
-"""Scores that need no probabilities."""
+"""Scores of classes that a report has."""
+NUMBER_TOTALS = NUMBER_METRICS[:3]
 
 
 def place_scores(
@@ -71,7 +72,7 @@ def place_scores(
         def score(weights: NDArray[np.float64]) -> NDArray[np.float64]:
             return score_numbers(truth, predicted, weights)
 
-    names = TOTALS if classes else NUMBER_METRICS
+    names = TOTALS if classes else NUMBER_TOTALS
     even = often / np.bincount(numbers)[place]
     pixels, alone = (score_by_group(score, drawn, place, amount.astype(np.float64)) for amount in (often, even))
     return {

@@ -13,7 +13,7 @@ from tessera.base import InputError, shown
 from tessera.labels import make_folds
 
 from ._plain import numbers_of, object_of
-from .scores import TIMES, group_weights, interval
+from .scores import FLOOR, TIMES, group_weights, interval, log_losses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 METHODS = ("none", "temperature", "isotonic")
 """Ways to calibrate, the simplest first."""
-FLOOR = 1e-6
-"""A probability below this counts as this much: a class that a forest gives 0 can still be the truth."""
 BINS = 10
 """Bins of a reliability curve."""
 _MOST_KNOTS = 1000
@@ -200,13 +198,6 @@ def reliability(
         float(errors[0]),
         interval(errors[1:]),
     )
-
-
-def log_losses(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    """(n,) -log of the probability of the true class, at least `FLOOR`."""
-    of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
-    out: NDArray[np.float64] = -np.log(np.clip(of_truth, FLOOR, 1.0))
-    return out
 
 
 def fit_calibration(

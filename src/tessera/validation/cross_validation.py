@@ -10,8 +10,8 @@ import numpy as np
 from tessera.labels import FEW, HeldOut, bins_of, make_folds, testable
 from tessera.learners import learn_and_score
 
-from .by_place import TOTALS, place_scores
-from .scores import NUMBER_METRICS, confusion, score_classes, score_numbers, scores
+from .by_place import NUMBER_TOTALS, TOTALS, place_scores
+from .scores import confusion, score_classes, score_numbers, scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def cross_validate(
     """
     count = len(classes)
     notes = list(held.notes)
-    names = TOTALS if count else NUMBER_METRICS
+    names = TOTALS if count else NUMBER_TOTALS
     per_class: dict[str, dict[str, Any]] = {
         name: {"labels": int((y == index).sum()), "tested": 0, **dict.fromkeys(PER_CLASS)}
         for index, name in enumerate(classes)
@@ -137,5 +137,5 @@ def _beside(
         found = score_classes(y[scored], said[scored].argmax(axis=1), every, classes=count)
     else:
         found = score_numbers(y[scored], said[scored], every)
-    names = TOTALS if count else NUMBER_METRICS
-    return {name: float(value) if math.isfinite(value) else None for name, value in zip(names, found[0], strict=True)}
+    names = TOTALS if count else NUMBER_TOTALS
+    return {name: float(value) if math.isfinite(value) else None for name, value in zip(names, found[0], strict=False)}

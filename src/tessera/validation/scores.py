@@ -14,44 +14,59 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-CLASS_METRICS = ("balanced_accuracy", "macro_f1", "accuracy", "auc")
-NUMBER_METRICS = ("r2", "rmse", "mae")
-LOWER_IS_BETTER = ("rmse", "mae")
+CLASS_METRICS = ("balanced_accuracy", "macro_f1", "accuracy", "mean_iou", "kappa", "auc", "log_loss", "brier")
+"""Scores of classes; those from `auc` on need probabilities."""
+NUMBER_METRICS = ("r2", "rmse", "mae", "bias")
+LOWER_IS_BETTER = ("rmse", "mae", "log_loss", "brier")
+UNRANKED = ("bias",)
+"""Scores of which neither more nor less is better."""
 METRIC_NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro-F1",
     "accuracy": "accuracy",
+    "mean_iou": "mean IoU",
+    "kappa": "Cohen's kappa",
     "auc": "AUC",
+    "log_loss": "log loss",
+    "brier": "Brier score",
     "r2": "R2",
     "rmse": "RMSE",
     "mae": "MAE",
+    "bias": "bias",
 }
 """How a report calls them."""
 TIMES = 400
 """Bootstrap samples of an interval."""
+FLOOR = 1e-6
+"""A probability below this counts as this much: a class that a forest gives 0 can still be the truth."""
 _WEIGHTS = 4_000_000
 """Weights of tested labels held at once: 32 MB."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Agreement of a prediction with the truth, all from 0 to 1.
+    """Agreement of a prediction with the truth, from 0 to 1; kappa from -1.
 
     Attributes
     ----------
     accuracy : share of right predictions
     balanced_accuracy : mean recall over the classes that occur in the truth
     macro_f1 : mean F1 over the classes that occur in the truth
-    precision, recall, f1 : (K,) float64; 0 where nothing was predicted, or where the class does not occur
+    mean_iou : mean intersection over union (Jaccard index) over the classes that occur in the truth
+    kappa : Cohen's: agreement beyond that of the same shares at random; NaN where one class is all there is
+    precision, recall, f1, iou : (K,) float64; 0 where nothing was predicted, or where the class does not occur
     support : (K,) int64, how often each class occurs in the truth
     """
 
     accuracy: float
     balanced_accuracy: float
     macro_f1: float
+    mean_iou: float
+    kappa: float
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
+    iou: NDArray[np.float64]
     support: NDArray[np.int64]
 
 
@@ -112,27 +127,35 @@ def scores(matrix: NDArray[np.int64]) -> Scores:
     if not matrix.sum():
         raise InputError("a confusion matrix that counts nothing; expected at least one prediction")
     support, said, right = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
-    means, (precision, recall, f1) = _class_scores(
-        *(array[None].astype(np.float64) for array in (support, said, right))
-    )
-    balanced, macro, accuracy = map(float, means[0])
-    return Scores(accuracy, balanced, macro, precision[0], recall[0], f1[0], support.astype(np.int64))
+    means, shares = _class_scores(*(array[None].astype(np.float64) for array in (support, said, right)))
+    balanced, macro, accuracy, iou, kappa = map(float, means[0])
+    precision, recall, f1, each = (share[0] for share in shares)
+    return Scores(accuracy, balanced, macro, iou, kappa, precision, recall, f1, each, support.astype(np.int64))
 
 
 def _class_scores(
     support: NDArray[np.float64], said: NDArray[np.float64], right: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
-    """(B, K) weights each -> (B, 3) balanced accuracy, macro-F1 and accuracy; (B, K) precision, recall and F1."""
-    recall, precision, f1 = (
+) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
+    """(B, K) weights each -> (B, 5) the scores of `CLASS_METRICS` before AUC; (B, K) precision, recall, F1 and IoU."""
+    recall, precision, f1, iou = (
         np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
-        for part, whole in ((right, support), (right, said), (2 * right, support + said))
+        for part, whole in (
+            (right, support),
+            (right, said),
+            (2 * right, support + said),
+            (right, support + said - right),
+        )
     )
     occurs = support > 0
-    balanced, macro = (_mean(np.where(occurs, values, np.nan)) for values in (recall, f1))
+    balanced, macro, mean_iou = (_mean(np.where(occurs, values, np.nan)) for values in (recall, f1, iou))
     total = support.sum(axis=1)
-    accuracy = np.divide(right.sum(axis=1), total, out=np.full_like(total, np.nan), where=total > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        accuracy = right.sum(axis=1) / total
+        chance = (support * said).sum(axis=1) / total**2
+        kappa = np.where(chance < 1 - 1e-12, (accuracy - chance) / (1 - chance), np.nan)
     # sums of shares may end a last digit above 1
-    return np.minimum(np.column_stack([balanced, macro, accuracy]), 1.0), (precision, recall, f1)
+    means = np.minimum(np.column_stack([balanced, macro, accuracy, mean_iou, kappa]), 1.0)
+    return means, (precision, recall, f1, iou)
 
 
 def score_classes(
@@ -143,19 +166,21 @@ def score_classes(
     classes: int,
     probabilities: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Balanced accuracy, macro-F1, accuracy and AUC, each over the classes that weigh something in the truth.
+    """The scores of `CLASS_METRICS`, means of classes over those that weigh something in the truth.
 
     Parameters
     ----------
     truth, predicted : (N,) int64, 0 to K - 1
     weights : (B, N), how much each label counts
     classes : K
-    probabilities : (N, K); AUC is that of class 1 of two, else the mean over classes of one against the rest; None: no
-        AUC
+    probabilities : (N, K); AUC is that of class 1 of two, else the mean over classes of one against the rest; log loss
+        takes probabilities as at least 1e-6; the Brier score is the squared distance, summed over classes. None: no
+        AUC, log loss and Brier score
 
     Returns
     -------
-    (B, 4) float64, or (B, 3) without AUC; NaN where nothing weighs, and where an AUC has one side only
+    (B, 8) float64, or (B, 5) without probabilities; NaN where nothing weighs, where an AUC has one side only, and
+    kappa where one class is all there is
     """
 
     def summed(index: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -166,21 +191,45 @@ def score_classes(
         return found
     columns = [1] if classes == 2 else range(classes)
     areas = np.stack([_auc(truth == k, probabilities[:, k], weights) for k in columns], axis=1)
-    return np.column_stack([found, _mean(areas)])
+    total = weights.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        loss, square = (
+            weights @ values / total for values in (log_losses(truth, probabilities), squares(truth, probabilities))
+        )
+    return np.column_stack([found, _mean(areas), loss, square])
+
+
+def log_losses(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """(n,) -log of the probability of the true class, at least `FLOOR`."""
+    of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    out: NDArray[np.float64] = -np.log(np.clip(of_truth, FLOOR, 1.0))
+    return out
+
+
+def squares(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """(n,) Brier score of each label: squared distance of its probabilities to those of the truth, 0 to 2."""
+    gap = probabilities.astype(np.float64)
+    gap[np.arange(len(truth)), truth] -= 1
+    out: NDArray[np.float64] = (gap**2).sum(axis=1)
+    return out
 
 
 def score_numbers(
     truth: NDArray[np.float64], predicted: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """R2, RMSE and MAE under each row of weights: (N,), (N,), (B, N) -> (B, 3); NaN where they are undefined."""
+    """R2, RMSE, MAE and bias (mean of predicted less true) under each row of weights: (N,), (N,), (B, N) -> (B, 4).
+
+    NaN where they are undefined.
+    """
     total = weights.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = weights @ truth / total
-        squares = weights @ (truth - predicted) ** 2
+        squared = weights @ (truth - predicted) ** 2
         spread = weights @ truth**2 - total * mean**2
-        r2 = np.where(spread > 1e-12 * np.maximum(1.0, total * mean**2), 1 - squares / spread, np.nan)
-        rmse, mae = np.sqrt(squares / total), weights @ np.abs(truth - predicted) / total
-    return np.column_stack([r2, rmse, mae])
+        r2 = np.where(spread > 1e-12 * np.maximum(1.0, total * mean**2), 1 - squared / spread, np.nan)
+        rmse, mae = np.sqrt(squared / total), weights @ np.abs(truth - predicted) / total
+        bias = weights @ (predicted - truth) / total
+    return np.column_stack([r2, rmse, mae, bias])
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

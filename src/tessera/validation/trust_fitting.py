@@ -9,9 +9,9 @@ import numpy as np
 
 from tessera.labels import bins_of, make_folds
 
-from .calibration import fit_calibration, log_losses, reliability
+from .calibration import fit_calibration, reliability
 from .conformal import abstention_threshold, held_quantiles, place_quantile
-from .scores import TIMES, group_weights, interval
+from .scores import TIMES, group_weights, interval, log_losses, squares
 from .trust import ACCURACY, LEVEL, Trust, nonconformity
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _of_classes(
     held = sets[np.arange(len(truth)), truth]
     before, after = (reliability(truth, p, units, seed=seed) for p in (raw, made))
     losses = [_mean(log_losses(truth, p), units, seed) for p in (raw, made)]
-    square = [_mean(_squares(truth, p), units, seed) for p in (raw, made)]
+    square = [_mean(squares(truth, p), units, seed) for p in (raw, made)]
     kept_share, reached = (
         _mean(kept.astype(np.float64), units, seed),
         _mean(right.astype(np.float64), units, seed, kept),
@@ -202,14 +202,6 @@ def _mean(
 
 def _cell(value: float, ends: tuple[float, float]) -> list[float | None]:
     return [one if math.isfinite(one) else None for one in (value, *ends)]
-
-
-def _squares(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    """(n,) Brier score of each label: squared distance of its probabilities to those of the truth."""
-    gap = probabilities.astype(np.float64)
-    gap[np.arange(len(truth)), truth] -= 1
-    out: NDArray[np.float64] = (gap**2).sum(axis=1)
-    return out
 
 
 def _notes(quantile: float, units: NDArray[np.int64], level: float) -> list[str]:
