@@ -2,6 +2,7 @@
 
 from .backdrop import read_backdrop
 from .blocks import FEW, spatial_blocks
+from .chips import CHIP, ChipVectors, read_around, read_chips
 from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_right, map_values, one_line
 from .folds import Fold, bins_of, make_folds, testable
 from .held import SPLITS, HeldOut, hold_out
@@ -23,6 +24,7 @@ from .read import read_labels
 from .source import EmbeddingSource, parse_year, refuse_empty, sample_labels
 
 __all__ = [
+    "CHIP",
     "CLASSES",
     "FEW",
     "FEW_LABELS",
@@ -31,6 +33,7 @@ __all__ = [
     "NO_DATA",
     "NUMBERS",
     "SPLITS",
+    "ChipVectors",
     "ClassRule",
     "EmbeddingSource",
     "Fold",
@@ -54,7 +57,9 @@ __all__ = [
     "parse_labels",
     "parse_tags",
     "parse_year",
+    "read_around",
     "read_backdrop",
+    "read_chips",
     "read_classes",
     "read_labels",
     "refuse_empty",

@@ -5,11 +5,15 @@ from .knn import KnnModel
 from .linear import LinearModel
 from .mlp import MlpModel
 from .model import Model
-from .registry import HEADS, Learner, learn, learn_and_score, parse_heads
+from .registry import HEADS, LEARNERS, SPATIAL, Learner, learn, learn_and_score, parse_heads
+from .spatial import SpatialModel
 from .training import WEIGHTS, Training
+from .unet import UnetModel
 
 __all__ = [
     "HEADS",
+    "LEARNERS",
+    "SPATIAL",
     "WEIGHTS",
     "ForestModel",
     "KnnModel",
@@ -17,7 +21,9 @@ __all__ = [
     "LinearModel",
     "MlpModel",
     "Model",
+    "SpatialModel",
     "Training",
+    "UnetModel",
     "forest_of",
     "learn",
     "learn_and_score",

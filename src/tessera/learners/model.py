@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -33,6 +33,9 @@ class Model(ABC):
     """
 
     classes: int
+
+    margin: ClassVar[int] = 0
+    """Pixels around a window that it reads besides; 0: it looks at single pixels (see `SpatialModel`)."""
 
     def __post_init__(self) -> None:
         if self.classes != 0 and not 2 <= self.classes <= MAX_CLASSES:

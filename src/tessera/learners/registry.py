@@ -18,6 +18,7 @@ from .knn import KnnModel, fit_knn
 from .linear import LinearModel, fit_linear
 from .mlp import MlpModel, fit_mlp
 from .training import EVEN, WEIGHTS, Training
+from .unet import SETTINGS, UnetModel, fit_unet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,6 +52,11 @@ HEADS: dict[str, Learner] = {
     "mlp": Learner(fit_mlp, MlpModel.from_arrays),
     "forest": Learner(fit_forest, ForestModel.from_arrays),
 }
+"""Heads that look at single pixels."""
+SPATIAL: dict[str, Learner] = {"unet": Learner(fit_unet, UnetModel.from_arrays, SETTINGS)}
+"""Heads that look at the pixels around, too: they learn from `labels.ChipVectors`."""
+LEARNERS: dict[str, Learner] = {**HEADS, **SPATIAL}
+"""All heads."""
 
 
 def parse_heads(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -104,7 +110,7 @@ def learn(
 
     Parameters
     ----------
-    head : a name in `HEADS`
+    head : a name in `LEARNERS`
     x : (N, D) float, finite; or N valid vectors as a store keeps them, of which some learners make a model that is
         exact on codes
     y : (N,) int64, 0 to `classes` - 1, each of which occurs; or float64 numbers
@@ -119,13 +125,14 @@ def learn(
     InputError
         No such head or setting, shapes that do not match, or values that are not finite.
     """
-    (name,) = parse_heads((head,))
+    if head not in LEARNERS:
+        raise InputError(f"head {shown(head)}; expected one of {', '.join(LEARNERS)}")
     if weights not in WEIGHTS:
         raise InputError(f"weights {shown(weights)}; expected {' or '.join(WEIGHTS)}")
-    own = HEADS[name].settings
+    own = LEARNERS[head].settings
     strange = sorted(set(settings or ()) - set(own))
     if strange:
-        raise InputError(f"setting {shown(strange[0])} of head {name}; expected some of {', '.join(own) or 'none'}")
+        raise InputError(f"setting {shown(strange[0])} of head {head}; expected some of {', '.join(own) or 'none'}")
     codes = x if isinstance(x, StackedVectors) else None
     features = np.asarray(x if codes is None else codes.values(), dtype=np.float64)
     if features.ndim != 2 or y.shape != (len(features),) or 0 in features.shape:
@@ -140,7 +147,7 @@ def learn(
         raise InputError(f"groups {groups.shape} of labels {y.shape}; expected one a label")
     training = Training(features, y, classes, seed, weights, {**own, **(settings or {})}, groups, codes)
     with _one_thread():
-        return HEADS[name].fit(training)
+        return LEARNERS[head].fit(training)
 
 
 def learn_and_score(
