@@ -13,12 +13,24 @@ from .commits import input_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tessera.embeddings import Embeddings
     from tessera.shards import Header, Layout
 
     from .commits import Backend, Commit
 
 _TOLD = ("period", "source", "recipe", "reader")
 """Entries of provenance that say what embeddings were made from."""
+
+
+def check_model(embeddings: Embeddings, header: Header) -> None:
+    """Raise InputError unless embeddings are of a store's model and length."""
+    if embeddings.model.sha256 != header.model.sha256:
+        raise InputError(
+            f"embeddings of {embeddings.model.name} ({embeddings.model.sha256[:12]}) for a store of "
+            f"{header.model.name} ({header.model.sha256[:12]}); a store holds one model"
+        )
+    if embeddings.shape[2] != header.layout.dims:
+        raise InputError(f"embeddings of {embeddings.shape[2]} dims for a store of {header.layout.dims}")
 
 
 def is_written(

@@ -13,11 +13,10 @@ from tessera.embeddings import CodedVectors, Embeddings, ModelIdentity
 from tessera.geo import Window, check_year_of, parse_points
 from tessera.shards import COUNTS, SCALES, Header, Layout, ShardedSource, parse_year
 
-from ._records import is_written, store_info
+from ._records import check_model, is_written, store_info
 from .commits import backend_of, is_writable
 from .queries import (
     PointSample,
-    PointStatus,
     Zonal,
     cells_of_region,
     parse_anywhere,
@@ -25,9 +24,11 @@ from .queries import (
     parse_target,
     plan_region,
     plan_zonal,
+    record_batches,
     refuse_empty,
     sample,
     sample_coded,
+    sample_inside,
     state_of,
     where_data_lie,
     zonal_means,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
+    import pyarrow
     import xarray
     from numpy.typing import NDArray
 
@@ -142,13 +144,7 @@ class Store:
         """
         backend = self._writable()
         year = check_year_of(embeddings.provenance, parse_year(year), "embeddings")
-        if embeddings.model.sha256 != self.model.sha256:
-            raise InputError(
-                f"embeddings of {embeddings.model.name} ({embeddings.model.sha256[:12]}) for a store of "
-                f"{self.model.name} ({self.model.sha256[:12]}); a store holds one model"
-            )
-        if embeddings.shape[2] != self.dims:
-            raise InputError(f"embeddings of {embeddings.shape[2]} dims for a store of {self.dims}")
+        check_model(embeddings, self.header)
         window = Window.of_grid(embeddings.grid)
         self.header.check_zone(window.zone, self.objects.root)
         self.header = backend.ensure_year(year)
@@ -207,10 +203,6 @@ class Store:
     def cells(self, year: int) -> list[Cell]:
         """The cells that were committed for a year.
 
-        Parameters
-        ----------
-        year : one of `years`
-
         Raises
         ------
         InputError
@@ -237,11 +229,6 @@ class Store:
         """The share of the pixels of an area's rectangle that have data, 0 to 1.
 
         In one UTM zone it reads scales only, 4 bytes a pixel.
-
-        Parameters
-        ----------
-        area : what `parse_area` reads, or a `Window`
-        year : one of `years`
         """
         region = plan_region(self, area, year, self.model.prefix_dims[0])
         cols = range(region.shape[1])
@@ -333,21 +320,8 @@ class Store:
         >>> vectors = store.sample_points([(5.249, 50.692), (5.4, 50.7)], 2023)
         >>> vectors.shape, vectors.dtype
         ((2, 128), dtype('float32'))
-        >>> import numpy as np
-        >>> np.isnan(vectors).any(axis=1)  # nothing was written at the second point
-        array([False,  True])
         """
-        lonlat = parse_points(points)
-        found = sample(parse_query(self, year, dims), lonlat, np.ones(len(lonlat), dtype=np.bool_), verify=verify)
-        beyond = found.status == PointStatus.OUTSIDE
-        outside = np.flatnonzero(beyond.any(axis=1) if beyond.ndim > 1 else beyond)
-        if len(outside):
-            lon, lat = lonlat[outside[0]]
-            raise InputError(
-                f"{len(outside)} of {len(lonlat)} points, such as longitude {lon:g}, latitude {lat:g}, lie outside "
-                f"the zones of {self.objects.root}: {', '.join(map(str, self.zones))}"
-            )
-        return found.values
+        return sample_inside(parse_query(self, year, dims), parse_points(points), verify=verify)
 
     @checked
     def sample(
@@ -402,6 +376,31 @@ class Store:
         ((1, 128), (1,))
         """
         return sample_coded(parse_query(self, year, dims), parse_points(points))
+
+    @checked
+    def arrow(self, area: object, year: int | Sequence[int], dims: int | None = None) -> pyarrow.RecordBatchReader:
+        """The valid pixels of an area as Arrow batches, which DuckDB, Polars and pandas scan while they are read.
+
+        Rows come block by block in bounded memory: each pixel whose centre lies inside once, from its own UTM zone.
+
+        Parameters
+        ----------
+        area, year, dims : as `read_region`
+
+        Returns
+        -------
+        pyarrow.RecordBatchReader with zone int16; x, y (pixel centres, metres of the zone), lon, lat (degrees) float64;
+        year int16; codes (fixed-size list of int8) and scale float32, value = codes x scale; and the observations s2,
+        s1_ascending, s1_descending uint16.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> reader = tessera.open_store("store.zarr").arrow("5.246,50.691,5.252,50.694", 2023)
+        >>> reader.read_all().num_rows
+        1575
+        """
+        return record_batches(self, area, year, dims)
 
     @checked
     def zonal(

@@ -1,7 +1,8 @@
 """Reading pixels: points, regions, zonal statistics, lazy arrays."""
 
+from .arrow import record_batches
 from .lazy import iter_arrays, iter_coded, lazy_array, read_array, register_accessor
-from .points import PointSample, PointStatus, parse_anywhere, sample, sample_coded
+from .points import PointSample, PointStatus, parse_anywhere, sample, sample_coded, sample_inside
 from .query import parse_query
 from .region import Region, plan_region
 from .state import cells_at, cells_of, cells_of_region, state_of
@@ -29,10 +30,12 @@ __all__ = [
     "plan_region",
     "plan_zonal",
     "read_array",
+    "record_batches",
     "refuse_empty",
     "register_accessor",
     "sample",
     "sample_coded",
+    "sample_inside",
     "state_of",
     "where_data_lie",
     "zonal_means",

@@ -114,6 +114,20 @@ def parse_anywhere(points: object) -> tuple[NDArray[np.float64], NDArray[np.bool
     return lonlat, inside
 
 
+def sample_inside(query: Query, lonlat: NDArray[np.float64], *, verify: bool) -> NDArray[np.float32]:
+    """The vectors of points; InputError if one lies outside the store's zones."""
+    found = sample(query, lonlat, np.ones(len(lonlat), dtype=np.bool_), verify=verify)
+    beyond = found.status == PointStatus.OUTSIDE
+    outside = np.flatnonzero(beyond.any(axis=1) if beyond.ndim > 1 else beyond)
+    if len(outside):
+        lon, lat = lonlat[outside[0]]
+        raise InputError(
+            f"{len(outside)} of {len(lonlat)} points, such as longitude {lon:g}, latitude {lat:g}, lie outside "
+            f"the zones of {query.root}: {', '.join(map(str, query.zones))}"
+        )
+    return found.values
+
+
 def sample(
     query: Query, lonlat: NDArray[np.float64], inside: NDArray[np.bool_], *, search: object = 0, verify: bool = False
 ) -> PointSample:
