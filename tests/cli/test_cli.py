@@ -198,6 +198,8 @@ def commands() -> list[list[str]]:
         ["models", "convert"],
         ["store", "info"],
         ["get"],
+        ["labels"],
+        ["labels", "file"],
         ["fit"],
         ["map"],
     ]

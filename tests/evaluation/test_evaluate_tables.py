@@ -169,7 +169,10 @@ def test_lines_and_no_features_are_refused(tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     content["features"][1]["geometry"] = {"type": "LineString", "coordinates": [[5, 50], [6, 50]]}
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="feature 1 is a LineString; expected points or polygons"):
+    assert read_labels(path, "height").counts == {"shape": 1}
+    content["features"] = content["features"][1:]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="feature 0 is a LineString; expected points or polygons"):
         read_labels(path, "height")
     with pytest.raises(InputError, match="holds no features; expected labelled points or polygons"):
         read_labels(_geojson(tmp_path / "none.geojson", []), "height")
@@ -226,8 +229,9 @@ def test_places(tmp_path: Path) -> None:
     assert len(crops) > len(np.unique(crops.groups)) == 3
     heights = read_labels(_geojson(tmp_path / "b.geojson", [1.5, 20, None, 3], polygons=True), "height")
     assert heights.kind == "regression"
-    assert heights.values.tolist() == [1.5, 20.0, 3.0]
-    assert heights.notes == ("3 polygons with a number stand for one place inside each",)
+    assert heights.groups is not None
+    for feature, height in ((0, 1.5), (1, 20.0), (3, 3.0)):
+        assert set(heights.values[heights.groups == feature].tolist()) == {height}
     whole = read_labels(_geojson(tmp_path / "c.geojson", [1, 20, 1, 3]), "height", kind="regression")
     assert whole.values.tolist() == [1.0, 20.0, 1.0, 3.0]
     assert read_labels(tmp_path / "c.geojson", "height").kind == "classification"

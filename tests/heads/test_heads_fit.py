@@ -126,7 +126,7 @@ def test_polygons_and_points_in_one_file(store: FakeStore) -> None:
     assert head.metrics["labels"] == head.metrics["features"] == 45
     assert "labels: 45 of column 'crop'" in head.report()
     for feature in labels["features"][:10]:
-        square = shapely.Point(feature["geometry"]["coordinates"]).buffer(2e-4, cap_style="square")
+        square = shapely.Point(feature["geometry"]["coordinates"]).buffer(4e-4, cap_style="square")
         feature["geometry"] = shapely.geometry.mapping(square)
     head = fit(store, labels, "crop")
     assert head.metrics["features"] == 45

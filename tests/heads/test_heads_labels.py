@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 PIXELS_PER_POLYGON = 200
 
 
-def read_labels(*given: Any) -> Any:
-    """Labels of which the tests know that they have places and groups."""
-    return read(*given)
+def read_labels(*given: Any, **more: Any) -> Any:
+    """Labels of which the tests know that they have places and groups; of polygons, also the pixels at their edges."""
+    return read(*given, **{"edges": "keep", **more})
 
 
 POINTS = pixel_lonlat([3, 50, 90], [4, 60, 100])
@@ -103,7 +103,7 @@ def test_polygon_pixels_are_inside_and_few(corners: list[tuple[int, int]], place
     if hull.geom_type != "Polygon" or hull.area < 1:
         return
     polygon = shapely.transform(hull, lambda p: np.column_stack(to_lonlat(p[:, 0], p[:, 1], zone)))
-    other = shapely.Point(polygon.centroid.x, polygon.centroid.y)
+    other = shapely.Point(100.0, 10.0)
     labels = read_labels(polygons_geojson([polygon, other], ["a", "b"]), "crop")
     mine = labels.lonlat[labels.groups == 0]
     assert 1 <= len(mine) <= PIXELS_PER_POLYGON
@@ -141,22 +141,23 @@ def test_a_polygon_over_a_zone_border_lies_in_both_zones() -> None:
 
 def test_multipoints_and_holes() -> None:
     ring = box_area(0, 20, 0, 20).difference(box_area(5, 15, 5, 15))
-    labels = read_labels(polygons_geojson([ring, shapely.MultiPoint(POINTS)], [1, 2]), "crop")
-    assert np.bincount(labels.groups).tolist()[1] == 3
-    assert len(labels) - 3 == PIXELS_PER_POLYGON
-    assert not shapely.contains_xy(box_area(5, 15, 5, 15), *labels.lonlat[:-3].T).any()
+    labels = read_labels(polygons_geojson([ring, shapely.MultiPoint(POINTS[1:])], [1, 2]), "crop")
+    assert np.bincount(labels.groups).tolist()[1] == 2
+    assert len(labels) - 2 == PIXELS_PER_POLYGON
+    assert labels.counts == {"capped": 1}
+    assert not shapely.contains_xy(box_area(5, 15, 5, 15), *labels.lonlat[:-2].T).any()
 
 
 def test_point_on_a_pixel_edge_is_kept_where_it_is() -> None:
     edges = np.array([640000.0, 640000.0 + 1e-5, 640000.0 - 1e-5])
     lonlat = np.column_stack(to_lonlat(edges, np.full(3, 5604005.0), 31))
-    labels = read_labels(points_geojson(lonlat, ["a", "b", "c"]), "crop")
-    x, _ = from_lonlat(labels.lonlat[:, 0], labels.lonlat[:, 1], 31)
-    np.testing.assert_allclose(x, edges, atol=1e-6)
-    ((_, _, px, py),) = points_in_zones(labels.lonlat)
-    assert px[1:].tolist() == [64000, 63999]
-    assert px[0] in (63999, 64000)
-    assert set(py.tolist()) == {560400}
+    for edge, place, pixels in zip(edges, lonlat, [(63999, 64000), (64000,), (63999,)], strict=True):
+        labels = read_labels(points_geojson(np.stack([place, POINTS[0]]), ["a", "b"]), "crop")
+        x, _ = from_lonlat(labels.lonlat[:1, 0], labels.lonlat[:1, 1], 31)
+        np.testing.assert_allclose(x, edge, atol=1e-6)
+        ((_, _, px, py),) = points_in_zones(labels.lonlat[:1])
+        assert px[0] in pixels
+        assert py[0] == 560400
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,8 @@ def test_geometries_that_are_refused_or_missing(tmp_path: Path) -> None:
     line = shapely.LineString([(5, 50), (5.1, 50)])
     with pytest.raises(InputError, match="feature 0 is a LineString; expected points or polygons"):
         read_labels(polygons_geojson([line], ["a"]), "crop")
+    mixed = polygons_geojson([line, box_area(0, 1, 0, 1), box_area(3, 4, 3, 4)], ["a", "a", "b"])
+    assert read_labels(mixed, "crop").counts == {"shape": 1}
     frame = geopandas.GeoDataFrame(
         {"crop": ["a", "b", "c"]}, geometry=[shapely.Point(5, 50), None, shapely.Point(5, 51)], crs=4326
     )
@@ -252,7 +255,7 @@ def test_helpers_agree() -> None:
 
 def test_names_that_look_the_same_are_one_class_and_those_that_nearly_do_are_told() -> None:
     given = ["for\u00eat", "fore\u0302t ", "Arable", "arable", "bare  soil", "bare soil", "01", "1"]
-    labels = read_labels(points_geojson(np.repeat(POINTS[:1], 8, axis=0), given), "crop")
+    labels = read_labels(points_geojson(LINE[:8], given), "crop")
     assert labels.values.tolist() == ["for\u00eat", "for\u00eat", *given[2:]]
     assert labels.notes == (
         "'01' and '1' are different classes; expected one spelling if they are the same",
@@ -264,7 +267,7 @@ def test_names_that_look_the_same_are_one_class_and_those_that_nearly_do_are_tol
 
 def test_classes_of_a_csv_are_the_text_they_are(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text('lon,lat,crop\n5,50,01\n5,50,1\n5,50,011\n5,50,NA\n5,50,"NA"\n5,50,\n')
+    path.write_text('lon,lat,crop\n5,50,01\n6,50,1\n7,50,011\n8,50,NA\n8,50,"NA"\n9,50,\n')
     labels = read_labels(path, "crop")
     assert labels.values.tolist() == ["01", "1", "011", "NA"]
     assert labels.missing == 2

@@ -15,9 +15,8 @@ from store_helpers import ACROSS, MODEL, Counting, centre_of, new_store, random_
 
 from tessera.base import InputError
 from tessera.embeddings import is_valid
-from tessera.geo import Window, ZonePart, from_lonlat, parse_area, to_lonlat, zones_of
+from tessera.geo import Window, ZonePart, from_lonlat, parse_area, polygon_edges, to_lonlat, zones_of
 from tessera.store import PointStatus, Store
-from tessera.store.queries._spans import edges_of
 from tessera.store.queries.zonal import parse_polygons, squares
 
 NORTHERN = Window(31, ACROSS.west, ACROSS.north, 150, 130)
@@ -255,7 +254,7 @@ def unit_boxes() -> tuple[Any, Any, Any]:
 @given(st.lists(stars, min_size=1, max_size=3))
 def test_spans_are_the_pixels_whose_centre_is_inside_and_touched_ones_those_that_share_area(given_: list[Any]) -> None:
     shapes = np.array([shapely.make_valid(shapely.Polygon(star(*each))) for each in given_], dtype=object)
-    edges = edges_of(shapes, np.arange(len(shapes)), lambda x, y: (x, y))
+    edges = polygon_edges(shapes, np.arange(len(shapes)), lambda x, y: (x, y))
     spans, touched = edges.spans(-80, 210), edges.spans(-80, 210, touched=True)
     cols, rows, boxes = unit_boxes()
     for number, shape in enumerate(shapes):
@@ -286,7 +285,7 @@ def test_fields_that_share_edges_share_no_pixel_and_lose_none(store: Store) -> N
         for i in range(8)
         for j in range(8)
     ]
-    edges = edges_of(np.array(fields, object), np.arange(64), lambda a, b: (a, b))
+    edges = polygon_edges(np.array(fields, object), np.arange(64), lambda a, b: (a, b))
     owner, row, col = edges.spans(0, 130).pixels()
     assert len(np.unique(row * 1000 + col)) == len(owner) == 120 * 140
     degrees = [ring(NORTHERN, [(x, y) for x, y in field.exterior.coords]) for field in fields]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.geo import PIXEL_SIZE, Window, parse_area
+from tessera.geo import NORTH, PIXEL_SIZE, SOUTH, Window, parse_area, polygon_edges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,29 +64,12 @@ def runs_of(area: object) -> tuple[list[Runs], str]:
 
 
 def _scan(zone: int, geometry: Any) -> Runs:
-    """Intersect the centre line of every pixel row with the edges of a valid polygon, and pair the crossings."""
-    import shapely
+    """The runs of a valid polygon, metres of the zone: the pixels that `Store.zonal` gives it."""
 
-    points, ring = shapely.get_coordinates(_rings(geometry), return_index=True)
-    points = points / PIXEL_SIZE - 0.5
-    same = ring[1:] == ring[:-1]
-    (x0, y0), (x1, y1) = points[:-1][same].T, points[1:][same].T
-    # half-open: a row through a vertex crosses one of the two edges that meet there
-    low, high = np.ceil(np.minimum(y0, y1)).astype(np.int64), np.ceil(np.maximum(y0, y1)).astype(np.int64)
-    count = high - low
-    edge = np.repeat(np.arange(len(count)), count)
-    row = low[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-    slope = (x1 - x0) / np.where(count > 0, y1 - y0, 1.0)
-    x = x0[edge] + (row - y0[edge]) * slope[edge]
-    order = np.lexsort((x, row))
-    row, x = row[order], x[order]
-    start, stop = np.ceil(x[0::2]).astype(np.int64), np.ceil(x[1::2]).astype(np.int64)
-    there = stop > start
-    return Runs(zone, row[0::2][there], start[there], stop[there])
+    def project(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return x / PIXEL_SIZE, -y / PIXEL_SIZE
 
-
-def _rings(geometry: Any) -> Any:
-    import shapely
-
-    parts = shapely.get_parts(geometry)
-    return shapely.get_rings([part for part in parts if part.geom_type in ("Polygon", "MultiPolygon")])
+    shapes, owner = np.array([geometry], dtype=object), np.zeros(1, dtype=np.int64)
+    spans = polygon_edges(shapes, owner, project).spans(-NORTH, -SOUTH)
+    # rows of spans go down, those of runs up
+    return Runs(zone, -1 - spans.row[::-1], spans.start[::-1], spans.stop[::-1])

@@ -9,6 +9,7 @@ import typer
 from tessera._version import __version__
 
 from . import cube, demo, doctor, embed, evaluate, fit, get, map_, models, serve, suggest
+from .labels import app as labels_app
 from .store import app as store_app
 from .terminal import prepare
 from .training import blocks, distill, pretrain
@@ -50,6 +51,7 @@ _PANELS: dict[str, dict[str, Any]] = {
     "From scenes to a map": {
         "cube": cube.app,
         "embed": embed.embed,
+        "labels": labels_app,
         "fit": fit.fit,
         "map": map_.map_,
         "suggest": suggest.suggest,

@@ -8,6 +8,7 @@ from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST
 from .mgrs import square_at
 from .period import Period, check_year_of, parse_day, parse_period, parse_year, period_of_provenance, year_of_provenance
 from .points import lonlat_of, parse_points, points_in_zones
+from .spans import Edges, Spans, polygon_edges
 from .table import numbers_of, split_numbers
 from .tiles import Tile, parse_tile, tiles_of
 from .vector import VectorTable, read_vector
@@ -25,8 +26,10 @@ __all__ = [
     "WEST",
     "Area",
     "Cell",
+    "Edges",
     "Grid",
     "Period",
+    "Spans",
     "Tile",
     "VectorTable",
     "Window",
@@ -50,6 +53,7 @@ __all__ = [
     "parse_zone",
     "period_of_provenance",
     "points_in_zones",
+    "polygon_edges",
     "read_vector",
     "split_numbers",
     "square_at",

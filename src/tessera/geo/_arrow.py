@@ -9,6 +9,7 @@ import numpy as np
 
 from tessera.base import InputError, open_parquet_bounded, shown
 
+from ._wanted import ANYTHING, Wanted
 from ._wkb import from_wkb
 from .crs import to_degrees
 from .table import VectorTable, listed, of_columns, position_names, refuse_twice
@@ -18,35 +19,34 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_ROWS = 20_000_000
 _UNPACKED = 2 * 1024**3
 _NESTED = 1024**3
 """Most bytes of a nested column, counting every repetition of a text."""
 
 
-def read_parquet(path: Path, source: str) -> VectorTable:
+def read_parquet(path: Path, source: str, wanted: Wanted = ANYTHING) -> VectorTable:
     """GeoParquet, or Parquet with columns of longitude and latitude."""
-    with open_parquet_bounded(path, what="vector file", most_rows=MAX_ROWS, most_bytes=_UNPACKED) as opened:
+    with open_parquet_bounded(path, what="vector file", most_rows=wanted.most, most_bytes=_UNPACKED) as opened:
         schema = opened.schema
         refuse_twice(schema.names, source)
         raw = (schema.metadata or {}).get(b"geo")
         geometry = crs = None
         if raw is None:
-            if position_names(schema.names) is None:
+            if position_names(schema.names, wanted.crs) is None:
                 raise InputError(
                     f"{source} is Parquet without GeoParquet metadata, with columns {listed(schema.names)}; expected a "
                     "geometry column, or lon and lat"
                 )
         else:
             geometry, crs = _about(raw, schema.names, source)
-        wanted = [field.name for field in schema if field.name == geometry or not _is_bytes(field.type)]
+        fields = [field.name for field in schema if field.name == geometry or not _is_bytes(field.type)]
         # equal texts share one object
-        table = opened.read(wanted, dictionaries=True)
-    left_out = [name for name in schema.names if name not in wanted]
+        table = opened.read(fields, dictionaries=True)
+    left_out = [name for name in schema.names if name not in fields]
     notes = (f"{source}: columns of bytes are left out: {listed(left_out)}",) if left_out else ()
     if geometry is None:
-        return of_columns(columns_of(table, source), source, notes=notes)
-    return with_geometry(table, geometry, crs, source, notes)
+        return of_columns(columns_of(table, source), source, notes=notes, crs=wanted.crs)
+    return with_geometry(table, geometry, wanted.crs_of(crs, source), source, notes)
 
 
 def _about(raw: bytes, names: list[str], source: str) -> tuple[str, object]:

@@ -12,6 +12,7 @@ import numpy as np
 from tessera.base import InputError, encoding_of, open_regular, shown
 
 from ._kinds import HEAD
+from ._wanted import ANYTHING, Wanted
 from .table import MISSING, VectorTable, of_columns, position_names, refuse_twice
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _BLOCK = 16 * 1024 * 1024
 """Bytes parsed at a time; a row must fit."""
 
 
-def read_delimited(path: Path, source: str) -> VectorTable:
+def read_delimited(path: Path, source: str, wanted: Wanted = ANYTHING) -> VectorTable:
     """Points of a CSV, TSV or similar table with columns of longitude and latitude, degrees.
 
     The separator is a comma, semicolon, tab or bar. The text is UTF-8, UTF-16 with a byte order mark, or else
@@ -36,12 +37,12 @@ def read_delimited(path: Path, source: str) -> VectorTable:
     from pyarrow import csv as arrow
 
     encoding, notes = _encoding(path, source)
-    separator, names, skipped = _header(path, encoding, source)
+    separator, names, skipped = _header(path, encoding, source, wanted.crs)
     refuse_twice(names, source)
-    positions = position_names(names)
+    positions = position_names(names, wanted.crs)
     if positions is None:
         # raises the error
-        return of_columns(dict.fromkeys(names, np.empty(0, dtype=object)), source)
+        return of_columns(dict.fromkeys(names, np.empty(0, dtype=object)), source, crs=wanted.crs)
     text = arrow.ConvertOptions(
         column_types=dict.fromkeys(names, "string"),
         strings_can_be_null=True,
@@ -60,6 +61,7 @@ def read_delimited(path: Path, source: str) -> VectorTable:
 
     try:
         table = read(text)
+        wanted.check(table.num_rows, source)
         if table.column_names != names:
             raise InputError(f"{source} is not a CSV table: its header cannot be read; expected distinct names")
         _refuse_open_quote(path, table, separator, encoding, source)
@@ -89,7 +91,7 @@ def read_delimited(path: Path, source: str) -> VectorTable:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{source} is not a CSV table: {shown(error, 160)[1:-1]}") from None
-    return of_columns(columns, source, typed=False, absent=absent, notes=notes)
+    return of_columns(columns, source, typed=False, absent=absent, notes=notes, crs=wanted.crs)
 
 
 def _refuse_open_quote(path: Path, table: Any, separator: str, encoding: str, source: str) -> None:
@@ -174,7 +176,7 @@ def _decodes(decoder: codecs.IncrementalDecoder, data: bytes, *, final: bool = F
     return True
 
 
-def _header(path: Path, encoding: str, source: str) -> tuple[str, list[str], int]:
+def _header(path: Path, encoding: str, source: str, crs: str | None) -> tuple[str, list[str], int]:
     """The separator, the column names, and the number of lines before the header."""
     with open_regular(path, what="vector file") as file:
         data = file.read(_HEADER)
@@ -190,7 +192,7 @@ def _header(path: Path, encoding: str, source: str) -> tuple[str, list[str], int
             names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
         except csv.Error:
             continue
-        found.append((position_names(names) is not None, len(names), separator, names))
+        found.append((position_names(names, crs) is not None, len(names), separator, names))
     if not found or not max(count for _, count, _, _ in found):
         raise InputError(f"{source} is not a CSV table: its first line is empty; expected names of columns")
     _, _, separator, names = max(found, key=lambda item: item[:2])

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError, decode_text, parse_json, shown
 
+from ._wanted import ANYTHING, Wanted
 from ._wkb import depth_checked
+from .crs import to_degrees
 from .table import VectorTable, as_column, refuse_broken_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_URN = re.compile(r"(?:urn:ogc:def:crs:)?(EPSG|ESRI):[\d.]*:?(\d+)")
 
 
 def load_json(data: str | bytes, source: str) -> dict[str, Any]:
@@ -47,9 +52,9 @@ def _objects(text: str) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": [json.loads(line) for line in lines if line]}
 
 
-def from_geojson(value: dict[str, Any], source: str) -> VectorTable:
+def from_geojson(value: dict[str, Any], source: str, wanted: Wanted = ANYTHING) -> VectorTable:
     """A GeoJSON object as a table."""
-    _check_crs(value, source)
+    crs = wanted.crs_of(_crs(value, source), source)
     kind = value.get("type")
     if kind == "FeatureCollection":
         features = value.get("features")
@@ -74,7 +79,8 @@ def from_geojson(value: dict[str, Any], source: str) -> VectorTable:
     names = list(dict.fromkeys(name for row in properties for name in row))
     columns = {name: as_column([row.get(name) for row in properties]) for name in names}
     refuse_broken_text(names, columns, source)
-    return VectorTable(geometries, columns, source)
+    wanted.check(len(geometries), source)
+    return VectorTable(geometries if crs is None else to_degrees(geometries, crs, source), columns, source)
 
 
 def _geometry(feature: dict[str, Any], what: str, shape: Callable[[Any], Any]) -> Any:
@@ -94,11 +100,16 @@ def _geometry(feature: dict[str, Any], what: str, shape: Callable[[Any], Any]) -
         raise InputError(f"{what}: no readable geometry ({shown(error, 160)[1:-1]})") from None
 
 
-def _check_crs(value: dict[str, Any], source: str) -> None:
+def _crs(value: dict[str, Any], source: str) -> str | None:
+    """The CRS that GeoJSON of before 2016 may name; None where it has none and so is in degrees."""
     crs = value.get("crs")
     if crs is None:
-        return
+        return None
     about = crs.get("properties") if isinstance(crs, dict) else None
     name = str(about.get("name", "")) if isinstance(about, dict) else str(crs)
-    if not name.endswith(("CRS84", "EPSG::4326", "EPSG:4326")):
+    if name.endswith(("CRS84", "EPSG::4326", "EPSG:4326")):
+        return "EPSG:4326"
+    found = _URN.fullmatch(name)
+    if found is None:
         raise InputError(f"{source} declares the CRS {shown(name)}; GeoJSON is read in degrees (EPSG:4326)")
+    return f"{found[1]}:{found[2]}"

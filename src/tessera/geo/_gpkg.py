@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from tessera.base import InputError, open_regular, shown
 
+from ._wanted import ANYTHING, Wanted
 from ._wkb import from_wkb
 from .crs import to_degrees
 from .table import VectorTable, as_column, listed, of_columns, position_names, refuse_broken_text, refuse_twice
@@ -31,11 +32,11 @@ _OWN_KEYS = frozenset(("fid", "ogc_fid"))
 """Names of the row number that drivers add, which is not an attribute."""
 
 
-def read_gpkg(path: Path, source: str, layer: str | None = None) -> list[tuple[str, VectorTable]]:
-    """The layers of a GeoPackage by name, or only `layer`; if it has none, its tables with lon and lat."""
+def read_gpkg(path: Path, source: str, wanted: Wanted = ANYTHING) -> list[tuple[str, VectorTable]]:
+    """The layers of a GeoPackage by name, or only one; if it has none, its tables with lon and lat."""
     try:
         with _opened(path) as (database, size):
-            return _layers(database, size, source, layer)
+            return _layers(database, size, source, wanted)
     except (sqlite3.Error, UnicodeError, OverflowError, MemoryError) as error:
         raise InputError(f"{source} cannot be read as a GeoPackage: {shown(error, 160)[1:-1]}") from None
 
@@ -72,7 +73,7 @@ def _only_reads(action: int, first: str | None, *_: str | None) -> int:
     return sqlite3.SQLITE_OK if asks or action in _READS else sqlite3.SQLITE_DENY
 
 
-def _layers(database: sqlite3.Connection, size: int, source: str, layer: str | None) -> list[tuple[str, VectorTable]]:
+def _layers(database: sqlite3.Connection, size: int, source: str, wanted: Wanted) -> list[tuple[str, VectorTable]]:
     tables = dict(database.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')").fetchall())
     if "gpkg_contents" not in tables:
         raise InputError(f"{source} is an SQLite database without gpkg_contents; expected a GeoPackage")
@@ -84,25 +85,25 @@ def _layers(database: sqlite3.Connection, size: int, source: str, layer: str | N
     budget = [max(2 * size, _LEAST)]
     names = [name for name, kind in kinds if kind == "features" and name in shaped and name in tables]
     plain = [name for name, kind in kinds if kind in ("attributes", "aspatial") and name in tables]
-    chosen = [name for name in names or plain if layer in (None, name)]
+    chosen = [name for name in names or plain if wanted.layer in (None, name)]
     out = []
     for name in chosen:
-        columns = _table(database, name, budget, source, is_view=tables[name] == "view")
+        columns = _table(database, name, budget, source, wanted, is_view=tables[name] == "view")
         database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _CELL)
         if names:
-            out.append((name, _features(database, name, columns, *shaped[name], source)))
-        elif position_names(list(columns)) is not None:
-            out.append((name, of_columns(_kept(columns), source)))
+            out.append((name, _features(database, name, columns, *shaped[name], source, wanted)))
+        elif position_names(list(columns), wanted.crs) is not None:
+            out.append((name, of_columns(_kept(columns), source, crs=wanted.crs)))
     if not out:
-        if layer is not None:
-            raise InputError(f"{source} has no layer {shown(layer)}; it has {listed(names or plain)}")
+        if wanted.layer is not None:
+            raise InputError(f"{source} has no layer {shown(wanted.layer)}; it has {listed(names or plain)}")
         held = f"tables {listed(plain)} without lon and lat" if plain else "no layer of features"
         raise InputError(f"{source} holds {held}; expected points or polygons")
     return out
 
 
 def _table(
-    database: sqlite3.Connection, name: str, budget: list[int], source: str, *, is_view: bool
+    database: sqlite3.Connection, name: str, budget: list[int], source: str, wanted: Wanted, *, is_view: bool
 ) -> dict[str, list[Any]]:
     """Columns by name, in the file's own types, without the row number that drivers add."""
     quoted = f'"{name.replace(chr(34), chr(34) * 2)}"'
@@ -117,7 +118,8 @@ def _table(
     refuse_twice(names, source)
     columns: dict[str, list[Any]] = {column: [] for column in names}
     lists = list(columns.values())
-    for row in rows:
+    for count, row in enumerate(rows, 1):
+        wanted.check(count, source)
         for values, value in zip(lists, row, strict=True):
             budget[0] -= 1 + (len(value) if isinstance(value, (str, bytes)) else 0)
             values.append(value)
@@ -138,7 +140,13 @@ def _kept(columns: dict[str, list[Any]]) -> dict[str, Any]:
 
 
 def _features(
-    database: sqlite3.Connection, name: str, columns: dict[str, list[Any]], geometry: str, srs: int, source: str
+    database: sqlite3.Connection,
+    name: str,
+    columns: dict[str, list[Any]],
+    geometry: str,
+    srs: int,
+    source: str,
+    wanted: Wanted,
 ) -> VectorTable:
     if geometry not in columns:
         raise InputError(f"{source}, layer {shown(name)} lacks its geometry column {shown(geometry)}")
@@ -148,7 +156,7 @@ def _features(
     refuse_broken_text(list(kept), kept, source)
     left_out = [column for column in columns if column not in kept]
     notes = (f"{what}: columns of bytes are left out: {listed(left_out)}",) if left_out else ()
-    return VectorTable(to_degrees(shapes, _crs(database, srs), what), kept, source, notes=notes)
+    return VectorTable(to_degrees(shapes, wanted.crs_of(_crs(database, srs), what), what), kept, source, notes=notes)
 
 
 def _crs(database: sqlite3.Connection, srs: int) -> str | None:

@@ -69,7 +69,7 @@ class _Reader:
         columns = {name: as_column([row.get(name) for row in self.rows]) for name in names}
         geometries = np.empty(len(self.shapes), dtype=object)
         geometries[:] = self.shapes
-        return VectorTable(geometries, columns, self.source)
+        return VectorTable(geometries, columns, self.source, typed=False)
 
 
 def read_kml(data: bytes, source: str) -> VectorTable:

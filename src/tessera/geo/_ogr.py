@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError, open_regular, require, shown
 
-from ._arrow import MAX_ROWS, columns_of, with_geometry
+from ._arrow import columns_of, with_geometry
+from ._wanted import ANYTHING, Wanted
 from .crs import refuse_crs_files
 from .table import VectorTable, listed, of_columns, position_names
 
@@ -33,8 +34,8 @@ _SIDES = (".shx", ".dbf", ".prj", ".cpg")
 _HEADERS = {"xlsx": {"HEADERS": "FORCE"}, "ods": {"HEADERS": "FORCE"}}
 
 
-def read_ogr(path: Path, kind: str, source: str, layer: str | None = None) -> list[tuple[str, VectorTable]]:
-    """The layers of a Shapefile, FlatGeobuf, file geodatabase or spreadsheet, by name; or only `layer`.
+def read_ogr(path: Path, kind: str, source: str, wanted: Wanted = ANYTHING) -> list[tuple[str, VectorTable]]:
+    """The layers of a Shapefile, FlatGeobuf, file geodatabase or spreadsheet, by name; or only one.
 
     GDAL cannot be limited to a list of drivers here. It gets a folder of links to the files of this dataset only, under
     new names, and the driver that it chooses is checked.
@@ -51,7 +52,7 @@ def read_ogr(path: Path, kind: str, source: str, layer: str | None = None) -> li
             found = {str(info.get("driver", driver)) for info in about.values()}
             if found - {driver}:
                 raise InputError(f"{source} is {listed(sorted(found))} to GDAL; expected {driver}")
-            return _read(pyogrio, own, kind, source, _named(layers, about, layer, path, source))
+            return _read(pyogrio, own, kind, source, _named(layers, about, wanted.layer, path, source), wanted)
         except (errors.DataSourceError, errors.DataLayerError, errors.FieldError, errors.GeometryError) as error:
             said = str(error).replace(str(own), path.name).partition("; It might help")[0]
             raise InputError(f"{source} cannot be read: {shown(said, 160)[1:-1]}") from None
@@ -77,22 +78,21 @@ def _named(
 
 
 def _read(
-    pyogrio: Any, own: Path, kind: str, source: str, layers: list[tuple[str, str, Any]]
+    pyogrio: Any, own: Path, kind: str, source: str, layers: list[tuple[str, str, Any]], wanted: Wanted
 ) -> list[tuple[str, VectorTable]]:
     out: list[tuple[str, VectorTable]] = []
     held: list[str] = []
     for name, ours, info in layers:
-        if info["features"] > MAX_ROWS:
-            raise InputError(f"{source} holds {info['features']:,} features; at most {MAX_ROWS:,} are read")
+        wanted.check(info["features"], source)
         meta, table = pyogrio.read_arrow(own, layer=name, **_HEADERS.get(kind, {}))
         geometry = meta.get("geometry_name") or "wkb_geometry"
         what = source if len(layers) == 1 else f"{source}, layer {shown(ours)}"
         if info["geometry_type"] is not None and geometry in table.column_names:
-            out.append((ours, with_geometry(table, geometry, meta.get("crs"), what)))
+            out.append((ours, with_geometry(table, geometry, wanted.crs_of(meta.get("crs"), what), what)))
             continue
         held = table.column_names
-        if position_names(held) is not None:
-            out.append((ours, of_columns(columns_of(table, what), what)))
+        if position_names(held, wanted.crs) is not None:
+            out.append((ours, of_columns(columns_of(table, what), what, crs=wanted.crs)))
     if not out:
         raise InputError(f"{source} has columns {listed(held)}; expected features with a geometry, or lon and lat")
     return out

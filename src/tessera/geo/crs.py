@@ -83,6 +83,10 @@ def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDA
             return geometries
         transformer = Transformer.from_crs(parsed, "EPSG:4326", always_xy=True)
     except ProjError as error:
+        if "celestial body" in str(error):
+            raise InputError(
+                f"{source} has the CRS {shown(parsed.name, 60)}, which is not of the Earth; expected one of the Earth"
+            ) from None
         raise InputError(f"{source}: CRS cannot be read ({shown(error, 160)[1:-1]})") from None
 
     def move(points: NDArray[np.float64]) -> NDArray[np.float64]:

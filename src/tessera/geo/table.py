@@ -11,6 +11,8 @@ import numpy as np
 
 from tessera.base import InputError, shown
 
+from .crs import to_degrees
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 LON = ("lon", "longitude", "long", "lng", "x")
 LAT = ("lat", "latitude", "y")
+EAST = ("x", "easting", "eastings", "east", *LON[:-1])
+NORTH = ("y", "northing", "northings", "north", *LAT[:-1])
+"""Columns of positions in a CRS that was given, those in metres first."""
 MISSING = ("na", "n/a", "nan", "null", "#n/a")
 """What R, numpy, databases and spreadsheets write for a missing value, in any case."""
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
@@ -160,11 +165,12 @@ def split_numbers(values: NDArray[Any]) -> tuple[NDArray[np.float64], bool, list
     return out, commas, others
 
 
-def position_names(names: Sequence[str]) -> tuple[str, str] | None:
-    """Names of the longitude and latitude columns, in any case; None without them."""
+def position_names(names: Sequence[str], crs: str | None = None) -> tuple[str, str] | None:
+    """Names of the longitude and latitude columns, or of those in a CRS, in any case; None without them."""
+    first, second = (LON, LAT) if crs is None else (EAST, NORTH)
     by_lower = {name.strip().casefold(): name for name in reversed(names)}
-    lon = next((by_lower[name] for name in LON if name in by_lower), None)
-    lat = next((by_lower[name] for name in LAT if name in by_lower), None)
+    lon = next((by_lower[name] for name in first if name in by_lower), None)
+    lat = next((by_lower[name] for name in second if name in by_lower), None)
     return None if lon is None or lat is None else (lon, lat)
 
 
@@ -175,14 +181,17 @@ def of_columns(
     typed: bool = True,
     absent: dict[str, NDArray[np.bool_]] | None = None,
     notes: tuple[str, ...] = (),
+    crs: str | None = None,
 ) -> VectorTable:
-    """Points of a table with columns of longitude and latitude, degrees."""
+    """Points of a table with columns of longitude and latitude, degrees; or of x and y in a CRS."""
     import shapely
 
-    names = position_names(list(columns))
+    names = position_names(list(columns), crs)
     if names is None:
-        raise InputError(f"{source} has columns {listed(columns)}; expected lon and lat, degrees")
+        wanted = "lon and lat, degrees" if crs is None else "x and y"
+        raise InputError(f"{source} has columns {listed(columns)}; expected {wanted}")
     kept = dict(columns)
+    unit = "degrees" if crs is None else "numbers"
     for name in names:
         values = columns[name].copy()
         if absent and name in absent:
@@ -190,7 +199,7 @@ def of_columns(
         found = numbers_of(values)
         if found is None:
             raise InputError(
-                f"{source}: column {shown(name)} of positions holds a value that is no number; expected degrees"
+                f"{source}: column {shown(name)} of positions holds a value that is no number; expected {unit}"
             )
         kept[name] = found[0]
         if found[1]:
@@ -198,6 +207,8 @@ def of_columns(
     x, y = kept[names[0]], kept[names[1]]
     geometries = np.asarray(shapely.points(x, y), dtype=object).reshape(-1)
     geometries[np.isnan(x) | np.isnan(y)] = None
+    if crs is not None:
+        return VectorTable(to_degrees(geometries, crs, source), kept, source, typed, (), absent or {}, notes)
     return VectorTable(geometries, kept, source, typed, names, absent or {}, notes)
 
 

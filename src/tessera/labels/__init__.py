@@ -8,6 +8,7 @@ from .folds import Fold, bins_of, make_folds, testable
 from .held import SPLITS, HeldOut, hold_out
 from .labels import (
     CLASSES,
+    COUNTED,
     FEW_LABELS,
     KINDS,
     MAX_CLASSES,
@@ -26,6 +27,7 @@ from .source import EmbeddingSource, parse_year, refuse_empty, sample_labels
 __all__ = [
     "CHIP",
     "CLASSES",
+    "COUNTED",
     "FEW",
     "FEW_LABELS",
     "KINDS",

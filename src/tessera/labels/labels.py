@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from tessera.base import InputError, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 CLASSES, NUMBERS = "classification", "regression"
@@ -19,6 +21,20 @@ FEW_LABELS = 12
 """Labels up to which as many classes mean that labels are too few, not that they are no classes."""
 MAX_CLASSES = 255
 """A map of classes is uint8, and 255 stands for no data."""
+COUNTED = {
+    "shape": "features that are neither points nor polygons are left out",
+    "flat": "polygons without an area are left out",
+    "repaired": "invalid polygons were repaired",
+    "small": "polygons hold no pixel centre; each is one pixel, of a place inside",
+    "capped": "polygons have more pixels than are kept of one",
+    "edge": "pixels at the border of their polygon are left out",
+    "nodata": "pixels of the raster have no data",
+    "duplicate": "labels repeat the pixel and value of another and are merged with it",
+    "conflict": "labels lie in pixels with several classes and are left out",
+    "averaged": "numbers lie in a pixel with other numbers, of which the mean is kept",
+    "ungrouped": "features without a group are groups of their own",
+}
+"""What a reader of labels counts, and what to say of it behind the number."""
 _LARGEST = float(np.finfo(np.float32).max)
 """A map of numbers is float32."""
 
@@ -43,6 +59,7 @@ class Labels:
     regions : (N,) object, the name of the region of each label, for tests in regions that were not learnt from; None
         where unknown
     years : (N,) int64, the year for which each label is true; None: for every year
+    counts : what the reader left out, merged or repaired, and how many; the keys are those of `COUNTED`
 
     Raises
     ------
@@ -71,6 +88,7 @@ class Labels:
     notes: tuple[str, ...] = ()
     regions: NDArray[np.object_] | None = None
     years: NDArray[np.int64] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.values)
@@ -109,6 +127,11 @@ class Labels:
         return f"Labels({len(self)} of {self.column}, {self.kind}, {self.source})"
 
     @property
+    def counted(self) -> tuple[str, ...]:
+        """`counts` in words, one sentence each, such as "3 invalid polygons were repaired"."""
+        return tuple(f"{self.counts[key]:,} {text}" for key, text in COUNTED.items() if self.counts.get(key))
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The classes, in numerical order where all are whole numbers, else in alphabetical order; () of numbers."""
         return () if self.kind == NUMBERS else sort_classes(self.values)
@@ -137,7 +160,7 @@ def parse_kind(kind: str | None) -> str | None:
 
 
 def parse_labels(values: Any, kind: str | None, what: str) -> tuple[NDArray[Any], str]:
-    """Labels as `Labels` holds them, and their kind: floats are regressed, all else is classified, unless told.
+    """Labels as `Labels` holds them, and their kind: numbers with fractions are regressed, all else is classified.
 
     Raises
     ------
@@ -146,7 +169,9 @@ def parse_labels(values: Any, kind: str | None, what: str) -> tuple[NDArray[Any]
     """
     array = np.asarray(values)
     number = array.dtype.kind in "fiu"
-    chosen = parse_kind(kind) or (NUMBERS if array.dtype.kind == "f" else CLASSES)
+    with np.errstate(invalid="ignore"):
+        parts = array.dtype.kind == "f" and bool((array != np.rint(array)).any())
+    chosen = parse_kind(kind) or (NUMBERS if parts else CLASSES)
     if chosen == NUMBERS:
         if not number:
             raise InputError(f"{what} holds {array.dtype} values; expected numbers for a regression")
@@ -155,7 +180,7 @@ def parse_labels(values: Any, kind: str | None, what: str) -> tuple[NDArray[Any]
             raise InputError(f"{what} holds {int((~np.isfinite(out)).sum())} values that are not finite")
         return out, chosen
     if array.dtype.kind == "f":
-        if not (np.isfinite(array) & (array == np.rint(array))).all():
+        if parts or not np.isfinite(array).all():
             raise InputError(
                 f"{what} holds numbers with a fraction; expected classes, or kind='{NUMBERS}' (--kind {NUMBERS})"
             )
@@ -163,7 +188,8 @@ def parse_labels(values: Any, kind: str | None, what: str) -> tuple[NDArray[Any]
     out = np.array([class_text(str(value)) for value in array.tolist()], dtype=object)
     distinct = len(set(out.tolist()))
     if distinct > MAX_CLASSES or (len(out) > FEW_LABELS and distinct == len(out)):
-        raise InputError(f"{what} has {distinct} distinct values in {len(out)} labels; expected classes")
+        advice = f", or kind='{NUMBERS}' (--kind {NUMBERS}) for numbers" if number else ""
+        raise InputError(f"{what} has {distinct} distinct values in {len(out)} labels; expected classes{advice}")
     return out, chosen
 
 

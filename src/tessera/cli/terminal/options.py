@@ -43,7 +43,8 @@ KindOption = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="classification or regression. Default: regression if the column has fractions, else classification.",
+        help="classification or regression. Default: regression if a number of the column has a fraction; whole "
+        "numbers (1, also 1.0) and text are classes, in every format.",
     ),
 ]
 BlockOption = Annotated[

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._spans import Edges
+    from tessera.geo import Edges
+
     from ._warp import Warp
     from .query import Quantised, Query, Readable
     from .target import Target

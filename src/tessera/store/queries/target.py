@@ -16,16 +16,16 @@ from tessera.geo import (
     PIXEL_SIZE,
     SOUTH,
     WEST,
+    Edges,
     Window,
     ZonePart,
     from_lonlat,
     parse_area,
+    polygon_edges,
     to_lonlat,
     zone_crs,
     zones_of,
 )
-
-from ._spans import Edges, edges_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,7 +149,7 @@ def parse_target(area: object, crs: object, resolution: float | None, clip: bool
     def project(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return x / target.resolution - target.west, target.north - y / target.resolution
 
-    return target, edges_of(np.asarray(shapes, dtype=object), np.zeros(len(shapes), dtype=np.int64), project)
+    return target, polygon_edges(np.asarray(shapes, dtype=object), np.zeros(len(shapes), dtype=np.int64), project)
 
 
 def _parts(area: object) -> list[ZonePart]:

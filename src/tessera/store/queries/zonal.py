@@ -15,14 +15,16 @@ from tessera.geo import (
     PIXEL_SIZE,
     SOUTH,
     WEST,
+    Edges,
+    Spans,
     VectorTable,
     Window,
     from_lonlat,
     parse_area,
+    polygon_edges,
     read_vector,
 )
 
-from ._spans import Edges, Spans, edges_of
 from .query import parse_query
 
 if TYPE_CHECKING:
@@ -186,7 +188,7 @@ def _edges_in(shapes: NDArray[np.object_], zone: int) -> Edges | None:
         x, y = from_lonlat(lon, lat, zone)
         return x / PIXEL_SIZE, -y / PIXEL_SIZE
 
-    edges = edges_of(dense, near, project)
+    edges = polygon_edges(dense, near, project)
     return edges if len(edges) else None
 
 

@@ -126,7 +126,7 @@ class Edges:
         return near.owner[which][kept], row[kept], col[kept]
 
 
-def edges_of(geometries: NDArray[np.object_], owners: NDArray[np.int64], project: Project) -> Edges:
+def polygon_edges(geometries: NDArray[np.object_], owners: NDArray[np.int64], project: Project) -> Edges:
     """Edges of valid polygons and multipolygons (N,), told by owner; `project` gives fractional column and row."""
     import shapely
 
