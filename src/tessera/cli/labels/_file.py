@@ -17,7 +17,7 @@ def labels_of_file(
 ) -> None:
     """Describe labels of a file: classes or numbers, what is left out, and whether each class has enough.
 
-    Example: tessera labels plots.geojson --column crop
+    Example: tessera labels file plots.geojson --column crop
     """
     from tessera.labels import read_labels
 
