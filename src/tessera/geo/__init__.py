@@ -5,12 +5,11 @@ from .crs import parse_crs
 from .degrees import box_around, check_degrees, swap_hint, wrapped
 from .grid import Grid
 from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, lonlat_box, parse_cell
-from .mgrs import square_at
 from .period import Period, check_year_of, parse_day, parse_period, parse_year, period_of_provenance, year_of_provenance
 from .points import lonlat_of, parse_points, points_in_zones
 from .spans import Edges, Spans, polygon_edges
 from .table import numbers_of, split_numbers
-from .tiles import Tile, parse_tile, tiles_of
+from .tiles import Tile, parse_tile, square_at, tiles_of
 from .vector import VectorTable, read_vector
 from .writing import VECTOR_SUFFIXES, check_vector, write_vector
 from .zones import from_lonlat, parse_zone, to_lonlat, zone_crs, zones_of

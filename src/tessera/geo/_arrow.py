@@ -9,10 +9,9 @@ import numpy as np
 
 from tessera.base import InputError, open_parquet_bounded, shown
 
-from ._wanted import ANYTHING, Wanted
 from ._wkb import from_wkb
 from .crs import to_degrees
-from .table import VectorTable, listed, of_columns, position_names, refuse_twice
+from .table import ANYTHING, VectorTable, Wanted, listed, of_columns, position_names, refuse_twice
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,7 @@ import numpy as np
 from tessera.base import InputError, encoding_of, open_regular, shown
 
 from ._kinds import HEAD
-from ._wanted import ANYTHING, Wanted
-from .table import MISSING, VectorTable, of_columns, position_names, refuse_twice
+from .table import ANYTHING, MISSING, VectorTable, Wanted, of_columns, position_names, refuse_twice
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,9 @@ import numpy as np
 
 from tessera.base import InputError, decode_text, parse_json, shown
 
-from ._wanted import ANYTHING, Wanted
 from ._wkb import depth_checked
 from .crs import to_degrees
-from .table import VectorTable, as_column, refuse_broken_text
+from .table import ANYTHING, VectorTable, Wanted, as_column, refuse_broken_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

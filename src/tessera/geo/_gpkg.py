@@ -13,10 +13,19 @@ from urllib.parse import quote
 
 from tessera.base import InputError, open_regular, shown
 
-from ._wanted import ANYTHING, Wanted
 from ._wkb import from_wkb
 from .crs import to_degrees
-from .table import VectorTable, as_column, listed, of_columns, position_names, refuse_broken_text, refuse_twice
+from .table import (
+    ANYTHING,
+    VectorTable,
+    Wanted,
+    as_column,
+    listed,
+    of_columns,
+    position_names,
+    refuse_broken_text,
+    refuse_twice,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

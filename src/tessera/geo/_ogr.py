@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tessera.base import InputError, open_regular, require, shown
 
 from ._arrow import columns_of, with_geometry
-from ._wanted import ANYTHING, Wanted
 from .crs import refuse_crs_files
-from .table import VectorTable, listed, of_columns, position_names
+from .table import ANYTHING, VectorTable, Wanted, listed, of_columns, position_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

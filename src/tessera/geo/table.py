@@ -11,7 +11,7 @@ import numpy as np
 
 from tessera.base import InputError, shown
 
-from .crs import to_degrees
+from .crs import parse_crs, to_degrees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,58 @@ NORTH = ("y", "northing", "northings", "north", *LAT[:-1])
 """Columns of positions in a CRS that was given, those in metres first."""
 MISSING = ("na", "n/a", "nan", "null", "#n/a")
 """What R, numpy, databases and spreadsheets write for a missing value, in any case."""
+MAX_ROWS = 20_000_000
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 _LISTED = 20
 """Columns that a message lists."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to read of a file.
+
+    Attributes
+    ----------
+    layer : the only layer to read; None: all
+    crs : the CRS of coordinates in a file that declares none
+    most : features
+    """
+
+    layer: str | None = None
+    crs: str | None = None
+    most: int = MAX_ROWS
+
+    def crs_of(self, declared: object, source: str) -> object:
+        """The CRS of a file that declares one, or None.
+
+        Raises
+        ------
+        InputError
+            The file declares another one than the caller gave.
+        """
+        if self.crs is None:
+            return declared
+        given = parse_crs(self.crs, "crs")
+        if declared is None:
+            return self.crs
+        held = parse_crs(declared, source)
+        if not held.equals(given, ignore_axis_order=True):
+            raise InputError(
+                f"{source} declares the CRS {shown(held.name, 60)}, not {self.crs}; leave the CRS out (crs=, --crs), "
+                "or correct the file"
+            )
+        return declared
+
+    def check(self, rows: int, source: str) -> None:
+        """Raise InputError if a file has more features than are read."""
+        if rows > self.most:
+            raise InputError(
+                f"{source} holds {rows:,} features or more; at most {self.most:,} are read. Save "
+                "a part of them, such as a random sample, as a file of its own"
+            )
+
+
+ANYTHING = Wanted()
 
 
 @dataclass(frozen=True)

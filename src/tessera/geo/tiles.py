@@ -1,4 +1,4 @@
-"""Names of the published 0.1 degree tiles, used for import, export, and as names of areas."""
+"""Names of the published tiles of 0.1 degrees, as areas and for import and export; names of military squares."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 
 from tessera.base import InputError
+
+from .zones import from_lonlat
 
 _NAME = re.compile(r"grid_(-?\d{1,3}\.\d{2})_(-?\d{1,2}\.\d{2})", re.ASCII)
 
@@ -64,3 +66,17 @@ def tiles_of(west: float, south: float, east: float, north: float) -> list[Tile]
         for lat10 in range(index(south), max(last(north), index(south)) + 1)
         for lon10 in range(index(west), max(last(east), index(west)) + 1)
     ]
+
+
+def square_at(lon: float, lat: float, zone: int) -> str:
+    """The 100 km square of a point in degrees, in a UTM zone.
+
+    Military Grid Reference System (NGA.STND.0037): column letters repeat every three zones, row letters every two.
+    """
+    x, y = from_lonlat([lon], [lat], zone)
+    easting, northing = float(x[0]), float(y[0]) % 2_000_000.0
+    band = "CDEFGHJKLMNPQRSTUVWX"[min(19, max(0, int((lat + 80.0) // 8.0)))]
+    column = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")[zone % 3][max(0, min(7, int(easting // 100_000.0) - 1))]
+    rows = "ABCDEFGHJKLMNPQRSTUV"
+    row = rows[(int(northing // 100_000.0) + (5 if zone % 2 == 0 else 0)) % 20]
+    return f"{zone:02d}{band}{column}{row}"

@@ -17,9 +17,8 @@ from tessera.base import InputError, exists, open_regular, shown
 
 from ._geojson import from_geojson, load_json
 from ._kinds import HEAD, kind_of
-from ._wanted import MAX_ROWS, Wanted
 from .crs import to_degrees
-from .table import VectorTable, as_column, joined, listed, of_columns, refuse_twice
+from .table import MAX_ROWS, VectorTable, Wanted, as_column, joined, listed, of_columns, refuse_twice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
