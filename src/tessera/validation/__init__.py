@@ -1,6 +1,7 @@
 """How far a prediction can be trusted: scores with intervals, cross-validation by place."""
 
 from .applicability import Applicability, fit_applicability
+from .areas import DESIGNS, NOT_A_SAMPLE, AreaEstimate, areas_of_confusion, count_areas, estimate_areas
 from .by_place import NUMBER_TOTALS, TOTALS, place_scores
 from .calibration import Calibration, Reliability, fit_calibration, reliability
 from .conformal import abstention_threshold, held_quantiles, place_quantile
@@ -31,9 +32,11 @@ __all__ = [
     "ACCURACY",
     "BY_PLACE",
     "CLASS_METRICS",
+    "DESIGNS",
     "LEVEL",
     "LOWER_IS_BETTER",
     "METRIC_NAMES",
+    "NOT_A_SAMPLE",
     "NUMBER_METRICS",
     "NUMBER_TOTALS",
     "PER_CLASS",
@@ -41,14 +44,18 @@ __all__ = [
     "TOTALS",
     "UNRANKED",
     "Applicability",
+    "AreaEstimate",
     "Calibration",
     "Reliability",
     "Scores",
     "Trust",
     "abstention_threshold",
+    "areas_of_confusion",
     "bootstrap",
     "confusion",
+    "count_areas",
     "cross_validate",
+    "estimate_areas",
     "fit_applicability",
     "fit_calibration",
     "fit_trust",
