@@ -155,9 +155,9 @@ def test_neighbours_are_found_by_whole_numbers_alone(seed: int, count: int, dims
     y = rng.normal(size=count) if numbers else rng.integers(0, 3, count)
     mean, std = np.zeros(dims, np.float32), np.ones(dims, np.float32)
     rows = (x * 4096).astype(np.int16)
-    model = KnnModel(classes, rows, y, mean, std)
+    near = min(count, 1 if count < 9 else 3 if count < 25 else 5)
+    model = KnnModel(classes, rows, y, np.array([near], np.int32), mean, std)
     new = rng.integers(-2, 3, (20, dims)).astype(np.float32)
-    near = 1 if count < 9 else 3 if count < 25 else 5
     for vector, said in zip(new, model.predict(new), strict=True):
         own = [round(4096 * float(value)) for value in vector]
         distances = [sum((a - int(b)) ** 2 for a, b in zip(own, row, strict=True)) for row in rows]

@@ -1,7 +1,8 @@
 """Learners: from features and labels to a model that predicts from arrays alone."""
 
+from .coded import CodedLinearModel, CodedModel, coded_linear
 from .forest import ForestModel, forest_of
-from .knn import KnnModel
+from .knn import CodedKnnModel, KnnModel
 from .linear import LinearModel
 from .mlp import MlpModel
 from .model import Model
@@ -15,6 +16,9 @@ __all__ = [
     "LEARNERS",
     "SPATIAL",
     "WEIGHTS",
+    "CodedKnnModel",
+    "CodedLinearModel",
+    "CodedModel",
     "ForestModel",
     "KnnModel",
     "Learner",
@@ -24,6 +28,7 @@ __all__ = [
     "SpatialModel",
     "Training",
     "UnetModel",
+    "coded_linear",
     "forest_of",
     "learn",
     "learn_and_score",

@@ -9,6 +9,7 @@ import numpy as np
 
 from tessera.base import require
 
+from .coded import CodedLinearModel, coded_linear
 from .model import Model, expect, expect_standard, named, softmax, standard
 from .training import EVEN
 
@@ -70,7 +71,13 @@ class LinearModel(Model):
         return cls(classes, **named(arrays, ("weights", "bias", "mean", "std")))
 
 
-def fit_linear(training: Training) -> LinearModel:
+def read_linear(arrays: Mapping[str, NDArray[Any]], classes: int) -> Model:
+    """The model of these arrays: of codes, or of any features."""
+    kind = LinearModel if "mean" in arrays else CodedLinearModel
+    return kind.from_arrays(arrays, classes)
+
+
+def fit_linear(training: Training) -> Model:
     """Fit on any features: embeddings, raw bands.
 
     Of classes it is multinomial logistic regression; by default each class weighs the same, because where people click
@@ -78,7 +85,7 @@ def fit_linear(training: Training) -> LinearModel:
     variance 10 whatever the number D of features, so that 16 and 128 dims, or raw bands, are treated alike; with many
     labels it ceases to matter. Of a number it is ridge regression; the penalty is the one under which the training
     labels are likeliest (type-II maximum likelihood), so that no label is held out for it.
-    The present solver draws nothing by the seed.
+    The present solver draws nothing by the seed. On codes of a store the standardisation is folded into whole weights.
     """
     x, y, classes = training.x, training.y, training.classes
     mean, std = standard(x)
@@ -88,6 +95,8 @@ def fit_linear(training: Training) -> LinearModel:
     else:
         centre = float(y.mean())
         weights, bias = _ridge(scaled, y - centre)[None], np.array([centre])
+    if training.codes is not None:
+        return coded_linear(classes, weights / std, bias, training.codes.widths, mean)
     return LinearModel(classes, *(np.ascontiguousarray(part, dtype=np.float32) for part in (weights, bias, mean, std)))
 
 

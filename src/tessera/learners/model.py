@@ -58,6 +58,11 @@ class Model(ABC):
         """
         return self.scores(stacked.values())
 
+    def classes_of(self, stacked: StackedVectors) -> NDArray[np.integer]:
+        """The class of (n,) valid vectors as its index: that of the highest of `scores_of`, the first of equals."""
+        found: NDArray[np.intp] = self.scores_of(stacked).argmax(axis=1)
+        return found
+
     def chances(self, scores: NDArray[Any]) -> NDArray[Any]:
         """The probabilities of classes from their scores: (n, K) -> (n, K)."""
         return scores
@@ -102,8 +107,8 @@ class Model(ABC):
         flat = self._flat(stacked)
         out = np.full(len(flat), NO_DATA if self.classes else np.nan, np.uint8 if self.classes else np.float32)
         for start in range(0, len(flat), _CHUNK):
-            found, good = self._scored_codes(flat[start : start + _CHUNK])
-            out[start : start + _CHUNK][good] = found.argmax(axis=1) if self.classes else found
+            part, good = _valid(flat[start : start + _CHUNK])
+            out[start : start + _CHUNK][good] = self.classes_of(part) if self.classes else self.scores_of(part)
         return out.reshape(stacked.shape)
 
     def probabilities_codes(self, stacked: StackedVectors) -> NDArray[np.float32]:
@@ -113,18 +118,14 @@ class Model(ABC):
         flat = self._flat(stacked)
         out = np.full((len(flat), self.classes), np.nan, dtype=np.float32)
         for start in range(0, len(flat), _CHUNK):
-            found, good = self._scored_codes(flat[start : start + _CHUNK])
-            out[start : start + _CHUNK][good] = self.chances(found)
+            part, good = _valid(flat[start : start + _CHUNK])
+            out[start : start + _CHUNK][good] = self.chances(self.scores_of(part))
         return out.reshape(*stacked.shape, self.classes)
 
     def _flat(self, stacked: StackedVectors) -> StackedVectors:
         if stacked.dims != self.dims:
             raise InputError(f"vectors of {stacked.dims} dims; expected {self.dims}")
         return stacked.reshape(-1)
-
-    def _scored_codes(self, flat: StackedVectors) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        good = flat.valid
-        return self.scores_of(flat if good.all() else flat[good]), good
 
     def _rows(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
         values = np.asarray(values)
@@ -137,6 +138,12 @@ class Model(ABC):
         return self.scores(rows[good].astype(np.float32, copy=False)), good
 
 
+def _valid(flat: StackedVectors) -> tuple[StackedVectors, NDArray[np.bool_]]:
+    """Those that are data, and which they are."""
+    good = flat.valid
+    return flat if good.all() else flat[good], good
+
+
 def standard(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each feature; 1 where it does not vary."""
     mean, std = x.mean(axis=0), x.std(axis=0)
@@ -144,10 +151,10 @@ def standard(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     return mean, std
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def softmax(logits: NDArray[Any]) -> NDArray[Any]:
     """(n, K) logits -> (n, K) probabilities."""
     grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-    out: NDArray[np.float32] = grown / grown.sum(axis=1, keepdims=True)
+    out: NDArray[Any] = grown / grown.sum(axis=1, keepdims=True)
     return out
 
 

@@ -14,8 +14,8 @@ from tessera.base import InputError, require, shown
 from tessera.embeddings import StackedVectors
 
 from .forest import ForestModel, fit_forest
-from .knn import KnnModel, fit_knn
-from .linear import LinearModel, fit_linear
+from .knn import fit_knn, read_knn
+from .linear import fit_linear, read_linear
 from .mlp import MlpModel, fit_mlp
 from .training import EVEN, WEIGHTS, Training
 from .unet import SETTINGS, UnetModel, fit_unet
@@ -47,8 +47,8 @@ class Learner:
 
 
 HEADS: dict[str, Learner] = {
-    "linear": Learner(fit_linear, LinearModel.from_arrays),
-    "knn": Learner(fit_knn, KnnModel.from_arrays),
+    "linear": Learner(fit_linear, read_linear),
+    "knn": Learner(fit_knn, read_knn, {"neighbours": 0}),
     "mlp": Learner(fit_mlp, MlpModel.from_arrays),
     "forest": Learner(fit_forest, ForestModel.from_arrays),
 }
