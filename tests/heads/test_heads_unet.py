@@ -277,5 +277,5 @@ def test_vectors_without_neighbours_are_refused(fitted: UnetModel) -> None:
         learn("unet", np.random.default_rng(0).normal(size=(9, 4)), np.arange(9) % 2, 2)
     with pytest.raises(InputError, match="128 pixels around the window on each side"):
         fitted.predict_window(StackedVectors((coded,)), 0, 0)
-    with pytest.raises(InputError, match=r"head 'resnet'; expected one of linear.*unet"):
+    with pytest.raises(InputError, match=r"head 'resnet'; expected some of linear.*unet"):
         learn("resnet", rows, np.arange(3) % 2, 2)

@@ -16,7 +16,7 @@ def fit(
     column: Annotated[str, typer.Option(help="Column that holds the class or the number.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Head to write, a JSON file.")],
     year: Annotated[int | None, typer.Option(help="Year; may be left out if the store holds one.")] = None,
-    head: Annotated[str, typer.Option(help="What learns: linear, knn, forest or mlp.")] = "linear",
+    head: Annotated[str, typer.Option(help="What learns: linear, knn, forest, mlp or unet.")] = "linear",
     kind: KindOption = None,
     split: Annotated[
         str,

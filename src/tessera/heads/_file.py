@@ -12,9 +12,10 @@ import numpy as np
 from tessera.base import InputError, parse_json, read_regular, shown, write_atomic
 from tessera.embeddings import ModelIdentity
 from tessera.labels import CLASSES, KINDS
-from tessera.learners import HEADS
+from tessera.learners import LEARNERS, SPATIAL
 
 from ._metrics import parse_metrics
+from ._tensors import read_tensors, write_tensors
 from .inputs import HeadInput
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ def write_head(path: Path, fields: Mapping[str, Any]) -> None:
         "dims": learnt.dims,
         "model": fields["inputs"][0].model.to_json(),
         "metrics": fields["metrics"],
-        "arrays": {name: _packed(array) for name, array in learnt.arrays().items()},
+        "arrays": (
+            write_tensors(path, learnt.arrays())
+            if fields["head"] in SPATIAL
+            else {name: _packed(array) for name, array in learnt.arrays().items()}
+        ),
     }
     data = (json.dumps(value, allow_nan=False, ensure_ascii=False) + "\n").encode()
     if len(data) > LIMIT:
@@ -101,12 +106,12 @@ def read_head(path: Path) -> dict[str, Any]:
     if isinstance(version, bool) or version not in (1, VERSION):
         raise InputError(f"head {path} has version {shown(version)}; this release reads 1 to {VERSION}")
     try:
-        return _fields(value, _KEYS[version])
+        return _fields(value, _KEYS[version], path.parent)
     except InputError as error:
         raise InputError(f"head {path}: {error}") from None
 
 
-def _fields(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+def _fields(value: dict[str, Any], keys: tuple[str, ...], folder: Path) -> dict[str, Any]:
     if set(value) != set(keys):
         lacking, strange = sorted(set(keys) - set(value)), sorted(set(value) - set(keys))
         raise InputError(f"lacks {lacking} and has {shown(strange)} besides; expected {', '.join(keys)}")
@@ -118,8 +123,8 @@ def _fields(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     if value["version"] == 1:
         value = _as_version_2(value, dims, len(classes))
     head, kind = value["head"], value["kind"]
-    if not isinstance(head, str) or head not in HEADS:
-        raise InputError(f"head {shown(head)}; this release reads {', '.join(HEADS)}")
+    if not isinstance(head, str) or head not in LEARNERS:
+        raise InputError(f"head {shown(head)}; this release reads {', '.join(LEARNERS)}")
     if kind not in KINDS or (kind == CLASSES) != bool(classes):
         raise InputError(f"kind {shown(kind)} with {len(classes)} classes; expected {' or '.join(KINDS)}")
     if not isinstance(value["column"], str):
@@ -131,7 +136,11 @@ def _fields(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     arrays = value["arrays"]
     if not isinstance(arrays, dict):
         raise InputError(f"arrays are a {type(arrays).__name__}; expected an object")
-    learnt = HEADS[head].read({name: _unpacked(name, packed) for name, packed in arrays.items()}, len(classes))
+    if head in SPATIAL:
+        unpacked = read_tensors(folder, arrays)
+    else:
+        unpacked = {name: _unpacked(name, packed) for name, packed in arrays.items()}
+    learnt = LEARNERS[head].read(unpacked, len(classes))
     if learnt.dims != dims:
         raise InputError(f"arrays of {learnt.dims} dims; expected {dims}")
     return {

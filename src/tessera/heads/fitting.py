@@ -18,11 +18,12 @@ from tessera.labels import (
     hold_out,
     parse_kind,
     parse_year,
+    read_chips,
     read_labels,
     sample_labels,
     sort_classes,
 )
-from tessera.learners import HEADS, learn
+from tessera.learners import LEARNERS, SPATIAL, learn
 from tessera.maps import edges_of, ramp
 from tessera.validation import cross_validate
 
@@ -64,8 +65,8 @@ def fit(
     store : embeddings: a `Store`, or anything with its `sample_points`
     labels : the path of a vector file or table with points or polygons, a GeoDataFrame, GeoJSON, or `Labels`
     column : the attribute that holds the class or the number
-    head : "linear" (logistic regression, or ridge regression of numbers, on standardised vectors), "knn", "forest" or
-        "mlp"
+    head : "linear" (logistic regression, or ridge regression of numbers, on standardised vectors), "knn", "forest",
+        "mlp", or "unet", which looks at the pixels around a label, too
     split : how labels are held out: "spatial" keeps labels of one block of land and of one polygon in the same fold,
         "group" those of one polygon, "given" tests the labels that `Labels.test` marks. "random" keeps nothing
         together, and the report says that it flatters
@@ -99,8 +100,8 @@ def fit(
     >>> forest.head
     'forest'
     """
-    if head not in HEADS:
-        raise InputError(f"head {head!r}; expected one of {', '.join(HEADS)}")
+    if head not in LEARNERS:
+        raise InputError(f"head {head!r}; expected one of {', '.join(LEARNERS)}")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed {shown(seed)}; expected 0 to 2**32 - 1")
     if split not in SPLITS:
@@ -117,7 +118,10 @@ def fit(
         lambda lonlat: store.sample_points(lonlat, year, dims=dims), places.lonlat, year, places.source
     )
     good: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
-    x, label = np.ascontiguousarray(values[good], dtype=np.float32), places.values[good]
+    label = places.values[good]
+    x: Any = np.ascontiguousarray(values[good], dtype=np.float32)
+    if head in SPATIAL:
+        x = read_chips([(store, year, dims)], places.lonlat[good])
     classes = sort_classes(label) if places.kind == CLASSES else ()
     lost = [name for name in places.classes if name not in classes]
     span = None if classes else (float(label.min()), float(label.max()))

@@ -12,10 +12,12 @@ from tessera.base import InputError, check_output, checked, is_json, printable, 
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.figures import parse_colour
 from tessera.labels import CLASSES, NO_DATA, NUMBERS, map_values
+from tessera.learners import SPATIAL
 from tessera.maps import edges_of, write_map
 
 from ._file import FORMAT, read_head, write_head
 from ._report import format_report
+from ._tensors import check_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -264,6 +266,8 @@ class Head:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the head as one JSON file, whole or not at all. An earlier head in its place is replaced.
 
+        A "unet" has its weights in a second file beside it, which ends in .safetensors. Keep the two together.
+
         Parameters
         ----------
         path : the file
@@ -287,6 +291,8 @@ class Head:
         True
         """
         path = check_head(path, overwrite=overwrite)
+        if self.head in SPATIAL:
+            check_tensors(path, overwrite=overwrite)
         write_head(path, vars(self))
         return path
 

@@ -126,7 +126,7 @@ def learn(
         No such head or setting, shapes that do not match, or values that are not finite.
     """
     if head not in LEARNERS:
-        raise InputError(f"head {shown(head)}; expected one of {', '.join(LEARNERS)}")
+        raise InputError(f"head {shown(head)}; expected some of {', '.join(LEARNERS)}")
     if weights not in WEIGHTS:
         raise InputError(f"weights {shown(weights)}; expected {' or '.join(WEIGHTS)}")
     own = LEARNERS[head].settings

@@ -1,0 +1,127 @@
+"""A U-Net from `fit` to its two files and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from heads_fakes import FakeStore, draw_labels, make_store, make_truth
+
+import tessera
+from tessera.base import InputError
+from tessera.geo import Window
+from tessera.labels import read_around
+from tessera.learners import UnetModel
+from tessera.learners import unet as unet_module
+
+pytest.importorskip("torch")
+NAMES = ("crop", "forest", "water")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("width", 3), ("epochs", 5), ("rate", 0.03)):
+            patch.setitem(unet_module.SETTINGS, name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def store() -> FakeStore:
+    return make_store(make_truth(), noise=0.1)
+
+
+@pytest.fixture(scope="module")
+def head(store: FakeStore) -> tessera.Head:
+    labels = draw_labels(make_truth(), NAMES, 60)
+    return tessera.fit(store, labels, "crop", head="unet", block_km=0.4)
+
+
+@pytest.fixture
+def saved(head: tessera.Head, tmp_path: Path) -> Path:
+    return head.save(tmp_path / "unet.json")
+
+
+def test_a_head_is_fitted_tested_saved_and_read(head: tessera.Head, store: FakeStore, saved: Path) -> None:
+    assert (head.head, head.classes, head.dims) == ("unet", NAMES, 8)
+    assert head.metrics["folds"] == 5
+    assert head.metrics["accuracy"] > 0.7
+    assert head.metrics["random"] is None
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["unet.json", "unet.safetensors"]
+    assert saved.stat().st_size < 20_000
+    again = tessera.load_head(saved)
+    assert isinstance(again.learnt, UnetModel)
+    part = Window(31, store.window.west, store.window.north, 40, 30)
+    vectors = read_around([(store, 2021, None)], part, again.learnt.margin)
+    np.testing.assert_array_equal(
+        again.learnt.predict_window(vectors, part.west, part.north),
+        head.learnt.predict_window(vectors, part.west, part.north),  # type: ignore[attr-defined]
+    )
+    assert head.save(saved).read_bytes() == saved.read_bytes()
+
+
+def _edit(path: Path, **arrays: Any) -> None:
+    value = json.loads(path.read_text())
+    value["arrays"] |= arrays
+    path.write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"file": "../unet.safetensors"}, r"weights in '\.\./unet\.safetensors'; expected the name of a file beside"),
+        ({"file": "/etc/passwd"}, "expected the name of a file beside the head"),
+        ({"file": ".."}, "expected the name of a file beside the head"),
+        ({"file": 3}, "expected the name of a file beside the head"),
+        ({"file": "other.safetensors"}, "weights are missing: .*other.safetensors; keep the two files together"),
+        ({"sha256": "ab" * 32}, "expected 'abab.*the weights of another head"),
+        ({"more": 1}, "expected the file, sha256 and bytes"),
+    ],
+)
+def test_a_json_that_names_other_weights_is_refused(saved: Path, arrays: dict[str, Any], message: str) -> None:
+    _edit(saved, **arrays)
+    with pytest.raises(InputError, match=message):
+        tessera.load_head(saved)
+
+
+def test_weights_that_are_damaged_are_refused(saved: Path) -> None:
+    import hashlib
+
+    weights = saved.with_suffix(".safetensors")
+    good = weights.read_bytes()
+    huge = (2**40).to_bytes(8, "little") + good[8:]
+    for data, message in (
+        (good[:-3], "the weights of another head"),
+        (huge, "its header claims more bytes"),
+        (good[:-300], "damaged or no safetensors file"),
+        (b"\x80\x04pickle" + good[:50], "its header claims more bytes"),
+    ):
+        weights.write_bytes(data)
+        if "another" not in message:
+            _edit(saved, sha256=hashlib.sha256(data).hexdigest())
+        with pytest.raises(InputError, match=message):
+            tessera.load_head(saved)
+
+
+def test_what_is_no_weights_of_a_head_is_kept(head: tessera.Head, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(b"not a head")
+    with pytest.raises(InputError, match=r"mine\.safetensors.*overwrite"):
+        head.save(tmp_path / "mine.json")
+    assert mine.read_bytes() == b"not a head"
+    head.save(tmp_path / "mine.json", overwrite=True)
+    assert tessera.load_head(tmp_path / "mine.json").head == "unet"
+
+
+def test_numbers_of_a_unet(store: FakeStore, tmp_path: Path) -> None:
+    labels = draw_labels(make_truth(), NAMES, 50)
+    for number, feature in enumerate(labels["features"]):
+        feature["properties"]["crop"] = NAMES.index(feature["properties"]["crop"]) * 10 + 0.01 * number
+    head = tessera.fit(store, labels, "crop", head="unet", block_km=0.4)
+    assert head.kind == "regression"
+    assert head.metrics["r2"] > 0.5
+    assert tessera.load_head(head.save(tmp_path / "a.json")).span == head.span
