@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from tessera.cli.app import app
+from town import write_town
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -95,8 +96,10 @@ PROMISES = {
     "check.md": "assert report.problems == ()",
     "cubes.md": "assert cube.shape == (64, 64) and cube.provenance['period'] == ['2020-11-01', '2021-10-31']",
     "embedding.md": "assert embeddings.codes.shape == (64, 64, 128) and Draw(seed=0, repeats=1) == Draw()",
+    "openstreetmap.md": "assert labels.counts == {'forest': 2, 'road': 2} and len(head_labels) > 50",
     "reading.md": "assert vectors.shape == (2, 128) and region.dims == ('y', 'x', 'band') and fields.pixels[0] > 500",
     "serve.md": "assert store.years == (2023,)",
+    "sql.md": "assert [name for name, _ in counts] == ['forest', 'road'] and frame.scale.max() < 1",
     "store.md": "assert store.layout.shard == 4096",
 }
 
@@ -104,6 +107,9 @@ PROMISES = {
 @pytest.mark.parametrize("name", PROMISES)
 def test_the_examples_of_a_page_run(name: str, folder: Path) -> None:
     blocks = blocks_of(ROOT / "docs" / name, "python")
+    if name in ("openstreetmap.md", "sql.md"):
+        pytest.importorskip("duckdb")
+        write_town(folder / "region.osm.pbf")
     if name == "store.md":
         # a test of tests/cli runs the first one, on a store that reaches as far
         blocks = blocks[1:]

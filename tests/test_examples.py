@@ -17,6 +17,7 @@ import pytest
 
 import tessera
 from tessera.geo import PIXEL_SIZE, to_lonlat
+from town import write_town
 
 ROOT = Path(__file__).resolve().parents[1]
 AREA, YEAR = "5.245,50.690,5.253,50.695", 2023
@@ -100,6 +101,8 @@ def test_files_say_the_versions_of_the_page(made: Path) -> None:
 def test_example(name: str, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = tmp_path / "here"
     shutil.copytree(made, here)
+    if "town.osm.pbf" in EXAMPLES[name]:
+        write_town(here / "town.osm.pbf")
     monkeypatch.chdir(here)
     test = PARSER.get_doctest(EXAMPLES[name], {}, name, None, 0)
     said: list[str] = []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tessera.evaluation import Evaluation, evaluate
     from tessera.geo import Window, parse_area
     from tessera.heads import Head, fit, load_head
-    from tessera.labels import Labels, read_labels
+    from tessera.labels import Labels, OsmLabels, osm_labels, read_labels
     from tessera.scale import EmbedReport, embed
     from tessera.scenes import Recipe, build_cube, build_cubes
     from tessera.simulator import simulate
@@ -33,7 +33,7 @@ _HOMES = {
     "evaluation": ("Evaluation", "evaluate"),
     "geo": ("Window", "parse_area"),
     "heads": ("Head", "fit", "load_head"),
-    "labels": ("Labels", "read_labels"),
+    "labels": ("Labels", "OsmLabels", "osm_labels", "read_labels"),
     "scale": ("EmbedReport", "embed"),
     "scenes": ("Recipe", "build_cube", "build_cubes"),
     "simulator": ("simulate",),
@@ -52,6 +52,7 @@ __all__ = [
     "InputError",
     "Labels",
     "ModelIdentity",
+    "OsmLabels",
     "PixelCube",
     "Recipe",
     "Store",
@@ -71,6 +72,7 @@ __all__ = [
     "load_head",
     "open_cube",
     "open_store",
+    "osm_labels",
     "parse_area",
     "read_labels",
     "simulate",

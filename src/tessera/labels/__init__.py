@@ -20,7 +20,7 @@ from .labels import (
     parse_labels,
     sort_classes,
 )
-from .osm import ClassRule, OsmLabels, osm_labels, parse_tags, read_classes
+from .osm import ClassRule, OsmLabels, check_osm_labels, osm_labels, parse_tags, read_classes
 from .read import read_labels
 from .source import EmbeddingSource, parse_year, refuse_empty, sample_labels
 
@@ -45,6 +45,7 @@ __all__ = [
     "alike_notes",
     "bins_of",
     "cell",
+    "check_osm_labels",
     "class_labels",
     "class_text",
     "code_note",

@@ -398,7 +398,7 @@ class Store:
         >>> import tessera
         >>> reader = tessera.open_store("store.zarr").arrow("5.246,50.691,5.252,50.694", 2023)
         >>> reader.read_all().num_rows
-        1575
+        1417
         """
         return record_batches(self, area, year, dims)
 

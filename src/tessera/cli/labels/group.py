@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import _file
+from . import _file, _osm
 
 
 class _FileByDefault(TyperGroup):
@@ -32,3 +32,4 @@ app = typer.Typer(
     epilog="Example: tessera labels plots.geojson --column crop --store store.zarr --png labels.png",
 )
 app.command(_DEFAULT)(_file.labels_of_file)
+app.command("osm")(_osm.labels_of_osm)

@@ -1,6 +1,6 @@
 """Labels of OpenStreetMap and Overture: tags to classes, areas whole, lines as wide as they are."""
 
-from .extract import KIND, ODBL, OVERTURE, OsmLabels, Overlap, osm_labels
+from .extract import KIND, ODBL, OVERTURE, OsmLabels, Overlap, check_osm_labels, osm_labels
 from .features import MOST_FEATURES
 from .lines import LANE, WIDTHS, buffered, hectares, is_area, parse_width, width_of
 from .tags import NOT_THERE, ClassRule, parse_tags, read_classes
@@ -17,6 +17,7 @@ __all__ = [
     "OsmLabels",
     "Overlap",
     "buffered",
+    "check_osm_labels",
     "hectares",
     "is_area",
     "osm_labels",

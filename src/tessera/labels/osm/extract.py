@@ -18,7 +18,7 @@ from .lines import buffered, hectares
 from .tags import ClassRule, parse_line_width, parse_tags, read_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -91,6 +91,20 @@ class OsmLabels:
         areas, names = hectares(self.table.geometries), self.table.column("class")
         return {rule.name: float(areas[names == rule.name].sum()) for rule in self.rules}
 
+    def summary(self) -> dict[str, Any]:
+        """What `tessera labels osm --json` prints, as plain values."""
+        return {
+            "classes": [
+                {"class": rule.name, "tags": rule.text.partition(":")[2], "features": count, "hectares": area}
+                for rule, count, area in zip(self.rules, self.counts.values(), self.hectares().values(), strict=True)
+            ],
+            "overlaps": [
+                {"classes": list(one.classes), "pairs": one.pairs, "hectares": one.hectares} for one in self.overlaps
+            ],
+            "notes": list(self.notes),
+            "licence": self.licence,
+        }
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the labels as GeoParquet, GeoPackage, FlatGeobuf or GeoJSON, with the licence in the file.
 
@@ -104,11 +118,16 @@ class OsmLabels:
         InputError
             Another suffix, or a file that may not be replaced or written.
         """
-        target = check_vector(path, KIND, overwrite=overwrite)
+        target = check_osm_labels(path, overwrite=overwrite)
         rules = ";".join(rule.text for rule in self.rules)
         notes = {"licence": self.licence, "tags": rules}
         write_vector(target, self.table.geometries, self.table.columns, kind=KIND, notes=notes)
         return target
+
+
+def check_osm_labels(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
+    """Check the path of labels before they are made; see `tessera.geo.check_vector`."""
+    return check_vector(path, KIND, inputs=inputs, overwrite=overwrite)
 
 
 def osm_labels(
