@@ -30,8 +30,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "agrees with the simulated truth" in done.stdout
     assert "tessera cube build" in done.stdout
-    for number in range(1, 7):
-        assert f"{number}/6" in done.stderr
+    for number in range(1, 8):
+        assert f"{number}/7" in done.stderr
     return folder
 
 
@@ -67,6 +67,8 @@ def test_the_demo_makes_a_map_that_beats_the_commonest_class_by_far(demo: Path) 
     assert names == head["classes"]
     assert mapped.max() < len(names)
     assert (demo / "map.png").stat().st_size > 10_000
+    page = (demo / "report.html").read_text(encoding="utf-8")
+    assert all(f'id="{part}"' in page for part in ("map", "areas", "accuracy", "classes", "methods"))
 
 
 def test_the_demo_again_uses_what_is_there_and_ends_with_the_same_bytes(demo: Path, run: Run) -> None:
@@ -108,7 +110,7 @@ def test_the_way_by_hand_gives_what_the_demo_gave(demo: Path, tmp_path: Path, ru
     code, _, err = run("get", tmp_path / "s", "--bbox", "8,50,8.001,50.001", "-o", tmp_path / "e.npy")
     assert code == 2
     assert "holds nothing of 2023" in err
-    assert "its data lie in" in err
+    assert "its data lie within" in err
     assert not (tmp_path / "e.npy").exists()
     code, out, _ = run("store", "info", tmp_path / "s")
     assert "bundled-nano" in out

@@ -8,7 +8,7 @@ import typer
 
 from tessera._version import __version__
 
-from . import cube, demo, doctor, embed, evaluate, fit, get, map_, models, serve, suggest
+from . import cube, demo, doctor, embed, evaluate, fit, get, map_, models, report, serve, suggest
 from .labels import app as labels_app
 from .store import app as store_app
 from .terminal import prepare
@@ -54,6 +54,7 @@ _PANELS: dict[str, dict[str, Any]] = {
         "labels": labels_app,
         "fit": fit.fit,
         "map": map_.map_,
+        "report": report.report,
         "suggest": suggest.suggest,
     },
     "Stores and models": {"store": store_app, "get": get.get, "serve": serve.serve, "models": models.app},

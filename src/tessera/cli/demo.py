@@ -1,4 +1,4 @@
-"""tessera demo: the whole way once, offline: scenes, cube, embeddings, store, labels, map."""
+"""tessera demo: the whole way once, offline: scenes, cube, embeddings, store, labels, map, report."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ Next, with an area of your own:
   tessera embed cube.zarr -o store.zarr
   tessera fit store.zarr LABELS.geojson --column CLASS -o head.json
   tessera map store.zarr --head head.json --bbox WEST,SOUTH,EAST,NORTH -o map.tif
+  tessera report --head head.json --map map.tif -o report.html
 SCENES is the folder of a static STAC catalogue, such as {scenes}; what was made here can be looked at with
   tessera store info {store}
 """
@@ -41,8 +42,8 @@ def demo(
 ) -> None:
     """Go the whole way once, offline, with the bundled weights: simulate scenes, embed them, map land cover.
 
-    Writes scenes/, cube.zarr, store.zarr, labels.geojson, head.json, map.tif, map.png and report.json. What is there
-    already from the same demo is used again.
+    Writes scenes/, cube.zarr, store.zarr, labels.geojson, head.json, map.tif, map.png, report.html and report.json.
+    What is there already from the same demo is used again.
 
     Example: tessera demo --dir tessera-demo
     """
@@ -62,34 +63,36 @@ def demo(
     encoder = load_encoder(precision="auto")
     _claim(folder, {"size": size, "seed": seed, "year": _YEAR, "model": encoder.identity.sha256})
     scenes, cube_path, store_path = folder / "scenes", folder / "cube.zarr", folder / "store.zarr"
-    with step(f"1/6 Simulating a year of scenes, {size} x {size} pixels") as progress:
+    with step(f"1/7 Simulating a year of scenes, {size} x {size} pixels") as progress:
         if not scenes.exists():
             simulate(scenes, window, _YEAR, seed=seed, progress=progress)
-    with step("2/6 Reading the scenes into a cube") as progress:
+    with step("2/7 Reading the scenes into a cube") as progress:
         if not cube_path.exists():
             build_cube(window, _YEAR, source=scenes, out=cube_path, progress=progress)
     cube = open_cube(cube_path)
     store = open_store(store_path) if store_path.exists() else create_store(store_path, model=encoder)
-    with step(f"3/6 Embedding with {encoder.identity.name} into a store", unit="px") as progress:
+    with step(f"3/7 Embedding with {encoder.identity.name} into a store", unit="px") as progress:
         embed_cube(store, encoder, cube, _YEAR, encoder.options(), progress=progress)
         write_manifest(store)
     truth = read_truth(scenes)
     labels, rows, cols = _label_points(truth, CLASSES, window, seed)
     write_atomic(folder / "labels.geojson", json.dumps(labels, indent=1).encode())
     colours = {name: f"#{r:02x}{g:02x}{b:02x}" for name, (r, g, b) in zip(CLASSES, COLOURS, strict=True)}
-    with step(f"4/6 Fitting a linear head on {_LABELS} labelled points"):
+    with step(f"4/7 Fitting a linear head on {_LABELS} labelled points"):
         head = fit(store, folder / "labels.geojson", "class", year=_YEAR, colours=colours)
         head.save(folder / "head.json", overwrite=True)
-    with step("5/6 Mapping") as progress:
+    with step("5/7 Mapping") as progress:
         head.map(store, window, _YEAR, out=folder / "map.tif", png=False, overwrite=True, progress=progress)
-    with step("6/6 Comparing with the truth"):
+    with step("6/7 Comparing with the truth"):
         report = _compare(folder, store, head, window, truth, CLASSES, colours, labelled=(rows, cols))
         write_atomic(folder / "report.json", json.dumps(report, indent=2).encode())
+    with step("7/7 Writing the report"):
+        head.write_report(folder / "report.html", folder / "map.tif", overwrite=True)
     print(
         f"\nOn {report['pixels']:,} pixels that were not labelled the map agrees with the simulated truth on "
         f"{report['accuracy']:.1%} (balanced {report['balanced_accuracy']:.1%}, macro-F1 {report['macro_f1']:.3f})."
     )
-    print(f"Look at {folder / 'map.png'}; figures in {folder / 'report.json'}.")
+    print(f"Open {folder / 'report.html'} in a browser; see also {folder / 'map.png'} and {folder / 'report.json'}.")
     print(_NEXT.format(scenes=scenes, store=store_path))
 
 

@@ -23,6 +23,7 @@ def fit(
         typer.Option(help="What the report keeps together: spatial (blocks of land), group (polygons) or random."),
     ] = "spatial",
     block_km: BlockOption = None,
+    report: Annotated[Path | None, typer.Option(help="HTML file: the report with pictures, on one page.")] = None,
     seed: Annotated[int, typer.Option(help="Deals labels to folds, and of what the head draws.", min=0)] = 0,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -36,16 +37,22 @@ def fit(
     """
     from tessera.heads import check_head
     from tessera.heads import fit as fit_head
+    from tessera.reports import check_report
     from tessera.store import open_store
 
     check_head(out, inputs=(store, labels), overwrite=overwrite)
+    if report is not None:
+        check_report(report, inputs=(store, labels, out), overwrite=overwrite)
     with step("Fitting"):
         options: dict[str, Any] = {"kind": kind, "block_km": block_km, "year": year, "seed": seed}
         fitted = fit_head(open_store(store), labels, column, head=head, split=split, **options)
     fitted.save(out, overwrite=overwrite)
+    if report is not None:
+        with step("Writing the report"):
+            fitted.write_report(report, overwrite=overwrite)
     if as_json:
         values = dict(zip(fitted.classes, fitted.values, strict=True))
         print_json({**fitted.metrics, "head": fitted.head, "kind": fitted.kind, "values": values})
     else:
         print(fitted.report())
-        print(f"saved: {out}")
+        print(f"saved: {out}{'' if report is None else f', {report}'}")

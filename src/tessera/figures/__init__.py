@@ -2,7 +2,7 @@
 
 from .axes import degrees, draw_scale_bar
 from .colours import choose_colours, parse_colour, to_rgb
-from .figure import new_figure, save_figure
+from .figure import figure_png, new_figure, save_figure
 from .letters import draw_plainly, font_note, fonts_for
 from .maps import MAX_SIDE, draw_map, draw_panels
 from .principal import false_colour, principal_axes
@@ -16,6 +16,7 @@ __all__ = [
     "draw_plainly",
     "draw_scale_bar",
     "false_colour",
+    "figure_png",
     "font_note",
     "fonts_for",
     "new_figure",

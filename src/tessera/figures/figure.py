@@ -30,6 +30,19 @@ def new_figure(width: float, height: float, *, dpi: int = 150, layout: str | Non
     return figure
 
 
+def figure_png(figure: Any, kind: str, *, margin: float | None = None) -> bytes:
+    """A figure as the bytes of a PNG; it says no version and no time.
+
+    Parameters
+    ----------
+    kind, margin : as `save_figure` takes them
+    """
+    cut = {} if margin is None else {"bbox_inches": "tight", "pad_inches": margin}
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=figure.dpi, metadata=png_mark(kind), **cut)
+    return file.getvalue()
+
+
 def save_figure(figure: Any, path: str | Path, kind: str, *, margin: float | None = None) -> Path:
     """Write a figure as a PNG; it says no version and no time.
 
@@ -43,11 +56,9 @@ def save_figure(figure: Any, path: str | Path, kind: str, *, margin: float | Non
     InputError
         The path cannot be written.
     """
-    cut = {} if margin is None else {"bbox_inches": "tight", "pad_inches": margin}
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=figure.dpi, metadata=png_mark(kind), **cut)
+    data = figure_png(figure, kind, margin=margin)
     try:
-        write_atomic(Path(path), file.getvalue())
+        write_atomic(Path(path), data)
     except OSError as error:
         raise InputError(f"cannot write the picture {path}: {error.strerror or error}") from None
     return Path(path)

@@ -14,6 +14,7 @@ from tessera.figures import parse_colour
 from tessera.labels import CLASSES, NO_DATA, NUMBERS, map_values
 from tessera.learners import SPATIAL
 from tessera.maps import edges_of, write_map
+from tessera.reports import write_report
 
 from ._file import FORMAT, read_head, write_head
 from ._report import format_report
@@ -261,6 +262,44 @@ class Head:
             f"model {self.model.name} ({self.model.sha256[:12]})"
         )
         return format_report(heading, self.metrics, self.classes, self.column, self.span)
+
+    @checked
+    def write_report(
+        self,
+        path: str | Path,
+        map: str | Path | None = None,  # noqa: A002 - the word for it
+        *,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the report as one page of HTML: open it by double click, print it, send it by mail.
+
+        It shows scores with intervals beside those of a random split, each class, confusions, whether probabilities and
+        sets hold what they say, a learning curve, where the labels lie, the worst examples with their place, what the
+        head was made from, and a paragraph of methods with references. With a map it also shows the map and the area of
+        each class. The page loads nothing from a network. What was not measured is left out.
+
+        Parameters
+        ----------
+        path : ends in .html; an earlier report in its place is replaced
+        map : a GeoTIFF that `map` wrote with this head
+        overwrite : replace a file that is not a report, too
+
+        Returns
+        -------
+        The path.
+
+        Raises
+        ------
+        InputError
+            The path does not end in .html or cannot be written, another file is there, or the map is of another head.
+
+        Examples
+        --------
+        >>> import tessera
+        >>> tessera.load_head("head.json").write_report("report.html").name
+        'report.html'
+        """
+        return write_report(self, path, map, overwrite=overwrite)
 
     @checked
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

@@ -1,0 +1,105 @@
+"""Whether probabilities, sets and intervals hold what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._page import Html, paragraph, picture, table
+from ._pictures import draw_reliability
+from ._values import cell, figures, number, part, percent, share, spread
+
+if TYPE_CHECKING:
+    from .asked import ReportedHead
+
+_METHODS = {
+    "none": "The raw probabilities were kept: no calibration made them better on folds that it had not learnt from.",
+    "temperature": "Probabilities were calibrated by a temperature",
+    "isotonic": "Probabilities were calibrated by a rising (isotonic) curve for each class.",
+}
+
+
+def calibration_section(head: ReportedHead) -> Html:
+    """Reliability and calibration error, before and after."""
+    found = part(head.metrics, "calibration")
+    if not found:
+        return Html("")
+    method, degree = str(found.get("method")), number(found.get("temperature"))
+    said = _METHODS.get(method, "")
+    if method == "temperature":
+        said += f" of {degree:.2f}." if degree is not None else "."
+    body = [
+        [label, spread(cell(found.get(key)), show), spread(cell(found.get(f"{key}_calibrated")), show)]
+        for key, label, show in (
+            ("error", "calibration error", share),
+            ("log_loss", "log loss", share),
+            ("brier", "Brier score", share),
+        )
+        if number(cell(found.get(key))[0]) is not None
+    ]
+    png = draw_reliability(found.get("bins"), found.get("bins_calibrated"))
+    alt = (
+        "Reliability diagram: share of right predictions by the highest probability, raw and calibrated. "
+        f"Calibration error {spread(cell(found.get('error')))} raw, "
+        f"{spread(cell(found.get('error_calibrated')))} calibrated."
+    )
+    caption = (
+        "Points below the dashed line: more confident than right. Bars: 95 % intervals over what was held out together."
+    )
+    heads = ("lower is better", "raw (95 % interval)", "calibrated (95 % interval)")
+    return Html(paragraph(said) + picture(png, alt, caption) + (table(heads, body) if body else ""))
+
+
+def sets_section(head: ReportedHead) -> Html:
+    """Coverage of sets or intervals, and abstention."""
+    found, out = part(head.metrics, "conformal"), []
+    level = number(found.get("level"))
+    if level is not None:
+        what = "Sets of classes" if head.classes else "Intervals"
+        body: list[list[Any]] = [
+            ["held, each label counts once", spread(cell(found.get("coverage")), percent)],
+            ["held, each place counts once", spread(cell(found.get("by_group")), percent)],
+        ]
+        size = number(found.get("size"))
+        body.append(["classes in a set, mean" if head.classes else "width, mean", figures(size)])
+        if head.classes:
+            body.append(["sets of one class", percent(number(found.get("single")))])
+        elif found.get("normalised") is True:
+            body.append(["width", "grows with the predicted number as the errors do"])
+        out.append(
+            paragraph(
+                f"{what} at {percent(level)} hold the truth of about that share of labels of new places, if these are "
+                "like the labelled ones (conformal prediction that counts each place once). Measured on folds that the "
+                "quantile was not learnt from:"
+            )
+        )
+        out.append(table(("measured", "value"), body))
+    kept = part(head.metrics, "abstention")
+    wanted, threshold = number(kept.get("accuracy")), number(kept.get("threshold"))
+    if wanted is not None and threshold is not None:
+        share_kept, reached = (spread(cell(kept.get(key)), percent) for key in ("kept", "reached"))
+        said = (
+            f"Below a calibrated probability of {threshold:.2f} the map should say nothing"
+            if threshold
+            else "All is kept"
+        )
+        out.append(
+            paragraph(
+                f"{said}: {share_kept} of labels are kept, and {reached} of those are right ({percent(wanted)} wanted)."
+            )
+        )
+    elif wanted is not None:
+        out.append(
+            paragraph(f"No threshold of the probability makes {percent(wanted)} of the rest right: nothing abstains.")
+        )
+    return Html("".join(out))
+
+
+def applicability_section(head: ReportedHead) -> Html:
+    """How far the labels reach in feature space."""
+    inside = number(part(head.metrics, "applicability").get("inside"))
+    if inside is None:
+        return Html("")
+    return paragraph(
+        f"{percent(inside)} of labels lie within the area of applicability of labels of other folds (Meyer and Pebesma "
+        "2021). Where the band applicability of a map is above 1, land is unlike all labels, and no score here holds."
+    )

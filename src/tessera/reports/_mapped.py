@@ -1,0 +1,124 @@
+"""The map in a report: its picture, and the area of each class."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError, shown
+from tessera.figures import MAX_SIDE, draw_map
+from tessera.labels import NO_DATA, class_labels, one_line
+from tessera.maps import read_map_classes
+from tessera.rasters import open_raster, reading
+from tessera.validation import DESIGNS, areas_of_confusion, count_areas
+
+from ._page import Html, items, name, paragraph, picture, swatch, table
+from ._values import cell, hectares, part, percent, spread
+
+if TYPE_CHECKING:
+    from tessera.maps import MapClass
+
+    from .asked import ReportedHead
+
+
+def read_legend(head: ReportedHead, tiff: Path) -> tuple[MapClass, ...]:
+    """The legend of a map of this head, in the order of its classes, or of its ranges.
+
+    Raises
+    ------
+    InputError
+        There is no map, or one of other classes.
+    """
+    legend = read_map_classes(tiff)
+    if not head.classes:
+        if len(legend) != len(head.edges) + 1 or any(one.value is not None for one in legend):
+            raise InputError(f"map {tiff} shows classes, or other ranges than the head's; expected a map of this head")
+        return legend
+    found = {one.name: one for one in legend}
+    if set(found) != set(head.classes):
+        other = ", ".join(sorted(set(found) ^ set(head.classes)))
+        raise InputError(
+            f"map {tiff} and head do not have the same classes: {shown(other)}; expected a map of this head"
+        )
+    return tuple(found[name] for name in head.classes)
+
+
+def map_section(head: ReportedHead, tiff: Path, legend: tuple[MapClass, ...]) -> Html:
+    """The map with its legend."""
+    labels = class_labels(head.classes) if head.classes else [one.name for one in legend]
+    entries = [(label, one.colour) for label, one in zip(labels, legend, strict=True)]
+    with reading(tiff), open_raster(tiff) as source:
+        shrink = max(1.0, max(source.height, source.width) / MAX_SIDE)
+        shape = tuple(max(1, round(side / shrink)) for side in (source.height, source.width))
+        values = source.read(1, out_shape=shape)
+        bounds, crs = tuple(source.bounds), str(source.crs)
+    if head.classes:
+        place = np.full(256, NO_DATA, dtype=np.uint8)
+        place[[one.value or 0 for one in legend]] = np.arange(len(legend), dtype=np.uint8)
+        index = place[np.asarray(values, dtype=np.uint8)]
+    else:
+        ranges = np.searchsorted(np.asarray(head.edges), values, side="right")
+        index = np.where(np.isfinite(values), ranges, NO_DATA).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "map.png"
+        heading = "class" if head.classes else "range"
+        title = one_line(f"{head.column}, {head.year}", 80)
+        draw_map(path, index, entries, title=title, bounds=bounds, crs=crs, heading=heading)
+        png = path.read_bytes()
+    shares = sum(one.pixels for one in legend)
+    most = sorted(legend, key=lambda one: -one.pixels)[:5]
+    listed = ", ".join(f"{one_line(one.name, 40)} {percent(one.pixels / max(1, shares))}" for one in most)
+    alt = f"Map of {one_line(head.column, 80)}. Largest parts: {listed}."
+    return Html(picture(png, alt, f"{tiff.name}: {shares:,} pixels of 10 m, {shares / 100:,.0f} ha, {crs}."))
+
+
+def areas_of(head: ReportedHead, legend: tuple[MapClass, ...] | None) -> dict[str, Any] | None:
+    """The areas of the classes as plain values: estimated where the labels are a probability sample, else counted."""
+    if legend is None or not head.classes or not any(one.pixels for one in legend):
+        return None
+    pixels = [one.pixels for one in legend]
+    design = part(head.metrics, "sample").get("design")
+    matrix = part(head.metrics, "confusion").get("counts")
+    if design in DESIGNS and matrix is not None:
+        try:
+            counts = np.array(matrix, dtype=np.int64)
+        except (ValueError, OverflowError, TypeError):
+            counts = np.zeros((0, 0), dtype=np.int64)
+        if counts.shape == (len(pixels),) * 2 and (counts >= 0).all() and 0 < counts.sum() < 10**8:
+            return areas_of_confusion(counts, pixels, head.classes, design=design).to_json()
+    return count_areas(pixels, head.classes).to_json()
+
+
+def areas_section(legend: tuple[MapClass, ...] | None, areas: dict[str, Any] | None) -> Html:
+    """The area of each class, or of each range of numbers."""
+    if legend is None:
+        return Html("")
+    total = max(1, sum(one.pixels for one in legend))
+    if areas is None:
+        body = [(name(one.name), hectares(one.hectares), percent(one.pixels / total)) for one in legend]
+        return table(("range", "hectares on the map", "share"), body, "Pixels of each range of numbers on the map.")
+    estimated = areas["design"] is not None
+    lines: list[list[Any]] = []
+    for row, one in zip(areas["classes"], legend, strict=True):
+        label = Html(swatch(one.colour) + name(row["name"]))
+        line: list[Any] = [label, hectares(row["mapped"]), percent(one.pixels / total)]
+        if estimated:
+            line += [spread(cell(row["area"]), hectares), hectares(row["standard_error"])]
+            line += [spread(cell(row["users"]), percent), spread(cell(row["producers"]), percent)]
+        lines.append(line)
+    heads = ["class", "hectares on the map", "share of the map"]
+    if not estimated:
+        return Html(items(areas["notes"], "notes") + table(heads, lines, "Pixels of each class, 0.01 ha each."))
+    heads += ["estimated hectares (95 % interval)", "standard error", "user's accuracy", "producer's accuracy"]
+    overall = spread(cell(areas["overall"]), percent)
+    before = paragraph(
+        f"Estimated from {areas['labels']:,} reference labels, a {areas['design']} sample, by the stratified estimator "
+        f"(Olofsson et al. 2014). Overall accuracy by area: {overall}. At a label the map is taken to show what models "
+        "predicted that had not learnt from it."
+    )
+    return Html(
+        before + items(areas["notes"], "notes") + table(heads, lines, "Area of each class, with 95 % intervals.")
+    )

@@ -1,0 +1,189 @@
+"""A methods paragraph that is ready to cite, and its references."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tessera.labels import one_line
+from tessera.validation import METRIC_NAMES
+
+from ._accuracy import totals, units_of
+from ._values import cell, figures, hectares, number, part, percent, spread, whole, with_interval
+
+if TYPE_CHECKING:
+    from .asked import ReportedHead
+
+LEARNERS = {
+    "linear": "linear model (logistic or ridge regression)",
+    "prototype": "nearest-prototype classifier",
+    "knn": "k-nearest-neighbours model",
+    "forest": "random forest",
+    "boosting": "gradient-boosted trees",
+    "mlp": "multilayer perceptron",
+    "unet": "U-Net",
+}
+REFERENCES = {
+    "blocks": "Roberts, D. R., et al. (2017). Cross-validation strategies for data with temporal, spatial, "
+    "hierarchical, or phylogenetic structure. Ecography 40, 913-929. doi:10.1111/ecog.02881",
+    "bootstrap": "Field, C. A., and Welsh, A. H. (2007). Bootstrapping clustered data. Journal of the Royal "
+    "Statistical Society B 69, 369-390. doi:10.1111/j.1467-9868.2007.00593.x",
+    "calibration": "Guo, C., Pleiss, G., Sun, Y., and Weinberger, K. Q. (2017). On calibration of modern neural "
+    "networks. ICML. arXiv:1706.04599",
+    "isotonic": "Niculescu-Mizil, A., and Caruana, R. (2005). Predicting good probabilities with supervised learning. "
+    "ICML. doi:10.1145/1102351.1102430",
+    "conformal": "Lee, Y., Barber, R. F., and Willett, R. (2023). Distribution-free inference with hierarchical data. "
+    "arXiv:2306.06342",
+    "sets": "Sadinle, M., Lei, J., and Wasserman, L. (2019). Least ambiguous set-valued classifiers with bounded error "
+    "levels. Journal of the American Statistical Association 114, 223-234. doi:10.1080/01621459.2017.1395341",
+    "applicability": "Meyer, H., and Pebesma, E. (2021). Predicting into unknown space? Estimating the area of "
+    "applicability of spatial prediction models. Methods in Ecology and Evolution 12, 1620-1633. "
+    "doi:10.1111/2041-210X.13650",
+    "areas": "Olofsson, P., Foody, G. M., Herold, M., Stehman, S. V., Woodcock, C. E., and Wulder, M. A. (2014). Good "
+    "practices for estimating area and assessing accuracy of land change. Remote Sensing of Environment 148, 42-57. "
+    "doi:10.1016/j.rse.2014.02.015",
+}
+_MOST_CLASSES = 20
+Part = tuple[str, list[str]]
+"""A sentence, and what it cites; an empty one where there is nothing to say."""
+
+
+def methods_of(head: ReportedHead, areas: dict[str, Any] | None) -> tuple[str, list[str]]:
+    """Sentences with the numbers of this head, and the references that they name."""
+    said, cited = [_learnt(head)], []
+    for found, names in (_tested(head), _calibrated(head), _held(head), _reach(head), _areas(areas)):
+        if found:
+            said.append(found)
+            cited += names
+    return " ".join(said), [REFERENCES[key] for key in REFERENCES if key in cited]
+
+
+def _learnt(head: ReportedHead) -> str:
+    metrics = head.metrics
+    version = head.provenance.get("version")
+    program = f"tessera {one_line(version, 40)}" if isinstance(version, str) else "tessera"
+    years = metrics.get("years")
+    told = ", ".join(str(one) for one in years) if isinstance(years, list) and years else str(head.year)
+    labels, groups = whole(metrics.get("labels")), whole(metrics.get("groups"))
+    amount = f"{labels:,} labels" if labels is not None else "labels"
+    amount += f" from {groups:,} groups (polygons, fields or sites)" if groups is not None and groups != labels else ""
+    learner = LEARNERS.get(head.head, one_line(head.head, 40))
+    if head.classes:
+        counts = part(metrics, "per_class")
+        listed = [f"{one_line(name, 40)} {whole(part(counts, name).get('labels')) or 0}" for name in head.classes]
+        shown = "; ".join(listed[:_MOST_CLASSES]) + ("; and others" if len(listed) > _MOST_CLASSES else "")
+        what = f"{len(head.classes)} classes ({shown})"
+    else:
+        what = f"numbers of {one_line(head.column, 80)}"
+    weights = {"even": "; classes weighed the same", "occur": "; classes weighed as often as they occurred"}
+    weighed = weights.get(str(metrics.get("weights")), "") if head.classes else ""
+    chosen = part(metrics, "tuning", "chosen")
+    settings = ", ".join(f"{one_line(key, 40)} = {one_line(str(value), 40)}" for key, value in chosen.items())
+    tuned = (
+        f" Its settings ({settings}) were chosen by grouped cross-validation inside the training folds."
+        if settings
+        else ""
+    )
+    about = f"SHA-256 {head.model.sha256[:16]}; {head.dims} dimensions a 10 m pixel; {told}"
+    model = f"{one_line(head.model.name, 80)} ({about})"
+    return (
+        f"{one_line(head.column, 80)} was mapped with {program} from satellite embeddings of the model {model}. "
+        f"A {learner} learnt {what} from {amount}{weighed}.{tuned}"
+    )
+
+
+def _tested(head: ReportedHead) -> Part:
+    metrics, known = head.metrics, totals(head)
+    if not known:
+        return "", []
+    folds, units = whole(metrics.get("folds")), whole(metrics.get("units"))
+    block, buffer = number(metrics.get("block_km")), number(metrics.get("buffer_km"))
+    apart = units_of(metrics)
+    apart += f" of {block:g} km" if block else ""
+    apart += f", with a buffer of {buffer:g} km around what was tested" if buffer else ""
+    ends = part(metrics, "intervals")
+    listed = ", ".join(
+        f"{METRIC_NAMES[key]} {spread(with_interval(metrics[key], ends.get(key)), show)}"
+        for key, show in known
+        if key not in ("auc", "brier")
+    )
+    said = (
+        f"It was tested by cross-validation with {folds or 'several'} folds that held out whole {apart} (Roberts "
+        f"et al. 2017): {listed}"
+    )
+    drawn = f"{units:,} {units_of(metrics)}" if units else units_of(metrics)
+    said += f"; 95 % intervals are from a bootstrap over {drawn} (Field and Welsh 2007)." if ends else "."
+    key, show = known[0]
+    beside = number(part(metrics, "random").get(key))
+    if beside is not None:
+        said += (
+            " A random split of the same labels, which tests on neighbours of what was learnt, would have shown "
+            f"{METRIC_NAMES[key]} {show(beside)}."
+        )
+    return said, ["blocks", "bootstrap"]
+
+
+def _calibrated(head: ReportedHead) -> Part:
+    found = part(head.metrics, "calibration")
+    error, after = cell(found.get("error")), cell(found.get("error_calibrated"))
+    if error[0] is None:
+        return "", []
+    before, cited = f"expected calibration error was {spread(error)}", ["calibration"]
+    if found.get("method") == "temperature":
+        how = f"temperature scaling (T = {number(found.get('temperature')) or 1:.2f})"
+    elif found.get("method") == "isotonic":
+        how, cited = (
+            "isotonic regression for each class (Niculescu-Mizil and Caruana 2005)",
+            ["calibration", "isotonic"],
+        )
+    else:
+        return f"Probabilities were not calibrated; their {before} (Guo et al. 2017).", cited
+    return (
+        f"Probabilities were calibrated by {how} on predictions out of fold; the {before} before and {spread(after)} "
+        "after (Guo et al. 2017).",
+        cited,
+    )
+
+
+def _held(head: ReportedHead) -> Part:
+    found = part(head.metrics, "conformal")
+    level, coverage = number(found.get("level")), cell(found.get("coverage"))
+    if level is None or coverage[0] is None:
+        return "", []
+    what = "prediction sets (Sadinle et al. 2019)" if head.classes else "prediction intervals"
+    size = number(found.get("size"))
+    mean = ""
+    if size is not None:
+        mean = f", with {size:.2f} classes on average" if head.classes else f", {figures(size)} wide on average"
+    return (
+        f"Conformal {what} at {percent(level)} counted each place once (Lee et al. 2023); on folds that they were not "
+        f"fitted on they held {spread(coverage, percent)} of labels{mean}.",
+        ["conformal", "sets"] if head.classes else ["conformal"],
+    )
+
+
+def _reach(head: ReportedHead) -> Part:
+    inside = number(part(head.metrics, "applicability").get("inside"))
+    if inside is None:
+        return "", []
+    return (
+        f"The area of applicability (Meyer and Pebesma 2021) holds {percent(inside)} of labels, compared with those of "
+        "other folds.",
+        ["applicability"],
+    )
+
+
+def _areas(areas: dict[str, Any] | None) -> Part:
+    if areas is None:
+        return "", []
+    if areas["design"] is None:
+        said = "Areas are pixel counts of the map, without intervals, since the labels are no probability sample."
+        return said, []
+    listed = "; ".join(
+        f"{one_line(row['name'], 40)} {spread(cell(row['area']), hectares)} ha"
+        for row in areas["classes"][:_MOST_CLASSES]
+    )
+    return (
+        f"Areas were estimated from {areas['labels']:,} reference labels by the stratified estimator (Olofsson et al. "
+        f"2014): {listed}.",
+        ["areas"],
+    )

@@ -1,0 +1,191 @@
+"""The report of a head: one file of HTML that opens by double click, loads nothing and prints well."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tessera.base import InputError, check_output, is_text, write_atomic
+from tessera.labels import one_line
+from tessera.validation import METRIC_NAMES
+
+from ._accuracy import (
+    classes_section,
+    confusion_section,
+    curve_section,
+    notes_of,
+    scatter_section,
+    scores_section,
+    totals,
+    units_of,
+)
+from ._honesty import applicability_section, calibration_section, sets_section
+from ._mapped import areas_of, areas_section, map_section, read_legend
+from ._methods import LEARNERS, methods_of
+from ._page import MARK, Html, items, link, page, paragraph, table, text
+from ._places import labels_section, tuning_section, worst_section
+from ._values import cell, number, part, percent, spread, whole, with_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .asked import ReportedHead
+
+_DEEP = 4
+_MOST_LINES = 200
+
+
+def check_report(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
+    """Look at the file that a report is about to be written to.
+
+    Parameters
+    ----------
+    path : ends in .html or .htm
+    inputs, overwrite : as `tessera.base.check_output` takes them
+
+    Raises
+    ------
+    InputError
+        Another suffix, or a file that may not be written or is kept.
+    """
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"report {str(path)!r}; expected a path that ends in .html")
+    return check_output(path, "report", inputs=inputs, ours=is_text(MARK), overwrite=overwrite)
+
+
+def write_report(
+    head: ReportedHead,
+    path: str | Path,
+    tiff: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write the report of a head; see `Head.write_report`."""
+    target = check_report(path, inputs=(tiff,), overwrite=overwrite)
+    mapped = None if tiff is None else Path(tiff)
+    legend = None if mapped is None else read_legend(head, mapped)
+    areas = areas_of(head, legend)
+    paragraph_, cited = methods_of(head, areas)
+    references = "".join(f"<li>{_with_links(one)}</li>" for one in cited)
+    sections = [
+        ("summary", "", Html(_cards(head, areas) + notes_of(head))),
+        ("map", "Map", map_section(head, mapped, legend) if mapped and legend else ""),
+        ("areas", "Area of each class" if head.classes else "Area of each range", areas_section(legend, areas)),
+        ("accuracy", "Accuracy", Html(scores_section(head) + scatter_section(head))),
+        ("classes", "Each class", classes_section(head, areas)),
+        ("confusion", "What is taken for what", confusion_section(head)),
+        ("curve", "More labels", curve_section(head)),
+        ("calibration", "Are probabilities honest?", calibration_section(head)),
+        ("sets", "What cannot be excluded", sets_section(head)),
+        ("applicability", "Where the head may be used", applicability_section(head)),
+        ("labels", "Where the labels lie", labels_section(head)),
+        ("worst", "Worst examples", worst_section(head)),
+        ("made", "How it was made", Html(_made(head) + tuning_section(head))),
+        (
+            "methods",
+            "Methods, ready to cite",
+            Html(
+                f'<div class="methods">{paragraph(paragraph_)}</div>'
+                + (f'<ol class="refs">{references}</ol>' if references else "")
+            ),
+        ),
+    ]
+    title = f"{one_line(head.column, 80)}: {LEARNERS.get(head.head, one_line(head.head, 40))}, {head.year}"
+    what = f"{len(head.classes)} classes" if head.classes else "numbers"
+    apart = units_of(head.metrics)
+    subtitle = f"{what} from {head.dims} dims of the embeddings of {head.model.name}; tested on {apart} held out whole"
+    data = page(title, subtitle, sections).encode("utf-8", "replace")
+    try:
+        write_atomic(target, data)
+    except OSError as error:
+        raise InputError(f"cannot write the report {target}: {error.strerror or error}") from None
+    return target
+
+
+def _cards(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
+    metrics = head.metrics
+    out = []
+
+    def add(title: str, value: str, below: str) -> None:
+        out.append(Html(f"<span>{text(title)}</span><b>{text(value)}</b><span>{text(below)}</span>"))
+
+    known = totals(head)
+    if known:
+        chosen = next(((key, show) for key, show in known if key == "macro_f1"), known[0])
+        key, show = chosen
+        value, low, high = with_interval(metrics[key], part(metrics, "intervals").get(key))
+        beside = number(part(metrics, "random").get(key))
+        below = f"95 % interval {show(low)} to {show(high)}" if low is not None else "no interval"
+        below += f"; a random split would show {show(beside)}" if beside is not None else ""
+        add(f"{METRIC_NAMES[key]} on land not learnt from", show(value), below)
+    labels, groups = whole(metrics.get("labels")), whole(metrics.get("groups"))
+    if labels is not None:
+        below = (
+            f"from {groups:,} polygons, fields or sites"
+            if groups is not None and groups != labels
+            else "each on its own"
+        )
+        add("Labels", f"{labels:,}", below)
+    error = cell(part(metrics, "calibration").get("error_calibrated"))
+    if error[0] is not None:
+        add("Calibration error", f"{error[0]:.3f}", f"raw {spread(cell(part(metrics, 'calibration').get('error')))}")
+    coverage = cell(part(metrics, "conformal").get("coverage"))
+    if coverage[0] is not None:
+        level = number(part(metrics, "conformal").get("level"))
+        add(
+            "Truth held by sets" if head.classes else "Truth held by intervals",
+            percent(coverage[0]),
+            f"{percent(level)} wanted",
+        )
+    if areas is not None:
+        add(
+            "Area of the map",
+            f"{areas['hectares']:,.0f} ha",
+            "estimated with intervals" if areas["design"] else "pixel counts",
+        )
+    return items(out, "cards")
+
+
+def _made(head: ReportedHead) -> Html:
+    """What the head was made from, as a table of keys and values."""
+    lines: list[tuple[str, Any]] = [
+        ("learner", LEARNERS.get(head.head, head.head)),
+        ("column of the labels", head.column),
+        ("model of the embeddings", f"{head.model.name}, SHA-256 {head.model.sha256}"),
+        ("dimensions", head.dims),
+    ]
+    for key, what in (("split", "split"), ("block_km", "side of blocks, km"), ("buffer_km", "buffer, km")):
+        if head.metrics.get(key) is not None:
+            lines.append((what, head.metrics[key]))
+    for key, what in (
+        ("missing", "labels without value or geometry"),
+        ("no_data", "labels without data"),
+        ("outside", "labels outside the store"),
+    ):
+        if whole(head.metrics.get(key)) is not None:
+            lines.append((what, f"{head.metrics[key]:,}"))
+    lines += _flat(head.provenance, "", 0)
+    return table(("what", "value"), lines[:_MOST_LINES], texts=(1,))
+
+
+def _flat(value: Any, before: str, depth: int) -> list[tuple[str, Any]]:
+    if isinstance(value, dict) and depth < _DEEP:
+        return [
+            line
+            for key, one in value.items()
+            for line in _flat(one, f"{before}, {key}" if before else str(key), depth + 1)
+        ]
+    if isinstance(value, list) and depth < _DEEP and any(isinstance(one, dict) for one in value):
+        return [line for index, one in enumerate(value, 1) for line in _flat(one, f"{before} {index}", depth + 1)]
+    if value is None or value in ({}, []):
+        return []
+    return [(before, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))]
+
+
+def _with_links(reference: str) -> Html:
+    """A reference whose DOI or arXiv number is a link."""
+    words, _, last = reference.rpartition(" ")
+    if last.startswith("doi:"):
+        return Html(f"{text(words)} {link(f'https://doi.org/{last[4:]}', last)}")
+    return Html(f"{text(words)} {link(f'https://arxiv.org/abs/{last[6:]}', last)}")

@@ -1,0 +1,116 @@
+"""The report of a fitted head and its map: picture, areas, and the command that writes it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "heads"))
+from heads_fakes import WINDOW, draw_labels, make_store, make_truth
+
+from tessera.base import InputError
+from tessera.heads import Head, fit
+from tessera.maps import read_map_classes
+from tessera.validation import areas_of_confusion
+
+pytest.importorskip("rasterio")
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Head, Path]:
+    """A head of classes and its map."""
+    folder = tmp_path_factory.mktemp("reports")
+    truth = make_truth()
+    store = make_store(truth)
+    labels = draw_labels(truth, ("crop", "forest", "water"), 40)
+    head = fit(store, labels, "crop", year=2021)
+    head.save(folder / "head.json")
+    return head, head.map(store, WINDOW, 2021, out=folder / "map.tif")
+
+
+def test_a_map_and_its_areas_are_on_the_page(mapped: tuple[Head, Path], tmp_path: Path) -> None:
+    head, tiff = mapped
+    page = head.write_report(tmp_path / "report.html", tiff).read_text(encoding="utf-8")
+    assert 'id="map"' in page
+    assert "no probability sample" in page
+    for one in read_map_classes(tiff):
+        assert f"{one.pixels / 100:,.1f}" in page
+        assert one.colour in page
+    assert f"{WINDOW.width * WINDOW.height:,} pixels of 10 m" in page
+    bare = head.write_report(tmp_path / "bare.html").read_text(encoding="utf-8")
+    assert 'id="map"' not in bare
+    assert 'id="areas"' not in bare
+
+
+def test_a_probability_sample_gives_areas_with_intervals(mapped: tuple[Head, Path], tmp_path: Path) -> None:
+    head, tiff = mapped
+    counts = np.array(head.metrics["confusion"]["counts"])
+    sampled = replace(head, metrics={**head.metrics, "sample": {"design": "random", "strata": None}})
+    page = sampled.write_report(tmp_path / "report.html", tiff).read_text(encoding="utf-8")
+    pixels = {one.name: one.pixels for one in read_map_classes(tiff)}
+    found = areas_of_confusion(counts, [pixels[name] for name in head.classes], head.classes, design="random")
+    for row in found.to_json()["classes"]:
+        value, low, high = row["area"]
+        assert f"{value:,.1f} ({low:,.1f} to {high:,.1f})" in page
+    assert "stratified estimator (Olofsson et al. 2014)" in page
+    assert "doi:10.1016/j.rse.2014.02.015" in page
+    assert "no probability sample" not in page
+
+
+def test_a_map_of_numbers_shows_its_ranges(tmp_path: Path) -> None:
+    truth = make_truth()
+    store = make_store(truth)
+    labels = draw_labels(truth, ("1.5", "10.25", "20.75"), 40)
+    for feature in labels["features"]:
+        feature["properties"]["crop"] = float(feature["properties"]["crop"])
+    head = fit(store, labels, "crop", year=2021, kind="regression")
+    tiff = head.map(store, WINDOW, 2021, out=tmp_path / "numbers.tif")
+    page = head.write_report(tmp_path / "report.html", tiff).read_text(encoding="utf-8")
+    for one in read_map_classes(tiff):
+        assert f"<bdi>{one.name}</bdi>" in page
+    assert "Area of each range" in page
+
+
+def test_the_map_of_another_head_is_refused(mapped: tuple[Head, Path], tmp_path: Path) -> None:
+    head, tiff = mapped
+    other = replace(head, classes=(*head.classes[:-1], "something else"))
+    with pytest.raises(InputError, match=r"do not have the same classes: .*something else"):
+        other.write_report(tmp_path / "report.html", tiff)
+    with pytest.raises(InputError, match="no table of classes"):
+        head.write_report(tmp_path / "report.html", tmp_path / "absent.tif")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_command_writes_the_page(
+    mapped: tuple[Head, Path], tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    head, tiff = mapped
+    out = tmp_path / "report.html"
+    code, said, _ = run("report", "--head", tiff.with_name("head.json"), "--map", tiff, "-o", out)
+    assert code == 0
+    assert said.endswith(f"saved: {out}\n")
+    assert out.read_bytes() == head.write_report(tmp_path / "same.html", tiff).read_bytes()
+    assert re.search(r"<h1>.*crop", out.read_text(encoding="utf-8"))
+    code, _, err = run("report", "--head", tmp_path / "absent.json", "-o", out)
+    assert code == 2
+    assert "head not found" in err
+    out.write_text("mine", encoding="utf-8")
+    code, _, err = run("report", "--head", tiff.with_name("head.json"), "-o", out)
+    assert code == 2
+    assert out.read_text(encoding="utf-8") == "mine"
+
+
+def test_fit_writes_the_page_too_and_looks_at_its_path_first(
+    tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, err = run("fit", tmp_path / "no.zarr", tmp_path / "no.geojson", "--column", "c", "-o", tmp_path / "h.json",
+                       "--report", tmp_path / "report.pdf")  # fmt: skip
+    assert code == 2
+    assert "expected a path that ends in .html" in err
