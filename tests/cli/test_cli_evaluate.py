@@ -165,7 +165,7 @@ def test_stores_without_the_year_or_the_place(run: Run, tmp_path: Path) -> None:
     ("given", "message"),
     [
         (("nothing.parquet",), "no file nothing.parquet"),
-        (("PLOTS", "--heads", "svm"), "head 'svm'; expected some of linear, knn, mlp, forest"),
+        (("PLOTS", "--heads", "svm"), "head 'svm'; expected some of linear, prototype, knn, forest, boosting, mlp"),
         (("PLOTS", "--labels", "five"), "'five' labels; expected a number"),
         (("PLOTS", "--split", "given"), "comes with no split; expected a column test"),
         (("PLOTS", "--draws", "0"), "0 draws"),

@@ -155,7 +155,10 @@ def test_the_best_step(
     ("probe", "said"),
     [
         (PROBE.replace("plots", "none"), "[probe] no file FOLDER/none.parquet; expected a Parquet table"),
-        (PROBE + 'head = "svm"\n', "[probe] head 'svm'; expected some of linear, knn, mlp, forest"),
+        (
+            PROBE + 'head = "svm"\n',
+            "[probe] head 'svm'; expected some of linear, prototype, knn, forest, boosting, mlp",
+        ),
         (PROBE + 'head = "linear,knn"\n', "[probe] head 'linear,knn'; expected some of"),
         (PROBE.replace("4/class", "five"), "[probe] 'five' labels; expected a number (31)"),
         (PROBE.replace('"4/class"', "0"), "[probe] '0' labels; expected a number (31)"),

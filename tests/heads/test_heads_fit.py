@@ -138,7 +138,7 @@ def test_polygons_and_points_in_one_file(store: FakeStore) -> None:
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"head": "svm"}, "head 'svm'; expected one of linear, knn, mlp, forest"),
+        ({"head": "svm"}, "head 'svm'; expected one of linear, prototype, knn, forest, boosting, mlp"),
         ({"split": "none"}, "split 'none'; expected one of spatial, group, region, year, given, random"),
         ({"split": "given"}, "comes with no split; expected a column test"),
         ({"kind": "ranking"}, "kind 'ranking'; expected classification or regression"),

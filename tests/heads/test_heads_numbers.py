@@ -47,7 +47,7 @@ def head(store: FakeStore) -> Head:
     return fit(store, heights(store), "height")
 
 
-@pytest.mark.parametrize("name", sorted(HEADS))
+@pytest.mark.parametrize("name", [name for name in HEADS if HEADS[name].numbers])
 def test_every_learner_regresses_and_reports(store: FakeStore, name: str, tmp_path: Path) -> None:
     found = fit(store, heights(store), "height", head=name)
     assert (found.head, found.kind, found.classes, found.values) == (name, "regression", (), ())

@@ -27,7 +27,9 @@ def evaluate(
     labels: Annotated[
         str | None, typer.Option(help="Labels learnt from: numbers, numbers a class, per cent, as 31,5/class,10%.")
     ] = None,
-    heads: Annotated[str, typer.Option(help="What learns: some of linear, knn, mlp, forest.")] = "linear,forest",
+    heads: Annotated[
+        str, typer.Option(help="What learns: some of linear, prototype, knn, forest, boosting, mlp.")
+    ] = "linear,forest",
     split: Annotated[
         str, typer.Option(help="What is held out together: auto, given, group, spatial or random (inflates).")
     ] = "auto",

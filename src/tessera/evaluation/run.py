@@ -71,7 +71,7 @@ def evaluate(
         array (N, D), or a function of the labels that returns one. A mapping of names to several of these compares them
         on the same labels, draws and tests
     labelled : `Labels` with places or pixel-years, or the path of a table of pixel-years (see `read_pixel_years`)
-    heads : some of "linear", "knn", "mlp" and "forest", with commas or as a list
+    heads : names in `tessera.learners.HEADS`, with commas or as a list
     labels : amounts of labels, such as 31, "5/class" or "10%"; the usual ones that the labels allow if None
     split : "auto", "given", "group", "spatial" or "random", as in `fit`. "auto" takes the strictest that the labels
         allow
@@ -105,7 +105,7 @@ def evaluate(
     if times < 1 or seed < 0:
         raise InputError(f"{times} bootstrap samples, seed {seed}; expected at least 1, and 0 or more")
     given = labelled if isinstance(labelled, Labels) else read_pixel_years(labelled)
-    chosen = parse_heads(heads if isinstance(heads, str) else tuple(heads))
+    chosen = parse_heads(heads if isinstance(heads, str) else tuple(heads), given.kind)
     amounts = parse_amounts(labels, given.kind)
     makers = encoder if isinstance(encoder, Mapping) else {name_of(encoder): encoder}
     if not makers:
@@ -203,7 +203,8 @@ def _scores(
     for index, fold in enumerate(folds):
         truth = plan.target[fold.test]
         own = (seed * 1009 + index) % 2**32
-        said = learn_and_score(head, x[fold.train], plan.target[fold.train], classes, own, x[fold.test])
+        train = fold.train
+        said = learn_and_score(head, x[train], plan.target[train], classes, own, x[fold.test], groups=plan.group[train])
 
         def score(weights: NDArray[np.float64], truth: Any = truth, said: NDArray[np.float64] = said) -> Any:
             if not classes:

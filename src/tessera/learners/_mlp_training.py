@@ -1,4 +1,4 @@
-"""Training of the MLP head: small where labels are few, stopped early on a part of the training labels."""
+"""Training of the MLP head: the published one, stopped on whole groups; where labels are few, on all for some steps."""
 
 from __future__ import annotations
 
@@ -9,44 +9,47 @@ import numpy as np
 import torch
 from torch import nn
 
+from tessera.labels import bins_of, make_folds
+
 from .model import standard
+from .training import EVEN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LARGE, SMALL = (512, 256), (64,)
-"""Hidden layers: those of the published downstream head, and of fewer than `ENOUGH` labels."""
-ENOUGH = 300
-DROPOUT, RATE, DECAY = 0.3, 1e-3, 0.01
-"""Of the published head: dropout 0.3, AdamW 1e-3, weight decay 0.01."""
-_HELD = 0.2
-"""Share of the training labels that decides when to stop."""
-_LEAST = 20
-"""Fewer labels are all learnt from, for a fixed number of epochs."""
-_BATCH, _EPOCHS, _PATIENCE, _FEW_EPOCHS = 256, 200, 25, 60
+    from .training import Training
+
+RATE, DECAY, BATCH = 1e-3, 0.01, 8192
+"""Of the published head: AdamW 1e-3, weight decay 0.01, batches of 8,192 labels."""
+ENOUGH = {True: 200, False: 1000}
+"""Labels of classes, or of numbers, from which some are held out: below that each label is worth more learnt from."""
+EPOCHS, FEW_EPOCHS = 200, 60
+"""Epochs of which the best is kept; epochs of fewer labels."""
+_PARTS = 5
+"""One group in so many decides which epoch is kept."""
 
 
-def train_mlp(x: NDArray[np.float64], y: NDArray[Any], classes: int, seed: int) -> dict[str, Any]:
-    """Train, and fold batch norm into the weights; arguments as of `learn`. Classes weigh the same in the loss.
+def train_mlp(training: Training, widths: tuple[int, ...]) -> dict[str, Any]:
+    """Train, and fold batch norm into the weights.
 
     Returns
     -------
     "weights" and "bias", a float32 array a layer; "mean" and "std" of the features; "centre" and "spread" of a number
     """
-    generator = np.random.default_rng([seed, 5])
+    x, y, classes = training.x, training.y, training.classes
     mean, std = (part.astype(np.float32) for part in standard(x))
     centre, spread = (0.0, 1.0) if classes else (float(y.mean()), float(y.std()) or 1.0)
     inputs = torch.from_numpy((x.astype(np.float32) - mean) / std)
     target = torch.from_numpy(y.astype(np.int64) if classes else ((y - centre) / spread).astype(np.float32))
-    learnt, held = _parts(y, classes, generator)
+    learnt, held = _parts(training)
     threads = torch.get_num_threads()
     # one thread: the products are small, and the sums do not depend on the machine
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = _network(x.shape[1], classes or 1, LARGE if len(x) >= ENOUGH else SMALL)
-            _train(network, inputs, target, learnt, held, classes, generator)
+            torch.manual_seed(training.seed)
+            network = _network(x.shape[1], classes or 1, widths, float(training.settings["dropout"]))
+            _Run(training, inputs, target, learnt, held).train(network)
     finally:
         torch.set_num_threads(threads)
     folded = _folded(network.eval())
@@ -70,66 +73,98 @@ def _folded(network: nn.Sequential) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return layers
 
 
-def _network(dims: int, out: int, widths: tuple[int, ...]) -> nn.Sequential:
+def _network(dims: int, out: int, widths: tuple[int, ...], dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in widths:
-        layers += [nn.Linear(dims, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(DROPOUT)]
+        layers += [nn.Linear(dims, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout)]
         dims = width
     return nn.Sequential(*layers, nn.Linear(dims, out))
 
 
-def _parts(
-    y: NDArray[Any], classes: int, generator: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to learn from and rows to stop by; each class keeps a row to learn from."""
-    mixed = generator.permutation(len(y))
-    if len(y) < _LEAST:
-        return mixed, mixed[:0]
-    held = np.zeros(len(y), dtype=np.bool_)
-    for index in range(classes) if classes else (None,):
-        own = mixed if index is None else mixed[y[mixed] == index]
-        held[own[: min(len(own) - 1, round(len(own) * _HELD)) if len(own) else 0]] = True
-    return mixed[~held[mixed]], mixed[held[mixed]]
+def _parts(training: Training) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to learn from, and rows of other groups by which an epoch is chosen; none of these where labels are few.
 
-
-def _train(
-    network: nn.Sequential,
-    inputs: torch.Tensor,
-    target: torch.Tensor,
-    learnt: NDArray[np.int64],
-    held: NDArray[np.int64],
-    classes: int,
-    generator: np.random.Generator,
-) -> None:
+    A class whose labels would all be held out is learnt from instead.
+    """
+    y, classes = training.y, training.classes
+    every = np.arange(len(y))
+    groups = every if training.groups is None else training.groups
+    if training.settings["epochs"] != "auto" or len(y) < ENOUGH[classes > 0] or len(np.unique(groups)) < _PARTS:
+        return every, every[:0]
+    strata = y.astype(np.int64) if classes else bins_of(y)
+    held = make_folds(strata, groups.astype(np.int64), folds=_PARTS, seed=training.seed, mixed=True) == 0
     if classes:
-        counts = torch.bincount(target[learnt], minlength=classes).float()
-        weight = torch.where(counts > 0, counts.sum() / counts.clamp(min=1), torch.zeros(()))
-        loss: nn.Module = nn.CrossEntropyLoss(weight=weight / weight.max())
-    else:
-        loss = nn.MSELoss()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
-    best, since, kept = float("inf"), 0, copy.deepcopy(network.state_dict())
-    for _ in range(_EPOCHS if len(held) else _FEW_EPOCHS):
-        network.train()
-        mixed = generator.permutation(learnt)
-        for rows in np.array_split(mixed, max(1, len(mixed) // _BATCH)):
-            if len(rows) < 2:
-                continue
-            optimiser.zero_grad()
-            out = network(inputs[rows])
-            loss(out if classes else out[:, 0], target[rows]).backward()
-            optimiser.step()
-        if not len(held):
-            continue
+        left = np.bincount(y[~held], minlength=classes)
+        held &= left[y] > 0
+    return every[~held], every[held]
+
+
+class _Run:
+    """One training: its labels, its loss, and how an epoch is judged."""
+
+    def __init__(
+        self,
+        training: Training,
+        inputs: torch.Tensor,
+        target: torch.Tensor,
+        learnt: NDArray[np.int64],
+        held: NDArray[np.int64],
+    ) -> None:
+        self.inputs, self.target, self.learnt, self.held = inputs, target, learnt, held
+        self.classes, self.keep = training.classes, training.settings["keep"]
+        settings = training.settings
+        own = EPOCHS if len(held) else FEW_EPOCHS
+        self.epochs = own if settings["epochs"] == "auto" else int(settings["epochs"])
+        self.generator = np.random.default_rng([training.seed, 5])
+        self.loss: nn.Module = nn.MSELoss()
+        self.weight = torch.ones(max(1, self.classes))
+        if self.classes:
+            if training.weights == EVEN:
+                counts = torch.bincount(target[learnt], minlength=self.classes).float()
+                self.weight = torch.where(counts > 0, counts.sum() / counts.clamp(min=1), torch.zeros(()))
+                self.weight /= self.weight.max()
+            self.loss = nn.CrossEntropyLoss(weight=self.weight)
+
+    def train(self, network: nn.Sequential) -> None:
+        """Train, and leave the network as it was after its best epoch, or after the last where nothing is held out."""
+        optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
+        best: tuple[float, float] = (-np.inf, -np.inf)
+        kept: dict[str, torch.Tensor] | None = None
+        for _ in range(self.epochs):
+            network.train()
+            mixed = self.generator.permutation(self.learnt)
+            for rows in np.array_split(mixed, max(1, -(-len(mixed) // BATCH))):
+                if len(rows) < 2:
+                    continue
+                optimiser.zero_grad()
+                loss = self._loss(network(self.inputs[rows]), rows)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+            if len(self.held) and (value := self._judge(network)) > best:
+                best, kept = value, copy.deepcopy(network.state_dict())
+        if kept is not None:
+            network.load_state_dict(kept)
+
+    def _loss(self, out: torch.Tensor, rows: NDArray[np.int64]) -> torch.Tensor:
+        value: torch.Tensor = self.loss(out if self.classes else out[:, 0], self.target[rows])
+        return value
+
+    def _judge(self, network: nn.Sequential) -> tuple[float, float]:
+        """The loss of what is held out, or its F1 and then the loss; more is better."""
         network.eval()
         with torch.inference_mode():
-            out = network(inputs[held])
-            value = float(loss(out if classes else out[:, 0], target[held]))
-        if value < best - 1e-5:
-            best, since, kept = value, 0, copy.deepcopy(network.state_dict())
-        else:
-            since += 1
-            if since >= _PATIENCE:
-                break
-    if len(held):
-        network.load_state_dict(kept)
+            out = network(self.inputs[self.held])
+            loss = -float(self._loss(out, self.held))
+        if not self.classes or self.keep == "loss":
+            return loss, loss
+        return f1(self.target[self.held].numpy(), out.argmax(dim=1).numpy(), self.weight.double().numpy()), loss
+
+
+def f1(truth: NDArray[np.int64], said: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
+    """F1 of each class over labels that weigh as their class does, its mean weighed by what the class weighs."""
+    count = len(weight)
+    each = weight[truth]
+    support = np.bincount(truth, each, minlength=count)
+    called, right = (np.bincount(said, part, minlength=count) for part in (each, np.where(truth == said, each, 0.0)))
+    scores = np.divide(2 * right, support + called, out=np.zeros(count), where=support + called > 0)
+    return float((scores * support).sum() / max(float(support.sum()), 1e-300))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, shown
+from tessera.base import InputError
 
 from ._exact import nearest, smallest
 from .coded import CodedModel
 from .model import Model, expect, expect_standard, named, standard
+from .settings import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 NEIGHBOURS = 5
 """At most; with few labels the largest odd number up to their root, so that a class of two is not outvoted: 1 below 9
 labels, 3 below 25."""
+SETTINGS = {"neighbours": Setting(0, 0, 32767, tried=(0, 1, 9, 15))}
+"""How many vote; by the number of labels if 0."""
 _STEPS = 4096
 """Whole numbers a standard deviation; int16 then reaches 8 of them on either side."""
 _MOST = 32767
@@ -202,10 +205,8 @@ def fit_knn(training: Training) -> Model:
     Setting: "neighbours", how many vote; by the number of labels if 0.
     """
     x, y, classes = training.x, training.y, training.classes
-    wanted = training.settings.get("neighbours", 0)
-    if not isinstance(wanted, int) or isinstance(wanted, bool) or not 0 <= wanted <= _MOST:
-        raise InputError(f"neighbours {shown(wanted)}; expected a whole number, 0 for the rule")
-    target, near = y.astype(np.int64 if classes else np.float64), _by_rule(len(x), wanted)
+    target = y.astype(np.int64 if classes else np.float64)
+    near = _by_rule(len(x), int(training.settings["neighbours"]))
     if training.codes is not None:
         parts = training.codes.parts
         codes = np.concatenate([part.codes for part in parts], axis=1)

@@ -11,6 +11,7 @@ from tessera.base import require
 
 from .coded import CodedLinearModel, coded_linear
 from .model import Model, expect, expect_standard, named, softmax, standard
+from .settings import Setting
 from .training import EVEN
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
     from .training import Training
 
-_VARIANCE = 10.0
-"""Prior variance of a logit: logits of about +-3. On 114 real raw bands it came within 0.005 macro-F1 of the best of
-0.1 to 1000 at 5, 10, 20 and 50 labels a class; choosing by cross-validated log loss lost up to 0.03 at 5 and 10 labels
-and gained at most 0.004 at 50."""
+SETTINGS = {"variance": Setting(10.0, 0.001, 1e6, tried=(1.0, 10.0, 100.0), tried_numbers=())}
+"""Prior variance of a logit: 10 gives logits of about +-3. On 114 real raw bands it came within 0.005 macro-F1 of the
+best of 0.1 to 1000 at 5, 10, 20 and 50 labels a class; choosing by cross-validated log loss lost up to 0.03 at 5 and 10
+labels and gained at most 0.004 at 50."""
 _ALPHAS = np.logspace(-4, 4, 33)
 """Ridge penalties per feature, relative to the noise; the data's own likelihood chooses one."""
 
@@ -105,7 +106,7 @@ def _solve(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights (K, D) and bias (K,) of the classes 0 to K - 1, each of which occurs in `y`."""
     linear: Any = require("sklearn.linear_model", extra="heads", purpose="a linear head")
-    penalty = _VARIANCE / x.shape[1]
+    penalty = float(training.settings["variance"]) / x.shape[1]
     weigh = "balanced" if training.weights == EVEN else None
     model = linear.LogisticRegression(
         C=penalty, class_weight=weigh, max_iter=1000, tol=1e-5, random_state=training.seed

@@ -10,6 +10,7 @@ import numpy as np
 from tessera.base import InputError, require
 
 from .model import Model, expect, expect_standard, softmax
+from .settings import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 
     from .training import Training
 
+SETTINGS = {
+    "layers": Setting("512-256", words=("512-256", "256-128", "128", "64")),
+    "epochs": Setting("auto", 1, 5000, words=("auto",), tried=("auto", 30, 120)),
+    "dropout": Setting(0.3, 0.0, 0.9),
+    "keep": Setting("loss", words=("loss", "f1")),
+}
+"""Hidden layers; epochs, where a number learns from all labels and stops after so many; dropout; what the kept epoch is
+best by on the labels that are held out. The published head keeps the best weighted F1. On Corsica and Belgium the loss
+scored 0.474 macro-F1 on embeddings and 0.488 on raw bands, F1 0.463 and 0.465, and its probabilities were less sure of
+what is wrong (log loss 0.99 for 1.16)."""
 _LAYERS, _WIDTH = 8, 2048
 """Layers of a file and outputs of one, at most: 65,536 pixels of a layer then take 0.5 GB."""
 
@@ -92,10 +103,15 @@ class MlpModel(Model):
 
 
 def fit_mlp(training: Training) -> MlpModel:
-    """Train layers of 512 and 256, 64 alone below 300 labels, stopped early on a part of the labels."""
+    """Train the published head: layers of 512 and 256, each with batch norm, ReLU and dropout 0.3, by AdamW.
+
+    With 200 labels or more, 1,000 of a number, a fifth of the groups is held out for 200 epochs, and the epoch with the
+    least loss there is kept. Fewer labels are all learnt from, for 60 epochs.
+    """
     require("torch", extra="models", purpose="an MLP head")
     from ._mlp_training import train_mlp
 
-    found = train_mlp(training.x, training.y, training.classes, training.seed)
+    widths = tuple(int(width) for width in str(training.settings["layers"]).split("-"))
+    found = train_mlp(training, widths)
     scale = np.array([found.pop("centre"), found.pop("spread")])
     return MlpModel(training.classes, scale=scale, **found)

@@ -12,13 +12,23 @@ import numpy as np
 
 from tessera.base import InputError, require, shown
 from tessera.embeddings import StackedVectors
+from tessera.labels import NUMBERS
 
+from ._prototype import fit_prototype
+from .boosting import SETTINGS as BOOSTING
+from .boosting import BoostingModel, fit_boosting
+from .forest import SETTINGS as FOREST
 from .forest import ForestModel, fit_forest
+from .knn import SETTINGS as KNN
 from .knn import fit_knn, read_knn
+from .linear import SETTINGS as LINEAR
 from .linear import fit_linear, read_linear
+from .mlp import SETTINGS as MLP
 from .mlp import MlpModel, fit_mlp
+from .settings import Setting, grid_of, parse_own
 from .training import EVEN, WEIGHTS, Training
-from .unet import SETTINGS, UnetModel, fit_unet
+from .unet import SETTINGS as UNET
+from .unet import UnetModel, fit_unet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,44 +46,92 @@ class Learner:
     ----------
     fit : features, labels and settings -> the model that they give
     read : arrays by name, K -> the model that gave them
-    settings : the learner's own settings, by name, with their defaults
-    grid : values of some settings that a search tries
+    settings : the learner's own settings, by name
+    numbers : whether it learns numbers as well as classes
     """
 
     fit: Callable[[Training], Model]
     read: Callable[[Mapping[str, NDArray[Any]], int], Model]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    numbers: bool = True
+
+    @property
+    def defaults(self) -> dict[str, float | str]:
+        """The learner's own value of every setting."""
+        return {name: setting.default for name, setting in self.settings.items()}
+
+    def grid(self, classes: int) -> tuple[dict[str, float | str], ...]:
+        """What a search tries: of classes, or of numbers where `classes` is 0."""
+        return grid_of(self.settings, classes)
 
 
 HEADS: dict[str, Learner] = {
-    "linear": Learner(fit_linear, read_linear),
-    "knn": Learner(fit_knn, read_knn, {"neighbours": 0}),
-    "mlp": Learner(fit_mlp, MlpModel.from_arrays),
-    "forest": Learner(fit_forest, ForestModel.from_arrays),
+    "linear": Learner(fit_linear, read_linear, LINEAR),
+    "prototype": Learner(fit_prototype, read_linear, numbers=False),
+    "knn": Learner(fit_knn, read_knn, KNN),
+    "forest": Learner(fit_forest, ForestModel.from_arrays, FOREST),
+    "boosting": Learner(fit_boosting, BoostingModel.from_arrays, BOOSTING),
+    "mlp": Learner(fit_mlp, MlpModel.from_arrays, MLP),
 }
 """Heads that look at single pixels."""
-SPATIAL: dict[str, Learner] = {"unet": Learner(fit_unet, UnetModel.from_arrays, SETTINGS)}
+SPATIAL: dict[str, Learner] = {"unet": Learner(fit_unet, UnetModel.from_arrays, UNET)}
 """Heads that look at the pixels around, too: they learn from `labels.ChipVectors`."""
 LEARNERS: dict[str, Learner] = {**HEADS, **SPATIAL}
 """All heads."""
 
 
-def parse_heads(given: str | Iterable[str]) -> tuple[str, ...]:
+def parse_heads(given: str | Iterable[str], kind: str | None = None) -> tuple[str, ...]:
     """Names of heads, each once.
+
+    Parameters
+    ----------
+    given : names, in a list or with commas
+    kind : the kind of labels that they have to learn, `tessera.labels.KINDS`; None: any
 
     Raises
     ------
     InputError
-        There is no such head, or none was given.
+        There is no such head, none was given, or one does not learn this kind of labels.
     """
     names = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
     for name in names:
+        if name in tuple(SPATIAL):
+            raise InputError(
+                f"head {name!r} looks at the pixels around a label; expected heads of single pixels: {', '.join(HEADS)}"
+            )
         if name not in tuple(HEADS):
             raise InputError(f"head {name!r}; expected some of {', '.join(HEADS)}")
+        if kind == NUMBERS:
+            refuse_numbers(name)
     if not names:
         raise InputError(f"no heads; expected some of {', '.join(HEADS)}")
     return tuple(dict.fromkeys(names))
+
+
+def refuse_numbers(head: str) -> None:
+    """Refuse a head that learns classes alone.
+
+    Raises
+    ------
+    InputError
+        It is one.
+    """
+    if not LEARNERS[head].numbers:
+        others = ", ".join(name for name, learner in LEARNERS.items() if learner.numbers)
+        raise InputError(f"head {head!r} learns classes, and the labels are numbers; expected one of {others}")
+
+
+def parse_settings(head: str, given: Mapping[str, Any] | str | None) -> dict[str, float | str]:
+    """Some of a head's own settings: a mapping, or a text such as "neighbours=7,vote=distance".
+
+    Raises
+    ------
+    InputError
+        The head has no such setting, one is given twice, or a value is outside its limits.
+    """
+    if head not in LEARNERS:
+        raise InputError(f"head {shown(head)}; expected one of {', '.join(LEARNERS)}")
+    return parse_own(head, LEARNERS[head].settings, given)
 
 
 @contextmanager
@@ -102,7 +160,7 @@ def learn(
     classes: int,
     seed: int = 0,
     *,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | str | None = None,
     weights: str = EVEN,
     groups: NDArray[Any] | None = None,
 ) -> Model:
@@ -116,7 +174,7 @@ def learn(
     y : (N,) int64, 0 to `classes` - 1, each of which occurs; or float64 numbers
     classes : how many; 0 of a number
     seed : of whatever the learner draws
-    settings : some of the learner's own settings, by name
+    settings : some of the learner's own settings, by name; the others keep their defaults
     weights : "even": all classes weigh the same; "occur": all labels do
     groups : (N,) labels of one group are never split by a learner that holds some out to stop early
 
@@ -127,12 +185,11 @@ def learn(
     """
     if head not in LEARNERS:
         raise InputError(f"head {shown(head)}; expected some of {', '.join(LEARNERS)}")
+    if not classes:
+        refuse_numbers(head)
     if weights not in WEIGHTS:
         raise InputError(f"weights {shown(weights)}; expected {' or '.join(WEIGHTS)}")
-    own = LEARNERS[head].settings
-    strange = sorted(set(settings or ()) - set(own))
-    if strange:
-        raise InputError(f"setting {shown(strange[0])} of head {head}; expected some of {', '.join(own) or 'none'}")
+    chosen = LEARNERS[head].defaults | parse_settings(head, settings)
     codes = x if isinstance(x, StackedVectors) else None
     features = np.asarray(x if codes is None else codes.values(), dtype=np.float64)
     if features.ndim != 2 or y.shape != (len(features),) or 0 in features.shape:
@@ -145,7 +202,7 @@ def learn(
         raise InputError(f"labels of {met} classes; expected each of {max(2, classes)}")
     if groups is not None and groups.shape != y.shape:
         raise InputError(f"groups {groups.shape} of labels {y.shape}; expected one a label")
-    training = Training(features, y, classes, seed, weights, {**own, **(settings or {})}, groups, codes)
+    training = Training(features, y, classes, seed, weights, chosen, groups, codes)
     with _one_thread():
         return LEARNERS[head].fit(training)
 
@@ -158,7 +215,7 @@ def learn_and_score(
     seed: int,
     new: NDArray[Any] | StackedVectors,
     *,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | str | None = None,
     weights: str = EVEN,
     groups: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from tessera.labels import ChipVectors
 
 from ._unet_layers import CONVOLUTIONS, network_input
 from .model import expect, expect_standard, named, softmax
+from .settings import Setting
 from .spatial import SpatialModel
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ TILE, STRIDE = 128, 96
 _BATCH = 16
 """Windows of labels that are predicted at a time."""
 _MOST_WIDTH = 256
-SETTINGS = {"width": 24, "epochs": 60, "patience": 10, "rate": 0.002}
+SETTINGS = {
+    "width": Setting(24, 1, 256),
+    "epochs": Setting(60, 1, 10_000),
+    "patience": Setting(10, 1, 10_000),
+    "rate": Setting(0.002, 1e-6, 1.0),
+}
 """Channels at full resolution; passes over the windows, at most; passes without improvement before it stops; learning
 rate."""
 

@@ -27,6 +27,7 @@ from .scores import (
 )
 from .trust import ACCURACY, LEVEL, Trust
 from .trust_fitting import fit_trust
+from .tuning import TUNED_BY, Tried, Tuned, tune
 
 __all__ = [
     "ACCURACY",
@@ -42,13 +43,16 @@ __all__ = [
     "PER_CLASS",
     "TIMES",
     "TOTALS",
+    "TUNED_BY",
     "UNRANKED",
     "Applicability",
     "AreaEstimate",
     "Calibration",
     "Reliability",
     "Scores",
+    "Tried",
     "Trust",
+    "Tuned",
     "abstention_threshold",
     "areas_of_confusion",
     "bootstrap",
@@ -71,4 +75,5 @@ __all__ = [
     "score_numbers",
     "scores",
     "squares",
+    "tune",
 ]

@@ -76,6 +76,7 @@ def probe_of(source: ProbeSource | None) -> Probe | None:
         parse_heads((source.head,))
         with shown(f"Reading {source.labels} for the probe"):
             labelled = read_pixel_years(source.labels, kind=source.kind)
+            parse_heads((source.head,), labelled.kind)
             usual = "10/class" if labelled.kind == "classification" else "10%"
             amounts = parse_amounts(str(usual if source.amount is None else source.amount), labelled.kind)
             if len(amounts) > 1:
