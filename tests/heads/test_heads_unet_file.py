@@ -15,7 +15,7 @@ import tessera
 from tessera.base import InputError
 from tessera.geo import Window
 from tessera.labels import read_around
-from tessera.learners import UnetModel
+from tessera.learners import Setting, UnetModel
 from tessera.learners import unet as unet_module
 
 pytest.importorskip("torch")
@@ -26,7 +26,7 @@ NAMES = ("crop", "forest", "water")
 def _quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("width", 3), ("epochs", 5), ("rate", 0.03)):
-            patch.setitem(unet_module.SETTINGS, name, value)
+            patch.setitem(unet_module.SETTINGS, name, Setting(value))
         yield
 
 

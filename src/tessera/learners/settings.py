@@ -54,7 +54,7 @@ class Setting:
     @property
     def whole(self) -> bool:
         """Whether a number has to be whole."""
-        return type(self.low) is int and type(self.high) is int
+        return {type(self.low), type(self.high)} == {int}
 
     @property
     def expected(self) -> str:
