@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tessera.evaluation import Evaluation, evaluate
     from tessera.geo import Window, parse_area
     from tessera.heads import Head, fit, load_head
-    from tessera.labels import Labels, OsmLabels, osm_labels, read_labels
+    from tessera.labels import LabelReport, Labels, OsmLabels, describe_labels, osm_labels, read_labels
     from tessera.scale import EmbedReport, embed
     from tessera.scenes import Recipe, build_cube, build_cubes
     from tessera.simulator import simulate
@@ -33,7 +33,7 @@ _HOMES = {
     "evaluation": ("Evaluation", "evaluate"),
     "geo": ("Window", "parse_area"),
     "heads": ("Head", "fit", "load_head"),
-    "labels": ("Labels", "OsmLabels", "osm_labels", "read_labels"),
+    "labels": ("LabelReport", "Labels", "OsmLabels", "describe_labels", "osm_labels", "read_labels"),
     "scale": ("EmbedReport", "embed"),
     "scenes": ("Recipe", "build_cube", "build_cubes"),
     "simulator": ("simulate",),
@@ -50,6 +50,7 @@ __all__ = [
     "Evaluation",
     "Head",
     "InputError",
+    "LabelReport",
     "Labels",
     "ModelIdentity",
     "OsmLabels",
@@ -64,6 +65,7 @@ __all__ = [
     "build_cube",
     "build_cubes",
     "create_store",
+    "describe_labels",
     "embed",
     "evaluate",
     "export_dpixel",

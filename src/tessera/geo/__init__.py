@@ -1,7 +1,7 @@
 """Space and time: the lattice and its cells, UTM zones, tile names, areas, periods, points, vector files."""
 
 from .area import Area, ZonePart, parse_area
-from .crs import parse_crs
+from .crs import parse_crs, places_of
 from .degrees import box_around, check_degrees, swap_hint, wrapped
 from .grid import Grid
 from .lattice import CELL_SIDES, CELL_SIZE, EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Cell, Window, lonlat_box, parse_cell
@@ -12,6 +12,7 @@ from .table import numbers_of, split_numbers
 from .tiles import Tile, parse_tile, square_at, tiles_of
 from .vector import VectorTable, read_vector
 from .writing import VECTOR_SUFFIXES, check_vector, write_vector
+from .xml import walk_xml
 from .zones import from_lonlat, parse_zone, to_lonlat, zone_crs, zones_of
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "parse_year",
     "parse_zone",
     "period_of_provenance",
+    "places_of",
     "points_in_zones",
     "polygon_edges",
     "read_vector",
@@ -59,6 +61,7 @@ __all__ = [
     "swap_hint",
     "tiles_of",
     "to_lonlat",
+    "walk_xml",
     "wrapped",
     "write_vector",
     "year_of_provenance",

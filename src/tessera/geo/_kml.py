@@ -9,8 +9,8 @@ import numpy as np
 
 from tessera.base import InputError, shown
 
-from ._xml import walk_xml
 from .table import VectorTable, as_column
+from .xml import walk_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tessera.base import InputError
 
-from ._xml import walk_xml
+from .xml import walk_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable

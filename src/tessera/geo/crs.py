@@ -11,6 +11,8 @@ import numpy as np
 from tessera.base import InputError, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from pyproj import CRS
 
@@ -71,6 +73,25 @@ def parse_crs(crs: object, source: str) -> CRS:
 def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDArray[np.object_]:
     """Transform geometries to degrees (EPSG:4326); those already in EPSG:4326 keep their exact coordinates."""
     import shapely
+
+    move = _mover(crs, source)
+    return geometries if move is None else np.asarray(shapely.transform(geometries, move), dtype=object)
+
+
+def places_of(xy: NDArray[np.float64], crs: object, source: str) -> NDArray[np.float64]:
+    """Longitude and latitude of coordinates (N, 2) in the CRS of an untrusted file.
+
+    Raises
+    ------
+    InputError
+        The CRS is None, cannot be parsed, names files, or is not of the Earth.
+    """
+    move = _mover(crs, source)
+    return xy if move is None else move(xy)
+
+
+def _mover(crs: object, source: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+    """What converts coordinates to degrees; None where they are degrees."""
     from pyproj import CRS, Transformer
     from pyproj.exceptions import ProjError
 
@@ -80,7 +101,7 @@ def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDA
     try:
         # x is the longitude in every vector format, whatever axis order the CRS declares
         if parsed.equals(CRS.from_epsg(4326), ignore_axis_order=True):
-            return geometries
+            return None
         transformer = Transformer.from_crs(parsed, "EPSG:4326", always_xy=True)
     except ProjError as error:
         if "celestial body" in str(error):
@@ -92,4 +113,4 @@ def to_degrees(geometries: NDArray[np.object_], crs: object, source: str) -> NDA
     def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
 
-    return np.asarray(shapely.transform(geometries, move), dtype=object)
+    return move

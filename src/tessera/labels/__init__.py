@@ -22,7 +22,9 @@ from .labels import (
 )
 from .osm import ClassRule, OsmLabels, check_osm_labels, osm_labels, parse_tags, read_classes
 from .read import read_labels
-from .source import EmbeddingSource, parse_year, refuse_empty, sample_labels
+from .report import LabelReport, LabelRow, describe_labels
+from .save import check_labels, write_labels
+from .source import EmbeddingSource, label_codes, parse_year, refuse_empty, sample_labels
 
 __all__ = [
     "CHIP",
@@ -40,17 +42,22 @@ __all__ = [
     "EmbeddingSource",
     "Fold",
     "HeldOut",
+    "LabelReport",
+    "LabelRow",
     "Labels",
     "OsmLabels",
     "alike_notes",
     "bins_of",
     "cell",
+    "check_labels",
     "check_osm_labels",
     "class_labels",
     "class_text",
     "code_note",
+    "describe_labels",
     "hold_out",
     "kept_codes",
+    "label_codes",
     "left_to_right",
     "make_folds",
     "map_values",
@@ -70,4 +77,5 @@ __all__ = [
     "sort_classes",
     "spatial_blocks",
     "testable",
+    "write_labels",
 ]

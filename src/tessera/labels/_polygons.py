@@ -37,6 +37,8 @@ _DENSIFY_DEGREES = 0.01
 _TOGETHER = 5_000
 """Polygons taken at a time, and `_ROWS` rows of pixels."""
 _ROWS = 1_000_000
+_ENOUGH_INNER = 1
+"""Pixels away from the border that must remain for those near it to be left out."""
 _METRES_A_DEGREE = 111_320.0
 _LAT = (-80.0, 84.0)
 
@@ -84,12 +86,11 @@ def polygon_pixels(
     *,
     most: int,
     edge_m: float,
-    enough: int,
     progress: Progress,
 ) -> Pixels:
     """The pixels whose centre lies in each polygon, at most `most` of each, drawn with a fixed seed.
 
-    Pixels nearer than `edge_m` to the border are left out where at least `enough` others remain. A polygon that holds
+    Pixels nearer than `edge_m` to the border are left out where any others remain. A polygon that holds
     no pixel centre is represented by the pixel of a place inside it, and one without any area by nothing.
 
     Parameters
@@ -120,7 +121,7 @@ def polygon_pixels(
     there = np.flatnonzero(~flat)
     done = 0
     for part in _chunks(shapes, there):
-        owner, lonlat = _some(shapes[part], counts, most, edge_m, enough)
+        owner, lonlat = _some(shapes[part], counts, most, edge_m)
         owners.append(part[owner])
         places.append(lonlat)
         done += len(part)
@@ -176,7 +177,7 @@ def _chunks(shapes: NDArray[np.object_], there: NDArray[np.int64]) -> Iterator[N
 
 
 def _some(
-    shapes: NDArray[np.object_], counts: dict[str, int], most: int, edge_m: float, enough: int
+    shapes: NDArray[np.object_], counts: dict[str, int], most: int, edge_m: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Owner and place of the pixels of some polygons, sorted by owner."""
     import shapely
@@ -185,7 +186,7 @@ def _some(
     total = whole.pixels(len(shapes))
     if edge_m > 0:
         within = inner.pixels(len(shapes))
-        clean = (within >= enough) & (within < total)
+        clean = (within >= _ENOUGH_INNER) & (within < total)
         counts["edge"] += int((total - within)[clean].sum())
         total = np.where(clean, within, total)
         both = [whole.of(~clean), inner.of(clean)]

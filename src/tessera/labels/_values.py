@@ -137,15 +137,16 @@ def _marked(raw: NDArray[Any], absent: Iterable[object]) -> NDArray[np.bool_]:
     if not marks:
         return out
     texts = {class_text(str(mark)) for mark in marks}
-    figures = {found for found in map(_figure, marks) if found is not None}
+    figures = {found for found in map(figure_of, marks) if found is not None}
     for index, value in enumerate(raw.tolist()):
         if value is None:
             continue
-        out[index] = class_text(str(value)) in texts or (bool(figures) and _figure(value) in figures)
+        out[index] = class_text(str(value)) in texts or (bool(figures) and figure_of(value) in figures)
     return out
 
 
-def _figure(value: object) -> float | None:
+def figure_of(value: object) -> float | None:
+    """A value as a number; None where it is none."""
     if isinstance(value, (bool, np.bool_)):
         return None
     try:

@@ -29,6 +29,7 @@ COUNTED = {
     "capped": "polygons have more pixels than are kept of one",
     "edge": "pixels at the border of their polygon are left out",
     "nodata": "pixels of the raster have no data",
+    "beyond": "pixels lie beyond 80 S or 84 N and are left out",
     "duplicate": "labels repeat the pixel and value of another and are merged with it",
     "conflict": "labels lie in pixels with several classes and are left out",
     "averaged": "numbers lie in a pixel with other numbers, of which the mean is kept",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tessera.base import InputError, only_year
+from tessera.base import InputError, only_year, silent
+from tessera.embeddings import is_valid
 from tessera.geo import swap_hint
 
 if TYPE_CHECKING:
@@ -15,8 +16,13 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from tessera.base import Progress
     from tessera.embeddings import CodedVectors, ModelIdentity
     from tessera.geo import Window
+
+
+_PART = 100_000
+"""Labels looked up at a time."""
 
 
 class EmbeddingSource(Protocol):
@@ -121,10 +127,55 @@ def sample_labels(
             raise InputError(f"{source}: {error}; {hint}") from None
         raise
     if len(lonlat) and not np.isfinite(values).all(axis=1).any():
-        west, south = lonlat.min(axis=0)
-        east, north = lonlat.max(axis=0)
-        where = f"they lie within {west:.4g},{south:.4g},{east:.4g},{north:.4g}; tessera store info says where data is"
-        raise InputError(
-            f"none of {len(lonlat)} labels of {source} has data in {year}; {swap_hint(lonlat, with_data) or where}"
-        )
+        raise InputError(_nowhere(lonlat, year, source, with_data))
     return values
+
+
+def label_codes(
+    store: EmbeddingSource,
+    lonlat: NDArray[np.float64],
+    year: int,
+    source: str,
+    *,
+    progress: Progress = silent,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which labelled places have data, and which lie outside what the store holds of the year: looked up in parts.
+
+    Parameters
+    ----------
+    lonlat : (N, 2) degrees
+    source : what to call the labels
+    progress : called with the labels looked up and their number
+
+    Returns
+    -------
+    (N,) bool, with data; (N,) bool, outside
+
+    Raises
+    ------
+    InputError
+        None has data; the line says so where latitudes came first.
+    """
+
+    def scales(places: NDArray[np.float64]) -> NDArray[np.float32]:
+        return store.sample_codes(places, year).scales
+
+    found = np.empty(len(lonlat), dtype=np.float32)
+    for start in range(0, len(lonlat), _PART):
+        part = slice(start, start + _PART)
+        found[part] = scales(lonlat[part])
+        progress(min(start + _PART, len(lonlat)), len(lonlat))
+    usable = is_valid(found)
+    if not usable.any():
+        raise InputError(_nowhere(lonlat, year, source, lambda places: int(is_valid(scales(places)).sum())))
+    return usable, np.isposinf(found)
+
+
+def _nowhere(
+    lonlat: NDArray[np.float64], year: int, source: str, with_data: Callable[[NDArray[np.float64]], int]
+) -> str:
+    """What to say where no label has data."""
+    west, south = lonlat.min(axis=0)
+    east, north = lonlat.max(axis=0)
+    where = f"they lie within {west:.4g},{south:.4g},{east:.4g},{north:.4g}; tessera store info says where data is"
+    return f"none of {len(lonlat)} labels of {source} has data in {year}; {swap_hint(lonlat, with_data) or where}"

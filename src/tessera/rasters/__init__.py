@@ -4,19 +4,23 @@ from .bands import GridFiles
 from .cog import every_second, mean_of_valid, write_cog
 from .crop import fetch_crop
 from .reading import open_raster, reading
+from .samples import RasterSample, is_raster, sample_raster
 from .strips import RasterProfile, raster_bytes, write_raster, write_scene, writing_strips
 from .warp import Target
 
 __all__ = [
     "GridFiles",
     "RasterProfile",
+    "RasterSample",
     "Target",
     "every_second",
     "fetch_crop",
+    "is_raster",
     "mean_of_valid",
     "open_raster",
     "raster_bytes",
     "reading",
+    "sample_raster",
     "write_cog",
     "write_raster",
     "write_scene",
