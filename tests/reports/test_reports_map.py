@@ -7,17 +7,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "heads"))
-from heads_fakes import WINDOW, draw_labels, make_store, make_truth
+from heads_fakes import WINDOW, draw_labels, make_store, make_truth, pixel_lonlat
 
 from tessera.base import InputError
 from tessera.heads import Head, fit
+from tessera.labels import Labels
 from tessera.maps import read_map_classes
-from tessera.validation import areas_of_confusion
+from tessera.validation import areas_of_confusion, estimate_areas
 
 pytest.importorskip("rasterio")
 pytest.importorskip("matplotlib")
@@ -62,6 +64,81 @@ def test_a_probability_sample_gives_areas_with_intervals(mapped: tuple[Head, Pat
     assert "stratified estimator (Olofsson et al. 2014)" in page
     assert "doi:10.1016/j.rse.2014.02.015" in page
     assert "no probability sample" not in page
+
+
+def drawn(tiff: Path, each: int = 40, seed: int = 0) -> Labels:
+    """A sample stratified by the classes of the map, with the truth at each place."""
+    import rasterio
+
+    generator = np.random.default_rng(seed)
+    with rasterio.open(tiff) as raster:
+        shown = raster.read(1)
+    chosen = np.concatenate(
+        [generator.choice(np.flatnonzero(shown.reshape(-1) == v), each, replace=False) for v in np.unique(shown)]
+    )
+    rows, cols = np.divmod(chosen, shown.shape[1])
+    names = np.array(["crop", "forest", "water"], dtype=object)
+    return Labels(names[make_truth()[rows, cols]], lonlat=pixel_lonlat(rows, cols), source="sample.gpkg")
+
+
+def test_a_sample_that_did_not_train_the_map_is_compared_with_it_place_by_place(
+    mapped: tuple[Head, Path], tmp_path: Path
+) -> None:
+    head, tiff = mapped
+    sample = drawn(tiff)
+    page = head.write_report(tmp_path / "report.html", tiff, sample=sample).read_text(encoding="utf-8")
+    legend = {one.name: one for one in read_map_classes(tiff)}
+    # what the map shows there, by the vectors themselves
+    assert sample.lonlat is not None
+    shown = head.names(head.predict(make_store(make_truth()).sample_points(sample.lonlat, 2021)))
+    index = {name: number for number, name in enumerate(head.classes)}
+    found = estimate_areas(
+        np.array([index[name] for name in shown]),
+        np.array([index[name] for name in sample.values]),
+        [legend[name].pixels for name in head.classes],
+        head.classes,
+    )
+    for row in found.to_json()["classes"]:
+        value, low, high = row["area"]
+        assert f"{value:,.1f} ({low:,.1f} to {high:,.1f})" in page
+    assert "120 reference labels of sample.gpkg, a stratified sample" in page
+
+
+def test_a_sample_may_hold_places_off_the_map_and_classes_that_the_map_lacks(
+    mapped: tuple[Head, Path], tmp_path: Path
+) -> None:
+    head, tiff = mapped
+    sample = drawn(tiff)
+    assert sample.lonlat is not None
+    values, places = sample.values.copy(), sample.lonlat.copy()
+    values[:5] = "road"
+    places[5:8] = [[200.0, 95.0], [0.0, 0.0], [5.0, 51.9]]
+    other = replace(sample, values=values, lonlat=places)
+    page = head.write_report(tmp_path / "report.html", tiff, sample=other).read_text(encoding="utf-8")
+    assert "3 of 120 labels lie outside the map or on no data" in page
+    assert "classes of the sample that the map does not have: road" in page
+    assert "<bdi>road</bdi>" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lonlat": None}, "expected a class and a point each"),
+        ({"groups": np.zeros(120, dtype=np.int64)}, "expected one point for each sampled pixel"),
+        ({"lonlat": np.zeros((120, 2))}, "none of 120 labels .* lies on the map"),
+    ],
+)
+def test_what_is_no_sample_of_the_map_is_refused(
+    mapped: tuple[Head, Path], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    head, tiff = mapped
+    with pytest.raises(InputError, match=message):
+        head.write_report(tmp_path / "report.html", tiff, sample=replace(drawn(tiff), **change))
+    with pytest.raises(InputError, match="a sample without a map"):
+        head.write_report(tmp_path / "report.html", sample=drawn(tiff))
+    with pytest.raises(InputError, match="expected one of random, stratified"):
+        head.write_report(tmp_path / "report.html", tiff, sample=drawn(tiff), design="handy")
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_map_of_numbers_shows_its_ranges(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError, check_output, checked, is_json, printable, shown, silent
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.figures import parse_colour
-from tessera.labels import CLASSES, NO_DATA, NUMBERS, map_values
+from tessera.labels import CLASSES, NO_DATA, NUMBERS, Labels, map_values, read_labels
 from tessera.learners import SPATIAL
 from tessera.maps import edges_of, write_map
 from tessera.reports import write_report
@@ -269,6 +269,9 @@ class Head:
         path: str | Path,
         map: str | Path | None = None,  # noqa: A002 - the word for it
         *,
+        sample: object = None,
+        column: str | None = None,
+        design: str = "stratified",
         overwrite: bool = False,
     ) -> Path:
         """Write the report as one page of HTML: open it by double click, print it, send it by mail.
@@ -282,6 +285,10 @@ class Head:
         ----------
         path : ends in .html; an earlier report in its place is replaced
         map : a GeoTIFF that `map` wrote with this head
+        sample : labelled points that were drawn at random on the map and did not train it, as `read_labels` reads them;
+            the area of each class is then estimated, with its interval
+        column : of the sample that holds the class; the head's own if None
+        design : how the sample was drawn: "random", or "stratified", within each class of the map
         overwrite : replace a file that is not a report, too
 
         Returns
@@ -299,7 +306,10 @@ class Head:
         >>> tessera.load_head("head.json").write_report("report.html").name
         'report.html'
         """
-        return write_report(self, path, map, overwrite=overwrite)
+        labels = sample if sample is None or isinstance(sample, Labels) else None
+        if sample is not None and labels is None:
+            labels = read_labels(sample, self.column if column is None else column, CLASSES)
+        return write_report(self, path, map, sample=labels, design=design, overwrite=overwrite)
 
     @checked
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

@@ -102,9 +102,10 @@ def areas_section(legend: tuple[MapClass, ...] | None, areas: dict[str, Any] | N
         return table(("range", "hectares on the map", "share"), body, "Pixels of each range of numbers on the map.")
     estimated = areas["design"] is not None
     lines: list[list[Any]] = []
-    for row, one in zip(areas["classes"], legend, strict=True):
-        label = Html(swatch(one.colour) + name(row["name"]))
-        line: list[Any] = [label, hectares(row["mapped"]), percent(one.pixels / total)]
+    colours = {one.name: one.colour for one in legend}
+    for row in areas["classes"]:
+        label = Html(swatch(colours.get(row["name"], "#ffffff")) + name(row["name"]))
+        line: list[Any] = [label, hectares(row["mapped"]), percent(row["mapped"] / areas["hectares"])]
         if estimated:
             line += [spread(cell(row["area"]), hectares), hectares(row["standard_error"])]
             line += [spread(cell(row["users"]), percent), spread(cell(row["producers"]), percent)]
@@ -114,10 +115,14 @@ def areas_section(legend: tuple[MapClass, ...] | None, areas: dict[str, Any] | N
         return Html(items(areas["notes"], "notes") + table(heads, lines, "Pixels of each class, 0.01 ha each."))
     heads += ["estimated hectares (95 % interval)", "standard error", "user's accuracy", "producer's accuracy"]
     overall = spread(cell(areas["overall"]), percent)
+    source = areas.get("source")
+    of = f" of {source}" if source else ""
     before = paragraph(
-        f"Estimated from {areas['labels']:,} reference labels, a {areas['design']} sample, by the stratified estimator "
-        f"(Olofsson et al. 2014). Overall accuracy by area: {overall}. At a label the map is taken to show what models "
-        "predicted that had not learnt from it."
+        f"Estimated from {areas['labels']:,} reference labels{of}, a {areas['design']} sample, by the stratified "
+        f"estimator (Olofsson et al. 2014). Overall accuracy by area: {overall}. ",
+        "The map was compared with each label at its place; the labels must not have trained it."
+        if source
+        else "At a label the map is taken to show what models predicted that had not learnt from it.",
     )
     return Html(
         before + items(areas["notes"], "notes") + table(heads, lines, "Area of each class, with 95 % intervals.")

@@ -47,6 +47,8 @@ th,td{padding:.28rem .6rem;border-bottom:1px solid #dfe3e6;text-align:right;vert
 th{font-weight:600}
 thead th{border-bottom:2px solid #8b949c;vertical-align:bottom}
 th:first-child,td.t,th.t{text-align:left}
+th a{white-space:nowrap}
+thead th{max-width:11rem;overflow-wrap:anywhere}
 td.t{overflow-wrap:anywhere}
 td.heat{text-align:center;border:1px solid #fff;min-width:2.6rem}
 .swatch{display:inline-block;width:.85em;height:.85em;border:1px solid #555;margin-right:.45em;vertical-align:-.08em}
@@ -156,7 +158,7 @@ def link(address: str, label: Any) -> Html:
 def page(title: str, subtitle: Any, sections: Sequence[tuple[str, str, str]]) -> str:
     """The page: its title, and sections of an anchor, a heading and markup; those that are empty are left out."""
     shown = [section for section in sections if section[2]]
-    contents = "".join(f'<a href="#{anchor}">{text(heading)}</a>' for anchor, heading, _ in shown if heading)
+    contents = " ".join(f'<a href="#{anchor}">{text(heading)}</a>' for anchor, heading, _ in shown if heading)
     body = "".join(
         f'<section id="{anchor}">{f"<h2>{text(heading)}</h2>" if heading else ""}{content}</section>\n'
         for anchor, heading, content in shown

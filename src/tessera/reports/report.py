@@ -25,10 +25,13 @@ from ._mapped import areas_of, areas_section, map_section, read_legend
 from ._methods import LEARNERS, methods_of
 from ._page import MARK, Html, items, link, page, paragraph, table, text
 from ._places import labels_section, tuning_section, worst_section
+from ._sample import areas_of_sample
 from ._values import cell, number, part, percent, spread, whole, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tessera.labels import Labels
 
     from .asked import ReportedHead
 
@@ -59,13 +62,17 @@ def write_report(
     path: str | Path,
     tiff: str | Path | None = None,
     *,
+    sample: Labels | None = None,
+    design: str = "stratified",
     overwrite: bool = False,
 ) -> Path:
     """Write the report of a head; see `Head.write_report`."""
     target = check_report(path, inputs=(tiff,), overwrite=overwrite)
     mapped = None if tiff is None else Path(tiff)
     legend = None if mapped is None else read_legend(head, mapped)
-    areas = areas_of(head, legend)
+    if sample is not None and (mapped is None or legend is None or not head.classes):
+        raise InputError("a sample without a map of classes; expected the map that it was drawn from")
+    areas = areas_of_sample(mapped, legend, sample, design) if sample and mapped and legend else areas_of(head, legend)
     paragraph_, cited = methods_of(head, areas)
     references = "".join(f"<li>{_with_links(one)}</li>" for one in cited)
     sections = [
