@@ -136,15 +136,15 @@ def test_by_url_a_small_area_is_looked_for_and_a_large_one_is_not_refused(store:
 
 
 def test_a_map_of_a_wrong_area_is_refused_before_its_first_strip(store: Store, tmp_path: Path) -> None:
+    from tessera.base import silent
+    from tessera.heads import HeadInput
     from tessera.maps import write_map
 
     class Knows:
-        model, dims = store.model, store.dims
-        year = YEAR
+        model, dims, classes, column, trust, learnt = store.model, store.dims, ("a", "b"), "class", None, None
+        inputs = (HeadInput(YEAR, store.dims, store.model),)
 
     head: Head = Knows()  # type: ignore[assignment]
     with pytest.raises(InputError, match=r"its data lie within"):
-        write_map(
-            head, store, FAR, YEAR, tmp_path / "m.tif", png=False, overwrite=False, progress=lambda done, total: None
-        )
+        write_map(head, store, FAR, YEAR, tmp_path / "m.tif", progress=silent)
     assert list(tmp_path.iterdir()) == []

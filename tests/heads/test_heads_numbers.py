@@ -112,7 +112,7 @@ def test_whole_numbers_are_numbers_where_that_is_said(store: FakeStore) -> None:
 
 def test_a_map_of_numbers_is_the_prediction_with_its_legend(head: Head, store: FakeStore, tmp_path: Path) -> None:
     path = head.map(store, AREA, out=tmp_path / "map.tif")
-    want = head.predict(np.asarray(store.read_region(AREA, 2021).values))
+    want = head.predict_codes(next(store.iter_codes(AREA, 2021, rows=1000)))
     with rasterio.open(path) as source:
         found = source.read(1)
         assert (source.dtypes, source.count) == (("float32",), 1)
@@ -169,7 +169,7 @@ def test_overviews_of_numbers_are_means(head: Head, tmp_path: Path) -> None:
     store = make_store(make_truth(window, side=64), window=window)
     path = head.map(store, window, out=tmp_path / "map.tif", png=False)
     with rasterio.open(path) as source:
-        assert source.overviews(1) == [2, 4]
+        assert source.overviews(1) == [2]
         whole, half = source.read(1), source.read(1, out_shape=(300, 300))
     np.testing.assert_allclose(half, whole.reshape(300, 2, 300, 2).mean(axis=(1, 3)), rtol=1e-4, atol=1e-4)
 

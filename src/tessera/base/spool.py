@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ _LIMIT = 4 * 1024**3
 """Bytes of a part."""
 _PLACED = "placed.json"
 _HOLDER = "holder.json"
+_LOOKS = 20
+"""Times that the holder of a lock is looked for."""
 _FORMAT = 2
 """Raised when parts of older versions can no longer be used."""
 
@@ -212,6 +215,8 @@ def spooling(target: Path, request: Mapping[str, Any]) -> Iterator[Spool]:
 def _begin(door: Folder, folder: Path, target: Path, digest: str) -> Spool:
     spool = Spool(folder)
     try:
+        about = {"process": os.getpid(), "user": _user(os.geteuid() if os.name == "posix" else 0)}
+        door.write(folder / _HOLDER, json.dumps(about).encode())
         request, steps = _pending(folder)
         if steps:
             _journal(folder).finish(steps, {steps[-1][0]})
@@ -221,8 +226,6 @@ def _begin(door: Folder, folder: Path, target: Path, digest: str) -> Spool:
             for path in (*folder.glob("*.part"), *folder.glob("*.npz")):
                 door.remove(path)
             door.write(mark, digest.encode())
-        about = {"process": os.getpid(), "user": _user(os.getuid() if os.name == "posix" else 0)}
-        door.write(folder / _HOLDER, json.dumps(about).encode())
         door.remove_tree(spool.staging)
         door.make(spool.staging)
     except PermissionError:
@@ -244,8 +247,10 @@ def _user(number: int) -> str:
 
 def _holder(folder: Path) -> str:
     """Who works in a folder, as part of a sentence."""
-    try:
-        value = Folder(folder.parent).json(folder / _HOLDER, what="holder", limit=1 << 16)
-        return f" (process {int(value['process'])} of user {str(value['user'])[:40]})"
-    except (InputError, OSError, KeyError, TypeError, ValueError):
-        return ""
+    for _ in range(_LOOKS):
+        with suppress(InputError, OSError, KeyError, TypeError, ValueError):
+            value = Folder(folder.parent).json(folder / _HOLDER, what="holder", limit=1 << 16)
+            return f" (process {int(value['process'])} of user {str(value['user'])[:40]})"
+        # it has the lock, and writes its name in a moment
+        time.sleep(0.05)
+    return ""

@@ -1,6 +1,6 @@
 """Pictures: figures with fonts that fit, maps with legend and scale bar, colours."""
 
-from .axes import degrees, draw_scale_bar
+from .axes import degrees, draw_north_arrow, draw_scale_bar
 from .colours import choose_colours, parse_colour, to_rgb
 from .figure import figure_png, new_figure, save_figure
 from .letters import draw_plainly, font_note, fonts_for
@@ -12,6 +12,7 @@ __all__ = [
     "choose_colours",
     "degrees",
     "draw_map",
+    "draw_north_arrow",
     "draw_panels",
     "draw_plainly",
     "draw_scale_bar",

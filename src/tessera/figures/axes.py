@@ -57,3 +57,43 @@ def degrees(value: float, letters: str, digits: int | None = None) -> str:
         value = (value + 180) % 360 - 180 if abs(value) > 180 else value
     text = f"{round(abs(value), 4):g}" if digits is None else f"{abs(value):.{digits}f}"
     return f"{text}°" if not float(text) else f"{text}°\u2009{letters[int(value < 0)]}"
+
+
+def draw_north_arrow(axes: Any, clockwise: float, size: float = 10) -> None:
+    """Draw an arrow to true north in the upper right corner of a map whose top is grid north.
+
+    Parameters
+    ----------
+    axes : of a map, with limits set
+    clockwise : degrees from the top of the map to true north
+    size : of the letter N, points; the arrow follows it
+    """
+    effects = require("matplotlib.patheffects", extra="heads", purpose="a picture")
+    transforms = require("matplotlib.transforms", extra="heads", purpose="a picture")
+    x, y = math.sin(math.radians(clockwise)), math.cos(math.radians(clockwise))
+    # tip, right, notch, left of an arrow to the top, turned
+    outline = [(0.0, 1.0), (0.5, -1.0), (0.0, -0.6), (-0.5, -1.0), (0.0, 1.0)]
+    turned = [(u * y + v * x, v * y - u * x) for u, v in outline]
+    corner = transforms.offset_copy(axes.transAxes, fig=axes.figure, x=-2.2 * size, y=-3.4 * size, units="points")
+    axes.plot(
+        [1],
+        [1],
+        marker=turned,
+        markersize=2.6 * size,
+        color="black",
+        markeredgecolor="white",
+        markeredgewidth=0.1 * size,
+        linestyle="none",
+        transform=corner,
+    )
+    axes.annotate(
+        "N",
+        (1, 1),
+        xycoords=corner,
+        xytext=(2.1 * size * x, 2.1 * size * y),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=size,
+        path_effects=[effects.withStroke(linewidth=0.3 * size, foreground="white")],
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from tessera.base import InputError, check_output, is_png, require
 
-from .axes import draw_scale_bar
+from .axes import draw_north_arrow, draw_scale_bar
 from .colours import parse_colour, to_rgb
 from .figure import new_figure, save_figure
 from .letters import draw_plainly, font_note
@@ -43,6 +43,7 @@ def draw_map(
     bounds: tuple[float, float, float, float],
     crs: str,
     heading: str = "",
+    north: float | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Draw a class map with coordinates, a scale bar and a legend to a PNG, whole or not at all.
@@ -58,6 +59,7 @@ def draw_map(
     bounds : (left, bottom, right, top), metres of the CRS
     crs : its name, for the axes
     heading : one line above the legend
+    north : degrees clockwise from the top of the map to true north, where an arrow points; no arrow if None
     overwrite : whether a file in its place that is no earlier map is replaced too
 
     Raises
@@ -81,6 +83,8 @@ def draw_map(
     axes.locator_params(axis="y", nbins=max(2, min(6, round(height * scale / 0.8))))
     axes.tick_params(labelsize=9)
     draw_scale_bar(axes, (left, bottom, right, top))
+    if north is not None:
+        draw_north_arrow(axes, north)
     handles = _handles(legend, blank=bool((classes == _BLANK).any()))
     rows = max(8, int(max(height * scale, 1.6) / 0.24))
     box = axes.legend(

@@ -21,7 +21,7 @@ from ._report import format_report
 from ._tensors import check_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -348,32 +348,42 @@ class Head:
     @checked
     def map(
         self,
-        store: EmbeddingSource,
+        store: EmbeddingSource | Sequence[EmbeddingSource],
         area: object,
-        year: int | None = None,
+        year: int | Sequence[int] | None = None,
         out: str | Path = "map.tif",
         *,
+        probabilities: bool = False,
+        uncertainty: bool = False,
+        abstain: bool = False,
         png: bool = True,
         overwrite: bool = False,
         progress: Progress = silent,
     ) -> Path:
-        """Map an area as a GeoTIFF, with a picture and a legend in files beside it.
+        """Map an area as a cloud-optimised GeoTIFF, with a picture and a legend in files beside it.
 
-        Of classes the GeoTIFF is tiled uint8 with a colour table, overviews and nodata 255. A pixel holds one of
-        `values`. Of numbers it is tiled float32 with nodata NaN, and the legend shows ranges. A pixel without an
-        embedding, or whose centre lies outside the area, is nodata.
+        Of classes the GeoTIFF is uint8 with a colour table, overviews by the commonest class and nodata 255. A pixel
+        holds one of `values`. Of numbers it is float32 with nodata NaN and overviews by the mean, and the legend shows
+        ranges. A pixel without an embedding, or whose centre lies outside the area, is nodata. The map lies in the UTM
+        zone of the area's centre; the nearest pixels of other zones fill it where the area crosses a border.
 
         Beside map.tif lie map.classes.csv (value, name, colour, pixels, hectares), map.qml (style of QGIS),
-        map.tif.aux.xml (names or statistics for GDAL) and map.png. Memory is bounded by a strip of rows. The files
-        appear when they are complete, or not at all.
+        map.tif.aux.xml (names or statistics for GDAL) and map.png. All files appear together when they are complete. A
+        run that was stopped goes on where it stopped when it is called again, and gives the same bytes.
 
         Parameters
         ----------
-        store : embeddings of the same model
+        store : embeddings of the same model; for a head that reads several stores, one for each input in their order
         area : what `parse_area` reads, or a `Window`
-        year : one of the store's years; the year that the head learnt from if None
+        year : one of the store's years, or one for each input; the years that the head learnt from if None
         out : a path that ends in .tif or .tiff
-        png : write the picture
+        probabilities : write map.probabilities.tif, a band of per cent a class (uint8, nodata 255), calibrated if the
+            head can
+        uncertainty : write map.uncertainty.tif (float32, nodata NaN) and a picture of it. Bands of classes: probability
+            of the predicted class, set_size, abstained; of numbers: lower, upper, width of the interval; applicability:
+            distance to the labels, 1 = the end of the area of applicability
+        abstain : give pixels where the head is too uncertain a value of their own
+        png : write pictures
         overwrite : replace files that are not an earlier map, too
         progress : called as `progress(done, total)`, rows
 
@@ -384,8 +394,8 @@ class Head:
         Raises
         ------
         InputError
-            The store is of another model, has fewer dims or lacks the year; the area has no data; or the path cannot be
-            written or holds another file.
+            A store is of another model, has fewer dims or lacks the year; the area has no data; the head cannot tell
+            what is asked; another process makes this map; or the path cannot be written or holds another file.
 
         Examples
         --------
@@ -394,7 +404,19 @@ class Head:
         >>> head.map(store, "5.246,50.691,5.252,50.694", out="map.tif").name
         'map.tif'
         """
-        return write_map(self, store, area, year, out, png=png, overwrite=overwrite, progress=progress)
+        return write_map(
+            self,
+            store,
+            area,
+            year,
+            out,
+            probabilities=probabilities,
+            uncertainty=uncertainty,
+            abstain=abstain,
+            png=png,
+            overwrite=overwrite,
+            progress=progress,
+        )
 
 
 def check_head(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:

@@ -1,7 +1,7 @@
 """Maps: a head over an area as a GeoTIFF, with its legend and picture in files beside it."""
 
 from .legend import MapClass, area_table, empty_share, read_map_classes
-from .map import check_map, write_map
+from .map import check_map, map_files, write_map
 from .ranges import edges_of, ramp, range_names
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "check_map",
     "edges_of",
     "empty_share",
+    "map_files",
     "ramp",
     "range_names",
     "read_map_classes",

@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from tessera.embeddings import ModelIdentity
+    from tessera.embeddings import ModelIdentity, StackedVectors
+
+
+class MapInput(Protocol):
+    """One year of one store: a part of the features of a head; a `tessera.heads.HeadInput`."""
+
+    @property
+    def year(self) -> int: ...
+    @property
+    def dims(self) -> int: ...
+    @property
+    def model(self) -> ModelIdentity: ...
+    @property
+    def store(self) -> str: ...
 
 
 class MapHead(Protocol):
@@ -20,8 +35,11 @@ class MapHead(Protocol):
         range
     edges : borders between the ranges of numbers; () of classes
     column : of the labels
-    year : that is mapped where none is named
-    dims, model : of the embeddings
+    inputs : years and stores of its features, in order
+    head, learnt : name of the learner, and the learner
+    trust : a `tessera.validation.Trust`, or None
+    applicability : a `tessera.validation.Applicability`, or None
+    provenance : plain values
     """
 
     @property
@@ -35,11 +53,21 @@ class MapHead(Protocol):
     @property
     def column(self) -> str: ...
     @property
-    def year(self) -> int: ...
+    def inputs(self) -> Sequence[MapInput]: ...
     @property
-    def dims(self) -> int: ...
+    def head(self) -> str: ...
     @property
-    def model(self) -> ModelIdentity: ...
-    def predict(self, values: NDArray[np.float32]) -> NDArray[Any]:
-        """(..., D) float32 -> (...) uint8, 255 = no data; or float32, NaN = no data."""
+    def learnt(self) -> Any: ...
+    @property
+    def trust(self) -> Any: ...
+    @property
+    def applicability(self) -> Any: ...
+    @property
+    def provenance(self) -> dict[str, Any]: ...
+    def predict_codes(self, vectors: StackedVectors) -> NDArray[Any]:
+        """(...) vectors -> (...) uint8, 255 = no data; or float32, NaN = no data."""
+        ...
+
+    def probabilities_codes(self, vectors: StackedVectors) -> NDArray[np.float32]:
+        """(...) vectors -> (..., K) float32, NaN = no data."""
         ...

@@ -18,9 +18,11 @@ from tessera.rasters import open_raster, reading
 from .ranges import range_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ._asked import MapHead
+
+    Test = Callable[[Path], bool]
 
 _HECTARE = PIXEL_SIZE * PIXEL_SIZE / 10_000
 """Hectares of a pixel, on the plane of its UTM zone."""
@@ -54,18 +56,24 @@ class MapClass:
         return self.pixels * _HECTARE
 
 
-def legend_of(head: MapHead, counts: Sequence[int]) -> tuple[MapClass, ...]:
+def legend_of(
+    head: MapHead, counts: Sequence[int], abstained: tuple[int, str, str] | None = None
+) -> tuple[MapClass, ...]:
     """The legend of a head's map, classes by value or ranges from low to high.
 
     Parameters
     ----------
     counts : pixels of each value 0 to 255, or of each range
+    abstained : value, name and colour of pixels where the head abstains, which come last
     """
     if head.edges:
         parts = zip(range_names(head.edges), head.colours, counts, strict=True)
         return tuple(MapClass(None, *part) for part in parts)
     rows = zip(head.values, head.classes, head.colours, strict=True)
-    return tuple(MapClass(value, name, colour, int(counts[value])) for value, name, colour in sorted(rows))
+    return tuple(
+        MapClass(value, name, colour, int(counts[value]))
+        for value, name, colour in (*sorted(rows), *([abstained] if abstained else []))
+    )
 
 
 def table_path(tiff: Path) -> Path:
@@ -83,15 +91,22 @@ def names_path(tiff: Path) -> Path:
     return tiff.with_name(f"{tiff.name}.aux.xml")
 
 
-def check_sidecars(tiff: Path, *, inputs: Iterable[object], overwrite: bool) -> None:
-    """Look at the style and the table of a map, as `check_map` at all else; a style that QGIS saved is kept."""
+def check_sidecars(
+    tiff: Path, *, inputs: Iterable[object], ours: Callable[[Test], Test] = lambda test: test, overwrite: bool
+) -> None:
+    """Look at the style and the table of a map, as `check_map` at all else; a style that QGIS saved is kept.
+
+    Parameters
+    ----------
+    ours : what else makes a file one of ours, given the test for one
+    """
     for path, what, mark in (
         (style_path(tiff), "style of the map", _STYLE_MARK),
         (table_path(tiff), "table of classes", ",".join(_HEADER)),
     ):
         if path == table_path(tiff) and path.is_file() and is_text(",".join(_RANGES))(path):
             mark = ",".join(_RANGES)
-        check_output(path, what, inputs=inputs, ours=is_text(mark), overwrite=overwrite)
+        check_output(path, what, inputs=inputs, ours=ours(is_text(mark)), overwrite=overwrite)
 
 
 def names_xml(legend: tuple[MapClass, ...], span: tuple[float, float, float, float] | None) -> str:

@@ -1,110 +1,134 @@
-"""The map as a GeoTIFF: strip by strip, checked, and in place only when it is complete."""
+"""The map as GeoTIFFs: predicted strip by strip into a spool, then written as a whole, all files as one commit."""
 
 from __future__ import annotations
 
+import json
 import math
-from contextlib import ExitStack, contextmanager
+import os
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_output, is_png, is_tiff, staging, sync_folder
-from tessera.figures import MAX_SIDE, draw_map, to_rgb
-from tessera.geo import Area, Window, ZonePart, from_lonlat, parse_area
-from tessera.labels import NO_DATA, class_labels, kept_codes, left_to_right, one_line, parse_year, refuse_empty
-from tessera.rasters import RasterProfile, open_raster, reading, writing_strips
+from tessera._version import __version__
+from tessera.base import InputError, TesseraError, check_output, is_png, is_tiff, spooling, was_placed
+from tessera.figures import to_rgb
+from tessera.geo import Window, parse_area
+from tessera.labels import NO_DATA, one_line
+from tessera.rasters import RasterProfile, mean_of_valid, mode_of_valid, write_cog
 
+from ._layers import ABSTAINED, ABSTAINED_COLOUR, MAP, PROBABILITIES, UNCERTAINTY, bands, parse_layers
+from ._picture import draw_classes, draw_uncertainty
+from ._sources import find_sources, head_digest
+from ._strips import Finished, Strips
 from .legend import (
     check_sidecars,
     class_tags,
     legend_of,
     names_path,
     names_xml,
-    show_hectares,
-    show_share,
     style_path,
     style_xml,
     table_csv,
     table_path,
 )
+from .ranges import range_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from tessera.base import Progress
+    from tessera.base import Progress, Spool
     from tessera.labels import EmbeddingSource
 
     from ._asked import MapHead
     from .legend import MapClass
 
-_CLASSES_TAG = "TESSERA_CLASSES"
-"""Tag of the class names; it tells a map of ours from other GeoTIFFs."""
-_LEGEND_NAME, _TITLE = 40, 80
-"""Letters of a class name in a legend, and of a title."""
-_DENSIFY_DEGREES = 0.01
-"""Longest edge before projection, as in `tessera.geo`: a straight edge in degrees then bends by less than a pixel."""
+    Rows = Callable[[range], NDArray[Any]]
+
+_CLASSES_TAG, _LAYER_TAG = "TESSERA_CLASSES", "TESSERA_LAYER"
+"""Tags that tell a map of ours, and the layers beside it, from other GeoTIFFs."""
+_TILE, _FEW = 512, 16
+"""Side of a tile, pixels; and bands of a layer up to which its tiles are half as long, else a quarter."""
+_FORMAT = 1
+"""Raised when kept strips of older versions can no longer be used."""
 
 
 def write_map(
     head: MapHead,
-    store: EmbeddingSource,
+    stores: EmbeddingSource | Sequence[EmbeddingSource],
     area: object,
-    year: int | None,
+    year: int | Sequence[int] | None,
     out: str | Path,
     *,
-    png: bool,
-    overwrite: bool,
+    probabilities: bool = False,
+    uncertainty: bool = False,
+    abstain: bool = False,
+    png: bool = True,
+    overwrite: bool = False,
     progress: Progress,
 ) -> Path:
     """Predict an area and write it; see `Head.map`."""
-    target = check_map(out, png=png, overwrite=overwrite)
-    if store.model.sha256 != head.model.sha256:
-        raise InputError(
-            f"the store holds embeddings of {store.model.name} ({store.model.sha256[:12]}); the head learnt from "
-            f"those of {head.model.name} ({head.model.sha256[:12]})"
-        )
-    if store.dims < head.dims:
-        raise InputError(f"the store holds {store.dims} dims; the head reads {head.dims}")
-    year = parse_year(store, head.year if year is None else year)
+    layers = parse_layers(head, probabilities=probabilities, uncertainty=uncertainty, abstain=abstain)
+    target = check_map(out, probabilities=probabilities, uncertainty=uncertainty, png=png, overwrite=overwrite)
     parsed = area if isinstance(area, Window) else parse_area(area)
-    window = store.region_grid(parsed)
-    refuse_empty(store, parsed, year)
-    with ExitStack() as stack:
-        with _writing(target):
-            folder = stack.enter_context(staging(target))
-        staged = folder / target.name
-        counts, span = _write_tiff(staged, target, head, store, parsed, year, window, progress)
-        legend = legend_of(head, counts)
-        texts = {
-            names_path(target).name: names_xml(legend, span),
-            style_path(target).name: style_xml(legend, head.edges),
-            table_path(target).name: table_csv(legend, head.edges),
-        }
-        with _writing(target):
-            for name, text in texts.items():
-                (folder / name).write_text(text, encoding="utf-8", newline="")
-        names = [*texts, target.name]
+    sources = find_sources(head, stores, parsed, year)
+    strips = Strips(head, sources, layers)
+    state, window = sources.state(), sources.window
+    digest = head_digest(head)
+    request = {
+        "map": _FORMAT,
+        "head": digest,
+        "sources": [[held or os.urandom(16).hex(), *rest] for held, *rest in state],
+        "area": [window.zone, *window.bounds, "" if isinstance(parsed, Window) else parsed.geometry.wkb_hex],
+        "layers": [*layers.names, layers.abstained],
+        "rows": [rows.stop for rows in strips.rows],
+    }
+    with _writing(target), spooling(target, request) as spool, _kept_if(spool, all(held for held, *_ in state)):
+        if spool.was_placed:
+            spool.finished = True
+            return target
+        strips.fill(spool, progress)
+        if sources.state() != state:
+            raise TesseraError("the store was written to while it was read; run the same command again")
+        finished = {name: Finished(strips, spool, name).read for name in layers.names}
+        tags = _tags(head, digest, strips)
+        made = _Files(head, target, spool, strips, tags)
+        legend = made.map(finished[MAP])
+        if not any(one.pixels for one in legend):
+            spool.finished = True
+            name = "the window" if isinstance(parsed, Window) else parsed.name
+            years = ", ".join(map(str, sources.years))
+            raise InputError(f"{name} has no data in {years}; {sources.whereabouts()}")
+        if PROBABILITIES in finished:
+            made.probabilities(finished[PROBABILITIES])
+        if UNCERTAINTY in finished:
+            made.uncertainty(finished[UNCERTAINTY], png=png)
         if png:
-            picture = target.with_suffix(".png").name
-            _draw(folder / picture, staged, target, f"{head.column}, {year}", legend, head.edges, window)
-            names.insert(0, picture)
-        with _writing(target):
-            for name in names:
-                (folder / name).replace(target.with_name(name))
-            sync_folder(target.parent)
+            made.picture(legend)
+        made.place()
+        spool.finished = True
     return target
 
 
-def check_map(out: str | Path, *, png: bool = True, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
+def check_map(
+    out: str | Path,
+    *,
+    probabilities: bool = False,
+    uncertainty: bool = False,
+    png: bool = True,
+    inputs: Iterable[object] = (),
+    overwrite: bool = False,
+) -> Path:
     """Look at all files of a map before it is made: the GeoTIFF and those beside it.
 
     Parameters
     ----------
     out : path ending in .tif or .tiff
-    png : whether a picture is written beside it
+    probabilities, uncertainty, png : which files are written beside it
     inputs, overwrite : as `tessera.base.check_output` takes them
 
     Raises
@@ -117,17 +141,143 @@ def check_map(out: str | Path, *, png: bool = True, inputs: Iterable[object] = (
         raise InputError(f"map {str(out)!r}; expected a path that ends in .tif")
     inputs = tuple(inputs)
     is_map = is_tiff(_CLASSES_TAG)
-    check_output(target, "map", inputs=inputs, ours=is_map, overwrite=overwrite)
+
+    def ours(test: Callable[[Path], bool]) -> Callable[[Path], bool]:
+        # a run that was killed while it put its files in place has written them
+        return lambda path: was_placed(target, path) or test(path)
 
     def beside_ours(path: Path) -> bool:
         return path.is_file() and target.is_file() and is_map(target)
 
-    check_sidecars(target, inputs=inputs, overwrite=overwrite)
-    check_output(names_path(target), "file of class names", inputs=inputs, ours=beside_ours, overwrite=overwrite)
-    if png:
-        picture = target.with_suffix(".png")
-        check_output(picture, "picture of the map", inputs=inputs, ours=is_png("map"), overwrite=overwrite)
+    check_output(target, "map", inputs=inputs, ours=ours(is_map), overwrite=overwrite)
+    check_sidecars(target, inputs=inputs, ours=ours, overwrite=overwrite)
+    check_output(names_path(target), "file of class names", inputs=inputs, ours=ours(beside_ours), overwrite=overwrite)
+    for name, wanted in ((PROBABILITIES, probabilities), (UNCERTAINTY, uncertainty)):
+        if wanted:
+            check_output(
+                layer_path(target, name), f"raster of {name}", inputs=inputs, ours=ours(_is_layer), overwrite=overwrite
+            )
+    pictures = [target.with_suffix(".png")] * png + [_picture_path(target)] * (png and uncertainty)
+    for picture in pictures:
+        check_output(picture, "picture of the map", inputs=inputs, ours=ours(is_png("map")), overwrite=overwrite)
     return target
+
+
+def map_files(tiff: Path, *, probabilities: bool = False, uncertainty: bool = False, png: bool = True) -> list[Path]:
+    """The map and the files that a run writes beside it, as `check_map` looks at them."""
+    found = [tiff, style_path(tiff), table_path(tiff), names_path(tiff)]
+    found += [layer_path(tiff, PROBABILITIES)] * probabilities + [layer_path(tiff, UNCERTAINTY)] * uncertainty
+    return found + ([tiff.with_suffix(".png")] + [_picture_path(tiff)] * uncertainty) * png
+
+
+def layer_path(tiff: Path, layer: str) -> Path:
+    """Where a layer lies beside a map: map.probabilities.tif beside map.tif."""
+    return tiff if layer == MAP else tiff.with_name(f"{tiff.stem}.{layer}{tiff.suffix}")
+
+
+def _picture_path(tiff: Path) -> Path:
+    return tiff.with_name(f"{tiff.stem}.{UNCERTAINTY}.png")
+
+
+_is_layer = is_tiff(_LAYER_TAG)
+
+
+class _Files:
+    """The files of one map, made in the spool and put in place together."""
+
+    def __init__(self, head: MapHead, target: Path, spool: Spool, strips: Strips, tags: dict[str, str]) -> None:
+        self._head, self._target, self._spool, self._strips, self._tags = head, target, spool, strips, tags
+        self._names: list[str] = []
+
+    def _path(self, target: Path) -> Path:
+        """Where a file is made that will lie at `target`."""
+        if target.name not in self._names:
+            self._names.append(target.name)
+        return self._spool.staging / target.name
+
+    def _text(self, target: Path, text: str) -> None:
+        self._path(target).write_text(text, encoding="utf-8", newline="")
+
+    def map(self, rows: Rows) -> tuple[MapClass, ...]:
+        """The map and its legend as table, style and names."""
+        head, strips = self._head, self._strips
+        counts, span = _count(head, rows, strips)
+        legend = legend_of(head, counts, _abstained(strips))
+        if not any(one.pixels for one in legend):
+            return legend
+        numbers = not head.classes
+        colours = {one.value: (*to_rgb(one.colour), 255) for one in legend if one.value is not None}
+        profile = self._profile("float32" if numbers else "uint8", np.nan if numbers else NO_DATA)(
+            tags={**class_tags(head), **self._tags},
+            names=(one_line(head.column),),
+            colours={} if numbers else {**colours, NO_DATA: (0, 0, 0, 0)},
+        )
+        reduce = mean_of_valid if numbers else mode_of_valid(NO_DATA)
+        target, name = self._target, f"the map {self._target}"
+        write_cog(self._path(target), profile, lambda part: rows(part)[..., None], reduce, tile=_TILE, name=name)
+        self._text(names_path(target), names_xml(legend, span))
+        self._text(style_path(target), style_xml(legend, head.edges))
+        self._text(table_path(target), table_csv(legend, head.edges))
+        return legend
+
+    def _profile(self, dtype: str, nodata: float, bands: int = 1) -> Callable[..., RasterProfile]:
+        window = self._strips.window
+        return partial(
+            RasterProfile, (*window.shape, bands), dtype, window.grid.crs, window.grid.transform, nodata=nodata
+        )
+
+    def probabilities(self, rows: Rows) -> None:
+        """A band of per cent a class."""
+        names = tuple(one_line(name) for name in self._head.classes)
+        tags = {**class_tags(self._head), **self._tags, _LAYER_TAG: PROBABILITIES, "TESSERA_UNIT": "per cent"}
+        profile = self._profile("uint8", NO_DATA, len(names))(tags=tags, names=names)
+        self._layer(rows, PROBABILITIES, profile, _mean_of_bytes)
+
+    def uncertainty(self, rows: Rows, *, png: bool) -> None:
+        """A band of float32 a measure, and a picture of the first."""
+        names = bands(self._head)
+        tags = {**self._tags, _LAYER_TAG: UNCERTAINTY, "TESSERA_BANDS": json.dumps(list(names))}
+        profile = self._profile("float32", np.nan, len(names))(tags=tags, names=names)
+        self._layer(rows, UNCERTAINTY, profile, mean_of_valid)
+        if png:
+            tiff = self._spool.staging / layer_path(self._target, UNCERTAINTY).name
+            title = f"{self._head.column}, {_years(self._strips)}"
+            draw_uncertainty(self._path(_picture_path(self._target)), tiff, names, title, self._strips.window)
+
+    def _layer(self, rows: Rows, name: str, profile: RasterProfile, reduce: Callable[..., Any]) -> None:
+        target = layer_path(self._target, name)
+        # a row of tiles is in memory
+        tile = _TILE // 2 if profile.whole[2] <= _FEW else _TILE // 4
+        write_cog(self._path(target), profile, rows, reduce, tile=tile, name=f"{name} {target}")
+
+    def picture(self, legend: tuple[MapClass, ...]) -> None:
+        """The picture of the map."""
+        head, title = self._head, f"{self._head.column}, {_years(self._strips)}"
+        tiff, window = self._spool.staging / self._target.name, self._strips.window
+        draw_classes(self._path(self._target.with_suffix(".png")), tiff, title, legend, head.edges, window)
+
+    def place(self) -> None:
+        """Put all files in place, the map last; files of an earlier map that this one does not have go."""
+        target = self._target
+        names = [name for name in self._names if name != target.name]
+        tests: dict[Path, Callable[[Path], bool]] = {
+            layer_path(target, PROBABILITIES): _is_layer,
+            layer_path(target, UNCERTAINTY): _is_layer,
+            _picture_path(target): is_png("map"),
+            target.with_suffix(".png"): is_png("map"),
+        }
+        gone = [path.name for path, ours in tests.items() if path.name not in names and path.is_file() and ours(path)]
+        self._spool.place([*names, target.name], gone=gone)
+
+
+@contextmanager
+def _kept_if(spool: Spool, known: bool) -> Iterator[None]:
+    """Drop the strips of a run that is stopped where no later run can know that the store is still the same."""
+    try:
+        yield
+    except BaseException:
+        spool.finished = spool.finished or not known
+        raise
 
 
 @contextmanager
@@ -139,68 +289,56 @@ def _writing(target: Path) -> Iterator[None]:
         raise InputError(f"cannot write the map {target}: {error.strerror or error}") from None
 
 
-def _write_tiff(
-    path: Path,
-    out: Path,
-    head: MapHead,
-    store: EmbeddingSource,
-    area: Area | Window,
-    year: int,
-    window: Window,
-    progress: Progress,
-) -> tuple[list[int], tuple[float, float, float, float] | None]:
-    """Write the GeoTIFF to `path` (in messages: `out`).
+def _tags(head: MapHead, digest: str, strips: Strips) -> dict[str, str]:
+    """Where a map comes from, as GeoTIFF tags."""
+    models = list(dict.fromkeys(one.model for one in head.inputs))
+    labels = head.provenance.get("labels")
+    known = {
+        "TESSERA_MODEL": ", ".join(one_line(model.name) for model in models),
+        "TESSERA_MODEL_SHA256": ", ".join(model.sha256 for model in models),
+        "TESSERA_YEAR": _years(strips),
+        "TESSERA_HEAD": head.head,
+        "TESSERA_HEAD_SHA256": digest,
+        "TESSERA_HEAD_YEAR": ", ".join(str(one.year) for one in head.inputs),
+        "TESSERA_STORE": ", ".join(one_line(part.name) for part in strips.sources.parts),
+        "TESSERA_LABELS_SHA256": str(labels.get("sha256") or "") if isinstance(labels, dict) else "",
+        "TESSERA_CALIBRATED": "yes" if head.trust is not None else "no",
+        "TESSERA_VERSION": __version__,
+    }
+    value = _abstained(strips)
+    if value is not None:
+        known["TESSERA_ABSTAINED"] = str(value[0])
+    return {name: text for name, text in known.items() if text}
 
-    Returns
-    -------
-    the pixels of each value or of each range; of numbers the least, the greatest, mean and standard deviation
-    """
-    shown = _part_in(area, window)
-    numbers = bool(head.edges)
-    empty = np.nan if numbers else NO_DATA
+
+def _abstained(strips: Strips) -> tuple[int, str, str] | None:
+    """Value, name and colour of the pixels where the head abstains; None where it never does."""
+    value, names = strips.layers.abstained, strips.head.classes
+    return None if value is None else (value, f"({ABSTAINED})" if ABSTAINED in names else ABSTAINED, ABSTAINED_COLOUR)
+
+
+def _years(strips: Strips) -> str:
+    return ", ".join(map(str, dict.fromkeys(strips.sources.years)))
+
+
+def _mean_of_bytes(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mean of each 2 x 2 pixels that are not 255, rounded."""
+    found = mean_of_valid(np.where(values == NO_DATA, np.float32(np.nan), values.astype(np.float32)))
+    return np.where(np.isnan(found), NO_DATA, np.rint(found)).astype(np.uint8)
+
+
+def _count(head: MapHead, rows: Rows, strips: Strips) -> tuple[list[int], tuple[float, float, float, float] | None]:
+    """The pixels of each value or of each range; of numbers the least, the greatest, mean and standard deviation."""
+    numbers, span = not head.classes, _Span()
     counts = np.zeros(len(head.edges) + 1 if numbers else 256, dtype=np.int64)
-    span = _Span()
-    colours = {value: (*to_rgb(colour), 255) for value, colour in zip(head.values, head.colours, strict=not numbers)}
-    profile = RasterProfile(
-        window.shape,
-        "float32" if numbers else "uint8",
-        window.grid.crs,
-        window.grid.transform,
-        nodata=empty,
-        tags={
-            **class_tags(head),
-            "TESSERA_MODEL": one_line(head.model.name),
-            "TESSERA_MODEL_SHA256": head.model.sha256,
-            "TESSERA_YEAR": str(year),
-        },
-        names=(one_line(head.column),),
-        colours={} if numbers else {**colours, NO_DATA: (0, 0, 0, 0)},
-    )
-    overviews = "average" if numbers else "mode"
-    row = 0
-    with writing_strips(path, profile, name=f"the map {out}", overviews=overviews) as file:
-        progress(0, window.height)
-        for strip in store.iter_region(area, year, dims=None if head.dims == store.dims else head.dims):
-            values = np.asarray(strip.values)
-            if values.ndim != 3 or values.shape[1] != window.width or row + len(values) > window.height:
-                raise InputError(f"a strip of shape {values.shape} at row {row} of a region of {window.shape} pixels")
-            found = head.predict(values)
-            piece = Window(window.zone, window.west, window.north - row, window.width, len(values))
-            found[~shown.mask(piece)] = empty
-            file.write(found)
-            if numbers:
-                there = found[np.isfinite(found)]
-                span.add(there)
-                found = _range_of(there, head.edges)
-            counts += np.bincount(found.reshape(-1), minlength=len(counts))
-            row += len(values)
-            progress(row, window.height)
-        if row != window.height:
-            raise InputError(f"the store returned {row} rows of a region of {window.height}")
-        if not counts[:NO_DATA].any():
-            name = "the window" if isinstance(area, Window) else area.name
-            raise InputError(f"{name} has no data in {year}; expected an area that the store covers")
-    return counts.tolist(), span.told() if numbers else None
+    for strip in strips.rows:
+        found = rows(strip)
+        if numbers:
+            there = found[np.isfinite(found)]
+            span.add(there)
+            found = range_of(there, head.edges)
+        counts += np.bincount(found.reshape(-1), minlength=len(counts))
+    return counts.tolist(), span.told() if numbers and span.count else None
 
 
 class _Span:
@@ -220,63 +358,3 @@ class _Span:
     def told(self) -> tuple[float, float, float, float]:
         mean = self.total / self.count
         return self.low, self.high, mean, math.sqrt(max(0.0, self.squares / self.count - mean * mean))
-
-
-def _range_of(numbers: NDArray[np.float32], edges: tuple[float, ...]) -> NDArray[np.int64]:
-    """The range of each number: a border belongs to the range above it."""
-    return np.searchsorted(np.asarray(edges), numbers, side="right")
-
-
-def _part_in(area: Area | Window, window: Window) -> ZonePart:
-    """The area in the window's CRS, also where it lies in several zones."""
-    import shapely
-
-    if isinstance(area, Window):
-        return ZonePart(area.zone, shapely.box(*area.bounds))
-    parts = area.parts()
-    if len(parts) == 1 and parts[0].zone == window.zone:
-        return parts[0]
-
-    def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(from_lonlat(points[:, 0], points[:, 1], window.zone))
-
-    dense = shapely.segmentize(area.geometry, _DENSIFY_DEGREES)
-    return ZonePart(window.zone, shapely.make_valid(shapely.transform(dense, project)))
-
-
-def _draw(
-    path: Path,
-    tiff: Path,
-    out: Path,
-    title: str,
-    legend: tuple[MapClass, ...],
-    edges: tuple[float, ...],
-    window: Window,
-) -> None:
-    shrink = max(1.0, max(window.shape) / MAX_SIDE)
-    shape = tuple(max(1, round(side / shrink)) for side in window.shape)
-    with reading(out), open_raster(tiff) as source:
-        values = source.read(1, out_shape=shape)
-    names = [one.name for one in legend]
-    codes = bool(edges) or kept_codes(names)
-    if edges:
-        index = np.where(np.isfinite(values), _range_of(values, edges), NO_DATA).astype(np.uint8)
-    else:
-        place = np.full(256, NO_DATA, dtype=np.uint8)
-        place[[one.value or 0 for one in legend]] = np.arange(len(legend), dtype=np.uint8)
-        index = place[values]
-    total, most = sum(one.pixels for one in legend), max((one.pixels for one in legend), default=0)
-    entries = []
-    for one, label in zip(legend, names if edges else class_labels(names, _LEGEND_NAME), strict=True):
-        before = "" if codes else f"{one.value}: "
-        area = f"   {show_hectares(one.pixels, most)} ha   {show_share(one.pixels, total)}"
-        entries.append((left_to_right(before, label, area), one.colour))
-    draw_map(
-        path,
-        index,
-        entries,
-        title=one_line(title, _TITLE),
-        bounds=window.bounds,
-        crs=window.grid.crs,
-        heading="range" if edges else "class" if codes else "value: class",
-    )

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _RANGES = 7
 """Borders at most, about."""
@@ -33,6 +39,11 @@ def range_names(edges: tuple[float, ...]) -> tuple[str, ...]:
     """What the ranges are called: "below 5", "5 to 10", "10 and above"."""
     texts = [f"{edge:.10g}" for edge in edges]
     return (f"below {texts[0]}", *(f"{low} to {high}" for low, high in pairwise(texts)), f"{texts[-1]} and above")
+
+
+def range_of(numbers: NDArray[Any], edges: tuple[float, ...]) -> NDArray[np.int64]:
+    """The range of each number: a border belongs to the range above it."""
+    return np.searchsorted(np.asarray(edges), numbers, side="right")
 
 
 def _between(place: float) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from tessera.base import TesseraError
 
 from .reading import writing_to
+from .rows import RowsFile
 from .strips import checksum, raster_bytes, read_back
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ _GHOST = (
 _SHORT, _LONG, _DOUBLE, _LONG8 = 3, 4, 12, 16
 _FORMATS = {_SHORT: "H", _LONG: "I", _DOUBLE: "d", _LONG8: "Q"}
 _SIZES = {1: 1, 2: 1, _SHORT: 2, _LONG: 4, _DOUBLE: 8, _LONG8: 8}
-_COPIED = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
-"""Tags that say where a raster lies and what its bands are: GeoTIFF's own, and GDAL's metadata and no data."""
-_GDAL_METADATA = 42112
+_COLOURS, _GDAL_NODATA = 320, 42113
+_COPIED = (_COLOURS, 33550, 33922, 34264, 34735, 34736, 34737, 42112, _GDAL_NODATA)
+"""Tags that say where a raster lies and what its bands are: colours, GeoTIFF's own, GDAL's metadata and no data."""
 _LEVEL = 3
 """Of deflate; higher ones hardly shrink embeddings."""
 _THREADS = 8
@@ -164,6 +165,26 @@ def mean_of_valid(values: NDArray[Any]) -> NDArray[Any]:
     return np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
 
 
+def mode_of_valid(nodata: int) -> Reduce:
+    """A reducer of classes: the commonest of each 2 x 2 pixels that are not `nodata`, the first of equals.
+
+    It takes (r, c, bands) uint8 and returns (r / 2, c / 2, bands), rounded up.
+    """
+
+    def reduce(values: NDArray[Any]) -> NDArray[Any]:
+        height, width = -(-values.shape[0] // 2), -(-values.shape[1] // 2)
+        four = np.full((4, height, width, values.shape[2]), nodata, dtype=values.dtype)
+        for place in range(4):
+            part = values[place // 2 :: 2, place % 2 :: 2]
+            four[place, : part.shape[0], : part.shape[1]] = part
+        votes = np.stack([(four == one).sum(axis=0) for one in four])
+        votes[four == nodata] = 0
+        first = votes.argmax(axis=0)
+        return np.asarray(np.take_along_axis(four, first[None], axis=0)[0])
+
+    return reduce
+
+
 def every_second(values: NDArray[Any]) -> NDArray[Any]:
     """Every second row and column."""
     return values[::2, ::2]
@@ -175,16 +196,12 @@ def _levels(path: Path, profile: _Cog, rows: Rows, reduce: Reduce, made: list[Pa
     for number, (height, width) in enumerate(overview_shapes(profile.height, profile.width, profile.tile)):
         extra = path.with_name(f"{path.name}.{number}.overview")
         made.append(extra)
-        held = np.memmap(extra, dtype=profile.dtype, mode="w+", shape=(height, width, profile.bands))
+        held = RowsFile(extra, (height, width, profile.bands), profile.dtype)
         for start in range(0, height, profile.tile // 2):
             stop = min(start + profile.tile // 2, height)
-            held[start:stop] = reduce(level.rows(range(2 * start, min(2 * stop, level.height))))
-        level = Level(height, width, _rows_of(held))
+            held.write(start, reduce(level.rows(range(2 * start, min(2 * stop, level.height)))))
+        level = Level(height, width, held.read)
         yield level
-
-
-def _rows_of(held: NDArray[Any]) -> Rows:
-    return lambda rows: held[rows.start : rows.stop]
 
 
 def _is_big(profile: _Cog) -> bool:
@@ -242,7 +259,7 @@ def _entries(profile: _Cog, level: Level, number: int, big: bool) -> dict[int, E
         257: numbers(_LONG, level.height),
         258: numbers(_SHORT, *[8 * profile.dtype.itemsize] * bands),
         259: numbers(_SHORT, 8),
-        262: numbers(_SHORT, 1),
+        262: numbers(_SHORT, 3 if _COLOURS in profile.entries else 1),
         277: numbers(_SHORT, bands),
         284: numbers(_SHORT, 1),
         322: numbers(_LONG, profile.tile),
@@ -253,10 +270,8 @@ def _entries(profile: _Cog, level: Level, number: int, big: bool) -> dict[int, E
     }
     if bands > 1:
         entries[338] = numbers(_SHORT, *[0] * (bands - 1))
-    shared = (
-        profile.entries if number == 0 else {tag: profile.entries[tag] for tag in (42113,) if tag in profile.entries}
-    )
-    return entries | shared
+    shared = _COPIED if number == 0 else (_COLOURS, _GDAL_NODATA)
+    return entries | {tag: profile.entries[tag] for tag in shared if tag in profile.entries}
 
 
 def _write_tiles(
