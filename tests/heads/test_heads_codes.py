@@ -124,8 +124,8 @@ def test_a_saved_head_maps_as_before_it_was_saved(store: FakeStore, tmp_path: Pa
     back = load_head(head.save(tmp_path / "h.json"))
     assert back.values == head.values == (30, 7, 0, 1)
     assert set(json.loads((tmp_path / "h.json").read_text())) == {
-        *("format", "version", "kind", "classes", "colours", "column", "year", "dims", "model"),
-        *("head", "span", "arrays", "metrics"),
+        *("format", "version", "head", "kind", "classes", "values", "colours", "span", "column", "inputs"),
+        *("arrays", "trust", "applicability", "metrics", "provenance"),
     }
 
 

@@ -210,7 +210,7 @@ def test_standardisation_makes_scale_and_shift_irrelevant() -> None:
 @pytest.mark.parametrize(
     ("head", "x", "y", "classes", "message"),
     [
-        ("svm", np.zeros((2, 2)), [0, 1], 2, "head 'svm'; expected some of linear"),
+        ("svm", np.zeros((2, 2)), [0, 1], 2, "head 'svm'; expected one of linear"),
         ("linear", np.zeros((3, 2)), [0, 1], 2, "expected .N, D. and .N,."),
         ("knn", np.zeros((2, 0)), [0, 1], 2, "expected .N, D. and .N,."),
         ("forest", np.full((2, 2), np.nan), [0, 1], 2, "2 of 2 rows of features are not finite"),

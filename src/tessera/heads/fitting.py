@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, checked, shown
+from tessera.embeddings import StackedVectors
 from tessera.figures import choose_colours
 from tessera.labels import (
     CLASSES,
@@ -134,7 +135,8 @@ def fit(
     else:
         chosen = ramp(len(edges_of(*span)) + 1)
     held = hold_out(places, good, split, block_km)
-    learnt = learn(head, x, target, len(classes), seed)
+    vectors = StackedVectors.of(store.sample_codes(places.lonlat[good], year, dims=dims))
+    learnt = learn(head, vectors, target, len(classes), seed)
     own = np.arange(len(places), dtype=np.int64) if places.groups is None else places.groups
     together = held if held.split == "spatial" else hold_out(places, good, "spatial", block_km)
     metrics = cross_validate(

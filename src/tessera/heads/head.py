@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tessera.embeddings import ModelIdentity
     from tessera.labels import EmbeddingSource
     from tessera.learners import Model
+    from tessera.validation import Applicability, Trust
 
     from .inputs import HeadInput
 
@@ -67,8 +68,8 @@ class Head:
     inputs: tuple[HeadInput, ...]
     colours: tuple[str, ...]
     metrics: dict[str, Any]
-    trust: Any = None
-    applicability: Any = None
+    trust: Trust | None = None
+    applicability: Applicability | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,6 +81,10 @@ class Head:
         dims = sum(one.dims for one in self.inputs)
         if dims != self.dims or not self.inputs:
             raise InputError(f"{len(self.inputs)} inputs of {dims} dims for a model of {self.dims}")
+        if self.trust is not None and (self.trust.calibration is None) != (count == 0):
+            raise InputError("a trust of numbers and a head of classes, or the reverse; expected both of one kind")
+        if self.applicability is not None and self.applicability.dims != self.dims:
+            raise InputError(f"an applicability of {self.applicability.dims} dims; expected {self.dims}")
         colours = count or len(self.edges) + 1
         if len(self.colours) != colours:
             raise InputError(f"{len(self.colours)} colours for {colours} {'classes' if count else 'ranges'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError, check_fields
 
@@ -37,3 +37,7 @@ class HeadInput:
         check_fields(self)
         if not 1 <= self.dims <= self.model.dims:
             raise InputError(f"a head on {self.dims} dims of a model of {self.model.dims}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"year": self.year, "dims": self.dims, "model": self.model.to_json(), "store": self.store}
