@@ -40,8 +40,10 @@ def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("kind", ["classes", "numbers"])
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [(head, kind) for head in HEADS for kind in ("classes", "numbers") if HEADS[head].numbers or kind == "classes"],
+)
 def test_files_of_every_head_fit_the_schema(head: str, kind: str, tmp_path: Path) -> None:
     value = fits_the_schema(
         fit(STORE, LABELS if kind == "classes" else numbers(LABELS), "crop", head).save(tmp_path / "h")
