@@ -55,12 +55,19 @@ def linear_scores(
 
 
 def nearest(
-    stacked: StackedVectors, rows: Sequence[NDArray[np.int8]], own: NDArray[np.float64], count: int
-) -> NDArray[np.int64]:
-    """(n, count) rows nearest to each vector, from the nearest, the first of those at one distance.
+    stacked: StackedVectors,
+    rows: Sequence[NDArray[np.int8]],
+    own: NDArray[np.float64],
+    count: int,
+    *,
+    distances: bool = False,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(n, count) rows nearest to each vector, from the nearest, the first of those at one distance; and what orders
+    them, or their squared distances.
 
     What orders them is the squared distance less the square of the vector: from 0, part by part
-    + (s s |q|^2 - (t (2 s)) (q . p)), with s and q the scale and codes of a row, t and p those of the vector.
+    + (s s |q|^2 - (t (2 s)) (q . p)), with s and q the scale and codes of a row, t and p those of the vector. A squared
+    distance is that plus the square: from 0, part by part + (t t) |p|^2.
 
     Parameters
     ----------
@@ -72,7 +79,13 @@ def nearest(
     for index, part in enumerate(stacked.parts):
         square, double = squares(rows[index], own[:, index]), 2.0 * own[:, index]
         order += square - (part.scales.astype(np.float64)[:, None] * double) * dots(part.codes, rows[index])
-    return smallest(order, count)
+    found, values = smallest(order, count)
+    if not distances:
+        return found, values
+    square = np.zeros(len(stacked))
+    for part in stacked.parts:
+        square += squares(part.codes, part.scales.astype(np.float64))
+    return found, values + square[:, None]
 
 
 def squares(rows: NDArray[np.int8], own: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -82,13 +95,15 @@ def squares(rows: NDArray[np.int8], own: NDArray[np.float64]) -> NDArray[np.floa
     return out
 
 
-def smallest(order: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """(n, N) -> (n, count) the columns of the smallest numbers of each row, in order, the first of equals.
+def smallest(order: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(n, N) -> (n, count) the columns of the smallest numbers of each row, in order, the first of equals; the numbers.
 
     `order` is changed.
     """
-    found = np.empty((len(order), count), dtype=np.int64)
+    found, values = np.empty((len(order), count), dtype=np.int64), np.empty((len(order), count))
+    rows = np.arange(len(order))
     for index in range(count):
         found[:, index] = order.argmin(axis=1)
-        order[np.arange(len(order)), found[:, index]] = np.inf
-    return found
+        values[:, index] = order[rows, found[:, index]]
+        order[rows, found[:, index]] = np.inf
+    return found, values

@@ -16,7 +16,7 @@ from .model import Model, expect, expect_standard, named, standard
 from .settings import Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from numpy.typing import NDArray
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 NEIGHBOURS = 5
 """At most; with few labels the largest odd number up to their root, so that a class of two is not outvoted: 1 below 9
 labels, 3 below 25."""
-SETTINGS = {"neighbours": Setting(0, 0, 32767, tried=(0, 1, 9, 15))}
-"""How many vote; by the number of labels if 0."""
+EVEN_VOTE, DISTANCE_VOTE = "even", "distance"
+SETTINGS = {
+    "neighbours": Setting(0, 0, 32767, tried=(0, 1, 9, 15)),
+    "vote": Setting(EVEN_VOTE, words=(EVEN_VOTE, DISTANCE_VOTE), tried=(EVEN_VOTE, DISTANCE_VOTE)),
+}
+"""How many vote, by the number of labels if 0; whether all votes are equal, or weigh one over their distance."""
 _STEPS = 4096
 """Whole numbers a standard deviation; int16 then reaches 8 of them on either side."""
 _MOST = 32767
@@ -44,7 +48,8 @@ class KnnModel(Model):
     A vector is coded as q = clip(rint((float64(x) - mean) / std * 4096), -32767, 32767). The distance of two is the sum
     of the squared differences of q: a whole number below 2**53, exact in float64 in any order of sums. The nearest
     vote, the first labels of those at one distance. The class with most votes is predicted, the first of equals; or the
-    mean of their numbers, summed from the nearest.
+    mean of their numbers, summed from the nearest. Where votes weigh by distance, a vote is 1 / sqrt(distance) in
+    float64, and is summed from the nearest; labels at distance 0 vote alone, all alike.
 
     Attributes
     ----------
@@ -52,6 +57,7 @@ class KnnModel(Model):
     target : (N,) int64, their classes; or float64, their numbers
     neighbours : (1,) int32, how many vote
     mean, std : (D,) float32, of the features
+    by_distance : whether votes weigh by distance; in a file the array "vote", (1,) int32 of 1, else no such array
     """
 
     rows: NDArray[np.int16]
@@ -59,6 +65,7 @@ class KnnModel(Model):
     neighbours: NDArray[np.int32]
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
+    by_distance: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,24 +82,29 @@ class KnnModel(Model):
         own = self.rows.astype(np.float64)
         return own.T.copy(), (own**2).sum(axis=1)
 
-    def _nearest(self, rows: NDArray[np.float32]) -> NDArray[np.int64]:
-        """(n, k) the labels nearest to each vector, from the nearest."""
+    def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """(n, k) the labels nearest to each vector, from the nearest, and their squared distances."""
         own, squares = self._own
+        new = _coded(rows, self.mean, self.std)
         # less the new one's own square, which orders nothing
-        return smallest(squares - 2 * (_coded(rows, self.mean, self.std) @ own), int(self.neighbours[0]))
+        found, values = smallest(squares - 2 * (new @ own), int(self.neighbours[0]))
+        return found, values + (new**2).sum(axis=1)[:, None]
 
     def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         parts = np.array_split(rows, max(1, -(-len(rows) * len(self.rows) // _HELD)))
-        return vote(self.target[np.concatenate([self._nearest(part) for part in parts])], self.classes)
+        return _voted([self._nearest(part) for part in parts], self.target, self.classes, by_distance=self.by_distance)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {name: getattr(self, name) for name in ("rows", "target", "neighbours", "mean", "std")}
+        held = {name: getattr(self, name) for name in ("rows", "target", "neighbours", "mean", "std")}
+        return held | _vote_array(by_distance=self.by_distance)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: int) -> Self:
         # files of version 2 have no number of neighbours
         given = {"neighbours": _by_rule(len(arrays.get("rows", ()))), **arrays}
-        return cls(classes, **named(given, ("rows", "target", "neighbours", "mean", "std")))
+        by_distance = _takes_vote(given)
+        held = named(given, ("rows", "target", "neighbours", "mean", "std"))
+        return cls(classes, **held, by_distance=by_distance)
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,7 +114,8 @@ class CodedKnnModel(CodedModel):
     Labels are ordered by their squared Euclidean distance less the square of the vector, which is the same for all. It
     begins with 0, and part by part (s * s) * float64(|q|^2) - (t * (2 * s)) * float64(q . p) is added. s and q are the
     scale, as float64, and the codes of a label; t and p are those of the vector; |q|^2 and q . p are whole numbers. All
-    is float64, in this order, never fused. Votes are as of `KnnModel`.
+    is float64, in this order, never fused. Votes are as of `KnnModel`; where they weigh by distance, the square of the
+    vector, from 0 part by part + (t * t) * float64(|p|^2), is added to what orders the labels; below 0 counts as 0.
 
     Attributes
     ----------
@@ -110,12 +123,14 @@ class CodedKnnModel(CodedModel):
     scales : (N, P) float32, above 0
     target : (N,) int64, their classes; or float64, their numbers
     neighbours : (1,) int32, how many vote
+    by_distance : as of `KnnModel`
     """
 
     codes: NDArray[np.int8]
     scales: NDArray[np.float32]
     target: NDArray[Any]
     neighbours: NDArray[np.int32]
+    by_distance: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,40 +150,84 @@ class CodedKnnModel(CodedModel):
         exact = np.concatenate([part * own[:, [k]] for k, part in enumerate(self._own)], axis=1)
         squares = (exact * exact).sum(axis=1)
         near = int(self.neighbours[0])
-        pieces = np.array_split(rows, max(1, -(-len(rows) * len(own) // _HELD)))
-        found = [smallest(squares - 2.0 * (piece.astype(np.float64) @ exact.T), near) for piece in pieces]
-        return vote(self.target[np.concatenate(found)], self.classes)
+        found = []
+        for piece in np.array_split(rows.astype(np.float64), max(1, -(-len(rows) * len(own) // _HELD))):
+            columns, values = smallest(squares - 2.0 * (piece @ exact.T), near)
+            found.append((columns, values + (piece * piece).sum(axis=1)[:, None]))
+        return _voted(found, self.target, self.classes, by_distance=self.by_distance)
 
     def scores_of(self, stacked: StackedVectors) -> NDArray[np.float64]:
         own, near = self.scales.astype(np.float64), int(self.neighbours[0])
         step = max(1, _HELD // len(own))
         whole = self.parts_of(stacked)
-        found = [nearest(whole[k : k + step], self._own, own, near) for k in range(0, max(1, len(whole)), step)]
-        return vote(self.target[np.concatenate(found)], self.classes)
+        found = [
+            nearest(whole[k : k + step], self._own, own, near, distances=self.by_distance)
+            for k in range(0, max(1, len(whole)), step)
+        ]
+        return _voted(found, self.target, self.classes, by_distance=self.by_distance)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {name: getattr(self, name) for name in _NAMES}
+        return {name: getattr(self, name) for name in _NAMES} | _vote_array(by_distance=self.by_distance)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: int) -> Self:
-        return cls(classes, **named(arrays, _NAMES))
+        given = dict(arrays)
+        by_distance = _takes_vote(given)
+        return cls(classes, **named(given, _NAMES), by_distance=by_distance)
 
 
 _NAMES = ("widths", "codes", "scales", "target", "neighbours")
 
 
-def vote(target: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """(n, k) classes or numbers of the nearest -> (n, K) share of the votes; or (n,) their mean, summed from the
-    nearest."""
+def _voted(
+    found: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
+    target: NDArray[Any],
+    classes: int,
+    *,
+    by_distance: bool,
+) -> NDArray[np.float64]:
+    """The votes of the nearest labels, from their places and squared distances, some vectors at a time."""
+    nearest = target[np.concatenate([places for places, _ in found])]
+    weight = np.ones(nearest.shape)
+    if by_distance:
+        squared = np.concatenate([values for _, values in found])
+        same = squared <= 0
+        weight = np.where(same.any(axis=1, keepdims=True), same, 1 / np.sqrt(np.where(same, 1.0, squared)))
+    return vote(nearest, weight, classes)
+
+
+def vote(target: NDArray[Any], weight: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    """(n, k) classes or numbers of the nearest, and what each weighs -> (n, K) share of the votes; or (n,) their mean.
+    All sums go from the nearest."""
     count, near = target.shape
+    whole = weight[:, 0].copy()
+    for k in range(1, near):
+        whole += weight[:, k]
     if not classes:
-        total = target[:, 0].copy()
+        total = target[:, 0] * weight[:, 0]
         for k in range(1, near):
-            total += target[:, k]
-        return np.asarray(total / near, dtype=np.float64)
-    place = np.arange(count)[:, None] * classes + target
-    votes = np.bincount(place.reshape(-1), minlength=count * classes)
-    return np.asarray(votes.reshape(count, classes) / near, dtype=np.float64)
+            total += target[:, k] * weight[:, k]
+        return np.asarray(total / whole, dtype=np.float64)
+    votes = np.zeros((count, classes))
+    place = np.arange(count)
+    for k in range(near):
+        votes[place, target[:, k]] += weight[:, k]
+    return np.asarray(votes / whole[:, None], dtype=np.float64)
+
+
+def _vote_array(*, by_distance: bool) -> dict[str, NDArray[Any]]:
+    return {"vote": np.ones(1, dtype=np.int32)} if by_distance else {}
+
+
+def _takes_vote(arrays: dict[str, NDArray[Any]]) -> bool:
+    """Whether votes weigh by distance; the array is taken out."""
+    held = arrays.pop("vote", None)
+    if held is None:
+        return False
+    expect("vote", held, np.int32, (1,))
+    if held[0] != 1:
+        raise InputError(f"vote {held[0]}; expected 1, or no such array")
+    return True
 
 
 def _expect_labels(target: NDArray[Any], neighbours: NDArray[np.int32], count: int, classes: int) -> None:
@@ -199,19 +258,21 @@ def read_knn(arrays: Mapping[str, NDArray[Any]], classes: int) -> Model:
 
 
 def fit_knn(training: Training) -> Model:
-    """Keep the labels. All labels weigh the same.
+    """Keep the labels, of which all weigh the same.
 
     Codes of a store are compared as they are; of other features each is standardised, so that all weigh the same.
-    Setting: "neighbours", how many vote; by the number of labels if 0.
     """
     x, y, classes = training.x, training.y, training.classes
     target = y.astype(np.int64 if classes else np.float64)
     near = _by_rule(len(x), int(training.settings["neighbours"]))
+    by_distance = training.settings["vote"] == DISTANCE_VOTE
     if training.codes is not None:
         parts = training.codes.parts
         codes = np.concatenate([part.codes for part in parts], axis=1)
         scales = np.column_stack([part.scales for part in parts])
-        return CodedKnnModel(classes, np.array(training.codes.widths, np.int32), codes, scales, target, near)
+        return CodedKnnModel(
+            classes, np.array(training.codes.widths, np.int32), codes, scales, target, near, by_distance
+        )
     mean, std = (part.astype(np.float32) for part in standard(x))
     rows = _coded(x.astype(np.float32), mean, std).astype(np.int16)
-    return KnnModel(classes, rows, target, near, mean, std)
+    return KnnModel(classes, rows, target, near, mean, std, by_distance)
