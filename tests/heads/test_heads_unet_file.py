@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from heads_fakes import FakeStore, draw_labels, make_store, make_truth
 
 import tessera
@@ -62,6 +63,20 @@ def test_a_head_is_fitted_tested_saved_and_read(head: tessera.Head, store: FakeS
         head.learnt.predict_window(vectors, part.west, part.north),  # type: ignore[attr-defined]
     )
     assert head.save(saved).read_bytes() == saved.read_bytes()
+
+
+def test_a_map_shows_what_windows_predict(head: tessera.Head, store: FakeStore, tmp_path: Path) -> None:
+    assert isinstance(head.learnt, UnetModel)
+    path = head.map(store, store.window, out=tmp_path / "whole.tif", png=False)
+    with rasterio.open(path) as raster:
+        whole = raster.read(1)
+    vectors = read_around([(store, 2021, None)], store.window, head.learnt.margin)
+    found = head.learnt.predict_window(vectors, store.window.west, store.window.north)
+    np.testing.assert_array_equal(whole, np.where(found == 255, 255, np.array(head.values)[np.minimum(found, 2)]))
+    part = Window(31, store.window.west + 17, store.window.north - 9, 90, 71)
+    path = head.map(store, part, out=tmp_path / "part.tif", png=False)
+    with rasterio.open(path) as raster:
+        np.testing.assert_array_equal(raster.read(1), whole[9:80, 17:107])
 
 
 def _edit(path: Path, **arrays: Any) -> None:

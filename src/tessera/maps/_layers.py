@@ -104,15 +104,14 @@ def compute_window(
     place : western and northern edge of the pixels without the margin, pixels of the lattice
     """
     margin = int(head.learnt.margin)
-    values = vectors.values()
-    found = head.learnt.predict_window(values, *place)
+    found = head.learnt.predict_window(vectors, *place)
     if head.classes:
         table = np.full(256, NO_DATA, dtype=np.uint8)
         table[: len(head.classes)] = head.values
         found = table[found]
     inner = slice(margin, margin + found.shape[0]), slice(margin, margin + found.shape[1])
     needs = bool(head.classes) and (len(layers.names) > 1 or layers.abstained is not None)
-    raw = head.learnt.probabilities_window(values, *place) if needs else None
+    raw = head.learnt.probabilities_window(vectors, *place) if needs else None
 
     def probabilities(part: Any) -> Any:
         return np.asarray(raw).reshape(-1, len(head.classes))[part]
