@@ -25,7 +25,8 @@ _UNIT = 1 / 1024
 """Of the kept vectors, in standard deviations: int16 then reaches from -32 to 32."""
 _SAMPLE = 20_000
 """Labels that references are chosen from."""
-_CHUNK = 16_384
+_CHUNK = 4096
+"""Vectors at a time: their distances to all references lie in a cache."""
 _MOST = 100_000
 """References of a file."""
 
@@ -158,10 +159,11 @@ def _nearest(rows: NDArray[np.float32], kept: NDArray[np.float32]) -> NDArray[np
     out = np.full(len(rows), np.inf, dtype=np.float32)
     if not len(kept):
         return out
-    lengths = np.einsum("ij,ij->i", kept, kept)
+    lengths, twice = np.einsum("ij,ij->i", kept, kept), -2 * kept.T
     for start in range(0, len(rows), _CHUNK):
         part = rows[start : start + _CHUNK]
-        found = lengths - 2 * (part @ kept.T)
+        found = part @ twice
+        found += lengths
         least = found.min(axis=1) + np.einsum("ij,ij->i", part, part)
         out[start : start + _CHUNK] = np.sqrt(np.maximum(least, 0))
     return out

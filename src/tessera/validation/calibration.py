@@ -32,6 +32,8 @@ _LEAST_OF_CURVES = 1000
 _LEAST_OF_CLASS = 20
 """Labels below which a class keeps its raw probabilities in an isotonic calibration."""
 _CURVE_BINS = 100
+_LABELS_OF_TEMPERATURE = 20_000
+"""Labels, evenly out of all, that one number is learnt from."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,8 @@ def _is_lower(first: NDArray[np.float64], second: NDArray[np.float64], units: ND
 
 def _temperature(truth: NDArray[np.int64], raw: NDArray[Any]) -> Calibration:
     """The temperature of the lowest log loss, by golden section: the loss has one low along its logarithm."""
+    every = -(-len(truth) // _LABELS_OF_TEMPERATURE)
+    truth, raw = truth[::every], raw[::every]
     low, high = math.log(0.05), math.log(20.0)
     step = (math.sqrt(5) - 1) / 2
 
