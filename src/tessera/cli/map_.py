@@ -51,6 +51,32 @@ def map_(
     abstain: Annotated[
         bool, typer.Option("--abstain", help="Give pixels where the head is too uncertain a value of their own.")
     ] = False,
+    min_area_ha: Annotated[
+        float,
+        typer.Option(
+            "--min-area-ha",
+            metavar="HECTARES",
+            help="Minimum mapping unit: smaller patches take the class of the neighbour with the longest border.",
+        ),
+    ] = 0.0,
+    polygons: Annotated[
+        Path | None,
+        typer.Option(
+            "--polygons",
+            metavar="FILE",
+            help="Write the patches of the map as polygons: .gpkg, .parquet or .fgb.",
+            rich_help_panel=_BESIDE,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            "--tolerance",
+            metavar="METRES",
+            help="Simplify the shared borders of polygons by about so much; 0 keeps the sides of pixels.",
+            rich_help_panel=_BESIDE,
+        ),
+    ] = 10.0,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Map an area with a head.
@@ -67,14 +93,23 @@ def map_(
     from tessera.store import open_store
 
     _, area = one_of(bbox=bbox, aoi=aoi)
-    made: dict[str, Any] = {"probabilities": probabilities, "uncertainty": uncertainty}
+    made: dict[str, Any] = {"probabilities": probabilities, "uncertainty": uncertainty, "polygons": polygons}
     check_map(out, **made, inputs=(*stores, head, aoi), overwrite=overwrite)
     years = _years(year)
     loaded = load_head(head)
     opened = [open_store(store) for store in stores]
     with step("Mapping") as progress:
         target = loaded.map(
-            opened, area, years, out=out, **made, abstain=abstain, overwrite=overwrite, progress=progress
+            opened,
+            area,
+            years,
+            out=out,
+            **made,
+            abstain=abstain,
+            tolerance=tolerance,
+            min_area_ha=min_area_ha,
+            overwrite=overwrite,
+            progress=progress,
         )
     print_table(area_table(read_map_classes(target)))
     empty = empty_share(target)

@@ -13,7 +13,7 @@ from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.figures import parse_colour
 from tessera.labels import CLASSES, NO_DATA, NUMBERS, Labels, map_values, read_labels
 from tessera.learners import SPATIAL
-from tessera.maps import edges_of, write_map
+from tessera.maps import TOLERANCE, edges_of, write_map
 from tessera.reports import write_report
 
 from ._file import FORMAT, read_head, write_head
@@ -361,6 +361,9 @@ class Head:
         probabilities: bool = False,
         uncertainty: bool = False,
         abstain: bool = False,
+        polygons: str | Path | None = None,
+        tolerance: float = TOLERANCE,
+        min_area_ha: float = 0.0,
         png: bool = True,
         overwrite: bool = False,
         progress: Progress = silent,
@@ -388,6 +391,11 @@ class Head:
             of the predicted class, set_size, abstained; of numbers: lower, upper, width of the interval; applicability:
             distance to the labels, 1 = the end of the area of applicability
         abstain : give pixels where the head is too uncertain a value of their own
+        polygons : write the patches of classes, or of ranges of numbers, as polygons to a .gpkg, .parquet or .fgb, with
+            their class, area and mean probability (or mean number)
+        tolerance : by how many metres the shared borders of polygons are simplified; 0 keeps the sides of pixels
+        min_area_ha : patches of a class with a smaller area, hectares, take the class of the neighbouring patch with
+            which they share most border
         png : write pictures
         overwrite : replace files that are not an earlier map, too
         progress : called as `progress(done, total)`, rows
@@ -418,6 +426,9 @@ class Head:
             probabilities=probabilities,
             uncertainty=uncertainty,
             abstain=abstain,
+            polygons=polygons,
+            tolerance=tolerance,
+            min_area_ha=min_area_ha,
             png=png,
             overwrite=overwrite,
             progress=progress,

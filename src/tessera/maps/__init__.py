@@ -2,9 +2,11 @@
 
 from .legend import MapClass, area_table, empty_share, read_map_classes
 from .map import check_map, map_files, write_map
+from .polygons import TOLERANCE
 from .ranges import edges_of, ramp, range_names
 
 __all__ = [
+    "TOLERANCE",
     "MapClass",
     "area_table",
     "check_map",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Test = Callable[[Path], bool]
 
-_HECTARE = PIXEL_SIZE * PIXEL_SIZE / 10_000
+HECTARE = PIXEL_SIZE * PIXEL_SIZE / 10_000
 """Hectares of a pixel, on the plane of its UTM zone."""
 _HEADER = ("value", "name", "colour", "pixels", "hectares")
 _RANGES = ("from", "to", "colour", "pixels", "hectares")
@@ -53,7 +53,7 @@ class MapClass:
     @property
     def hectares(self) -> float:
         """Area on the plane of the UTM zone: 0.01 ha a pixel of 10 m."""
-        return self.pixels * _HECTARE
+        return self.pixels * HECTARE
 
 
 def legend_of(
@@ -236,8 +236,8 @@ def area_table(legend: tuple[MapClass, ...]) -> list[tuple[str, ...]]:
 
 def show_hectares(pixels: int, most: int) -> str:
     """The area of so many pixels in hectares, to the pixel in a column with less than 100 ha at `most`."""
-    area = pixels * _HECTARE
-    return f"{area:,.2f}" if most * _HECTARE < 100 or 0 < area < 0.5 else f"{area:,.0f}"
+    area = pixels * HECTARE
+    return f"{area:,.2f}" if most * HECTARE < 100 or 0 < area < 0.5 else f"{area:,.0f}"
 
 
 def show_share(pixels: int, total: int) -> str:

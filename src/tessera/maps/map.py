@@ -21,9 +21,11 @@ from tessera.rasters import RasterProfile, mean_of_valid, mode_of_valid, write_c
 
 from ._layers import ABSTAINED, ABSTAINED_COLOUR, MAP, PROBABILITIES, UNCERTAINTY, bands, parse_layers
 from ._picture import draw_classes, draw_uncertainty
+from ._sieve import least_pixels, sieve
 from ._sources import find_sources, head_digest
 from ._strips import Finished, Strips
 from .legend import (
+    HECTARE,
     check_sidecars,
     class_tags,
     legend_of,
@@ -33,6 +35,15 @@ from .legend import (
     style_xml,
     table_csv,
     table_path,
+)
+from .polygons import (
+    TOLERANCE,
+    check_polygons,
+    mean_over,
+    parse_tolerance,
+    polygon_style_path,
+    polygons_of,
+    write_polygons,
 )
 from .ranges import range_of
 
@@ -67,13 +78,22 @@ def write_map(
     probabilities: bool = False,
     uncertainty: bool = False,
     abstain: bool = False,
+    polygons: str | Path | None = None,
+    tolerance: float = TOLERANCE,
+    min_area_ha: float = 0.0,
     png: bool = True,
     overwrite: bool = False,
     progress: Progress,
 ) -> Path:
     """Predict an area and write it; see `Head.map`."""
-    layers = parse_layers(head, probabilities=probabilities, uncertainty=uncertainty, abstain=abstain)
-    target = check_map(out, probabilities=probabilities, uncertainty=uncertainty, png=png, overwrite=overwrite)
+    least, tolerance = least_pixels(min_area_ha), parse_tolerance(tolerance)
+    if least > 1 and not head.classes:
+        raise InputError(f"minimum area {min_area_ha} ha of a map of numbers; expected a head of classes")
+    # polygons tell the mean probability of their class
+    kept = probabilities or (polygons is not None and bool(head.classes))
+    layers = parse_layers(head, probabilities=kept, uncertainty=uncertainty, abstain=abstain)
+    written = {"probabilities": probabilities, "uncertainty": uncertainty, "png": png, "polygons": polygons}
+    target = check_map(out, **written, overwrite=overwrite)  # type: ignore[arg-type]
     parsed = area if isinstance(area, Window) else parse_area(area)
     sources = find_sources(head, stores, parsed, year)
     strips = Strips(head, sources, layers)
@@ -86,6 +106,7 @@ def write_map(
         "area": [window.zone, *window.bounds, "" if isinstance(parsed, Window) else parsed.geometry.wkb_hex],
         "layers": [*layers.names, layers.abstained],
         "rows": [rows.stop for rows in strips.rows],
+        "files": [least, probabilities, uncertainty, png, None if polygons is None else [str(polygons), tolerance]],
     }
     with _writing(target), spooling(target, request) as spool, _kept_if(spool, all(held for held, *_ in state)):
         if spool.was_placed:
@@ -95,20 +116,25 @@ def write_map(
         if sources.state() != state:
             raise TesseraError("the store was written to while it was read; run the same command again")
         finished = {name: Finished(strips, spool, name).read for name in layers.names}
-        tags = _tags(head, digest, strips)
+        tags = _tags(head, digest, strips) | ({"TESSERA_MIN_AREA_HA": f"{min_area_ha:g}"} if least > 1 else {})
         made = _Files(head, target, spool, strips, tags)
-        legend = made.map(finished[MAP])
+        rows: Rows = finished[MAP]
+        if least > 1:
+            rows = sieve(rows, strips.rows, window.width, least, NO_DATA, spool.staging)
+        legend = made.map(rows)
         if not any(one.pixels for one in legend):
             spool.finished = True
             name = "the window" if isinstance(parsed, Window) else parsed.name
             years = ", ".join(map(str, sources.years))
             raise InputError(f"{name} has no data in {years}; {sources.whereabouts()}")
-        if PROBABILITIES in finished:
+        if probabilities:
             made.probabilities(finished[PROBABILITIES])
         if UNCERTAINTY in finished:
             made.uncertainty(finished[UNCERTAINTY], png=png)
         if png:
             made.picture(legend)
+        if polygons is not None:
+            made.polygons(Path(polygons), rows, finished.get(PROBABILITIES), legend, tolerance)
         made.place()
         spool.finished = True
     return target
@@ -120,6 +146,7 @@ def check_map(
     probabilities: bool = False,
     uncertainty: bool = False,
     png: bool = True,
+    polygons: str | Path | None = None,
     inputs: Iterable[object] = (),
     overwrite: bool = False,
 ) -> Path:
@@ -129,6 +156,7 @@ def check_map(
     ----------
     out : path ending in .tif or .tiff
     probabilities, uncertainty, png : which files are written beside it
+    polygons : another file to write
     inputs, overwrite : as `tessera.base.check_output` takes them
 
     Raises
@@ -160,14 +188,24 @@ def check_map(
     pictures = [target.with_suffix(".png")] * png + [_picture_path(target)] * (png and uncertainty)
     for picture in pictures:
         check_output(picture, "picture of the map", inputs=inputs, ours=ours(is_png("map")), overwrite=overwrite)
+    if polygons is not None:
+        check_polygons(polygons, target, inputs=inputs, overwrite=overwrite)
     return target
 
 
-def map_files(tiff: Path, *, probabilities: bool = False, uncertainty: bool = False, png: bool = True) -> list[Path]:
-    """The map and the files that a run writes beside it, as `check_map` looks at them."""
+def map_files(
+    tiff: Path,
+    *,
+    probabilities: bool = False,
+    uncertainty: bool = False,
+    png: bool = True,
+    polygons: str | Path | None = None,
+) -> list[Path]:
+    """The map and the other files that a run writes; arguments as of `check_map`."""
     found = [tiff, style_path(tiff), table_path(tiff), names_path(tiff)]
     found += [layer_path(tiff, PROBABILITIES)] * probabilities + [layer_path(tiff, UNCERTAINTY)] * uncertainty
-    return found + ([tiff.with_suffix(".png")] + [_picture_path(tiff)] * uncertainty) * png
+    found += ([tiff.with_suffix(".png")] + [_picture_path(tiff)] * uncertainty) * png
+    return found if polygons is None else [*found, Path(polygons), polygon_style_path(Path(polygons), tiff)]
 
 
 def layer_path(tiff: Path, layer: str) -> Path:
@@ -256,6 +294,34 @@ class _Files:
         tiff, window = self._spool.staging / self._target.name, self._strips.window
         draw_classes(self._path(self._target.with_suffix(".png")), tiff, title, legend, head.edges, window)
 
+    def polygons(
+        self, target: Path, rows: Rows, probabilities: Rows | None, legend: tuple[MapClass, ...], tolerance: float
+    ) -> None:
+        """The patches of classes, or of ranges of numbers."""
+        head, strips = self._head, self._strips
+
+        def ranges(part: range) -> NDArray[np.uint8]:
+            found = rows(part)
+            return np.where(np.isfinite(found), range_of(found, head.edges), NO_DATA).astype(np.uint8)
+
+        classes = rows if head.classes else ranges
+        made, values, pixels, patches, keys = polygons_of(classes, strips.rows, strips.window, NO_DATA, tolerance)
+        if head.classes:
+            place = {one.value: number for number, one in enumerate(legend)}
+            index = np.array([place[value] for value in values.tolist()], dtype=np.int64)
+        else:
+            index = values
+        columns: dict[str, NDArray[Any]] = {
+            "class": np.array([one.name for one in legend], dtype=object)[index],
+            "area_ha": np.round(pixels * HECTARE, 2),
+        }
+        if probabilities is not None:
+            columns |= {"value": values, "probability": mean_over(patches, keys, _picker(head, probabilities))}
+        else:
+            columns["mean"] = mean_over(patches, keys, lambda part, _: rows(part).astype(np.float64))
+        crs = strips.window.grid.crs
+        write_polygons(target, self._target, made, columns, legend, crs=crs, notes=self._tags)
+
     def place(self) -> None:
         """Put all files in place, the map last; files of an earlier map that this one does not have go."""
         target = self._target
@@ -287,6 +353,19 @@ def _writing(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"cannot write the map {target}: {error.strerror or error}") from None
+
+
+def _picker(head: MapHead, probabilities: Rows) -> Callable[[range, NDArray[Any]], NDArray[np.float64]]:
+    """Picks the probability of the class that a pixel has on the map, 0 to 1, NaN where it has none."""
+    band = np.full(256, -1, dtype=np.int64)
+    band[list(head.values)] = np.arange(len(head.values))
+
+    def pick(part: range, values: NDArray[Any]) -> NDArray[np.float64]:
+        bands = band[values]
+        found = np.take_along_axis(probabilities(part), np.maximum(bands, 0)[..., None], axis=2)[..., 0]
+        return np.where((bands < 0) | (found == NO_DATA), np.nan, found / 100.0)
+
+    return pick
 
 
 def _tags(head: MapHead, digest: str, strips: Strips) -> dict[str, str]:
