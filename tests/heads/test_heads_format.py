@@ -15,7 +15,7 @@ from heads_fakes import MODEL, FakeStore, draw_labels, make_store, make_truth
 
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.heads import Head, HeadInput, fit, load_head
-from tessera.learners import HEADS, learn
+from tessera.learners import HEADS, CodedKnnModel, learn
 from tessera.validation import Calibration, Trust, fit_applicability
 
 TRUTH = make_truth()
@@ -61,6 +61,17 @@ def test_files_of_every_head_fit_the_schema(head: str, kind: str, tmp_path: Path
     for change in changes:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.Draft202012Validator(SCHEMA).validate({**value, **change})
+
+
+def test_neighbours_that_vote_by_distance_fit_the_schema_and_come_back(tmp_path: Path) -> None:
+    head = fit(STORE, LABELS, "crop", "knn")
+    assert isinstance(head.learnt, CodedKnnModel)
+    by_distance = replace(head, learnt=replace(head.learnt, by_distance=True))
+    path = by_distance.save(tmp_path / "h.json")
+    assert "vote" in fits_the_schema(path)["arrays"]
+    back = load_head(path).probabilities(STORE.values)
+    np.testing.assert_array_equal(back, by_distance.probabilities(STORE.values))
+    assert not np.array_equal(back, head.probabilities(STORE.values), equal_nan=True)
 
 
 @pytest.mark.parametrize("old", sorted(path.name for path in KEPT.glob("*_v?.json") if "expected" not in path.name))
