@@ -19,7 +19,7 @@ from tessera.base import InputError
 from tessera.heads import Head, fit
 from tessera.labels import Labels
 from tessera.maps import read_map_classes
-from tessera.validation import areas_of_confusion, estimate_areas
+from tessera.validation import Calibration, Trust, areas_of_confusion, estimate_areas, fit_applicability
 
 pytest.importorskip("rasterio")
 pytest.importorskip("matplotlib")
@@ -139,6 +139,36 @@ def test_what_is_no_sample_of_the_map_is_refused(
     with pytest.raises(InputError, match="expected one of random, stratified"):
         head.write_report(tmp_path / "report.html", tiff, sample=drawn(tiff), design="handy")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_map_that_abstains_and_its_uncertainty_are_on_the_page(mapped: tuple[Head, Path], tmp_path: Path) -> None:
+    head, _ = mapped
+    store = make_store(make_truth(), noise=1.5, seed=3)
+    vectors = store.values.reshape(-1, store.dims)
+    unsure = replace(
+        head,
+        trust=Trust(Calibration(), 0.9, 0.6, threshold=0.9),
+        applicability=fit_applicability(vectors[:200], np.arange(200, dtype=np.int64) % 5),
+    )
+    tiff = unsure.map(store, WINDOW, 2021, out=tmp_path / "map.tif", uncertainty=True, abstain=True)
+    page = unsure.write_report(tmp_path / "report.html", tiff).read_text(encoding="utf-8")
+    import rasterio
+
+    with rasterio.open(tmp_path / "map.uncertainty.tif") as raster:
+        bands = dict(zip(raster.descriptions, raster.read(), strict=True))
+    assert f"{100 * np.mean(bands['applicability'] > 1):.0f} %" in page
+    assert f"{np.mean(bands['set_size']):.3g}" in page
+    assert 'id="doubt"' in page
+    legend = read_map_classes(tiff)
+    assert legend[-1].name not in head.classes
+    assert f"<bdi>{legend[-1].name}</bdi>" in page
+    assert f"{legend[-1].pixels / 100:,.1f}" in page
+    # the uncertainty of another map is refused
+    other = store.window.__class__(WINDOW.zone, WINDOW.west, WINDOW.north, 40, 40)
+    small = unsure.map(store, other, 2021, out=tmp_path / "small.tif")
+    (tmp_path / "small.uncertainty.tif").write_bytes((tmp_path / "map.uncertainty.tif").read_bytes())
+    with pytest.raises(InputError, match="lies on another grid"):
+        unsure.write_report(tmp_path / "small.html", small)
 
 
 def test_a_map_of_numbers_shows_its_ranges(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Maps: a head over an area as a GeoTIFF, with its legend and picture in files beside it."""
 
 from .legend import MapClass, area_table, empty_share, read_map_classes
-from .map import check_map, map_files, write_map
+from .map import check_map, layer_path, map_files, write_map
 from .polygons import TOLERANCE
 from .ranges import edges_of, ramp, range_names
 
@@ -12,6 +12,7 @@ __all__ = [
     "check_map",
     "edges_of",
     "empty_share",
+    "layer_path",
     "map_files",
     "ramp",
     "range_names",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def read_legend(head: ReportedHead, tiff: Path) -> tuple[MapClass, ...]:
-    """The legend of a map of this head, in the order of its classes, or of its ranges.
+    """The legend of a map of this head, in the order of its classes, or of its ranges; where it abstains comes last.
 
     Raises
     ------
@@ -37,18 +37,20 @@ def read_legend(head: ReportedHead, tiff: Path) -> tuple[MapClass, ...]:
         if len(legend) != len(head.edges) + 1 or any(one.value is not None for one in legend):
             raise InputError(f"map {tiff} shows classes, or other ranges than the head's; expected a map of this head")
         return legend
-    found = {one.name: one for one in legend}
-    if set(found) != set(head.classes):
-        other = ", ".join(sorted(set(found) ^ set(head.classes)))
+    found = {one.name: one for one in legend if one.value in head.values}
+    beside = [one for one in legend if one.value not in head.values]
+    if set(found) != set(head.classes) or len(beside) > 1:
+        other = ", ".join(sorted({*(one.name for one in beside), *found} ^ set(head.classes)))
         raise InputError(
             f"map {tiff} and head do not have the same classes: {shown(other)}; expected a map of this head"
         )
-    return tuple(found[name] for name in head.classes)
+    return (*(found[name] for name in head.classes), *beside)
 
 
 def map_section(head: ReportedHead, tiff: Path, legend: tuple[MapClass, ...]) -> Html:
     """The map with its legend."""
-    labels = class_labels(head.classes) if head.classes else [one.name for one in legend]
+    labels = [one.name for one in legend]
+    labels = class_labels(labels) if head.classes else labels
     entries = [(label, one.colour) for label, one in zip(labels, legend, strict=True)]
     with reading(tiff), open_raster(tiff) as source:
         shrink = max(1.0, max(source.height, source.width) / MAX_SIDE)
@@ -79,7 +81,7 @@ def areas_of(head: ReportedHead, legend: tuple[MapClass, ...] | None) -> dict[st
     """The areas of the classes as plain values: estimated where the labels are a probability sample, else counted."""
     if legend is None or not head.classes or not any(one.pixels for one in legend):
         return None
-    pixels = [one.pixels for one in legend]
+    pixels, names = [one.pixels for one in legend], [one.name for one in legend]
     design = part(head.metrics, "sample").get("design")
     matrix = part(head.metrics, "confusion").get("counts")
     if design in DESIGNS and matrix is not None:
@@ -89,7 +91,7 @@ def areas_of(head: ReportedHead, legend: tuple[MapClass, ...] | None) -> dict[st
             counts = np.zeros((0, 0), dtype=np.int64)
         if counts.shape == (len(pixels),) * 2 and (counts >= 0).all() and 0 < counts.sum() < 10**8:
             return areas_of_confusion(counts, pixels, head.classes, design=design).to_json()
-    return count_areas(pixels, head.classes).to_json()
+    return count_areas(pixels, names).to_json()
 
 
 def areas_section(legend: tuple[MapClass, ...] | None, areas: dict[str, Any] | None) -> Html:

@@ -127,3 +127,16 @@ def draw_places(
         axes.set_aspect(1 / max(0.05, math.cos(math.radians(float(np.mean(y))))), adjustable="box")
     left.set_ylabel("latitude, degrees", fontsize=9)
     return figure_png(figure, _KIND)
+
+
+def draw_bands(bands: Sequence[tuple[str, Any]]) -> bytes:
+    """Numbers over an area, a map each: its title and (H, W) float32, NaN = no data."""
+    tall = max(image.shape[0] / image.shape[1] for _, image in bands)
+    figure = new_figure(4.6 * len(bands), 4.2 * min(2.0, max(0.4, tall)) + 0.5, layout="constrained")
+    for axes, (title, image) in zip(np.atleast_1d(figure.subplots(1, len(bands))), bands, strict=True):
+        low, high = np.nanpercentile(image, [2, 98])
+        shown = axes.imshow(image, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+        axes.set_axis_off()
+        axes.set_title(title, fontsize=9, loc="left")
+        figure.colorbar(shown, ax=axes, shrink=0.7)
+    return figure_png(figure, _KIND)

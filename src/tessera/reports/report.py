@@ -20,6 +20,7 @@ from ._accuracy import (
     totals,
     units_of,
 )
+from ._doubt import doubt_section
 from ._honesty import applicability_section, calibration_section, sets_section
 from ._mapped import areas_of, areas_section, map_section, read_legend
 from ._methods import LEARNERS, methods_of
@@ -78,6 +79,7 @@ def write_report(
     sections = [
         ("summary", "", Html(_cards(head, areas) + notes_of(head))),
         ("map", "Map", map_section(head, mapped, legend) if mapped and legend else ""),
+        ("doubt", "Where the map is sure", doubt_section(mapped) if mapped else ""),
         ("areas", "Area of each class" if head.classes else "Area of each range", areas_section(legend, areas)),
         ("accuracy", "Accuracy", Html(scores_section(head) + scatter_section(head))),
         ("classes", "Each class", classes_section(head, areas)),
