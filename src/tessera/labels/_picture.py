@@ -20,7 +20,7 @@ from tessera.figures import (
     new_figure,
     save_figure,
 )
-from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, from_lonlat, zone_crs, zones_of
+from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, from_lonlat, to_lonlat, zone_crs, zones_of
 
 from .backdrop import read_backdrop
 from .codes import class_labels
@@ -95,10 +95,9 @@ def draw_labels(
     scale = _LONG_SIDE / max(wide, tall)
     figure = new_figure(max(wide * scale, 2.5), max(tall * scale, 1.6), dpi=160)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    extent = (frame.left, frame.right, frame.bottom, frame.top)
     axes.set_facecolor("#f4f4f2")
     if store is not None and year is not None:
-        image = _land(store, year, frame, progress)
+        image, extent = _land(store, year, frame, progress)
         axes.imshow(image, extent=extent, interpolation="nearest", aspect=frame.aspect)
     axes.set_aspect(frame.aspect)
     lost = _dots(axes, labels, usable, x, y, store is not None)
@@ -151,19 +150,20 @@ def _edges(x: NDArray[np.float64], y: NDArray[np.float64], least: float) -> tupl
     return middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]
 
 
-def _land(store: EmbeddingSource, year: int, frame: _Frame, progress: Progress) -> NDArray[np.uint8]:
-    """The false colours of a frame: every pixel of a small one, a grid of places of a large one."""
+def _land(
+    store: EmbeddingSource, year: int, frame: _Frame, progress: Progress
+) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
+    """The false colours of a frame, and their extent: every pixel of a small one, a grid of places of a large one."""
     if frame.zone is not None:
         window = _window(frame)
         if max(window.shape) <= 2 * MAX_SIDE:
-            return _whole(store, year, frame, window)
+            left, bottom, right, top = (edge / 1000 for edge in window.bounds)
+            return read_backdrop(store, window, year), (left, right, bottom, top)
     rows, columns = _shape(frame)
     x = frame.left + (np.arange(columns) + 0.5) * (frame.right - frame.left) / columns
     y = frame.top - (np.arange(rows) + 0.5) * (frame.top - frame.bottom) / rows
     xx, yy = (part.ravel() for part in np.meshgrid(x, y))
     if frame.zone is not None:
-        from tessera.geo import to_lonlat
-
         xx, yy = to_lonlat(xx * 1000, yy * 1000, frame.zone)
     inside = (yy > -80) & (yy < 84)
     lonlat = np.column_stack([(xx + 180) % _TURN - 180, np.clip(yy, -79.9, 83.9)])
@@ -172,7 +172,8 @@ def _land(store: EmbeddingSource, year: int, frame: _Frame, progress: Progress) 
     )
     values[~inside] = np.nan
     progress(len(lonlat), len(lonlat))
-    return false_colour(values.reshape(rows, columns, -1))
+    extent = (frame.left, frame.right, frame.bottom, frame.top)
+    return false_colour(values.reshape(rows, columns, -1)), extent
 
 
 def _shape(frame: _Frame) -> tuple[int, int]:
@@ -190,23 +191,6 @@ def _window(frame: _Frame) -> Window:
     south, north = max(south, SOUTH), min(north, NORTH)
     assert frame.zone is not None  # noqa: S101 - asked before
     return Window(frame.zone, west, north, max(east - west, 1), max(north - south, 1))
-
-
-def _whole(store: EmbeddingSource, year: int, frame: _Frame, window: Window) -> NDArray[np.uint8]:
-    """The false colours of a window, stretched over the frame, which it covers but for less than a pixel a side."""
-    image = read_backdrop(store, window, year)
-    per = 1000 / PIXEL_SIZE
-    rows = np.clip(
-        ((window.north - np.linspace(frame.top, frame.bottom, image.shape[0]) * per) / window.height * image.shape[0]),
-        0,
-        image.shape[0] - 1,
-    ).astype(np.int64)
-    columns = np.clip(
-        ((np.linspace(frame.left, frame.right, image.shape[1]) * per - window.west) / window.width * image.shape[1]),
-        0,
-        image.shape[1] - 1,
-    ).astype(np.int64)
-    return np.asarray(image[rows][:, columns])
 
 
 def _dots(
@@ -248,7 +232,7 @@ def _dots(
             marker="x",
             markersize=size,
             color="#d00000",
-            label=f"no data ({int(gone.sum()):,})",
+            label=f"no data, or outside ({int(gone.sum()):,})",
         )
     handles, texts = axes.get_legend_handles_labels()
     box = axes.legend(

@@ -25,8 +25,8 @@ PER_POLYGON = 200
 """Pixels kept of one polygon: its pixels are nearly the same label, and a large field must not drown the others."""
 EDGE_M = 10.0
 """Metres from the border of a polygon within which a pixel's values may be partly the neighbour's: one pixel."""
-MOST_FEATURES = 5_000_000
-"""Features read as labels."""
+MOST_FEATURES = 2_000_000
+"""Features read as labels: a million points take up to 1 GB while they are read."""
 PER_CLASS = 1000
 """Pixels drawn of each class of a raster: neighbours repeat each other, and scores hardly rise beyond some hundreds."""
 

@@ -134,11 +134,10 @@ class LabelReport:
         """The report in lines."""
         labels = self.labels
         lines = [_headline(labels, len(np.unique(_groups(labels)))), *_lost_lines(self), ""]
-        header = ({"classes": "class", "ranges": "range"}[_unit(labels)], "labels", "places", "blocks", "")
-        table = [
-            header,
-            *((cell(row.name), *map(str, (row.labels, row.places, row.blocks)), row.verdict) for row in self.rows),
-        ]
+        header = [{"classes": "class", "ranges": "range"}[_unit(labels)], "labels", "places", "blocks", ""]
+        numbers_of = [[f"{n:,}" for n in (row.labels, row.places, row.blocks)] for row in self.rows]
+        named = zip(self.rows, numbers_of, strict=True)
+        table = [header, *([cell(row.name), *numbers, row.verdict] for row, numbers in named)]
         wide = [max(len(row[at]) for row in table) for at in range(5)]
         for name, *numbers, verdict in table:
             figures = "  ".join(f"{text:>{size}}" for text, size in zip(numbers, wide[1:4], strict=True))

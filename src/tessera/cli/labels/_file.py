@@ -39,6 +39,18 @@ def labels_of_file(
             rich_help_panel=_READING,
         ),
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column that names the region of each feature.", rich_help_panel=_READING),
+    ] = None,
+    year_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Column with the year for which each feature is true, a number or a date.",
+            rich_help_panel=_READING,
+        ),
+    ] = None,
     layer: Annotated[
         str | None, typer.Option(metavar="NAME", help="Layer of a file with several.", rich_help_panel=_READING)
     ] = None,
@@ -100,6 +112,8 @@ def labels_of_file(
             column,
             kind,
             group=group,
+            region=region,
+            year=year_column,
             layer=layer,
             crs=crs,
             missing=missing or (),
