@@ -79,6 +79,7 @@ def classes_section(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
     if not head.classes:
         return Html("")
     per_class, held = part(head.metrics, "per_class"), part(head.metrics, "conformal", "per_class")
+    held = {key: value for key, value in held.items() if number(value) is not None}
     area = {row["name"]: row["area"][0] for row in areas["classes"]} if areas else {}
     body = []
     for value, label, colour in zip(head.values, head.classes, head.colours, strict=True):

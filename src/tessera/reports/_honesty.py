@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ._page import Html, paragraph, picture, table
 from ._pictures import draw_reliability
-from ._values import cell, figures, number, part, percent, share, spread
+from ._values import cell, figures, number, part, percent, share, spread, whole
 
 if TYPE_CHECKING:
     from .asked import ReportedHead
 
 _METHODS = {
-    "none": "The raw probabilities were kept: no calibration made them better on folds that it had not learnt from.",
+    "none": "The raw probabilities were kept: labels are too few to calibrate them, or no calibration made them "
+    "better on folds that it had not learnt from.",
     "temperature": "Probabilities were calibrated by a temperature",
     "isotonic": "Probabilities were calibrated by a rising (isotonic) curve for each class.",
 }
@@ -36,16 +37,19 @@ def calibration_section(head: ReportedHead) -> Html:
         )
         if number(cell(found.get(key))[0]) is not None
     ]
-    png = draw_reliability(found.get("bins"), found.get("bins_calibrated"))
+    as_they_are = method == "none"
+    png = draw_reliability(found.get("bins"), None if as_they_are else found.get("bins_calibrated"))
     alt = (
-        "Reliability diagram: share of right predictions by the highest probability, raw and calibrated. "
+        "Reliability diagram: share of right predictions by the highest probability. "
         f"Calibration error {spread(cell(found.get('error')))} raw, "
         f"{spread(cell(found.get('error_calibrated')))} calibrated."
     )
     caption = (
         "Points below the dashed line: more confident than right. Bars: 95 % intervals over what was held out together."
     )
-    heads = ("lower is better", "raw (95 % interval)", "calibrated (95 % interval)")
+    heads = ["lower is better", "raw (95 % interval)", "calibrated (95 % interval)"]
+    if as_they_are:
+        heads, body = heads[:2], [row[:2] for row in body]
     return Html(paragraph(said) + picture(png, alt, caption) + (table(heads, body) if body else ""))
 
 
@@ -75,31 +79,33 @@ def sets_section(head: ReportedHead) -> Html:
         out.append(table(("measured", "value"), body))
     kept = part(head.metrics, "abstention")
     wanted, threshold = number(kept.get("accuracy")), number(kept.get("threshold"))
-    if wanted is not None and threshold is not None:
+    if wanted is not None and threshold:
         share_kept, reached = (spread(cell(kept.get(key)), percent) for key in ("kept", "reached"))
-        said = (
-            f"Below a calibrated probability of {threshold:.2f} the map should say nothing"
-            if threshold
-            else "All is kept"
-        )
         out.append(
             paragraph(
-                f"{said}: {share_kept} of labels are kept, and {reached} of those are right ({percent(wanted)} wanted)."
+                f"Below a calibrated probability of {threshold:.2f} the map should say nothing: {share_kept} of labels "
+                f"are kept, and {reached} of those are right ({percent(wanted)} wanted)."
             )
         )
     elif wanted is not None:
-        out.append(
-            paragraph(f"No threshold of the probability makes {percent(wanted)} of the rest right: nothing abstains.")
+        why = (
+            f"all predictions together are right in {percent(wanted)} of cases or more"
+            if threshold is not None
+            else f"no threshold of the probability makes {percent(wanted)} of the rest right"
         )
+        out.append(paragraph(f"Nothing abstains: {why}."))
     return Html("".join(out))
 
 
 def applicability_section(head: ReportedHead) -> Html:
     """How far the labels reach in feature space."""
-    inside = number(part(head.metrics, "applicability").get("inside"))
-    if inside is None:
+    found = part(head.metrics, "applicability")
+    inside, kept = number(found.get("inside")), whole(found.get("references"))
+    if not found:
         return Html("")
+    held = f"{percent(inside)} of labels lie within the reach of labels of other folds. " if inside is not None else ""
+    measured = f" It is measured to {kept:,} labelled vectors." if kept else ""
     return paragraph(
-        f"{percent(inside)} of labels lie within the area of applicability of labels of other folds (Meyer and Pebesma "
-        "2021). Where the band applicability of a map is above 1, land is unlike all labels, and no score here holds."
+        f"{held}Where the band applicability of a map (tessera map --uncertainty) is above 1, land is unlike all "
+        f"labels, and no score here holds (Meyer and Pebesma 2021).{measured}"
     )

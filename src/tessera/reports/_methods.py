@@ -162,12 +162,14 @@ def _held(head: ReportedHead) -> Part:
 
 
 def _reach(head: ReportedHead) -> Part:
-    inside = number(part(head.metrics, "applicability").get("inside"))
-    if inside is None:
+    found = part(head.metrics, "applicability")
+    inside = number(found.get("inside"))
+    if not found:
         return "", []
+    held = f"; it holds {percent(inside)} of labels, compared with those of other folds" if inside is not None else ""
     return (
-        f"The area of applicability (Meyer and Pebesma 2021) holds {percent(inside)} of labels, compared with those of "
-        "other folds.",
+        "Where the head may be used was judged by the dissimilarity of vectors to the labelled ones and its threshold "
+        f"(area of applicability, Meyer and Pebesma 2021){held}.",
         ["applicability"],
     )
 

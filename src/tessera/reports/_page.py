@@ -48,7 +48,7 @@ th{font-weight:600}
 thead th{border-bottom:2px solid #8b949c;vertical-align:bottom}
 th:first-child,td.t,th.t{text-align:left}
 th a{white-space:nowrap}
-thead th{max-width:11rem;overflow-wrap:anywhere}
+thead th{max-width:11rem;overflow-wrap:break-word}
 td.t{overflow-wrap:anywhere}
 td.heat{text-align:center;border:1px solid #fff;min-width:2.6rem}
 .swatch{display:inline-block;width:.85em;height:.85em;border:1px solid #555;margin-right:.45em;vertical-align:-.08em}

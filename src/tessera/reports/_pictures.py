@@ -28,7 +28,8 @@ def draw_reliability(bins: Any, calibrated: Any) -> bytes:
     figure = new_figure(5.2, 4.4, layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--", label="as often right as it says")
-    for found, colour, mark, label in ((bins, _BEFORE, "o", "raw"), (calibrated, _AFTER, "s", "calibrated")):
+    raw = "raw" if calibrated else "as they are"
+    for found, colour, mark, label in ((bins, _BEFORE, "o", raw), (calibrated, _AFTER, "s", "calibrated")):
         points = [
             (x, y, max(0.0, y - low), max(0.0, high - y))
             for row in rows(found)
