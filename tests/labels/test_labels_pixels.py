@@ -95,6 +95,20 @@ def test_fields_that_share_a_border_have_no_pixel_in_common() -> None:
     assert len(labels) == (round(x[-1]) - round(x[0])) * 90
 
 
+def test_polygons_over_the_date_line_and_a_zone_border_are_capped_as_one() -> None:
+    ring = [(179.99, 10.0), (-179.99, 10.0), (-179.99, 10.01), (179.99, 10.01)]
+    shapes = [shapely.Polygon(ring), shapely.box(5.99, 50.0, 6.01, 50.01), shapely.box(-0.01, -33.01, 0.01, -33.0)]
+    labels = read_labels(collection(shapes, ["a", "b", "a"]), "crop")
+    assert labels.counts["capped"] == 3
+    for at, (left, right) in enumerate([(179.99, 180.01), (5.99, 6.01), (-0.01, 0.01)]):
+        mine = labels.lonlat[labels.groups == at]
+        lon = mine[:, 0] % 360 if at == 0 else mine[:, 0]
+        assert len(mine) == 200
+        assert left < lon.min() < (left + right) / 2 < lon.max() < right
+    small = [shapely.box(5.9995, 50.0, 6.0005, 50.0005), FAR]
+    assert "capped" not in read_labels(collection(small, ["a", "b"]), "crop").counts
+
+
 def test_overlaps_and_repeats_are_counted() -> None:
     shapes = [box_at(0, 0, 10, 10), box_at(5, 0, 15, 10), box_at(0, 0, 5, 10)]
     labels = read_labels(collection(shapes, ["a", "b", "a"]), "crop", edges="keep")

@@ -177,8 +177,10 @@ def test_bands_are_chosen_by_number_or_description(tmp_path: Path) -> None:
     by_name, by_number = read_labels(path, "crop"), read_labels(path, "2")
     np.testing.assert_array_equal(by_name.values, by_number.values)
     assert [str(bands[1][place]) for place in at_pixels(by_name)] == by_name.values.tolist()
-    with pytest.raises(InputError, match="has no band 'soil'; it has 1 'cover', 2 'crop'; give one as the column"):
+    with pytest.raises(InputError, match="has no band 'soil': 1 'cover', 2 'crop'; give one as the column"):
         read_labels(path, "soil")
+    with pytest.raises(InputError, match="has 2 bands: 1 'cover', 2 'crop'; give one as the column"):
+        read_labels(path)
     with pytest.raises(InputError, match="is a raster, which has no column or layer for group"):
         read_labels(path, "crop", group="site")
 

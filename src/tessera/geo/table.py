@@ -283,7 +283,7 @@ def joined(parts: list[tuple[str, VectorTable]], path: Path | str) -> VectorTabl
     if not same or len(set().union(*(kinds(table) for _, table in filled))) > 1:
         raise InputError(
             f"{path} has the layers {listed([name for name, _ in filled])}, whose columns or geometries differ; choose "
-            f"one: {path}|layername={shown(filled[0][0], 60)[1:-1]}"
+            f"one: {path}|layername={shown(filled[0][0], 60)[1:-1]} (layer=, or --layer of tessera labels)"
         )
     columns = {}
     for name in first.columns:

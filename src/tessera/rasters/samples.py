@@ -83,7 +83,7 @@ def sample_raster(
 
     Parameters
     ----------
-    band : number from 1 or description; None, or any text of a file with one band, takes the first
+    band : number from 1 or description; a file with one band takes any text and None
     most : distinct values of a band of whole numbers
     whole : True or False to take values as whole numbers or not; None looks at them
     absent : more values that mean no data
@@ -134,15 +134,16 @@ def sample_raster(
 
 
 def _band(raster: Any, band: str | None, name: str) -> int:
-    if raster.count == 1 or band is None:
+    if raster.count == 1:
         return 1
     names = [text or "" for text in raster.descriptions]
-    if band in names:
+    if band is not None and band in names:
         return names.index(band) + 1
-    if band.isascii() and band.isdigit() and 1 <= int(band) <= raster.count:
+    if band is not None and band.isascii() and band.isdigit() and 1 <= int(band) <= raster.count:
         return int(band)
     listed = ", ".join(f"{number} {shown(text, 40)}" if text else str(number) for number, text in enumerate(names, 1))
-    raise InputError(f"{name} has no band {shown(band)}; it has {listed[:400]}; give one as the column (--column)")
+    has = f"has {raster.count} bands" if band is None else f"has no band {shown(band)}"
+    raise InputError(f"{name} {has}: {listed[:400]}; give one as the column (--column)")
 
 
 def _check(raster: Any, number: int, name: str) -> None:
