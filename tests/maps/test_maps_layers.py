@@ -130,7 +130,7 @@ def test_several_years_and_stores_are_read_in_the_order_of_the_inputs(store: Sto
     np.testing.assert_array_equal(found, head.predict_codes(both))
     with pytest.raises(InputError, match=r"3 stores; the head reads 8 dims of test of 2024, 8 dims of test of 2025"):
         head.map([store] * 3, WINDOW, out=tmp_path / "c.tif")
-    with pytest.raises(InputError, match=r"year '2024'; the head reads .*: expected a year for each"):
+    with pytest.raises(InputError, match=r"year 2024; the head reads .*: expected a year for each"):
         head.map(other, WINDOW, YEAR, out=tmp_path / "c.tif")
     # the years of the head are the default, and a store without one is refused
     with pytest.raises(InputError, match="the store has no year 2025; it has 2024"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, shown
+from tessera.base import InputError
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.geo import EAST, NORTH, SOUTH, WEST, Window
 from tessera.labels import parse_year, refuse_empty
@@ -170,7 +170,9 @@ def _years(given: Any, inputs: Sequence[MapInput]) -> list[Any]:
         return [one.year for one in inputs]
     years = list(given) if isinstance(given, (list, tuple)) else [given]
     if len(years) != len(inputs):
-        raise InputError(f"year {shown(given)}; the head reads {_told(inputs)}: expected a year for each, in order")
+        raise InputError(
+            f"year {', '.join(map(str, years))}; the head reads {_told(inputs)}: expected a year for each, in order"
+        )
     return years
 
 
