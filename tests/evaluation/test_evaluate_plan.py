@@ -182,8 +182,8 @@ def test_smaller_blocks_are_advised_only_where_they_help() -> None:
     assert "--block-km" not in _advised(None, 0.5, 90)
     # where no side is asked for, the one that would be advised is taken
     assert "--block-km" not in _advised(None, 0.1, 30, None)
-    # three labels a class are too few in blocks of any size
-    assert _advised(None, 0.02, 6).endswith("expected at least two")
+    # two labels a class are too few in blocks of any size
+    assert _advised(None, 0.02, 4).endswith("expected at least two")
 
 
 def test_blocks_smaller_than_a_field_are_never_advised_and_told_where_they_are_asked_for() -> None:
@@ -206,9 +206,9 @@ def test_labels_where_no_feature_has_data_are_told() -> None:
     some = parse_amounts("5/class", "classification")
     with pytest.raises(InputError, match=r"none of 120 labels of labels has data in every feature set; .*--year"):
         make_plan(labelled, ~everything(labelled), some)
-    few = np.arange(len(labelled)) < 3
+    few = np.arange(len(labelled)) < 2
     with pytest.raises(
-        InputError, match=r"\(4 labels in 2 groups at least\) among the 3 of 120 labels that have data; expect"
+        InputError, match=r"\(3 labels in 2 groups at least\) among the 2 of 120 labels that have data; expect"
     ):
         make_plan(labelled, few, some)
     for side in (np.inf, np.nan, 0.0):

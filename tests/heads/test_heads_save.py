@@ -136,11 +136,12 @@ def test_heads_of_the_version_before_give_the_same_values() -> None:
         np.testing.assert_allclose(old.probabilities(x), want["probabilities"], atol=1e-6)
         # the report says the same in other words
         lines, was = old.report().splitlines(), want["report"].splitlines()
-        assert lines[:2] == was[:2]
-        assert {line for line in was if line.split("  ")[0] in old.classes} <= set(lines)
-        for start in ("balanced accuracy: ", "macro-F1: ", "accuracy: ", "per place, ", "note: "):
+        assert lines[0] == was[0]
+        rows = {tuple(line.split()) for line in lines}
+        assert {(*line.split(), "-") for line in was if line.split("  ")[0] in old.classes} <= rows
+        for start in ("balanced accuracy: ", "macro-F1: ", "accuracy: ", "note: "):
             assert [line for line in lines if line.startswith(start)] == [x for x in was if x.startswith(start)]
-    assert "16 groups (blocks of 0.32 km, whole polygons) kept whole" in load_head(KEPT / "linear_v1.json").report()
+    assert "16 blocks of 0.32 km held apart" in load_head(KEPT / "linear_v1.json").report()
 
 
 def test_heads_of_version_2_give_the_same_values() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tessera.embeddings import ModelIdentity
 from tessera.labels import map_values
-from tessera.validation import confusion, fit_trust, place_scores, scores
+from tessera.validation import confusion, fit_trust, scores, unit_scores
 
 MODEL = ModelIdentity("fake-nano", "ab" * 32, 8, (4,))
 NASTY = '<script>alert("x")</script> & "wood" \'s\' \u202eevil\u202c \x1b[31m'
@@ -51,7 +51,7 @@ def rich_head(seed: int = 0, **changes: Any) -> FakeHead:
     matrix = confusion(truth, predicted, 4)
     each = scores(matrix)
     _, told = fit_trust(truth, raw, units, CLASSES, seed=seed)
-    by_place = place_scores(truth, predicted, units, units, classes=4, seed=seed)
+    by_unit = unit_scores(truth, raw, units, units, classes=4, seed=seed)
     lon, lat = generator.uniform(5.2, 5.3, 300), generator.uniform(50.6, 50.7, 300)
     metrics: dict[str, Any] = {
         "schema": 2,
@@ -73,8 +73,8 @@ def rich_head(seed: int = 0, **changes: Any) -> FakeHead:
         "accuracy": each.accuracy,
         "mean_iou": each.mean_iou,
         "kappa": each.kappa,
-        "intervals": by_place["intervals"],
-        "per_unit": by_place["per_place"],
+        "intervals": by_unit["intervals"],
+        "per_unit": by_unit["per_unit"],
         "per_class": {
             name: {
                 "labels": int(each.support[index]),

@@ -1,6 +1,7 @@
 """Label efficiency: how well any features tell labels apart, by how many labels a head learns from."""
 
-from .amounts import Amount, parse_amounts
+from tessera.validation import Amount, parse_amounts
+
 from .pixel_years import read_pixel_years, scaled_db
 from .plan import Plan, make_plan
 from .result import Evaluation, Outcome, check_evaluation

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .amounts import Amount
+    from tessera.validation import Amount
+
     from .plan import Plan
 
 VERSION = 3

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.labels import CLASSES, FEW, Fold, HeldOut, bins_of, hold_out, make_folds
+from tessera.labels import CLASSES, FEW, LEAST_LABELS, LEAST_UNITS, Fold, HeldOut, bins_of, hold_out, judged, make_folds
+from tessera.validation import draw_subset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.labels import Labels
-
-    from .amounts import Amount
+    from tessera.validation import Amount
 
 _FOLDS = 3
 """One in so many groups is tested in each draw."""
@@ -105,7 +105,9 @@ def make_plan(
         notes.append(f"{lost} of {len(usable)} labels have no data and are left out")
     target, classes, left_out = _target(labels, usable, held.split, group, held.advice)
     if left_out:
-        notes.append(f"classes left out, too few labels or groups: {', '.join(left_out)}")
+        notes.append(
+            f"classes left out, too few labels or groups to be tested (tessera fit learns them): {', '.join(left_out)}"
+        )
     kept = np.flatnonzero(usable & ((target >= 0) if labels.kind == CLASSES else True))
     if held.split != "random" and len(np.unique(group[kept])) < 2:
         raise InputError(
@@ -135,7 +137,7 @@ def make_plan(
             )
         mixed = generator.permutation(train)
         for amount in amounts:
-            taken = _subset(mixed, target, len(classes), amount)
+            taken = draw_subset(mixed, target, len(classes), amount)
             whole = held.split == "given" and len(taken) == len(train)
             if not (whole and draw >= FULL_DRAWS):
                 folds[amount].append(Fold(np.sort(taken), test))
@@ -163,20 +165,23 @@ def _target(
             raise InputError(f"{int(usable.sum())} labels of {labels.source} with data; expected at least 4")
         return labels.values, (), []
     names = sorted(set(labels.values.tolist()))
-    classes: list[str] = []
-    left_out: list[str] = []
-    in_one = False
-    for name in names:
-        members = usable & (labels.values == name)
-        if split == "given" and labels.test is not None:
-            enough = (members & ~labels.test).sum() >= 2 and (members & labels.test).sum() >= 1
-        else:
-            many, spread = members.sum() >= 4, len(np.unique(group[members])) >= 2
-            enough, in_one = many and spread, in_one or bool(many and not spread)
-        (classes if enough else left_out).append(name)
+    index = {name: number for number, name in enumerate(names)}
+    every = np.array([index[name] for name in labels.values.tolist()], dtype=np.int64)
+    every[~usable] = -1
+    if split == "given" and labels.test is not None:
+        learnt, tested = (
+            np.bincount(every[usable & part], minlength=len(names)) for part in (~labels.test, labels.test)
+        )
+        enough, in_one = (learnt >= 2) & (tested >= 1), False
+    else:
+        enough = judged(every, group, len(names))
+        many = np.bincount(every[usable], minlength=len(names)) >= LEAST_LABELS
+        in_one = bool((many & ~enough).any())
+    classes = [name for name, good in zip(names, enough, strict=True) if good]
+    left_out = [name for name, good in zip(names, enough, strict=True) if not good]
     if len(classes) < 2:
         given = split == "given" and labels.test is not None
-        least = "2 to learn from and 1 to test" if given else "4 labels in 2 groups"
+        least = "2 to learn from and 1 to test" if given else f"{LEAST_LABELS} labels in {LEAST_UNITS} groups"
         lost = "" if usable.all() else f" among the {int(usable.sum())} of {len(usable)} labels that have data"
         raise InputError(
             f"{labels.source} has {len(classes)} classes with enough labels and groups ({least} at least){lost}; "
@@ -210,28 +215,6 @@ def _tested(
     strata = target[kept].astype(np.int64) if labels.kind == CLASSES else bins_of(labels.values[kept])
     tested: NDArray[np.int64] = kept[make_folds(strata, group[kept], folds=_FOLDS, seed=seed, mixed=True) == 0]
     return tested
-
-
-def _subset(
-    mixed: NDArray[np.int64], target: NDArray[np.float64] | NDArray[np.int64], classes: int, amount: Amount
-) -> NDArray[np.int64]:
-    """A part of training labels in random order; of two amounts in one unit the larger holds the smaller."""
-    total = amount.total(len(mixed))
-    if not classes:
-        if total < 2:
-            raise InputError(f"{amount} labels of {len(mixed)} to learn from; expected at least 2")
-        return mixed[:total]
-    # how many of its class come before each
-    rank = np.empty(len(mixed), dtype=np.int64)
-    for index in range(classes):
-        own = np.flatnonzero(target[mixed] == index)
-        rank[own] = np.arange(len(own))
-    if amount.unit == "/class":
-        return mixed[rank < amount.number]
-    present = len(np.unique(target[mixed]))
-    if total < present:
-        raise InputError(f"{amount} labels, {total} of {len(mixed)}, for {present} classes; expected at least one each")
-    return mixed[np.argsort(np.minimum(rank, 2), kind="stable")][:total]
 
 
 def _draw_notes(folds: dict[Amount, list[Fold]], group: NDArray[np.int64], advice: str) -> list[str]:

@@ -15,6 +15,7 @@ from tessera.validation import (
     NUMBER_METRICS,
     TIMES,
     group_weights,
+    parse_amounts,
     score_by_group,
     score_classes,
     score_numbers,
@@ -22,7 +23,6 @@ from tessera.validation import (
 
 from ._kept import keep as keep_scores
 from ._kept import key_of, read_kept
-from .amounts import parse_amounts
 from .pixel_years import read_pixel_years
 from .plan import make_plan
 from .result import Evaluation, Outcome, mean_of
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
     from tessera.labels import Fold
+    from tessera.validation import Amount
 
-    from .amounts import Amount
     from .plan import Plan
 
 _HEADS = ("linear", "forest")

@@ -1,95 +1,197 @@
-"""The report of a head as plain text."""
+"""The report of a head as plain text: the honest number first."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from tessera.base import printable, shown
+from tessera.base import printable, shortened, shown
 from tessera.labels import cell, code_note, map_values
-from tessera.validation import BY_PLACE, METRIC_NAMES, NUMBER_TOTALS, PER_CLASS, TIMES, TOTALS
+from tessera.validation import EACH_ONCE, LOWER_IS_BETTER, METRIC_NAMES, NUMBER_TOTALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_COLUMNS = (("precision", "precision", 9), ("recall", "recall", 6), ("f1", "F1", 5), ("iou", "IoU", 5))
+_FIRST = {True: ("macro_f1", "balanced_accuracy", "accuracy", "mean_iou", "kappa", "log_loss"), False: NUMBER_TOTALS}
+"""Totals in the order in which they are printed."""
+_ROWS = 40
+"""Classes that are listed; a report stays readable, and the file has them all."""
+_WORST = 5
+_NAME = 22
 
 
 def format_report(
     heading: str, metrics: dict[str, Any], classes: Sequence[str], column: str, span: tuple[float, float] | None = None
 ) -> str:
-    """The report as plain text: labels, split, a row for each class, totals, notes.
+    """The report as plain text: labels, split, scores, a row for each class, what is behind them, notes.
 
     Parameters
     ----------
     span : of numbers, the least and the greatest
     """
     dropped = [
-        f"{metrics[key]} dropped, {reason}"
-        for key, reason in (("no_data", "pixel without data"), ("missing", "no value or no place"))
+        f"{metrics[key]:,} left out, {reason}"
+        for key, reason in (
+            ("outside", "outside what the store holds"),
+            ("no_data", "pixel without data"),
+            ("missing", "no value or no place"),
+        )
         if metrics[key]
     ]
-    pooled = metrics["features"] != metrics["labels"]
-    labels = f"{metrics['labels']} pixels of {metrics['features']} features" if pooled else str(metrics["labels"])
+    pooled = metrics["groups"] != metrics["labels"]
+    labels = f"{metrics['labels']:,}" + (f" in {metrics['groups']:,} groups" if pooled else "")
     reach = "" if span is None else f", {span[0]:g} to {span[1]:g}"
     lines = [
         printable(heading),
-        f"labels: {labels} of column {shown(column)}{reach}" + "".join(f"; {text}" for text in dropped),
+        f"labels: {labels}, column {shown(column)}{reach}" + "".join(f"; {text}" for text in dropped),
         f"split: {printable(metrics['split'])}, {_split_text(metrics)}",
-        "",
     ]
-    if classes:
-        names = [cell(name) for name in classes]
-        width = max(len("class"), *(len(name) for name in names))
-        lines.append(f"{'class':<{width}}  value  {'pixels' if pooled else 'labels'}  tested  precision  recall     F1")
-        for name, label, value in zip(classes, names, map_values(classes), strict=True):
-            row = metrics["per_class"][name]
-            numbers = "  ".join(f"{_show(row[key]):>{size}}" for key, size in zip(PER_CLASS, (9, 6, 5), strict=True))
-            lines.append(f"{label:<{width}}  {value:>5}  {row['labels']:>6}  {row['tested']:>6}  {numbers}")
-        lines.append("")
-    lines += _total_lines(metrics, TOTALS if classes else NUMBER_TOTALS)
+    lines += [f"  {printable(metrics['split_why'])}"] if metrics["split_why"] else []
+    lines += ["", *_total_lines(metrics, bool(classes)), ""]
+    lines += _class_lines(metrics, classes) if classes else []
+    lines += _fold_lines(metrics, bool(classes))
+    lines += _trust_lines(metrics)
+    lines += _curve_lines(metrics)
+    lines += _worst_lines(metrics, bool(classes))
     notes = [*metrics["notes"], code_note(classes)]
     lines.extend(f"note: {printable(note)}" for note in notes if note)
     return "\n".join(lines)
 
 
 def _split_text(metrics: dict[str, Any]) -> str:
-    """The folds in words: "5 folds, 62 groups (blocks of 2 km, whole polygons) kept whole"."""
+    """The folds in words: "5 folds, 62 blocks of 2 km held apart, buffer 0.3 km (11 % of labels left out)"."""
     if not metrics["folds"]:
         return "not tested"
-    blocks = "" if metrics.get("block_km") is None else f" (blocks of {metrics['block_km']:g} km, whole polygons)"
-    apart = "" if metrics["split"] == "random" else f", {metrics['places']} groups{blocks} kept whole"
     folds = "1 fold" if metrics["folds"] == 1 else f"{metrics['folds']} folds"
-    return f"{folds}{apart}"
+    if metrics["split"] == "random":
+        return folds
+    side = "" if metrics["block_km"] is None else f" of {metrics['block_km']:g} km"
+    apart = f"{folds}, {metrics['units']} {metrics['unit']}s{side} held apart"
+    buffer = metrics["buffer_km"]
+    if buffer is None:
+        return apart
+    lost = metrics.get("buffered")
+    told = "" if lost is None else f" ({lost:.0%} of the training labels left out)"
+    width = f"{buffer * 1000:.0f} m" if buffer < 1 else f"{buffer:.3g} km"
+    return f"{apart}, buffer {width}{told}"
 
 
-def _total_lines(metrics: dict[str, Any], names: Sequence[str]) -> list[str]:
-    """The scores of pixels and, where they are known, of places and polygons, each with its interval."""
-    intervals, places, votes = (metrics.get(key) for key in BY_PLACE)
-    if intervals is None or places is None:
-        return [f"{METRIC_NAMES[key]}: {_show(metrics[key])}" for key in names]
-    lines = [f"{METRIC_NAMES[key]}: {_with_interval([metrics[key], *intervals[key]])}" for key in names]
-    count = places["places"]
-    each = "; ".join(f"{METRIC_NAMES[key]} {_with_interval(places[key])}" for key in names)
-    lines.append(f"per place, each of {count} counting once: {each}")
+def _total_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
+    """The scores with their intervals, and what a random split would have shown."""
+    intervals = metrics["intervals"] or {}
+    names = [name for name in _FIRST[classes] if metrics[name] is not None or name in EACH_ONCE or not classes]
+    lines = []
+    for key in names:
+        reach = _reach(metrics[key], intervals.get(key))
+        lines.append(f"{METRIC_NAMES[key]}: {_show(metrics[key])}{reach}")
+    units, votes = metrics["per_unit"], metrics["per_group"]
+    if units is None:
+        return lines
+    lines.append(f"in brackets: 95 % intervals, leaving out one of {units['units']} blocks at a time")
+    beside = metrics["random"]
+    if beside is not None:
+        lines.append(_random_line(metrics, beside, names[:3]))
+    each = EACH_ONCE if classes else NUMBER_TOTALS
+    told = "; ".join(f"{METRIC_NAMES[key]} {_show(units[key][0])}{_reach(*_split(units[key]))}" for key in each)
+    lines.append(f"each block counting once: {told}")
     if votes is not None:
         lines.append(
-            f"per feature, by the vote of its pixels: {votes['right']} of {votes['features']} right, accuracy "
-            f"{_with_interval(votes['accuracy'])}"
+            f"each group counting once, by the vote of its labels: {votes['right']} of {votes['groups']} right, "
+            f"accuracy {_show(votes['accuracy'][0])}{_reach(*_split(votes['accuracy']))}"
         )
-    lines.append(f"in brackets: 95 % intervals, a bootstrap of {TIMES} samples over {count} places")
-    beside = metrics.get("random")
-    if beside is not None:
-        shown_beside = ", ".join(f"{METRIC_NAMES[key]} {_show(beside[key])}" for key in names)
-        key = names[0]
-        high = intervals[key][1]
-        flattered = None not in (beside[key], high) and beside[key] > high
-        why = ": neighbours of what was learnt flatter it" if flattered else ""
-        lines.append(f"a random split would show {shown_beside}{why}")
     return lines
 
 
-def _with_interval(cell: list[float | None]) -> str:
-    value, low, high = (_show(one, cell[0]) for one in cell)
-    return f"{value} ({low} to {high})"
+def _split(cell_: Sequence[float | None]) -> tuple[float | None, Sequence[float | None]]:
+    return cell_[0], cell_[1:]
+
+
+def _reach(value: float | None, ends: Sequence[float | None] | None) -> str:
+    if ends is None or value is None or None in tuple(ends):
+        return ""
+    return f" ({_show(ends[0], value)} to {_show(ends[1], value)})"
+
+
+def _random_line(metrics: dict[str, Any], beside: dict[str, Any], names: Sequence[str]) -> str:
+    key = names[0]
+    gap = (metrics["gap"] or {}).get(key)
+    told = "" if gap is None else f" ({gap:+.3f})"
+    parts = [f"{METRIC_NAMES[name]} {_show(beside[name])}{told if name == key else ''}" for name in names]
+    ends = (metrics["intervals"] or {}).get(key) or (None, None)
+    better = None
+    if beside[key] is not None and None not in ends:
+        better = beside[key] < ends[0] if key in LOWER_IS_BETTER else beside[key] > ends[1]
+    why = ": neighbours of what was learnt flatter it" if better else ""
+    return f"a random split would show {', '.join(parts)}{why}"
+
+
+def _class_lines(metrics: dict[str, Any], classes: Sequence[str]) -> list[str]:
+    names = [cell(name) for name in classes[:_ROWS]]
+    width = max(len("class"), *(len(name) for name in names))
+    head = "  ".join(f"{title:>{size}}" for _, title, size in _COLUMNS)
+    lines = [f"{'class':<{width}}  value   labels  tested  {head}"]
+    for name, label, value in zip(classes, names, map_values(classes), strict=False):
+        row = metrics["per_class"][name]
+        numbers = "  ".join(f"{_show(row[key]):>{size}}" for key, _, size in _COLUMNS)
+        lines.append(f"{label:<{width}}  {value:>5}  {row['labels']:>7}  {row['tested']:>6}  {numbers}")
+    if len(classes) > _ROWS:
+        lines.append(f"and {len(classes) - _ROWS} classes more, in the file")
+    return [*lines, ""]
+
+
+def _fold_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
+    """Each region or year by itself."""
+    if metrics["split"] not in ("region", "year") or not metrics["per_fold"]:
+        return []
+    keys = ("macro_f1", "accuracy") if classes else ("r2", "rmse")
+    lines = [f"{metrics['split']:<{_NAME}}  learnt  tested  " + "  ".join(f"{METRIC_NAMES[key]:>8}" for key in keys)]
+    for row in metrics["per_fold"]:
+        name = shortened(printable(str(row.get("name"))), _NAME)
+        numbers = "  ".join(f"{_show(row.get(key)):>8}" for key in keys)
+        lines.append(f"{name:<{_NAME}}  {row.get('learnt', 0):>6}  {row.get('tested', 0):>6}  {numbers}")
+    return [*lines, ""]
+
+
+def _trust_lines(metrics: dict[str, Any]) -> list[str]:
+    lines = []
+    calibration, conformal = metrics["calibration"], metrics["conformal"]
+    if calibration is not None and calibration.get("error"):
+        before, after = (_first(calibration.get(key)) for key in ("error", "error_calibrated"))
+        method = printable(str(calibration.get("method")))
+        lines.append(f"probabilities: calibration error {_show(before)}, after calibration ({method}) {_show(after)}")
+    if conformal is not None and conformal.get("coverage"):
+        what = "sets of" if metrics["kind"] == "classification" else "intervals of mean width"
+        unit = " classes" if metrics["kind"] == "classification" else ""
+        level, size = conformal.get("level"), conformal.get("size")
+        held = _first(conformal["coverage"])
+        lines.append(f"{what} {_show(size)}{unit} hold {_show(held)} of held-out labels; {_show(level)} was wanted")
+    return lines
+
+
+def _first(value: Any) -> float | None:
+    found = value[0] if isinstance(value, list) and value else value
+    return float(found) if isinstance(found, (int, float)) else None
+
+
+def _curve_lines(metrics: dict[str, Any]) -> list[str]:
+    curve = metrics["curve"]
+    if curve is None or len(curve["points"]) < 2:
+        return []
+    points = ", ".join(f"{_show(point['value'])} with {point['labels']}" for point in curve["points"])
+    return [f"by labels learnt from, {METRIC_NAMES.get(curve['metric'], curve['metric'])}: {printable(points)}"]
+
+
+def _worst_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
+    lines = []
+    for row in metrics["worst"][:_WORST]:
+        place = "" if row.get("lon") is None else f" at {row['lon']:.5f},{row['lat']:.5f}"
+        if classes:
+            what = f"{cell(str(row.get('truth')))}, taken for {cell(str(row.get('predicted')))}"
+            lines.append(f"  {what}{place}, with probability {_show(row.get('probability'))}")
+        else:
+            lines.append(f"  {_show(row.get('truth'))}, predicted {_show(row.get('predicted'))}{place}")
+    return ["look at these labels first, held out and worst:", *lines] if lines else []
 
 
 def _show(value: float | None, like: float | None = None) -> str:

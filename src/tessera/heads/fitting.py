@@ -2,82 +2,113 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, checked, shown
-from tessera.embeddings import StackedVectors
+from tessera._version import __version__
+from tessera.base import InputError, checked, shown, silent
 from tessera.figures import choose_colours
 from tessera.labels import (
     CLASSES,
     FEW_LABELS,
     SPLITS,
-    HeldOut,
     Labels,
     class_text,
     hold_out,
     parse_kind,
-    parse_year,
     read_chips,
     read_labels,
-    sample_labels,
     sort_classes,
 )
-from tessera.learners import LEARNERS, SPATIAL, learn
+from tessera.learners import LEARNERS, SPATIAL, WEIGHTS, learn
 from tessera.maps import edges_of, ramp
-from tessera.validation import cross_validate
+from tessera.validation import DESIGNS, OutOfFold, Task, cross_validate, fit_applicability, fit_trust
 
+from ._sampling import Sample, parse_stores, sample_vectors
 from .head import Head
-from .inputs import HeadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from tessera.labels import EmbeddingSource
+    from tessera.base import Progress
+    from tessera.embeddings import StackedVectors
+    from tessera.labels import EmbeddingSource, HeldOut
 
+SCHEMA = 2
+"""Version of `Head.metrics`."""
+MOST_LEARNT = 200_000
+"""Labels that a head learns from, at most: of 128 dims they take 0.2 GB as float64, several times over."""
+MOST_VALIDATED = 20_000
+"""Labels of the cross-validation, at most: it fits some ten heads."""
 _LEAST = 4
 """Numbers that a regression learns from, at least."""
+_FEW_UNITS = 4
+"""Units from which calibration and sets are learnt."""
 
 
 @checked
 def fit(
-    store: EmbeddingSource,
+    store: EmbeddingSource | Sequence[EmbeddingSource],
     labels: object,
     column: str,
     head: str = "linear",
     split: str = "spatial",
     *,
     kind: str | None = None,
-    block_km: float | None = None,
+    block_km: float | str | None = None,
+    buffer_km: float | str | None = None,
     year: int | None = None,
+    years: Sequence[int] | None = None,
     dims: int | None = None,
     seed: int = 0,
     colours: Mapping[str, str] | None = None,
+    group: str | None = None,
+    region: str | None = None,
+    year_column: str | None = None,
+    weights: str = "even",
+    settings: Mapping[str, Any] | None = None,
+    tune: bool = False,
+    curve: bool | None = None,
+    sample: str | None = None,
+    progress: Progress = silent,
 ) -> Head:
     """Learn classes or numbers from labelled places.
 
-    The head learns from all labels. Its report is a cross-validation in five folds.
+    The head learns from all labels. Its report is a cross-validation: each fold is predicted by a head that met none of
+    its blocks, none of its groups and nothing near them.
 
     Parameters
     ----------
-    store : embeddings: a `Store`, or anything with its `sample_points`
+    store : embeddings: a `Store`, or anything with its `sample_codes`; several stores put their vectors side by side
     labels : the path of a vector file or table with points or polygons, a GeoDataFrame, GeoJSON, or `Labels`
     column : the attribute that holds the class or the number
     head : "linear" (logistic regression, or ridge regression of numbers, on standardised vectors), "knn", "forest",
         "mlp", or "unet", which looks at the pixels around a label, too
-    split : how labels are held out: "spatial" keeps labels of one block of land and of one polygon in the same fold,
-        "group" those of one polygon, "given" tests the labels that `Labels.test` marks. "random" keeps nothing
-        together, and the report says that it flatters
+    split : how labels are held out. "spatial": blocks of land; "group": the labels' own groups; "region": one region
+        after another; "year": one year after another; "given": the labels that `Labels.test` marks. No split but
+        "random" and "given" divides a group. "random" keeps nothing together, and the report says that it flatters
     kind : "classification" or "regression"; decided from the labels if None
-    block_km : side of a block of "spatial", kilometres; 10 km if None, less where the labels lie in fewer than 60
-        blocks
-    year : the year whose embeddings to learn from; the store's only year if None
-    dims : length of the prefix to learn from; all if None
+    block_km : side of a block, kilometres; None or "auto": 10 km, less where the labels lie in fewer than 60 blocks
+    buffer_km : labels nearer than this to a tested one are not learnt from, kilometres; None or "auto": the distance
+        from which labels of different groups agree no more than far ones
+    year : the year whose embeddings to learn from; the store's only year if None, or the labels' own years where they
+        have some
+    years : several years, whose vectors stand side by side
+    dims : length of the prefix to learn from, of each store and year; all if None
     seed : deals labels to folds, and seeds the head; the same arguments give the same head
     colours : class -> "#rrggbb", for some or all classes
+    group, region, year_column : attributes that name the site or field, the region, and the year of each label
+    weights : "even": all classes weigh the same; "occur": as often as they are labelled
+    settings : settings of the learner, by name
+    tune : choose settings, in each fold from the labels that it learns from alone
+    curve : measure scores by the number of labels; None: of heads that are quick to fit
+    sample : "random" or "stratified" if the labels are a probability sample, from which areas can be estimated
+    progress : called as `progress(done, total)`, fits
 
     Returns
     -------
@@ -101,65 +132,233 @@ def fit(
     >>> forest.head
     'forest'
     """
+    _check_words(head, split, seed, weights, sample)
+    stores = parse_stores(store)
+    places = _read(labels, column, kind, group, region, year_column)
+    read = sample_vectors(stores, places, year, years, dims)
+    good: NDArray[np.bool_] = np.asarray(read.vectors.valid, dtype=np.bool_)
+    names = sort_classes(places.values[good]) if places.kind == CLASSES else ()
+    target = _target(places.values[good], names, places, read.told)
+    chosen = _colours(colours, names, places, target)
+    span = None if names else (float(target.min()), float(target.max()))
+    kept, vectors = _rows(places, good), read.vectors[good]
+    x: Any = vectors
+    if head in SPATIAL and kept.lonlat is not None:
+        x = read_chips(read.windows(dims), kept.lonlat)
+    every = Task(head, x, target, len(names), seed, dict(settings or {}), weights, kept.groups)
+    learnt, taken = _thinned(every, MOST_LEARNT, even=bool(names) and weights == "even")
+    tested, rows = _thinned(every, MOST_VALIDATED)
+    own = kept if len(rows) == len(kept) else _rows(kept, rows)
+    held, units = _held(own, split, block_km, buffer_km)
+    metrics, found = cross_validate(
+        tested, names, held, units=units, tuning=tune, curve=curve, lonlat=own.lonlat, progress=progress
+    )
+    if tune:
+        search = tested.tuned(np.arange(len(tested.y)))
+        learnt = replace(learnt, settings=search.settings)
+        metrics["tuning"] = {**(metrics["tuning"] or {"per_fold": []}), **search.to_json()}
+    model = learn(
+        head, learnt.x, learnt.y, len(names), seed, settings=learnt.settings, weights=weights, groups=learnt.groups
+    )
+    trust, applicability = _trust(metrics, found, names, vectors[rows], seed)
+    metrics = _about(places, read, good, len(taken)) | metrics
+    for index, name in enumerate(names):
+        metrics["per_class"][name]["labels"] = int((target == index).sum())
+    metrics |= {"weights": weights, "settings": dict(learnt.settings or {}), "sample": _sampled(sample, own)}
+    metrics["notes"] = _notes(metrics, places, read, names)
+    provenance = _provenance(places, read, metrics, head, seed)
+    return Head(head, model, names, span, column, read.inputs, chosen, metrics, trust, applicability, provenance)
+
+
+def _check_words(head: str, split: str, seed: int, weights: str, sample: str | None) -> None:
     if head not in LEARNERS:
         raise InputError(f"head {head!r}; expected one of {', '.join(LEARNERS)}")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed {shown(seed)}; expected 0 to 2**32 - 1")
     if split not in SPLITS:
         raise InputError(f"split {split!r}; expected one of {', '.join(SPLITS)}")
-    year = parse_year(store, year)
-    places = labels if isinstance(labels, Labels) else read_labels(labels, column, kind)
+    if weights not in WEIGHTS:
+        raise InputError(f"weights {weights!r}; expected {' or '.join(WEIGHTS)}")
+    if sample is not None and sample not in DESIGNS:
+        raise InputError(f"sample {sample!r}; expected {' or '.join(DESIGNS)}, or none if it is no probability sample")
+
+
+def _read(
+    labels: object, column: str, kind: str | None, group: str | None, region: str | None, year_column: str | None
+) -> Labels:
+    if isinstance(labels, Labels):
+        parts = {"group": group, "region": region, "year_column": year_column}
+        named = [name for name, value in parts.items() if value is not None]
+        if named:
+            raise InputError(f"{named[0]} beside Labels, which hold their own; leave it out")
+        places = labels
+    else:
+        places = read_labels(labels, column, kind, group=group, region=region, year=year_column)
     if places.column != column:
         raise InputError(f"labels of column {places.column!r} were given for column {column!r}")
     if parse_kind(kind) not in (None, places.kind):
         raise InputError(f"kind {kind!r} for labels of a {places.kind}; leave kind out, or read them anew")
     if places.lonlat is None:
         raise InputError(f"{places.source} has no places; expected lon and lat to look up in a store")
-    values = sample_labels(
-        lambda lonlat: store.sample_points(lonlat, year, dims=dims), places.lonlat, year, places.source
+    return places
+
+
+def _rows(labels: Labels, rows: NDArray[Any]) -> Labels:
+    """Some of the labels, given as (N,) bool or as indices."""
+
+    def part(values: Any) -> Any:
+        return None if values is None else values[rows]
+
+    return replace(
+        labels,
+        values=labels.values[rows],
+        groups=part(labels.groups),
+        lonlat=part(labels.lonlat),
+        test=part(labels.test),
+        regions=part(labels.regions),
+        years=part(labels.years),
+        series=None,
     )
-    good: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
-    label = places.values[good]
-    x: Any = np.ascontiguousarray(values[good], dtype=np.float32)
-    if head in SPATIAL:
-        x = read_chips([(store, year, dims)], places.lonlat[good])
-    classes = sort_classes(label) if places.kind == CLASSES else ()
-    lost = [name for name in places.classes if name not in classes]
-    span = None if classes else (float(label.min()), float(label.max()))
-    target = _target(label, classes, places, year)
-    if span is None:
-        given = {class_text(str(name)): colour for name, colour in (colours or {}).items()}
-        chosen = choose_colours(classes, {name: c for name, c in given.items() if name not in lost})
-    elif colours:
-        raise InputError(f"colours for column {shown(column)}, which holds numbers; leave them out")
+
+
+def _thinned(task: Task, most: int, *, even: bool = False) -> tuple[Task, NDArray[np.int64]]:
+    """At most so many of the labels, and which; `even`: as many of each class as there are or as have room."""
+    count = len(task.y)
+    if count <= most:
+        return task, np.arange(count)
+    mixed = np.random.default_rng([task.seed, 83]).permutation(count)
+    if even:
+        rank = np.empty(count, dtype=np.int64)
+        for index in range(task.classes):
+            own = np.flatnonzero(task.y[mixed] == index)
+            rank[own] = np.arange(len(own))
+        mixed = mixed[np.argsort(rank, kind="stable")]
+    rows = np.sort(mixed[:most])
+    groups = None if task.groups is None else task.groups[rows]
+    return replace(task, x=task.x[rows], y=task.y[rows], groups=groups), rows
+
+
+def _held(
+    labels: Labels, split: str, block_km: float | str | None, buffer_km: float | str | None
+) -> tuple[HeldOut, NDArray[np.int64]]:
+    """What is held out, and the units of intervals: blocks, also where single labels or large regions are held out."""
+    every = np.ones(len(labels), dtype=np.bool_)
+    held = hold_out(labels, every, split, block_km, buffer_km)
+    if held.unit == "block":
+        return held, held.groups
+    return held, hold_out(labels, every, "spatial", block_km, 0).groups
+
+
+def _trust(
+    metrics: dict[str, Any], found: OutOfFold | None, classes: Sequence[str], vectors: StackedVectors, seed: int
+) -> tuple[Any, Any]:
+    """What the predictions out of fold say of probabilities, sets and intervals, and how far labels reach."""
+    metrics |= dict.fromkeys(("calibration", "conformal", "abstention", "applicability"))
+    if found is None:
+        return None, None
+    trust = None
+    if len(np.unique(found.unit)) >= _FEW_UNITS:
+        trust, told = fit_trust(found.truth, found.raw, found.unit, classes, seed=seed)
+        metrics["notes"].extend(told.pop("notes"))
+        metrics |= told
     else:
-        chosen = ramp(len(edges_of(*span)) + 1)
-    held = hold_out(places, good, split, block_km)
-    vectors = StackedVectors.of(store.sample_codes(places.lonlat[good], year, dims=dims))
-    learnt = learn(head, vectors, target, len(classes), seed)
-    own = np.arange(len(places), dtype=np.int64) if places.groups is None else places.groups
-    together = held if held.split == "spatial" else hold_out(places, good, "spatial", block_km)
-    metrics = cross_validate(
-        head,
-        x,
-        target,
-        classes,
-        HeldOut(held.split, held.groups[good], held.block_km, held.notes, held.advice),
-        seed=seed,
-        places=together.groups[good],
-        features=own[good],
-        test=places.test[good] if held.split == "given" and places.test is not None else None,
-    )
-    metrics |= {"labels": len(label), "features": len(np.unique(own[good]))}
-    metrics |= {"missing": places.missing, "no_data": int((~good).sum())}
-    metrics["notes"].extend(places.notes)
+        metrics["notes"].append(
+            f"probabilities are not calibrated: labels lie in fewer than {_FEW_UNITS} {metrics['unit']}s"
+        )
+    x = vectors[found.rows].values()
+    if len(x) < 2 or not np.ptp(x, axis=0).any():
+        return trust, None
+    reach = fit_applicability(x, found.fold, seed=seed)
+    metrics["applicability"] = {"threshold": reach.threshold, "references": len(reach.references)}
+    return trust, reach
+
+
+def _about(places: Labels, read: Sample, good: NDArray[np.bool_], learnt: int) -> dict[str, Any]:
+    """What the labels are, before any test."""
+    return {
+        "schema": SCHEMA,
+        "kind": places.kind,
+        "labels": int(good.sum()),
+        "groups": int(good.sum()) if places.groups is None else len(np.unique(places.groups[good])),
+        "learnt": learnt,
+        "missing": places.missing,
+        "no_data": int((~good & ~read.outside).sum()),
+        "outside": int((~good & read.outside).sum()),
+        "years": [one.year for one in read.inputs],
+        "label_years": None if read.years is None else {str(year): count for year, count in read.years.items()},
+    }
+
+
+def _sampled(sample: str | None, labels: Labels) -> dict[str, Any]:
+    """Whether labels are a probability sample, and whether each is a unit of it."""
+    alone = labels.groups is None or len(np.unique(labels.groups)) == len(labels)
+    return {"design": sample, "single": bool(alone)}
+
+
+def _notes(metrics: dict[str, Any], places: Labels, read: Sample, names: tuple[str, ...]) -> list[str]:
+    notes = [*metrics["notes"], *places.notes, *places.counted, *read.notes]
+    lost = [name for name in places.classes if name not in names]
     if lost:
-        metrics["notes"].append(f"not learnt, as no label has data in {year}: {', '.join(lost)}")
-    inputs = (HeadInput(year, learnt.dims, store.model),)
-    return Head(head, learnt, classes, span, column, inputs, chosen, metrics)
+        notes.append(f"not learnt, as no label has data in {read.told}: {', '.join(lost)}")
+    if metrics["learnt"] < metrics["labels"]:
+        notes.append(f"learnt from {metrics['learnt']:,} of {metrics['labels']:,} labels, drawn at random")
+    if metrics["validated"] < metrics["labels"]:
+        notes.append(f"tested on {metrics['validated']:,} of {metrics['labels']:,} labels, drawn at random")
+    if metrics["sample"]["design"] and not metrics["sample"]["single"]:
+        notes.append("areas need one label a unit of the sample: labels of one group are several pixels of one place")
+    return list(dict.fromkeys(notes))
 
 
-def _target(label: NDArray[Any], classes: tuple[str, ...], places: Labels, year: int) -> NDArray[Any]:
+def _provenance(places: Labels, read: Sample, metrics: dict[str, Any], head: str, seed: int) -> dict[str, Any]:
+    """What the head was made from, and how: plain values."""
+    return {
+        "labels": {
+            "source": places.source,
+            "column": places.column,
+            "count": len(places),
+            "sha256": _digest(places),
+        },
+        "stores": [
+            {"name": one.store, "year": one.year, "dims": one.dims, "model": one.model.name, "sha256": one.model.sha256}
+            for one in read.inputs
+        ],
+        "split": {key: metrics[key] for key in ("split", "block_km", "buffer_km", "folds", "split_why")},
+        "head": head,
+        "settings": metrics["settings"],
+        "weights": metrics["weights"],
+        "tuning": metrics["tuning"],
+        "seed": seed,
+        "software": f"tessera {__version__}",
+    }
+
+
+def _digest(labels: Labels) -> str:
+    """SHA-256 of what was learnt from: values, places, groups, regions, years and the given split, in their order."""
+    found = hashlib.sha256()
+    parts = (labels.values, labels.lonlat, labels.groups, labels.regions, labels.years, labels.test)
+    for part in parts:
+        if part is None:
+            found.update(b"-\n")
+        elif part.dtype == object:
+            found.update(("\x1f".join(map(str, part.tolist())) + "\n").encode("utf-8", "surrogatepass"))
+        else:
+            found.update(np.ascontiguousarray(part).astype(part.dtype.newbyteorder("<")).tobytes() + b"\n")
+    return found.hexdigest()
+
+
+def _colours(
+    colours: Mapping[str, str] | None, classes: tuple[str, ...], places: Labels, target: NDArray[Any]
+) -> tuple[str, ...]:
+    if classes:
+        given = {class_text(str(name)): colour for name, colour in (colours or {}).items()}
+        lost = set(places.classes) - set(classes)
+        return choose_colours(classes, {name: c for name, c in given.items() if name not in lost})
+    if colours:
+        raise InputError(f"colours for column {shown(places.column)}, which holds numbers; leave them out")
+    return ramp(len(edges_of(float(target.min()), float(target.max()))) + 1)
+
+
+def _target(label: NDArray[Any], classes: tuple[str, ...], places: Labels, years: str) -> NDArray[Any]:
     """The class of each label as its index, or the numbers, if something can be learnt from them.
 
     Raises
@@ -167,7 +366,7 @@ def _target(label: NDArray[Any], classes: tuple[str, ...], places: Labels, year:
     InputError
         Too few labels or classes, or as many classes as labels.
     """
-    where = f"{len(label)} of {len(places)} labels of {places.source} have data in {year}"
+    where = f"{len(label)} of {len(places)} labels of {places.source} have data in {years}"
     if places.kind != CLASSES:
         if len(label) < _LEAST or label.min() == label.max():
             same = f", all of them {label[0]:g}" if len(label) >= _LEAST else ""

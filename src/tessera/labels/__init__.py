@@ -4,7 +4,7 @@ from .backdrop import read_backdrop
 from .blocks import FEW, spatial_blocks
 from .chips import CHIP, ChipVectors, read_around, read_chips
 from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_right, map_values, one_line
-from .folds import Fold, bins_of, make_folds, testable
+from .folds import LEAST_LABELS, LEAST_UNITS, Fold, bins_of, judged, make_folds, testable
 from .held import SPLITS, HeldOut, hold_out
 from .labels import (
     CLASSES,
@@ -33,6 +33,8 @@ __all__ = [
     "FEW",
     "FEW_LABELS",
     "KINDS",
+    "LEAST_LABELS",
+    "LEAST_UNITS",
     "MAX_CLASSES",
     "NO_DATA",
     "NUMBERS",
@@ -56,6 +58,7 @@ __all__ = [
     "code_note",
     "describe_labels",
     "hold_out",
+    "judged",
     "kept_codes",
     "label_codes",
     "left_to_right",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MAX_FOLDS = 5
 """Folds, as is usual; each model then learns from about four fifths of the labels."""
+LEAST_LABELS, LEAST_UNITS = 3, 2
+"""Labels, and units that hold them, that a class needs to be scored: some to learn from and some to test."""
 _BINS = 5
 """Quantiles of a number that its groups are dealt by."""
 
@@ -81,6 +83,16 @@ def make_folds(
             dealt[fold] += table[group] > 0
             counts[fold] += table[group]
     return chosen[member.reshape(-1)]
+
+
+def judged(classes: NDArray[np.int64], units: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Which of `count` classes have labels and units enough for a score, in `fit` and in `evaluate`: (count,) bool.
+
+    `classes` may hold -1 for labels of none.
+    """
+    labels = np.bincount(classes[classes >= 0], minlength=count)
+    pairs = np.unique(np.column_stack([classes, units]), axis=0)[:, 0]
+    return (labels >= LEAST_LABELS) & (np.bincount(pairs[pairs >= 0], minlength=count) >= LEAST_UNITS)
 
 
 def testable(classes: NDArray[np.int64], fold: NDArray[np.int64], count: int) -> NDArray[np.bool_]:

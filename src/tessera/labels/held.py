@@ -105,14 +105,21 @@ class HeldOut:
 
         None is of a unit or group that is tested, nor nearer to a tested label than the buffer.
         """
+        out = self.without_buffer(tested)
+        if self.buffer_km and self.places is not None and tested.any() and out.any():
+            rows = np.flatnonzero(out)
+            out[rows] = self._distance(tested, rows) >= self.buffer_km
+        return out
+
+    def without_buffer(self, tested: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """As `learnt`, if there were no buffer."""
         out = np.ones(len(tested), dtype=np.bool_) & ~tested
         if self.test is None:
             out &= ~np.isin(self.groups, self.groups[tested])
             if self.own is not None:
                 out &= ~np.isin(self.own, self.own[tested])
-        if self.buffer_km and self.places is not None and tested.any() and out.any():
-            rows = np.flatnonzero(out)
-            out[rows] = self._distance(tested, rows) >= self.buffer_km
+        if self.years is not None:
+            out &= ~np.isin(self.years, self.years[tested])
         return out
 
     def _distance(self, tested: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -163,8 +170,6 @@ class HeldOut:
         out = []
         for name, tested in rounds:
             learnt = self.learnt(tested)
-            if self.years is not None and tested.any():
-                learnt &= self.years != self.years[tested][0]
             if tested.any() and learnt.any():
                 out.append(Fold(np.flatnonzero(learnt), np.flatnonzero(tested), name))
         return out

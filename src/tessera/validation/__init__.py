@@ -1,11 +1,14 @@
 """How far a prediction can be trusted: scores with intervals, cross-validation by place."""
 
+from .amounts import Amount, draw_subset, parse_amounts
 from .applicability import Applicability, fit_applicability
 from .areas import DESIGNS, NOT_A_SAMPLE, AreaEstimate, areas_of_confusion, count_areas, estimate_areas
-from .by_place import NUMBER_TOTALS, TOTALS, place_scores
+from .by_unit import EACH_ONCE, NUMBER_TOTALS, TOTALS, unit_scores
 from .calibration import Calibration, Reliability, fit_calibration, reliability
 from .conformal import abstention_threshold, held_quantiles, place_quantile
-from .cross_validation import BY_PLACE, PER_CLASS, cross_validate
+from .cross_validation import BY_UNIT, PER_CLASS, Task, cross_validate
+from .intervals import intervals, left_out
+from .out_of_fold import OutOfFold
 from .scores import (
     CLASS_METRICS,
     LOWER_IS_BETTER,
@@ -31,9 +34,10 @@ from .tuning import TUNED_BY, Tried, Tuned, tune
 
 __all__ = [
     "ACCURACY",
-    "BY_PLACE",
+    "BY_UNIT",
     "CLASS_METRICS",
     "DESIGNS",
+    "EACH_ONCE",
     "LEVEL",
     "LOWER_IS_BETTER",
     "METRIC_NAMES",
@@ -45,11 +49,14 @@ __all__ = [
     "TOTALS",
     "TUNED_BY",
     "UNRANKED",
+    "Amount",
     "Applicability",
     "AreaEstimate",
     "Calibration",
+    "OutOfFold",
     "Reliability",
     "Scores",
+    "Task",
     "Tried",
     "Trust",
     "Tuned",
@@ -59,6 +66,7 @@ __all__ = [
     "confusion",
     "count_areas",
     "cross_validate",
+    "draw_subset",
     "estimate_areas",
     "fit_applicability",
     "fit_calibration",
@@ -66,9 +74,11 @@ __all__ = [
     "group_weights",
     "held_quantiles",
     "interval",
+    "intervals",
+    "left_out",
     "log_losses",
+    "parse_amounts",
     "place_quantile",
-    "place_scores",
     "reliability",
     "score_by_group",
     "score_classes",
@@ -76,4 +86,5 @@ __all__ = [
     "scores",
     "squares",
     "tune",
+    "unit_scores",
 ]

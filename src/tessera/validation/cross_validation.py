@@ -1,142 +1,423 @@
-"""Cross-validation that keeps groups together, and beside it what a random split would have shown."""
+"""Cross-validation that keeps units together, and beside it what a random split would have shown."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.labels import FEW, HeldOut, bins_of, make_folds, testable
+from tessera.base import silent
+from tessera.labels import FEW, LEAST_LABELS, Fold, HeldOut, bins_of, judged
 from tessera.learners import SPATIAL, learn_and_score
 
-from .by_place import NUMBER_TOTALS, TOTALS, place_scores
-from .scores import confusion, score_classes, score_numbers, scores
+from ._summary import fold_rows, pairs_of, places_of, worst_of
+from .amounts import Amount, draw_subset, parse_amounts
+from .by_unit import NUMBER_TOTALS, TOTALS, unit_scores
+from .intervals import intervals, left_out, plain
+from .out_of_fold import OutOfFold
+from .scores import confusion, score_by_group, score_classes, score_numbers, scores
+from .tuning import Tuned, tune
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-PER_CLASS = ("precision", "recall", "f1")
+    from tessera.base import Progress
+
+PER_CLASS = ("precision", "recall", "f1", "iou")
 """Scores of each class."""
-BY_PLACE = ("intervals", "per_place", "per_feature")
-"""What `place_scores` adds to a report."""
+BY_UNIT = ("intervals", "per_unit", "per_group")
+"""What `unit_scores` adds to a report."""
+CURVE_OF = {True: "macro_f1", False: "rmse"}
+"""What a learning curve shows, of classes and of numbers."""
+CHEAP = ("linear", "prototype", "knn")
+"""Heads that get a learning curve without being asked: the others take long to fit."""
+AMOUNTS = {True: ("5/class", "10/class", "20/class", "50/class", "100/class"), False: ("3%", "10%", "30%")}
+_MANY = 2000
+"""Labels from which two of five folds tell what a random split shows."""
+_LESS = 0.8
+"""A point of the learning curve has at most this part of the labels that a fold learns from."""
+
+
+@dataclass(frozen=True, repr=False)
+class Task:
+    """What is learnt, and how: the arguments of `learn` that stay the same from fold to fold.
+
+    Attributes
+    ----------
+    head, seed, settings, weights : as of `learn`
+    x : N vectors, (N, D) or as a store keeps them, or windows around the labels
+    y : (N,) int64 classes, or float64 numbers
+    classes : how many; 0 of numbers
+    groups : (N,) int64, the labels' own groups; None where every label stands alone
+    """
+
+    head: str
+    x: Any
+    y: NDArray[Any]
+    classes: int
+    seed: int = 0
+    settings: Mapping[str, Any] | None = None
+    weights: str = "even"
+    groups: NDArray[np.int64] | None = None
+
+    def predict(
+        self, train: NDArray[np.int64], test: NDArray[np.int64], settings: Mapping[str, Any] | None = None
+    ) -> NDArray[np.float64]:
+        """Learn from some labels and predict others."""
+        return learn_and_score(
+            self.head,
+            self.x[train],
+            self.y[train],
+            self.classes,
+            self.seed,
+            self.x[test],
+            settings=self.settings if settings is None else settings,
+            weights=self.weights,
+            groups=None if self.groups is None else self.groups[train],
+        )
+
+    def tuned(self, train: NDArray[np.int64]) -> Tuned:
+        """Settings chosen by inner folds of some labels."""
+        return tune(
+            self.head,
+            self.x[train],
+            self.y[train],
+            self.classes,
+            None if self.groups is None else self.groups[train],
+            self.seed,
+            self.weights,
+            settings=self.settings,
+        )
 
 
 def cross_validate(
-    head: str,
-    x: NDArray[np.float32],
-    y: NDArray[Any],
+    task: Task,
     classes: Sequence[str],
     held: HeldOut,
     *,
-    seed: int,
-    places: NDArray[np.int64],
-    features: NDArray[np.int64],
-    test: NDArray[np.bool_] | None = None,
-) -> dict[str, Any]:
+    units: NDArray[np.int64],
+    tuning: bool = False,
+    curve: bool | None = None,
+    lonlat: NDArray[np.float64] | None = None,
+    progress: Progress = silent,
+) -> tuple[dict[str, Any], OutOfFold | None]:
     """Fit on all folds but one, predict that one, and score all predictions together.
 
-    A class that lies in one fold only cannot be tested: its labels are learnt from but not scored, and a note says so.
-    Beside stands what a random split would have shown.
+    A class with fewer than three labels, or in one unit only, cannot be tested: its labels are learnt from but not
+    scored, and a note says so. Beside stands what a random split of the same labels would have shown.
 
-    `head`, `x`, `y` and `seed` are those of `learn`, `places` and `features` those of `place_scores`. `held` says what
-    stays in one fold, and `test`, (N,) bool, which labels a given split tests.
+    Parameters
+    ----------
+    task : what is learnt
+    classes : K names; () of numbers
+    held : what stays in one fold, of the same N labels
+    units : (N,) int64, what intervals leave out together
+    tuning : choose settings within the training labels of each fold
+    curve : measure scores by the number of labels; None: of heads that are quick to fit
+    lonlat : (N, 2) degrees, so that examples have a place
+    progress : called as `progress(done, total)`, fits
 
     Returns
     -------
-    plain values: split, block_km, folds, places (how many groups), per_class, the scores, confusion, notes, random (the
-    scores of a random split), and what `place_scores` returns; scores are None where there is nothing to score
+    the metrics of a head (docs/validation.md), plain values, and the predictions; None where there is nothing to test
     """
-    count = len(classes)
-    notes = list(held.notes)
+    count, y = len(classes), task.y
     names = TOTALS if count else NUMBER_TOTALS
-    per_class: dict[str, dict[str, Any]] = {
-        name: {"labels": int((y == index).sum()), "tested": 0, **dict.fromkeys(PER_CLASS)}
-        for index, name in enumerate(classes)
-    }
+    notes = list(held.notes)
+    folds = held.folds(y if count else bins_of(y), seed=task.seed)
+    can = _can_be_tested(y, held, folds, count)
+    wanted = len(folds) >= (1 if held.test is not None else 2) and (not count or can.sum() >= 2)
     result: dict[str, Any] = {
         "split": held.split,
         "block_km": held.block_km,
+        "buffer_km": held.buffer_km,
+        "range_km": held.range_km,
+        "split_why": held.why,
+        "buffered": None,
         "folds": 0,
-        "places": len(np.unique(held.groups)),
-        "per_class": per_class,
+        "units": len(np.unique(held.groups)),
+        "unit": held.unit,
+        "validated": len(y),
+        "per_class": _class_rows(y, classes),
         **dict.fromkeys(names),
+        **dict.fromkeys(BY_UNIT),
+        "per_fold": [],
         "confusion": None,
         "random": None,
-        **dict.fromkeys(BY_PLACE),
+        "gap": None,
+        "curve": None,
+        "worst": [],
+        "scatter": None,
+        "points": places_of(lonlat, y, classes, np.full(len(y), -1), task.seed),
+        "tuning": None,
         "notes": notes,
     }
-    said, fold, tested = _predicted(head, x, y, count, held.groups, seed, test)
-    unit = "group" if held.block_km is None else f"block of {held.block_km:g} km or polygon"
-    if said is None:
-        what = "fewer than two classes have labels" if count else "labels do not lie"
-        notes.append(f"not tested: {what} in more than one {unit}{held.advice}")
-        return result
-    left_out = [name for index, name in enumerate(classes) if not tested[index]]
-    if left_out:
-        notes.append(f"learnt but not tested, as all labels lie in one {unit}: {', '.join(left_out)}")
-    scored = np.isfinite(said).all(axis=1) if count else np.isfinite(said)
-    truth, predicted = y[scored], said[scored].argmax(axis=1) if count else said[scored]
+    where = f"{held.unit} of {held.block_km:g} km" if held.block_km is not None else held.unit
+    if not wanted:
+        what = f"fewer than two classes have {LEAST_LABELS} labels" if count else "labels do not lie"
+        notes.append(f"not tested: {what} in more than one {where}{held.advice}")
+        return result, None
+    curve = task.head in CHEAP if curve is None else curve
+    amounts = _amounts(y, folds, count) if curve else ()
+    beside = _random_folds(task, held)
+    meter = _Meter(progress, len(folds) * (1 + len(amounts)) + len(beside))
+    said, fold_of, searches = _out_of_fold(task, folds, can, tuning, meter)
+    rows = np.flatnonzero(fold_of >= 0)
+    if len(rows) < 2:
+        notes.append(f"not tested: no label of a class that other folds hold{held.advice}")
+        return result, None
+    found = OutOfFold(y[rows], said[rows], units[rows], fold_of[rows], rows)
+    notes.extend(_left_out_notes(classes, can, folds, fold_of, where))
+    own = np.arange(len(y)) if task.groups is None else task.groups
+    result |= unit_scores(found.truth, found.raw, found.unit, own[rows], classes=count, seed=task.seed)
     if count:
-        matrix = confusion(truth, predicted, count)
-        found = scores(matrix)
-        for index, name in enumerate(classes):
-            per_class[name]["tested"] = int(found.support[index])
-            if tested[index]:
-                per_class[name].update({key: float(getattr(found, key)[index]) for key in PER_CLASS})
+        matrix = confusion(found.truth, found.raw.argmax(axis=1), count)
         result["confusion"] = {"classes": list(classes), "counts": matrix.tolist()}
-    result |= place_scores(truth, predicted, places[scored], features[scored], classes=count, seed=seed)
-    few = result["per_place"]["places"]
-    if few < FEW:
-        notes.append(f"intervals are too narrow: {few} places, fewer than {FEW}{held.advice}")
-    result["folds"] = 1 if test is not None else len(np.unique(fold))
-    # a network learns for minutes
-    if held.split != "random" and head not in SPATIAL:
-        result["random"] = _beside(head, x, y, count, seed)
-    return result
+        _fill_class_rows(result["per_class"], matrix, classes, can)
+    if result["per_unit"]["units"] < FEW:
+        notes.append(
+            f"intervals rest on {result['per_unit']['units']} blocks, fewer than {FEW}: they may be too narrow"
+            f"{held.advice}"
+        )
+    result["folds"] = len({fold.name for fold in folds})
+    result["buffered"] = _buffered(held, folds)
+    settings = _most_chosen(searches)
+    result["random"] = _beside(task, beside, rows, settings, names, meter)
+    result["gap"] = _gap(result["random"], result, names)
+    if amounts:
+        result["curve"] = _curve(task, folds, found, amounts, settings, result, meter)
+    result["tuning"] = _tuning(searches, folds)
+    result["per_fold"] = fold_rows(found, folds, names, count)
+    result["worst"] = worst_of(found, folds, classes, own, lonlat)
+    result["scatter"] = None if count else pairs_of(found, task.seed)
+    result["points"] = places_of(lonlat, y, classes, fold_of, task.seed)
+    return result, found
 
 
-def _predicted(
-    head: str,
-    x: NDArray[np.float32],
-    y: NDArray[Any],
-    count: int,
-    groups: NDArray[np.int64],
-    seed: int,
-    test: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.float64] | None, NDArray[np.int64], NDArray[np.bool_]]:
-    """What is predicted where it was not learnt, NaN where it cannot be; the folds; which classes can be tested.
+@dataclass
+class _Meter:
+    progress: Progress
+    total: int
+    done: int = 0
 
-    None where there is nothing to test.
-    """
-    fold = make_folds(y if count else bins_of(y), groups, seed=seed) if test is None else (~test).astype(np.int64)
-    tested = testable(y, fold, count) if count else np.ones(1, dtype=np.bool_)
-    if len(np.unique(fold)) < 2 or (count and tested.sum() < 2):
-        return None, fold, tested
+    def step(self) -> None:
+        self.done += 1
+        self.progress(self.done, self.total)
+
+
+def _class_rows(y: NDArray[Any], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"labels": int((y == index).sum()), "tested": 0, **dict.fromkeys(PER_CLASS)}
+        for index, name in enumerate(classes)
+    }
+
+
+def _fill_class_rows(
+    rows: dict[str, dict[str, Any]], matrix: NDArray[np.int64], classes: Sequence[str], can: NDArray[np.bool_]
+) -> None:
+    found = scores(matrix)
+    for index, name in enumerate(classes):
+        rows[name]["tested"] = int(found.support[index])
+        if can[index] and found.support[index]:
+            rows[name].update({key: float(getattr(found, key)[index]) for key in PER_CLASS})
+
+
+def _can_be_tested(y: NDArray[Any], held: HeldOut, folds: Sequence[Fold], count: int) -> NDArray[np.bool_]:
+    """(K,) bool: classes with enough labels and units, which some fold tests and learns from; (1,) of numbers."""
+    if not count:
+        return np.ones(1, dtype=np.bool_)
+    if held.test is not None:
+        learnt, tested = (np.bincount(y[part], minlength=count) for part in (~held.test, held.test))
+        can = (learnt >= 2) & (tested >= 1)
+    else:
+        can = judged(y, held.groups, count)
+    met = np.zeros(count, dtype=np.bool_)
+    for fold in folds:
+        met[np.intersect1d(y[fold.train], y[fold.test])] = True
+    return can & met
+
+
+def _out_of_fold(
+    task: Task, folds: Sequence[Fold], can: NDArray[np.bool_], tuning: bool, meter: _Meter
+) -> tuple[NDArray[np.float64], NDArray[np.int64], list[Tuned]]:
+    """Predictions, the fold that made each, -1 where none could, and what each fold's search found."""
+    y, count = task.y, task.classes
     said = np.full((len(y), count) if count else len(y), np.nan)
-    for number in np.unique(fold) if test is None else (0,):
-        train, held_out = fold != number, fold == number
+    fold_of = np.full(len(y), -1, dtype=np.int64)
+    searches: list[Tuned] = []
+    for number, fold in enumerate(folds):
+        test = fold.test
         if count:
-            held_out &= tested[y]
-        if held_out.any():
-            said[held_out] = learn_and_score(head, x[train], y[train], count, seed, x[held_out])
-    return said, fold, tested
+            # a class that the fold does not learn from cannot be right in it
+            test = test[can[y[test]] & np.isin(y[test], y[fold.train])]
+        if tuning:
+            searches.append(task.tuned(fold.train))
+        if len(test):
+            said[test] = task.predict(fold.train, test, searches[-1].settings if tuning else None)
+            fold_of[test] = number
+        meter.step()
+    return said, fold_of, searches
+
+
+def _left_out_notes(
+    classes: Sequence[str], can: NDArray[np.bool_], folds: Sequence[Fold], fold_of: NDArray[np.int64], where: str
+) -> list[str]:
+    notes = []
+    left_out = [name for index, name in enumerate(classes) if not can[index]]
+    if left_out:
+        few = f"fewer than {LEAST_LABELS} labels, or all in one {where}"
+        notes.append(f"learnt but not tested, as they have {few}: {', '.join(left_out)}")
+    tested = np.unique(np.concatenate([fold.test for fold in folds]))
+    lost = int((fold_of[tested] < 0).sum())
+    if lost and not left_out:
+        notes.append(
+            f"{lost} of {len(tested)} labels are not scored, as no label of their class is learnt from in their fold"
+        )
+    return notes
+
+
+def _buffered(held: HeldOut, folds: Sequence[Fold]) -> float | None:
+    """The share of the labels outside the tested units that the buffer left out, mean over folds."""
+    if held.buffer_km is None:
+        return None
+    shares = []
+    for fold in folds:
+        tested = np.zeros(len(held.groups), dtype=np.bool_)
+        tested[fold.test] = True
+        free = held.without_buffer(tested).sum()
+        shares.append(1 - len(fold.train) / free if free else 0.0)
+    return float(np.mean(shares))
+
+
+def _random_folds(task: Task, held: HeldOut) -> list[Fold]:
+    # a network learns for minutes
+    if held.split == "random" or task.head in SPATIAL:
+        return []
+    alone = HeldOut("random", np.arange(len(task.y), dtype=np.int64))
+    folds = alone.folds(task.y if task.classes else bins_of(task.y), seed=task.seed)
+    if len(folds) < 2:
+        return []
+    return folds[:2] if len(task.y) >= _MANY else folds
+
+
+def _most_chosen(searches: Sequence[Tuned]) -> Mapping[str, Any] | None:
+    """The settings that most folds chose, the first of equals."""
+    texts = [repr(sorted(one.settings.items())) for one in searches]
+    return searches[max(range(len(texts)), key=lambda index: texts.count(texts[index]))].settings if texts else None
 
 
 def _beside(
-    head: str, x: NDArray[np.float32], y: NDArray[Any], count: int, seed: int
+    task: Task,
+    folds: Sequence[Fold],
+    rows: NDArray[np.int64],
+    settings: Mapping[str, Any] | None,
+    names: Sequence[str],
+    meter: _Meter,
 ) -> dict[str, float | None] | None:
-    """The scores of a random split."""
-    said, _, _ = _predicted(head, x, y, count, np.arange(len(y), dtype=np.int64), seed)
-    if said is None:
+    """The scores of a random split, of the labels that the honest one scored."""
+    truth, raw = [], []
+    for fold in folds:
+        test = fold.test[np.isin(fold.test, rows)]
+        if len(test):
+            truth.append(task.y[test])
+            raw.append(task.predict(fold.train, test, settings))
+        meter.step()
+    if not truth:
         return None
-    scored = np.isfinite(said).all(axis=1) if count else np.isfinite(said)
-    every = np.ones((1, int(scored.sum())))
-    if count:
-        found = score_classes(y[scored], said[scored].argmax(axis=1), every, classes=count)
+    found = _score(np.concatenate(truth), np.concatenate(raw), task.classes)
+    return {name: plain(value) for name, value in zip(names, found, strict=True)}
+
+
+def _score(truth: NDArray[Any], raw: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    once = np.ones((1, len(truth)))
+    if classes:
+        found = score_classes(truth, raw.argmax(axis=1), once, classes=classes, probabilities=raw)
     else:
-        found = score_numbers(y[scored], said[scored], every)
-    names = TOTALS if count else NUMBER_TOTALS
-    return {name: float(value) if math.isfinite(value) else None for name, value in zip(names, found[0], strict=False)}
+        found = score_numbers(truth, raw, once)
+    out: NDArray[np.float64] = found[0]
+    return out
+
+
+def _gap(
+    random: dict[str, float | None] | None, honest: dict[str, Any], names: Sequence[str]
+) -> dict[str, float | None] | None:
+    if random is None:
+        return None
+    out: dict[str, float | None] = {}
+    for name in names:
+        flattered, own = random[name], honest[name]
+        out[name] = None if flattered is None or own is None else flattered - own
+    return out
+
+
+def _amounts(y: NDArray[Any], folds: Sequence[Fold], classes: int) -> tuple[Amount, ...]:
+    """Amounts of labels that are clearly fewer than a fold learns from."""
+    most = _LESS * min(len(fold.train) for fold in folds)
+    out = []
+    for amount in parse_amounts(AMOUNTS[classes > 0], "classification" if classes else "regression"):
+        if classes:
+            taken = np.minimum(np.bincount(y, minlength=classes), amount.number).sum()
+        else:
+            taken = amount.total(min(len(fold.train) for fold in folds))
+        if 2 <= taken <= most:
+            out.append(amount)
+    return tuple(out)
+
+
+def _curve(
+    task: Task,
+    folds: Sequence[Fold],
+    found: OutOfFold,
+    amounts: Sequence[Amount],
+    settings: Mapping[str, Any] | None,
+    whole: dict[str, Any],
+    meter: _Meter,
+) -> dict[str, Any]:
+    """Scores by the number of labels learnt from: the same folds, each with a part of its training labels."""
+    metric = CURVE_OF[task.classes > 0]
+    points = []
+    for amount in amounts:
+        raw = np.full(found.raw.shape, np.nan)
+        learnt = []
+        for number, fold in enumerate(folds):
+            mixed = np.random.default_rng([task.seed, 81, number]).permutation(fold.train)
+            train = np.sort(draw_subset(mixed, task.y, task.classes, amount))
+            tested = found.fold == number
+            if tested.any() and (not task.classes or len(np.unique(task.y[train])) >= 2):
+                raw[tested] = task.predict(train, found.rows[tested], settings)
+                learnt.append(len(train))
+            meter.step()
+        good = np.isfinite(raw).reshape(len(raw), -1).all(axis=1)
+        if good.any():
+            value = _interval_of(metric, found.truth[good], raw[good], found.unit[good], task)
+            points.append({"labels": str(amount), "learnt": float(np.mean(learnt)), "draws": len(learnt), **value})
+    honest = {"value": whole[metric], "low": whole["intervals"][metric][0], "high": whole["intervals"][metric][1]}
+    every = float(np.mean([len(fold.train) for fold in folds]))
+    points.append({"labels": "100%", "learnt": every, "draws": len(folds), **honest})
+    return {"metric": metric, "points": points}
+
+
+def _interval_of(
+    metric: str, truth: NDArray[Any], raw: NDArray[np.float64], units: NDArray[np.int64], task: Task
+) -> dict[str, float | None]:
+    unit = np.unique(units, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    drawn = left_out(unit, task.seed)
+    if task.classes:
+        place, said = TOTALS.index(metric), raw.argmax(axis=1)
+        values = score_by_group(lambda w: score_classes(truth, said, w, classes=task.classes), drawn, unit)
+    else:
+        place = NUMBER_TOTALS.index(metric)
+        values = score_by_group(lambda w: score_numbers(truth, raw, w), drawn, unit)
+    cell = intervals(values[:, place : place + 1], (metric,), int(unit.max()) + 1)[0]
+    return dict(zip(("value", "low", "high"), cell, strict=True))
+
+
+def _tuning(searches: Sequence[Tuned], folds: Sequence[Fold]) -> dict[str, Any] | None:
+    """What each fold's search chose; `fit` adds what all labels choose."""
+    if not searches:
+        return None
+    rows = [{"fold": fold.name, "chosen": dict(one.settings)} for fold, one in zip(folds, searches, strict=True)]
+    return {"metric": searches[0].metric, "per_fold": rows}

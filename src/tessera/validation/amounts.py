@@ -6,11 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tessera.base import InputError
 from tessera.labels import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
 _FORM = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|/class|)\s*")
 
@@ -65,3 +69,25 @@ def parse_amounts(given: str | Iterable[str | int] | None, kind: str) -> tuple[A
     if not out:
         raise InputError("no amounts of labels; expected at least one, such as 10%")
     return tuple(dict.fromkeys(out))
+
+
+def draw_subset(
+    mixed: NDArray[np.int64], target: NDArray[np.float64] | NDArray[np.int64], classes: int, amount: Amount
+) -> NDArray[np.int64]:
+    """A part of training labels in random order; of two amounts in one unit the larger holds the smaller."""
+    total = amount.total(len(mixed))
+    if not classes:
+        if total < 2:
+            raise InputError(f"{amount} labels of {len(mixed)} to learn from; expected at least 2")
+        return mixed[:total]
+    # how many of its class come before each
+    rank = np.empty(len(mixed), dtype=np.int64)
+    for index in range(classes):
+        own = np.flatnonzero(target[mixed] == index)
+        rank[own] = np.arange(len(own))
+    if amount.unit == "/class":
+        return mixed[rank < amount.number]
+    present = len(np.unique(target[mixed]))
+    if total < present:
+        raise InputError(f"{amount} labels, {total} of {len(mixed)}, for {present} classes; expected at least one each")
+    return mixed[np.argsort(np.minimum(rank, 2), kind="stable")][:total]

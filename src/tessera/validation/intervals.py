@@ -1,0 +1,101 @@
+"""95 % intervals of scores, by leaving out one unit at a time: labels of one unit err together.
+
+On made classes with 12 to 100 units the intervals held the true score in 92 to 97 of 100 cases. Percentiles of a
+bootstrap over units, which stood here before, held it in 87 to 94, basic bootstraps in 72 to 93, bias-corrected and
+accelerated ones in 81 to 94: resamples lack rare classes, which pulls macro-F1 to one side. benchmarks/intervals.py
+repeats the measurement.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+PARTS = 200
+"""Parts of units that are left out in turn, at most: with more units than that, several make a part."""
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""97.5 % quantiles of Student's t with 1 to 10 degrees of freedom."""
+_Z = NormalDist().inv_cdf(0.975)
+_FLOOR = 1e-12
+_ABOVE_0 = ("rmse", "mae", "log_loss", "brier")
+_ANY = ("bias",)
+
+
+def left_out(unit: NDArray[np.int64], seed: int = 0) -> NDArray[np.float32]:
+    """(J + 1, G) weights of units 0 to G - 1: all once, then each row without one part of them."""
+    count = int(unit.max(initial=-1)) + 1
+    parts = min(count, PARTS)
+    part = np.random.default_rng([seed, 80]).permutation(count) % max(1, parts)
+    rows = np.ones((parts + 1, count), dtype=np.float32)
+    rows[part + 1, np.arange(count)] = 0
+    return rows
+
+
+def intervals(scores: NDArray[np.float64], names: Sequence[str], units: int) -> list[list[float | None]]:
+    """The score and its 95 % interval, of each column.
+
+    The standard error is that of the jackknife, the interval Student's t on a scale without borders: the logit of
+    shares and of kappa, the logarithm of errors and of 1 - R2. So it holds the score, and ends where the score does. A
+    share of exactly 0 or 1 gets the exact binomial bound of as many independent units.
+
+    Parameters
+    ----------
+    scores : (J + 1, M) under the weights of `left_out`
+    names : of the M scores, as in `METRIC_NAMES`; a name that is not there is a share
+    units : how many there are
+
+    Returns
+    -------
+    M times [score, low, high]; None where it is undefined
+    """
+    return [_interval(scores[:, column], name, units) for column, name in enumerate(names)]
+
+
+def _interval(values: NDArray[np.float64], name: str, units: int) -> list[float | None]:
+    value, parts = float(values[0]), values[1:]
+    if not math.isfinite(value):
+        return [None, None, None]
+    parts = parts[np.isfinite(parts)]
+    if len(parts) < 2:
+        return [value, None, None]
+    count = len(parts)
+    error = math.sqrt((count - 1) / count * float(((parts - parts.mean()) ** 2).sum()))
+    reach = _t(count - 1) * error
+    if name in _ANY:
+        return [value, value - reach, value + reach]
+    if name in _ABOVE_0 or name == "r2":
+        size = 1 - value if name == "r2" else value
+        if size < _FLOOR:
+            return [value, value, value]
+        low, high = (size * math.exp(sign * min(reach / size, 50.0)) for sign in (-1, 1))
+        return [value, 1 - high, 1 - low] if name == "r2" else [value, low, high]
+    base, width = (-1.0, 2.0) if name == "kappa" else (0.0, 1.0)
+    share = (value - base) / width
+    if share < _FLOOR or share > 1 - _FLOOR:
+        exact = 0.025 ** (1 / max(1, units))
+        low, high = (0.0, 1 - exact) if share < 0.5 else (exact, 1.0)
+    else:
+        middle, apart = math.log(share / (1 - share)), reach / width / (share * (1 - share))
+        low, high = (1 / (1 + math.exp(-max(-50.0, min(50.0, middle + sign * apart)))) for sign in (-1, 1))
+    return [value, base + width * low, base + width * high]
+
+
+def _t(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t (Cornish-Fisher beyond 10 degrees of freedom, to 0.001)."""
+    if freedom <= len(_T):
+        return _T[max(0, freedom - 1)]
+    z, n = _Z, float(freedom)
+    return z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
+
+
+def plain(value: Any) -> float | None:
+    """A finite number, or None."""
+    return float(value) if np.isfinite(value) else None
