@@ -205,7 +205,7 @@ RICH = {True: rich_head(), False: numbers_head()}
 PLACES = [(kind, path) for kind, head in RICH.items() for path in paths_of(head.metrics)]
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(PLACES), junk)
 def test_metrics_of_a_stranger_never_break_the_page(
     tmp_path: Path, place: tuple[bool, tuple[Any, ...]], value: Any

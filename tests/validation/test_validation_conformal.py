@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tessera.base import InputError
 from tessera.labels import make_folds, spatial_blocks
 from tessera.learners import learn_and_score
 from tessera.validation import Trust, abstention_threshold, fit_trust, place_quantile
@@ -224,3 +225,17 @@ def test_plain_values_are_json_and_the_trust_reads_back() -> None:
         trust, told = made
         json.dumps(told, allow_nan=False)
         assert Trust.from_json(json.loads(json.dumps(trust.to_json()))) == trust
+
+
+@pytest.mark.parametrize(("labels", "columns", "units"), [(0, 3, 0), (4, 2, 4), (4, 3, 3)])
+def test_predictions_that_do_not_fit_their_labels_are_refused(labels: int, columns: int, units: int) -> None:
+    truth, raw = np.zeros(labels, dtype=np.int64), np.full((labels, columns), 1 / 3)
+    with pytest.raises(InputError, match=r"expected \(\d, 3\), of at least one"):
+        fit_trust(truth, raw, np.arange(units), ("a", "b", "c"))
+
+
+def test_one_label_excludes_nothing() -> None:
+    trust, told = fit_trust(np.zeros(1, dtype=np.int64), np.full((1, 2), 0.5), np.zeros(1, dtype=np.int64), ("a", "b"))
+    assert trust.sets(np.array([[0.9, 0.1]], dtype=np.float32)).all()
+    assert told["conformal"]["coverage"][0] == 1
+    assert told["calibration"]["method"] == "none"

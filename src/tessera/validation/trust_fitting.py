@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tessera.base import InputError
 from tessera.labels import bins_of, make_folds
 
 from .calibration import fit_calibration, reliability
@@ -55,7 +56,17 @@ def fit_trust(
     Returns
     -------
     the trust, and plain values: "calibration", "conformal", "abstention" (see docs/validation.md) and "notes"
+
+    Raises
+    ------
+    InputError
+        No label, or arrays that do not fit each other.
     """
+    shape = (len(truth), len(classes)) if classes else (len(truth),)
+    if not len(truth) or raw.shape != shape or units.shape != (len(truth),):
+        raise InputError(
+            f"predictions {raw.shape} and units {units.shape} of {len(truth)} labels; expected {shape}, of at least one"
+        )
     if classes:
         return _of_classes(truth, raw, units, classes, level, accuracy, seed)
     return _of_numbers(truth.astype(np.float64), raw.astype(np.float64), units, level, accuracy, seed)
