@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from label_files import Source, box_at, collection, lonlat_at, point_at, read_labels, write_classes, write_json
+from label_files import WINDOW, Source, box_at, collection, lonlat_at, point_at, read_labels, write_classes, write_json
 
-from tessera.base import InputError
+from tessera.base import InputError, silent
 from tessera.geo import Window
-from tessera.labels import Labels, describe_labels, label_codes, write_labels
+from tessera.labels import Labels, _picture, describe_labels, label_codes, write_labels
 from tessera.testing import random_embeddings, small_store
 
 if TYPE_CHECKING:
@@ -202,3 +202,31 @@ def test_the_command(folder: Path, run: Run) -> None:
     code, text, _ = run("labels", raster, "--per-class", 50)
     assert code == 0
     assert "150 labels of column 'class', 3 classes" in text
+
+
+@pytest.mark.parametrize("most", [10, 1400])
+def test_the_land_lies_where_it_is(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr("tessera.labels._picture.MAX_SIDE", most)
+    store = Source()
+    store.codes[:] = 100
+    store.codes[:, 80:] = [-50, 20, 90, 0]
+    store.codes[60:, 80:] = [-50, -120, 10, 80]
+    lonlat = lonlat_at([0.5, 159.5], [0.5, 119.5])
+    frame, x, y = _picture._frame(lonlat, np.ones(2, dtype=np.bool_))
+    image, (left, right, bottom, top) = _picture._land(store, 2021, frame, silent)
+    rows, columns = image.shape[:2]
+
+    def colour(col: float, row: float) -> tuple[int, ...]:
+        """The colour of a place in pixel units of the store's window."""
+        east, north = (WINDOW.west + col) / 100, (WINDOW.north - row) / 100
+        at = int((top - north) / (top - bottom) * rows), int((east - left) / (right - left) * columns)
+        return tuple(image[at].tolist())
+
+    west, north_east, south_east = colour(40, 60), colour(120, 30), colour(120, 90)
+    assert len({west, north_east, south_east, (255, 255, 255)}) == 4
+    assert colour(77, 10) == colour(5, 115) == west
+    assert colour(83, 5) == colour(155, 57) == north_east
+    assert colour(83, 63) == colour(155, 115) == south_east
+    assert colour(-4, 60) == colour(163, 60) == (255, 255, 255)
+    assert x.min() > left
+    assert y.max() < top
