@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,19 @@ EXAMPLES = {name: text for name, text in (*_docstrings(), *_pages()) if ">>>" in
 PARSER = doctest.DocTestParser()
 
 
+def _write_years(path: Path, encoder: tessera.Encoder, embeddings: tessera.Embeddings) -> None:
+    """Two years: in the second all codes have noise, and a block of pixels lies elsewhere."""
+    store = tessera.create_store(path, model=encoder, zones=(31,))
+    store.write(embeddings, YEAR)
+    noise = np.random.default_rng(0).integers(-4, 5, embeddings.codes.shape)
+    codes = np.clip(embeddings.codes + noise, -127, 127).astype(np.int8)
+    codes[10:20, 10:20] = codes[10:20, 10:20, ::-1]
+    store.write(replace(embeddings, codes=codes, provenance={}), YEAR + 1)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scenes, cube.zarr, store.zarr, labels.geojson and head.json of 59 x 58 simulated pixels."""
+    """scenes, cube.zarr, store.zarr, labels.geojson head.json of 59 x 58 simulated pixels; years.zarr: two years."""
     rasterio = pytest.importorskip("rasterio")
     folder = tmp_path_factory.mktemp("examples")
     encoder = tessera.load_encoder(device="cpu")
@@ -60,7 +71,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     window = store.region_grid(AREA)
     tessera.simulate(folder / "scenes", window, YEAR, seed=7, s2_dates=8, s1_dates=4)
     cube = tessera.build_cube(AREA, YEAR, source=folder / "scenes", out=folder / "cube.zarr")
-    store.write(encoder.encode(cube), YEAR)
+    embeddings = encoder.encode(cube)
+    store.write(embeddings, YEAR)
+    _write_years(folder / "years.zarr", encoder, embeddings)
     with rasterio.open(folder / "scenes" / "truth.tif", driver="GTiff") as raster:
         truth = raster.read(1)
     rows, cols = (axis.reshape(-1) for axis in np.mgrid[2:58:4, 2:59:4])

@@ -12,6 +12,7 @@ from tessera._version import __version__
 
 if TYPE_CHECKING:
     from tessera.base import InputError, TesseraError
+    from tessera.changes import Change, change
     from tessera.cubes import PixelCube, export_dpixel, open_cube, write_cube
     from tessera.embeddings import CodedVectors, Embeddings, ModelIdentity
     from tessera.encode import Encoder, load_encoder
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "base": ("InputError", "TesseraError"),
+    "changes": ("Change", "change"),
     "cubes": ("PixelCube", "export_dpixel", "open_cube", "write_cube"),
     "embeddings": ("CodedVectors", "Embeddings", "ModelIdentity"),
     "encode": ("Encoder", "load_encoder"),
@@ -43,6 +45,7 @@ _HOMES = {
 _HOME = {name: room for room, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Change",
     "CodedVectors",
     "EmbedReport",
     "Embeddings",
@@ -64,6 +67,7 @@ __all__ = [
     "__version__",
     "build_cube",
     "build_cubes",
+    "change",
     "create_store",
     "describe_labels",
     "embed",

@@ -8,7 +8,7 @@ import typer
 
 from tessera._version import __version__
 
-from . import cube, demo, doctor, embed, evaluate, fit, get, map_, models, report, serve, suggest
+from . import change, cube, demo, doctor, embed, evaluate, fit, get, map_, models, report, serve, suggest
 from .labels import app as labels_app
 from .store import app as store_app
 from .terminal import prepare
@@ -56,6 +56,7 @@ _PANELS: dict[str, dict[str, Any]] = {
         "map": map_.map_,
         "report": report.report,
         "suggest": suggest.suggest,
+        "change": change.change,
     },
     "Stores and models": {"store": store_app, "get": get.get, "serve": serve.serve, "models": models.app},
     "Train and compare encoders": {

@@ -121,6 +121,20 @@ class Area:
         dense = shapely.segmentize(self.geometry, _DENSIFY_DEGREES)
         return ZonePart(zone, shapely.make_valid(shapely.transform(dense, project)))
 
+    def part_in(self, window: Window) -> ZonePart:
+        """The area in the CRS of a window, also where it lies in several zones."""
+        import shapely
+
+        parts = self.parts()
+        if len(parts) == 1 and parts[0].zone == window.zone:
+            return parts[0]
+
+        def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.column_stack(from_lonlat(points[:, 0], points[:, 1], window.zone))
+
+        dense = shapely.segmentize(self.geometry, _DENSIFY_DEGREES)
+        return ZonePart(window.zone, shapely.make_valid(shapely.transform(dense, project)))
+
     @property
     def zones(self) -> tuple[int, ...]:
         """The UTM zones that it covers."""

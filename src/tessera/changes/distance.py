@@ -1,0 +1,208 @@
+"""How far two vectors of one place lie apart, and from which distance on a place has changed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tessera.base import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tessera.embeddings import CodedVectors
+
+_ROWS = 65_536
+"""Vectors whose products are formed at a time."""
+_SHIFT = 12
+"""Low bits of a float32 that a bin leaves out: bins are 0.05 % wide."""
+_BINS = (0x40000000 >> _SHIFT) + 2
+"""Bins of distances from 0 to 2."""
+FALSE_ALARMS = 0.01
+"""Share of the stable pixels that lie beyond the threshold."""
+_MAD = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
+_ROUNDS = 10
+_FEW = 1000
+"""Stable pixels below which a threshold at 1 % rests on less than ten of them."""
+
+
+def cosine_distance(one: CodedVectors, other: CodedVectors) -> NDArray[np.float32]:
+    """1 - cosine of each two vectors, from whole numbers: the same on every machine.
+
+    The scale of a vector cancels out, so codes suffice. Their products and squares are summed exactly, and
+    `1 - dot / sqrt(squares_one x squares_other)` is computed in float64 and rounded to float32 once.
+
+    Parameters
+    ----------
+    one, other : (...) vectors of the same places and length
+
+    Returns
+    -------
+    (...) float32, 0 to 2; NaN where one of them is no data. Two vectors of zeros have distance 0, one and any other
+    vector have distance 1.
+    """
+    if one.codes.shape != other.codes.shape:
+        raise InputError(f"vectors {one.codes.shape} and {other.codes.shape}; expected the same shape")
+    shape = one.scales.shape
+    a, b = (part.codes.reshape(-1, part.dims) for part in (one, other))
+    out = np.empty(len(a), dtype=np.float32)
+    for start in range(0, len(a), _ROWS):
+        rows = slice(start, start + _ROWS)
+        # float32 holds these sums exactly: they are whole numbers below 2^24
+        left, right = a[rows].astype(np.float32), b[rows].astype(np.float32)
+        dot, first, second = (
+            np.einsum("ij,ij->i", x, y).astype(np.float64) for x, y in ((left, right), (left, left), (right, right))
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            cosine = dot / np.sqrt(first * second)
+        cosine = np.where(first * second > 0, cosine, np.where((first == 0) & (second == 0), 1.0, 0.0))
+        out[rows] = np.clip(1.0 - cosine, 0.0, 2.0)
+    return np.where(one.valid & other.valid, out.reshape(shape), np.float32(np.nan))
+
+
+class Histogram:
+    """Distances counted in bins that are 0.05 % wide, so that quantiles need no list of all pixels.
+
+    Attributes
+    ----------
+    counts : (bins,) int64
+    """
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(_BINS, dtype=np.int64)
+
+    def add(self, distances: NDArray[np.float32]) -> None:
+        """Count distances; NaN is left out."""
+        there = distances[np.isfinite(distances)]
+        # the bits of a float32 that is not negative rise with it
+        bins = np.ascontiguousarray(there).view(np.uint32) >> _SHIFT
+        self.counts += np.bincount(bins, minlength=_BINS)
+
+    @property
+    def total(self) -> int:
+        """How many were counted."""
+        return int(self.counts.sum())
+
+    def quantile(self, share: float) -> float:
+        """The least upper edge of a bin at or below which that share of the distances lies."""
+        reached = np.cumsum(self.counts)
+        place = int(np.searchsorted(reached, math.ceil(share * reached[-1])))
+        return _edge(place + 1)
+
+    def log_spread(self, limit: float) -> tuple[float, float]:
+        """Median and median absolute deviation of the logarithms of distances above 0 and up to a limit."""
+        counts = self.counts[1 : _bin(limit) + 1]
+        middles = np.log([(_edge(place) + _edge(place + 1)) / 2 for place in (np.flatnonzero(counts) + 1).tolist()])
+        weights = counts[counts > 0]
+        median = _weighted_median(middles, weights)
+        return median, _weighted_median(np.abs(middles - median), weights)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The distance above which a pixel has changed.
+
+    Attributes
+    ----------
+    distance : 0 to 2
+    source : "stable" (places known to be stable), "same class" (pixels to which the head gives one class) or "robust"
+        (the bulk of all pixels)
+    pixels : that it rests on
+    false_alarms : share of stable pixels that lie beyond it
+    """
+
+    distance: float
+    source: str
+    pixels: int
+    false_alarms: float
+
+    @property
+    def text(self) -> str:
+        """How it was found, as a sentence."""
+        how = {
+            "stable": f"{1 - self.false_alarms:.4g} quantile of {self.pixels:,} pixels of stable places",
+            "same class": f"{1 - self.false_alarms:.4g} quantile of {self.pixels:,} pixels with the same class in both "
+            "years",
+            "robust": f"median and median absolute deviation of the logarithms of {self.pixels:,} distances, at "
+            f"{self.false_alarms:.2%} of a normal distribution",
+            "given": "as given",
+        }
+        return f"a pixel has changed above a cosine distance of {self.distance:.4g} ({how[self.source]})"
+
+    def notes(self) -> tuple[str, ...]:
+        """What to know of it."""
+        if self.source != "given" and self.pixels < _FEW:
+            return (f"the threshold rests on {self.pixels:,} pixels only; expected {_FEW:,} or more",)
+        return ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "distance": self.distance,
+            "source": self.source,
+            "pixels": self.pixels,
+            "false_alarms": self.false_alarms,
+        }
+
+
+def parse_false_alarms(share: float) -> float:
+    """Check a share of stable pixels that may lie beyond the threshold, above 0 and below 0.5.
+
+    Raises
+    ------
+    InputError
+        It lies elsewhere.
+    """
+    if not 0 < share < 0.5:
+        raise InputError(f"false alarms {share:g}; expected a share above 0 and below 0.5, such as 0.01")
+    return float(share)
+
+
+def find_threshold(
+    everything: Histogram, same: Histogram | None, stable: Histogram | None, false_alarms: float
+) -> Threshold:
+    """The threshold by the best evidence there is: stable places, pixels of one class, or the bulk of all pixels.
+
+    The last assumes that less than half of the pixels have changed, and that distances of stable pixels are log-normal:
+    median and median absolute deviation of their logarithms are found again and again without what lies beyond.
+
+    Raises
+    ------
+    InputError
+        No pixel has data in both years.
+    """
+    if not everything.total:
+        raise InputError("no pixel has data in both years; expected an area that the store covers in each year")
+    for source, held in (("stable", stable), ("same class", same)):
+        if held is not None and held.total:
+            return Threshold(held.quantile(1 - false_alarms), source, held.total, false_alarms)
+    if everything.counts[0] * 2 >= everything.total:
+        # more than half did not move at all
+        return Threshold(_edge(1), "robust", everything.total, false_alarms)
+    deviations = NormalDist().inv_cdf(1 - false_alarms) * _MAD
+    distance = 2.0
+    for _ in range(_ROUNDS):
+        # what lies beyond is change: without it, the bulk is narrower
+        median, spread = everything.log_spread(distance)
+        distance = min(2.0, max(math.exp(median + deviations * spread), _edge(2)))
+    return Threshold(float(np.float32(distance)), "robust", everything.total, false_alarms)
+
+
+def _bin(distance: float) -> int:
+    return int(np.float32(distance).view(np.uint32)) >> _SHIFT
+
+
+def _edge(place: int) -> float:
+    """The lower edge of a bin."""
+    return min(2.0, float(np.array(min(place, _BINS - 1) << _SHIFT, dtype=np.uint32).view(np.float32)))
+
+
+def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.int64]) -> float:
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, (reached[-1] + 1) // 2)])
