@@ -82,10 +82,15 @@ def nearest(
     found, values = smallest(order, count)
     if not distances:
         return found, values
-    square = np.zeros(len(stacked))
+    return found, values + own_squares(stacked)[:, None]
+
+
+def own_squares(stacked: StackedVectors) -> NDArray[np.float64]:
+    """(n,) the square of each vector, summed from 0 part by part."""
+    out = np.zeros(len(stacked))
     for part in stacked.parts:
-        square += squares(part.codes, part.scales.astype(np.float64))
-    return found, values + square[:, None]
+        out += squares(part.codes, part.scales.astype(np.float64))
+    return out
 
 
 def squares(rows: NDArray[np.int8], own: NDArray[np.float64]) -> NDArray[np.float64]:

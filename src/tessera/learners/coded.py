@@ -11,6 +11,7 @@ import numpy as np
 from tessera.base import InputError
 
 from ._exact import MOST, linear_scores
+from ._fast import fits, pack_weights, products, vectors
 from .model import Model, expect, named, softmax
 
 if TYPE_CHECKING:
@@ -100,8 +101,35 @@ class CodedLinearModel(CodedModel):
         return out if self.classes else out[:, 0]
 
     def scores_of(self, stacked: StackedVectors) -> NDArray[np.float64]:
-        found = linear_scores(self.parts_of(stacked), self._parts, self.scale, self.bias)
+        made = self._compiled
+        if made is None:
+            found = linear_scores(self.parts_of(stacked), self._parts, self.scale, self.bias)
+        else:
+            found = self._run(made, stacked, scored=True)[1]
         return found if self.classes else found[:, 0]
+
+    def classes_of(self, stacked: StackedVectors) -> NDArray[np.integer]:
+        made = self._compiled
+        return super().classes_of(stacked) if made is None else self._run(made, stacked, scored=False)[0]
+
+    def _run(
+        self, made: Any, stacked: StackedVectors, *, scored: bool
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Classes and, if `scored`, scores, by the compiled loop."""
+        count = len(self.parts_of(stacked))
+        codes, own, ends = vectors(stacked)
+        best = np.empty(len(codes), dtype=np.uint8)
+        scores = np.empty((len(codes) if scored else 0, len(self.bias)))
+        made.linear(codes, own, self._packed, ends, self.scale, self.bias, best, scores)
+        return best[:count], scores[:count]
+
+    @property
+    def _compiled(self) -> Any | None:
+        return products() if fits(self.widths.tolist()) else None
+
+    @cached_property
+    def _packed(self) -> NDArray[np.uint8]:
+        return pack_weights(self._parts)
 
     @cached_property
     def _parts(self) -> tuple[NDArray[np.int16], ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tessera.base import InputError, require
 
+from ._fast import kernels
 from ._trees import LEAF, MAX_DEPTH, Trees, float32_below, in_breadth
 from .model import Model, expect, named
 from .settings import Setting
@@ -77,8 +78,14 @@ class ForestModel(Model):
 
     def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         out = np.zeros((len(rows), self.classes or 1))
-        for place, _, ends in self._trees.ends(rows):
-            out[place] += self.values.take(self.leaf.take(ends), axis=0)
+        made = kernels()
+        if made is not None:
+            row = self.leaf.take(self._trees.numbers(), mode="clip")
+            for place, _, nodes in self._trees.nodes(made, rows):
+                made.add_rows(nodes, row, self.values, out[place])
+        else:
+            for place, _, ends in self._trees.ends(rows):
+                out[place] += self.values.take(self.leaf.take(ends), axis=0)
         out /= len(self.sizes)
         return out if self.classes else out[:, 0]
 

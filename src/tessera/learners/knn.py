@@ -10,7 +10,8 @@ import numpy as np
 
 from tessera.base import InputError
 
-from ._exact import nearest, smallest
+from ._exact import nearest, own_squares, smallest
+from ._fast import fits, pack_rows, pack_squares, products, vectors
 from .coded import CodedModel
 from .model import Model, expect, expect_standard, named, standard
 from .settings import Setting
@@ -160,11 +161,32 @@ class CodedKnnModel(CodedModel):
         own, near = self.scales.astype(np.float64), int(self.neighbours[0])
         step = max(1, _HELD // len(own))
         whole = self.parts_of(stacked)
+        made = products() if fits(self.widths.tolist()) else None
+        if made is not None:
+            found = [self._compiled(made, whole)]
+            return _voted(found, self.target, self.classes, by_distance=self.by_distance)
         found = [
             nearest(whole[k : k + step], self._own, own, near, distances=self.by_distance)
             for k in range(0, max(1, len(whole)), step)
         ]
         return _voted(found, self.target, self.classes, by_distance=self.by_distance)
+
+    def _compiled(self, made: Any, stacked: StackedVectors) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """As `nearest`, by the compiled loop."""
+        codes, own, ends = vectors(stacked)
+        found = np.empty((len(codes), int(self.neighbours[0])), dtype=np.int64)
+        order = np.empty(found.shape)
+        made.nearest(codes, own, self._packed, ends, *self._squares, found, order)
+        found, order = found[: len(stacked)], order[: len(stacked)]
+        return found, order + own_squares(stacked)[:, None] if self.by_distance else order
+
+    @cached_property
+    def _packed(self) -> NDArray[np.uint8]:
+        return pack_rows(self._own)
+
+    @cached_property
+    def _squares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return pack_squares(self._own, self.scales.astype(np.float64))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {name: getattr(self, name) for name in _NAMES} | _vote_array(by_distance=self.by_distance)

@@ -1,0 +1,291 @@
+"""Predictions compiled by numba, with the bits of `_exact` and of `_trees`.
+
+Products of codes use the processor's instruction for bytes (AVX-512 VNNI), which sums four products of an unsigned and
+a signed byte a lane into int32, exactly. `_fast` says whether this module can be used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tessera.base import require
+
+_PURPOSE = "fast predictions"
+numba: Any = require("numba", extra="heads", purpose=_PURPOSE)
+_extending: Any = require("numba.extending", extra="heads", purpose=_PURPOSE)
+_types: Any = require("numba.core.types", extra="heads", purpose=_PURPOSE)
+ir: Any = require("llvmlite.ir", extra="heads", purpose=_PURPOSE)
+
+ROWS, LANES = 8, 16
+"""Vectors and rows of weights of a tile."""
+_int32, _int64, _float64 = ir.IntType(32), ir.IntType(64), ir.DoubleType()
+_lanes = ir.VectorType(_int32, LANES)
+_compiled = numba.njit(nogil=True, cache=True)
+
+
+def _load(b: Any, address: Any, kind: Any) -> Any:
+    value = b.load(b.inttoptr(address, kind.as_pointer()))
+    value.align = 1
+    return value
+
+
+def _spread(b: Any, value: Any, count: int) -> Any:
+    kind = ir.VectorType(value.type, count)
+    empty = ir.Constant(kind, ir.Undefined)
+    first = ir.Constant(ir.VectorType(_int32, count), [0] * count)
+    return b.shuffle_vector(b.insert_element(empty, value, _int32(0)), empty, first)
+
+
+def _products(b: Any, w: Any, x: Any, stride: Any, quads: Any) -> list[Any]:
+    """Code for the sums of products of 8 vectors, `stride` bytes apart, and 16 rows of weights (quads, 16, 4) uint8."""
+    sums = b.module.declare_intrinsic(
+        "llvm.x86.avx512.vpdpbusd.512", (), ir.FunctionType(_lanes, [_lanes, _lanes, _lanes])
+    )
+    entry, loop, done = b.block, b.append_basic_block("loop"), b.append_basic_block("done")
+    b.branch(loop)
+    b.position_at_end(loop)
+    quad = b.phi(_int64)
+    quad.add_incoming(_int64(0), entry)
+    total = [b.phi(_lanes) for _ in range(ROWS)]
+    weights = _load(b, b.add(w, b.mul(quad, _int64(4 * LANES))), _lanes)
+    following = b.add(quad, _int64(1))
+    ends = []
+    for row, phi in enumerate(total):
+        four = _load(b, b.add(x, b.add(b.mul(stride, _int64(row)), b.mul(quad, _int64(4)))), _int32)
+        ends.append(b.call(sums, [phi, weights, _spread(b, four, LANES)]))
+        phi.add_incoming(ir.Constant(_lanes, [0] * LANES), entry)
+        phi.add_incoming(ends[-1], loop)
+    quad.add_incoming(following, loop)
+    b.cbranch(b.icmp_signed("<", following, quads), loop, done)
+    b.position_at_end(done)
+    return ends
+
+
+@_extending.intrinsic  # type: ignore[untyped-decorator]
+def _add_scores(
+    _context: Any, _w: Any, _x: Any, _stride: Any, _quads: Any, _less: Any, _t: Any, _step: Any, _scores: Any
+) -> Any:
+    """Add a part to the scores of 8 vectors and 8 classes: t x (step x dot).
+
+    All are addresses or counts: w, of which lanes 0 to 7 are high bytes + 128 and lanes 8 to 15 low bytes; x, stride,
+    quads; less (8,) int32, 32,768 x the sum of the codes; t (8,) float64; step (8,) float64; scores (8, 8) float64.
+    """
+
+    def code(context: Any, b: Any, _signature: Any, arguments: Any) -> Any:
+        w, x, stride, quads, less, t, step, scores = arguments
+        few, wide = ir.VectorType(_int32, 8), ir.VectorType(_float64, 8)
+        steps = _load(b, step, wide)
+        for row, total in enumerate(_products(b, w, x, stride, quads)):
+            high, low = (b.shuffle_vector(total, total, ir.Constant(few, list(range(k, k + 8)))) for k in (0, 8))
+            own = _load(b, b.add(less, _int64(4 * row)), _int32)
+            whole = b.sub(b.add(b.shl(high, ir.Constant(few, [8] * 8)), low), _spread(b, own, 8))
+            scale = _spread(b, _load(b, b.add(t, _int64(8 * row)), _float64), 8)
+            place = b.inttoptr(b.add(scores, _int64(64 * row)), wide.as_pointer())
+            before = _load(b, b.add(scores, _int64(64 * row)), wide)
+            b.store(b.fadd(before, b.fmul(scale, b.fmul(steps, b.sitofp(whole, wide)))), place).align = 1
+        return context.get_dummy_value()
+
+    return _types.void(*[_types.intp] * 8), code
+
+
+@_extending.intrinsic  # type: ignore[untyped-decorator]
+def _add_far(
+    _context: Any,
+    _w: Any,
+    _x: Any,
+    _stride: Any,
+    _quads: Any,
+    _less: Any,
+    _t: Any,
+    _square: Any,
+    _double: Any,
+    _far: Any,
+) -> Any:
+    """Add a part to what orders 16 rows for 8 vectors: square - (t x double) x dot.
+
+    All are addresses or counts: w, codes + 128; x, stride, quads; less (8,) int32, 128 x the sum of the codes; t (8,)
+    float64; square, double (16,) float64; far (8, 16) float64.
+    """
+
+    def code(context: Any, b: Any, _signature: Any, arguments: Any) -> Any:
+        w, x, stride, quads, less, t, square, double, far = arguments
+        wide = ir.VectorType(_float64, LANES)
+        squares, doubles = _load(b, square, wide), _load(b, double, wide)
+        for row, total in enumerate(_products(b, w, x, stride, quads)):
+            own = _load(b, b.add(less, _int64(4 * row)), _int32)
+            dot = b.sitofp(b.sub(total, _spread(b, own, LANES)), wide)
+            scale = _spread(b, _load(b, b.add(t, _int64(8 * row)), _float64), LANES)
+            at = b.add(far, _int64(8 * LANES * row))
+            more = b.fsub(squares, b.fmul(b.fmul(scale, doubles), dot))
+            b.store(b.fadd(_load(b, at, wide), more), b.inttoptr(at, wide.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return _types.void(*[_types.intp] * 9), code
+
+
+@_compiled
+def _sums(x, i, begin, end, times, out):  # type: ignore[no-untyped-def]
+    """`times` the sums of codes `begin` to `end` of 8 vectors from `i`."""
+    flat, width = x.reshape(-1), np.uint64(x.shape[1])
+    for r in range(ROWS):
+        total, at = np.int32(0), np.uint64(i + r) * width
+        for j in range(begin, end):
+            total = np.int32(total + np.int32(flat[at + np.uint64(j)]))
+        out[r] = np.int32(total * np.int32(times))
+
+
+@_compiled
+def linear(x, own, w, ends, scale, bias, best, scores):  # type: ignore[no-untyped-def]
+    """The class of each vector into `best`; scores too, if `scores` has rows.
+
+    x : (n, B) int8, each part filled up to a multiple of 4; n a multiple of 8
+    own : (n, P) float32 scales
+    w : (blocks, B / 4, 16, 4) uint8: of 8 rows the high bytes + 128, then the low bytes
+    ends : (P,) where each part ends, in B
+    scale, bias : (K, P) and (K,) float64
+    """
+    count, parts, blocks = bias.shape[0], ends.shape[0], w.shape[0]
+    # of the 8 vectors of a block one after another
+    score, step, start = np.empty(blocks * 64), np.zeros(parts * blocks * 8), np.zeros(blocks * 64)
+    less, t = np.empty(ROWS, np.int32), np.empty(ROWS)
+    for k in range(count):
+        for p in range(parts):
+            step[(p * blocks + k // 8) * 8 + k % 8] = scale[k, p]
+        for r in range(ROWS):
+            start[(k // 8) * 64 + r * 8 + k % 8] = bias[k]
+    of_w, of_x, of_step, of_score = w.ctypes.data, x.ctypes.data, step.ctypes.data, score.ctypes.data
+    of_less, of_t, width, deep = less.ctypes.data, t.ctypes.data, x.shape[1], w.shape[1]
+    for i in range(0, x.shape[0], ROWS):
+        score[:] = start
+        begin = 0
+        for p in range(parts):
+            _sums(x, i, begin, ends[p], 32768, less)
+            for r in range(ROWS):
+                t[r] = np.float64(own[i + r, p])
+            quads = (ends[p] - begin) // 4
+            for block in range(blocks):
+                at, to = of_w + (block * deep + begin // 4) * 64, of_score + block * 512
+                _add_scores(
+                    at, of_x + i * width + begin, width, quads, of_less, of_t, of_step + (p * blocks + block) * 64, to
+                )
+            begin = ends[p]
+        for r in range(ROWS):
+            highest, found = score[r * 8], 0
+            for k in range(1, count):
+                here = score[(k // 8) * 64 + r * 8 + k % 8]
+                # no branch, since it could not be foreseen
+                found = k if here > highest else found
+                highest = here if here > highest else highest
+            best[i + r] = found
+        if scores.shape[0]:
+            for r in range(ROWS):
+                for k in range(count):
+                    scores[i + r, k] = score[(k // 8) * 64 + r * 8 + k % 8]
+
+
+@_compiled
+def nearest(x, own, w, ends, square, double, found, order):  # type: ignore[no-untyped-def]
+    """The nearest rows of each vector into `found`, what orders them into `order`, both (n, k).
+
+    x, own, ends : as of `linear`
+    w : (blocks, B / 4, 16, 4) uint8: codes + 128
+    square, double : (P, 16 blocks) float64; square is inf behind the last row
+    """
+    parts, near, blocks = ends.shape[0], found.shape[1], w.shape[0]
+    far, less, t = np.empty(ROWS * LANES), np.empty(parts * ROWS, np.int32), np.empty(parts * ROWS)
+    held, names = np.empty(ROWS * near), np.empty(ROWS * near, np.int64)
+    of_w, of_x, of_far, of_less, of_t = w.ctypes.data, x.ctypes.data, far.ctypes.data, less.ctypes.data, t.ctypes.data
+    of_square, of_double, width, deep = square.ctypes.data, double.ctypes.data, x.shape[1], w.shape[1]
+    for i in range(0, x.shape[0], ROWS):
+        begin = 0
+        for p in range(parts):
+            _sums(x, i, begin, ends[p], 128, less[p * ROWS : (p + 1) * ROWS])
+            for r in range(ROWS):
+                t[p * ROWS + r] = np.float64(own[i + r, p])
+            begin = ends[p]
+        held[:] = np.inf
+        names[:] = 0
+        for block in range(blocks):
+            far[:] = 0.0
+            begin = 0
+            for p in range(parts):
+                at, of_part = of_w + (block * deep + begin // 4) * 64, (p * blocks + block) * 128
+                _add_far(
+                    at,
+                    of_x + i * width + begin,
+                    width,
+                    (ends[p] - begin) // 4,
+                    of_less + p * 32,
+                    of_t + p * 64,
+                    of_square + of_part,
+                    of_double + of_part,
+                    of_far,
+                )
+                begin = ends[p]
+            for r in range(ROWS):
+                last = r * near + near - 1
+                worst, closer = held[last], np.int64(0)
+                for lane in range(LANES):
+                    closer += np.int64(far[r * LANES + lane] < worst)
+                if closer == 0:
+                    continue
+                for lane in range(LANES):
+                    here = far[r * LANES + lane]
+                    if here < held[last]:
+                        place = last
+                        while place > r * near and held[place - 1] > here:
+                            held[place] = held[place - 1]
+                            names[place] = names[place - 1]
+                            place -= 1
+                        held[place] = here
+                        names[place] = block * LANES + lane
+        for r in range(ROWS):
+            for k in range(near):
+                order[i + r, k] = held[r * near + k]
+                found[i + r, k] = names[r * near + k]
+
+
+@_compiled
+def leaves(rows, root, depth, walk, threshold, out):  # type: ignore[no-untyped-def]
+    """The leaf that each of (n, D) float32 vectors reaches in a tree, as a node, into `out`.
+
+    Sixteen vectors go down together, so that none waits for the memory of another.
+
+    root, depth : of the tree
+    walk : (M,) uint64, the first child of each node x 65,536 + what it looks at; a leaf is its own child
+    threshold : (M,) float32, inf of a leaf
+    """
+    flat, width, count = rows.reshape(-1), np.uint64(rows.shape[1]), rows.shape[0]
+    node = np.empty(LANES, np.uint32)
+    for start in range(0, count, LANES):
+        # the last sixteen begin earlier, and some go down twice
+        begin = np.uint64(max(0, min(start, count - LANES)))
+        many = min(LANES, count)
+        node[:] = root
+        if many == LANES:
+            for _ in range(depth):
+                for r in range(LANES):
+                    here = np.uint64(node[r])
+                    both = walk[here]
+                    value = flat[(begin + np.uint64(r)) * width + (both & np.uint64(65535))]
+                    node[r] = np.uint32(both >> np.uint64(16)) + np.uint32(value > threshold[here])
+        else:
+            for _ in range(depth):
+                for r in range(many):
+                    here = np.uint64(node[r])
+                    both = walk[here]
+                    value = flat[(begin + np.uint64(r)) * width + (both & np.uint64(65535))]
+                    node[r] = np.uint32(both >> np.uint64(16)) + np.uint32(value > threshold[here])
+        for r in range(many):
+            out[begin + np.uint64(r)] = node[r]
+
+
+@_compiled
+def add_rows(nodes, row, values, out):  # type: ignore[no-untyped-def]
+    """Add to each row of `out` the row of `values` that its node has."""
+    for i in range(nodes.shape[0]):
+        line, held = out[i], values[row[nodes[i]]]
+        for k in range(line.shape[0]):
+            line[k] += held[k]
