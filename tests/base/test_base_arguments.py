@@ -112,7 +112,7 @@ _CALLS: dict[str, Callable[[], object]] = {
     "load_encoder": lambda: tessera.load_encoder(3),  # type: ignore[arg-type]
     "load_head": lambda: tessera.load_head(3),  # type: ignore[arg-type]
     "parse_area": lambda: tessera.parse_area(5),
-    "fit": lambda: tessera.fit(None, None, "x"),  # type: ignore[arg-type]
+    "fit": lambda: tessera.fit(None, None, "x"),
     "build_cube": lambda: tessera.build_cube(5, 2023, source="x"),
     "build_cube year": lambda: tessera.build_cube((5, 50, 5.1, 50.1), "2023a", source="x"),
     "build_cube source": lambda: tessera.build_cube((5, 50, 5.1, 50.1), 2023, source=3),

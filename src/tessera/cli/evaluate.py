@@ -9,7 +9,7 @@ import typer
 
 from tessera.base import InputError, check_folder, check_picture, only_year
 
-from .terminal import BlockOption, JsonOption, KindOption, OverwriteOption, print_table, step
+from .terminal import BlockOption, BufferOption, JsonOption, KindOption, OverwriteOption, print_table, step
 
 
 def evaluate(
@@ -34,6 +34,7 @@ def evaluate(
         str, typer.Option(help="What is held out together: auto, given, group, spatial or random (inflates).")
     ] = "auto",
     block_km: BlockOption = None,
+    buffer_km: BufferOption = None,
     draws: Annotated[int, typer.Option(help="Random subsets of each amount.")] = 20,
     kind: KindOption = None,
     metric: Annotated[str | None, typer.Option(help="What the table and the curves show.")] = None,
@@ -109,6 +110,7 @@ def evaluate(
             draws=draws,
             seed=seed,
             block_km=block_km,
+            buffer_km=buffer_km,
             year=year,
             keep=None if out is None else out / "scores",
             progress=progress,

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .terminal import BlockOption, JsonOption, KindOption, OverwriteOption, StoreArgument, print_json, step
+from tessera.base import InputError, shown
+
+from .terminal import (
+    BlockOption,
+    BufferOption,
+    JsonOption,
+    KindOption,
+    OverwriteOption,
+    StoreArgument,
+    print_json,
+    step,
+)
+
+_TEST = "How it is tested"
+_LEARN = "What learns"
+_WHAT = "What is read"
 
 
 def fit(
@@ -15,14 +31,81 @@ def fit(
     labels: Annotated[Path, typer.Argument(help="Vector file of labelled points or polygons.")],
     column: Annotated[str, typer.Option(help="Column that holds the class or the number.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Head to write, a JSON file.")],
-    year: Annotated[int | None, typer.Option(help="Year; may be left out if the store holds one.")] = None,
-    head: Annotated[str, typer.Option(help="What learns: linear, knn, forest, mlp or unet.")] = "linear",
+    year: Annotated[
+        int | None, typer.Option(help="Year; may be left out if the store holds one.", rich_help_panel=_WHAT)
+    ] = None,
+    years: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YEARS", help="Several years side by side, with commas: 2021,2022.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STORE", help="Another store, side by side; again for more.", rich_help_panel=_WHAT),
+    ] = None,
+    dims: Annotated[
+        int | None, typer.Option(help="Length of the prefix to learn from; all if left out.", rich_help_panel=_WHAT)
+    ] = None,
     kind: KindOption = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column that names the field or site.", rich_help_panel=_WHAT),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column that names the region of each feature.", rich_help_panel=_WHAT),
+    ] = None,
+    year_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Column with the year of each feature; without --year each learns from its own year.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    head: Annotated[
+        str,
+        typer.Option(help="Learner: linear, prototype, knn, forest, boosting, mlp or unet.", rich_help_panel=_LEARN),
+    ] = "linear",
+    balance: Annotated[
+        str,
+        typer.Option(help="Classes weigh the same (even), or as labelled (occur).", rich_help_panel=_LEARN),
+    ] = "even",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Setting of the learner; again for more.", rich_help_panel=_LEARN
+        ),
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Choose settings within the training labels.", rich_help_panel=_LEARN)
+    ] = False,
     split: Annotated[
         str,
-        typer.Option(help="What the report keeps together: spatial (blocks of land), group (polygons) or random."),
+        typer.Option(
+            help="What is held out together: spatial (blocks), group (polygons, sites), region, year or random.",
+            rich_help_panel=_TEST,
+        ),
     ] = "spatial",
     block_km: BlockOption = None,
+    buffer_km: BufferOption = None,
+    curve: Annotated[
+        bool | None,
+        typer.Option(
+            "--curve/--no-curve",
+            help="Scores by number of labels. Default: for learners that are quick to fit.",
+            rich_help_panel=_TEST,
+        ),
+    ] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DESIGN",
+            help="random or stratified, if the labels are a probability sample of the mapped area.",
+            rich_help_panel=_TEST,
+        ),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="HTML file: the report with pictures, on one page.")] = None,
     seed: Annotated[int, typer.Option(help="Deals labels to folds, and of what the head draws.", min=0)] = 0,
     overwrite: OverwriteOption = False,
@@ -30,8 +113,8 @@ def fit(
 ) -> None:
     """Fit a head on labels, report how well it does on labels held out, and save it.
 
-    The head learns from all labels. The report fits it five times more, each time without a fifth of the blocks of
-    land, and tests it on these. It prints scores with 95 % intervals, and what a random split would have shown.
+    The head learns from all labels. The report fits it again for each fold, without the blocks of land that it tests
+    and without labels near them. It prints scores with 95 % intervals, and what a random split would have shown.
 
     Example: tessera fit store.zarr plots.geojson --column crop --head forest -o crops.json
     """
@@ -40,12 +123,32 @@ def fit(
     from tessera.reports import check_report
     from tessera.store import open_store
 
-    check_head(out, inputs=(store, labels), overwrite=overwrite)
+    inputs = (store, *(also or ()), labels)
+    check_head(out, inputs=inputs, overwrite=overwrite)
     if report is not None:
-        check_report(report, inputs=(store, labels, out), overwrite=overwrite)
-    with step("Fitting"):
-        options: dict[str, Any] = {"kind": kind, "block_km": block_km, "year": year, "seed": seed}
-        fitted = fit_head(open_store(store), labels, column, head=head, split=split, **options)
+        check_report(report, inputs=(*inputs, out), overwrite=overwrite)
+    options: dict[str, Any] = {
+        "kind": kind,
+        "block_km": block_km,
+        "buffer_km": buffer_km,
+        "year": year,
+        "years": None if years is None else _years(years),
+        "dims": dims,
+        "seed": seed,
+        "group": group,
+        "region": region,
+        "year_column": year_column,
+        "weights": balance,
+        "settings": _settings(setting or []),
+        "tune": tune,
+        "curve": curve,
+        "sample": sample,
+    }
+    stores: Any = [open_store(one) for one in (store, *(also or ()))]
+    with step("Fitting", "fits") as progress:
+        fitted = fit_head(
+            stores if also else stores[0], labels, column, head=head, split=split, progress=progress, **options
+        )
     fitted.save(out, overwrite=overwrite)
     if report is not None:
         with step("Writing the report"):
@@ -56,3 +159,32 @@ def fit(
     else:
         print(fitted.report())
         print(f"saved: {out}{'' if report is None else f', {report}'}")
+
+
+def _years(given: str) -> list[int]:
+    parts = [part.strip() for part in given.split(",")]
+    if not all(re.fullmatch(r"[0-9]{4}", part) for part in parts):
+        raise InputError(f"--years {shown(given)}; expected years with commas, such as 2021,2022")
+    return [int(part) for part in parts]
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    """Settings such as "trees=300": whole numbers, numbers, true and false, else text."""
+    out: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or not name.strip() or not text.strip():
+            raise InputError(f"--set {shown(one)}; expected NAME=VALUE, such as trees=300")
+        out[name.strip()] = _value(text.strip())
+    return out
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from tessera.base import Progress
     from tessera.embeddings import StackedVectors
-    from tessera.labels import EmbeddingSource, HeldOut
+    from tessera.labels import HeldOut
 
 SCHEMA = 2
 """Version of `Head.metrics`."""
@@ -53,7 +53,7 @@ _FEW_UNITS = 4
 
 @checked
 def fit(
-    store: EmbeddingSource | Sequence[EmbeddingSource],
+    store: Any,
     labels: object,
     column: str,
     head: str = "linear",

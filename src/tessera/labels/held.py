@@ -305,7 +305,7 @@ def _regions(labels: Labels, usable: NDArray[np.bool_], common: dict[str, Any]) 
         raise InputError(f"{labels.source} has no regions and no places; expected a column that names regions")
     groups, centres = near_regions(earth_km(group_centres(labels)))
     count = len(centres)
-    named = [f"near {lon:.3g},{lat:.3g}" for lon, lat in centres]
+    named = [f"near {lon:.5g},{lat:.5g}" for lon, lat in centres]
     names = [name if named.count(name) == 1 else f"{name} ({number + 1})" for number, name in enumerate(named)]
     why = f"{count} regions of places that lie together (k-means), as the labels name none"
     return HeldOut("region", groups, unit="region", names=tuple(names), why=why, **common)

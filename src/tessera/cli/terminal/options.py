@@ -48,10 +48,17 @@ KindOption = Annotated[
     ),
 ]
 BlockOption = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         metavar="KM",
-        help="Side of a spatial block, km. Default: 10, or less if the labels lie in fewer than 60 blocks.",
+        help="Side of a spatial block, km, or auto: 10, or less if the labels lie in fewer than 60 blocks.",
+    ),
+]
+BufferOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KM",
+        help="Labels nearer than this to a tested one are not learnt from, km; auto estimates it, 0 is none.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
