@@ -40,7 +40,8 @@ def test_a_map_over_a_zone_border_has_no_seam(tmp_path: Path, monkeypatch: pytes
     window = store.region_grid(area)
     x = (window.west + np.arange(window.width) + 0.5) * 10
     y = (window.north - np.arange(window.height) - 0.5) * 10
-    lon, lat = to_lonlat(*np.meshgrid(x, y), window.zone)
+    xx, yy = np.meshgrid(x, y)
+    lon, lat = to_lonlat(xx, yy, window.zone)
     inside = (lon > 5.9902) & (lon < 6.0108) & (lat > 50.6002) & (lat < 50.6068)
     np.testing.assert_array_equal(found[inside], head.predict_codes(whole)[inside])
     assert (found[inside] != 255).all()

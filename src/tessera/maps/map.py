@@ -100,7 +100,7 @@ def write_map(
     state, window = sources.state(), sources.window
     digest = head_digest(head)
     request = {
-        "map": _FORMAT,
+        "map": [_FORMAT, __version__],
         "head": digest,
         "sources": [[held or os.urandom(16).hex(), *rest] for held, *rest in state],
         "area": [window.zone, *window.bounds, "" if isinstance(parsed, Window) else parsed.geometry.wkb_hex],
