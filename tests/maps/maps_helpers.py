@@ -72,6 +72,9 @@ class FakeTrust:
 
     threshold = 0.5
 
+    def __init__(self, *, numbers: bool = False) -> None:
+        self.calibration = None if numbers else "squares"
+
     def probabilities(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         found = raw**2
         return np.asarray(found / found.sum(axis=1, keepdims=True), dtype=np.float32)
@@ -91,6 +94,8 @@ class FakeTrust:
 
 class FakeApplicability:
     """The mean of the values."""
+
+    dims = 8
 
     def distance(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(values.mean(axis=1), dtype=np.float32)

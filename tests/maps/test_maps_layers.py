@@ -17,6 +17,7 @@ from tessera.geo import Window
 from tessera.maps import read_map_classes
 from tessera.rasters import mode_of_valid
 from tessera.testing import random_embeddings
+from tessera.validation import Calibration, Trust, fit_applicability
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +72,7 @@ def test_probabilities_and_uncertainty_are_those_of_the_head(head: Head, store: 
 
 
 def test_bounds_of_numbers_and_no_truncation(store: Store, tmp_path: Path) -> None:
-    head = make_head(numbers=True, trust=FakeTrust())
+    head = make_head(numbers=True, trust=FakeTrust(numbers=True))
     path = head.map(store, WINDOW, out=tmp_path / "map.tif", uncertainty=True)
     want = head.predict_codes(stacked(store, WINDOW))
     found = bands(path)["height"]
@@ -99,6 +100,23 @@ def test_a_head_abstains_only_when_asked_and_with_a_value_of_its_own(head: Head,
         assert raster.tags()["TESSERA_ABSTAINED"] == "254"
         assert 254 in raster.colormap(1)
     assert "254" in (tmp_path / "b.qml").read_text()
+
+
+def test_trust_and_applicability_of_this_package(store: Store, tmp_path: Path) -> None:
+    vectors = stacked(store, WINDOW)
+    good = vectors.valid
+    near = fit_applicability(vectors[good].values()[:200], np.arange(200) % 4)
+    trust = Trust(Calibration("temperature", 2.0), 0.9, 0.6, threshold=0.45)
+    head = make_head(trust=trust, applicability=near)
+    head.map(store, WINDOW, out=tmp_path / "map.tif", uncertainty=True, probabilities=True)
+    p = trust.probabilities(head.probabilities_codes(vectors)[good])
+    more = bands(tmp_path / "map.uncertainty.tif")
+    np.testing.assert_array_equal(more["set_size"][good], trust.sets(p).sum(axis=1))
+    np.testing.assert_array_equal(more["abstained"][good], trust.abstains(p))
+    np.testing.assert_allclose(more["applicability"][good], near.distance(vectors[good].values()), rtol=1e-4, atol=1e-4)
+    assert 0 < more["abstained"][good].mean() < 1
+    found = np.stack(list(bands(tmp_path / "map.probabilities.tif").values()), axis=-1)
+    np.testing.assert_array_equal(found[good], np.rint(100 * p))
 
 
 def test_what_a_head_cannot_tell_is_refused(store: Store, tmp_path: Path) -> None:

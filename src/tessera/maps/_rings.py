@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._patches import Patches
 
 MOST_VERTICES = 30_000_000
-"""Of all rings: polygons of so many take about 6 GB."""
+"""Of all rings, which are in memory while they are simplified."""
 _AHEAD_LEFT = ((0, 1), (-1, 0), (0, -1), (1, 0))
 _AHEAD_RIGHT = ((1, 1), (-1, 1), (-1, -1), (1, -1))
 _BESIDE = ((1, 0), (0, 1), (-1, 0), (0, -1))
