@@ -138,7 +138,7 @@ def rich_head(seed: int = 0, **changes: Any) -> FakeHead:
         "stores": [{"name": "store.zarr", "model": "fake-nano", "years": [2023]}],
         "split": "spatial",
         "seed": 0,
-        "version": "1.2.3",
+        "software": "tessera 1.2.3",
         "settings": {"trees": 500},
     }
     return FakeHead({**metrics, **changes}, provenance=made)

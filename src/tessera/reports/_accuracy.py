@@ -50,7 +50,9 @@ def scores_section(head: ReportedHead) -> Html:
     heads += ["each unit counts once"] if alone else []
     heads += ["random split, for comparison"] if beside else []
     out = [
-        table(heads, body, "Scores of predictions out of fold. Intervals: bootstrap over what was held out together.")
+        table(
+            heads, body, "Scores of predictions out of fold. What was held out together counts as one in the intervals."
+        )
     ]
     if beside:
         out.append(

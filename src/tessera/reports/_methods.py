@@ -27,6 +27,8 @@ REFERENCES = {
     "hierarchical, or phylogenetic structure. Ecography 40, 913-929. doi:10.1111/ecog.02881",
     "bootstrap": "Field, C. A., and Welsh, A. H. (2007). Bootstrapping clustered data. Journal of the Royal "
     "Statistical Society B 69, 369-390. doi:10.1111/j.1467-9868.2007.00593.x",
+    "jackknife": "Efron, B., and Stein, C. (1981). The jackknife estimate of variance. The Annals of Statistics 9, "
+    "586-596. doi:10.1214/aos/1176345462",
     "calibration": "Guo, C., Pleiss, G., Sun, Y., and Weinberger, K. Q. (2017). On calibration of modern neural "
     "networks. ICML. arXiv:1706.04599",
     "isotonic": "Niculescu-Mizil, A., and Caruana, R. (2005). Predicting good probabilities with supervised learning. "
@@ -59,8 +61,8 @@ def methods_of(head: ReportedHead, areas: dict[str, Any] | None) -> tuple[str, l
 
 def _learnt(head: ReportedHead) -> str:
     metrics = head.metrics
-    version = head.provenance.get("version")
-    program = f"tessera {one_line(version, 40)}" if isinstance(version, str) else "tessera"
+    software = head.provenance.get("software")
+    program = one_line(software, 40) if isinstance(software, str) else "tessera"
     years = metrics.get("years")
     told = ", ".join(str(one) for one in years) if isinstance(years, list) and years else str(head.year)
     labels, groups = whole(metrics.get("labels")), whole(metrics.get("groups"))
@@ -111,7 +113,13 @@ def _tested(head: ReportedHead) -> Part:
         f"et al. 2017): {listed}"
     )
     drawn = f"{units:,} {units_of(metrics)}" if units else units_of(metrics)
-    said += f"; 95 % intervals are from a bootstrap over {drawn} (Field and Welsh 2007)." if ends else "."
+    # heads of earlier releases have no rows of folds
+    way = "jackknife" if metrics.get("per_fold") else "bootstrap"
+    ways = {
+        "jackknife": f"; 95 % intervals leave out one of {drawn} at a time (jackknife, Efron and Stein 1981).",
+        "bootstrap": f"; 95 % intervals are from a bootstrap over {drawn} (Field and Welsh 2007).",
+    }
+    said += ways[way] if ends else "."
     key, show = known[0]
     beside = number(part(metrics, "random").get(key))
     if beside is not None:
@@ -119,7 +127,7 @@ def _tested(head: ReportedHead) -> Part:
             " A random split of the same labels, which tests on neighbours of what was learnt, would have shown "
             f"{METRIC_NAMES[key]} {show(beside)}."
         )
-    return said, ["blocks", "bootstrap"]
+    return said, ["blocks", way]
 
 
 def _calibrated(head: ReportedHead) -> Part:

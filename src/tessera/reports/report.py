@@ -138,7 +138,9 @@ def _cards(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
         add("Labels", f"{labels:,}", below)
     error = cell(part(metrics, "calibration").get("error_calibrated"))
     if error[0] is not None:
-        add("Calibration error", f"{error[0]:.3f}", f"raw {spread(cell(part(metrics, 'calibration').get('error')))}")
+        found = part(metrics, "calibration")
+        below = f"raw {spread(cell(found.get('error')))}" if found.get("method") != "none" else "of raw probabilities"
+        add("Calibration error", f"{error[0]:.3f}", below)
     coverage = cell(part(metrics, "conformal").get("coverage"))
     if coverage[0] is not None:
         level = number(part(metrics, "conformal").get("level"))
@@ -174,7 +176,7 @@ def _made(head: ReportedHead) -> Html:
     ):
         if whole(head.metrics.get(key)) is not None:
             lines.append((what, f"{head.metrics[key]:,}"))
-    lines += _flat(head.provenance, "", 0)
+    lines += _flat({key: one for key, one in head.provenance.items() if key != "split"}, "", 0)
     return table(("what", "value"), lines[:_MOST_LINES], texts=(1,))
 
 

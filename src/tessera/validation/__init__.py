@@ -5,7 +5,7 @@ from .applicability import Applicability, fit_applicability
 from .areas import DESIGNS, NOT_A_SAMPLE, AreaEstimate, areas_of_confusion, count_areas, estimate_areas
 from .by_unit import EACH_ONCE, NUMBER_TOTALS, TOTALS, unit_scores
 from .calibration import Calibration, Reliability, fit_calibration, reliability
-from .conformal import abstention_threshold, held_quantiles, place_quantile
+from .conformal import abstention_threshold, place_quantile
 from .cross_validation import BY_UNIT, PER_CLASS, Task, cross_validate
 from .intervals import intervals, left_out
 from .out_of_fold import OutOfFold
@@ -26,7 +26,6 @@ from .scores import (
     score_classes,
     score_numbers,
     scores,
-    squares,
 )
 from .trust import ACCURACY, LEVEL, Trust
 from .trust_fitting import fit_trust
@@ -72,7 +71,6 @@ __all__ = [
     "fit_calibration",
     "fit_trust",
     "group_weights",
-    "held_quantiles",
     "interval",
     "intervals",
     "left_out",
@@ -84,7 +82,6 @@ __all__ = [
     "score_classes",
     "score_numbers",
     "scores",
-    "squares",
     "tune",
     "unit_scores",
 ]

@@ -13,7 +13,8 @@ from tessera.base import InputError, shown
 from tessera.labels import make_folds
 
 from ._plain import numbers_of, object_of
-from .scores import FLOOR, TIMES, group_weights, interval, log_losses
+from .intervals import intervals, left_out, plain
+from .scores import FLOOR, log_losses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,7 @@ BINS = 10
 _MOST_KNOTS = 1000
 _MOST_CLASSES = 255
 _LEAST_UNITS = 5
-_LEAST_OF_TEMPERATURE = 50
+_LEAST_OF_TEMPERATURE = 30
 _LEAST_OF_CURVES = 1000
 _LEAST_OF_CLASS = 20
 """Labels below which a class keeps its raw probabilities in an isotonic calibration."""
@@ -154,7 +155,7 @@ class Reliability:
         columns = (self.edges[:-1], self.edges[1:], self.confidence, self.accuracy, self.low, self.high)
         names = ("low", "high", "confidence", "accuracy", "accuracy_low", "accuracy_high")
         return [
-            {"labels": int(count), **dict(zip(names, map(float, row), strict=True))}
+            {"labels": int(count), **{name: plain(one) for name, one in zip(names, row, strict=True)}}
             for count, *row in zip(self.labels, *columns, strict=True)
             if count
         ]
@@ -174,9 +175,9 @@ def reliability(
     ----------
     truth : (n,) int64, 0 to K - 1
     probabilities : (n, K), finite
-    units : (n,) int64, what the bootstrap draws together
+    units : (n,) int64, what counts as one in the intervals
     bins : how many; of few labels the error of many bins is large by chance alone
-    seed : of the bootstrap
+    seed : deals units to parts where there are very many
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
@@ -185,11 +186,15 @@ def reliability(
     table = np.zeros((int(unit.max(initial=-1)) + 1, 3, bins))
     for row, amount in enumerate((np.ones(len(truth)), confidence, right)):
         np.add.at(table[:, row], (unit, place), amount)
-    drawn = np.tensordot(group_weights(unit, TIMES, seed).astype(np.float64), table, axes=1)
+    rows = left_out(unit.astype(np.int64), seed).astype(np.float64)
+    drawn = np.tensordot(rows, table, axes=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = drawn[:, 1:] / drawn[:, :1]
         errors = np.nansum(drawn[:, 0] * np.abs(means[:, 0] - means[:, 1]), axis=1) / drawn[:, 0].sum(axis=1)
-    ends = np.array([interval(column) for column in means[1:, 1].T])
+    within = (table[:, 0] > 0).sum(axis=0).tolist()
+    held = [intervals(means[:, 1, [k]], ("accuracy",), within[k])[0] for k in range(bins)]
+    ends = np.array([[np.nan if one is None else one for one in row[1:]] for row in held])
+    low, high = (np.nan if one is None else one for one in intervals(errors[:, None], ("error",), rows.shape[1])[0][1:])
     return Reliability(
         np.linspace(0, 1, bins + 1),
         table[:, 0].sum(axis=0).astype(np.int64),
@@ -198,7 +203,7 @@ def reliability(
         ends[:, 0],
         ends[:, 1],
         float(errors[0]),
-        interval(errors[1:]),
+        (low, high),
     )
 
 
@@ -209,7 +214,7 @@ def fit_calibration(
 
     The labels are dealt to five folds by `units`. Each method is fitted on four and scored on the fifth. A method is
     taken in place of a simpler one if it lowers the log loss by more than one standard error of the difference over
-    units; so what is returned is not worse than the raw probabilities, up to chance. Temperature needs 50 labels,
+    units; so what is returned is not worse than the raw probabilities, up to chance. Temperature needs 30 labels,
     isotonic curves 1,000 (Niculescu-Mizil and Caruana 2005, doi:10.1145/1102351.1102430), both five units.
 
     Parameters

@@ -12,7 +12,8 @@ from tessera.labels import bins_of, make_folds
 
 from .calibration import fit_calibration, reliability
 from .conformal import abstention_threshold, held_quantiles, place_quantile
-from .scores import TIMES, group_weights, interval, log_losses, squares
+from .intervals import intervals, left_out
+from .scores import log_losses, squares
 from .trust import ACCURACY, LEVEL, Trust, nonconformity
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ def _of_classes(
             kept[own] = confidence[own] >= np.float32(least)
     held = sets[np.arange(len(truth)), truth]
     before, after = (reliability(truth, p, units, seed=seed) for p in (raw, made))
-    losses = [_mean(log_losses(truth, p), units, seed) for p in (raw, made)]
-    square = [_mean(squares(truth, p), units, seed) for p in (raw, made)]
+    losses = [_mean(log_losses(truth, p), units, seed, name="log_loss") for p in (raw, made)]
+    square = [_mean(squares(truth, p), units, seed, name="brier") for p in (raw, made)]
     kept_share, reached = (
         _mean(kept.astype(np.float64), units, seed),
         _mean(right.astype(np.float64), units, seed, kept),
@@ -200,15 +201,20 @@ def _coverage(
 
 
 def _mean(
-    values: NDArray[np.float64], units: NDArray[np.int64], seed: int, weights: NDArray[Any] | None = None
+    values: NDArray[np.float64],
+    units: NDArray[np.int64],
+    seed: int,
+    weights: NDArray[Any] | None = None,
+    *,
+    name: str = "coverage",
 ) -> list[float | None]:
-    """The weighted mean and its 95 % interval over units."""
-    unit = np.unique(units, return_inverse=True)[1].reshape(-1)
+    """The weighted mean and its 95 % interval over units; `name` says whether it is a share, as in `intervals`."""
+    unit = np.unique(units, return_inverse=True)[1].reshape(-1).astype(np.int64)
     amount = np.ones(len(values)) if weights is None else weights.astype(np.float64)
-    drawn = group_weights(unit, TIMES, seed).astype(np.float64)
+    rows = left_out(unit, seed).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = (drawn @ np.bincount(unit, weights=values * amount)) / (drawn @ np.bincount(unit, weights=amount))
-    return _cell(float(means[0]), interval(means[1:]))
+        means = (rows @ np.bincount(unit, weights=values * amount)) / (rows @ np.bincount(unit, weights=amount))
+    return intervals(means[:, None], (name,), rows.shape[1])[0]
 
 
 def _cell(value: float, ends: tuple[float, float]) -> list[float | None]:
