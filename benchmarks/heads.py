@@ -1,7 +1,7 @@
 """Heads, how well and how fast: every head on real labels, and the pixels that each predicts a CPU-second.
 
     python benchmarks/heads.py SHARED_DATA [--quick] [--draws 10] [--sets belgium slovenia corsica africa fuel]
-        [--processes 2] [--out benchmarks/output/heads]
+        [--processes 2] [--docs] [--out benchmarks/output/heads]
 
 The real labels are those of `heads_data.py`. Each head learns from the bundled encoder's embeddings and from the raw
 bands of the same pixels, with the same labels and tests; whole groups or blocks of land are held out. It writes
@@ -80,6 +80,8 @@ def measure_real(given: argparse.Namespace) -> None:
     tasks = heads_real.measure(given.data, given.sets, replace(choice, keep=keep), given.processes)
     given.out.mkdir(parents=True, exist_ok=True)
     heads_real.write(tasks, given.out)
+    if given.docs:
+        heads_real.write_docs(tasks)
     print(heads_real.tables(tasks))
     print(f"{given.out}: heads.json, heads.md, heads.png")
 
@@ -92,6 +94,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--sets", nargs="+", default=list(heads_data.SETS))
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--docs", action="store_true", help="put the result into docs/heads.md, its JSON and picture")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "output" / "heads")
     parser.add_argument("--labels", type=int, nargs="+", default=[300, 3000])
     parser.add_argument("--pixels", type=int, default=65536)

@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tessera
@@ -19,7 +20,6 @@ from tessera.validation import LOWER_IS_BETTER, METRIC_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from heads_data import RealSet
 
@@ -49,7 +49,7 @@ QUICK = Choice(draws=1, times=20, amounts=1)
 
 
 def measure(data: Path, names: Sequence[str], choice: Choice, processes: int = 1) -> list[dict[str, Any]]:
-    """The content of an evaluation for each task of these sets, with its note."""
+    """The content of an evaluation for each task of these sets, of the metric that its curves show, with its note."""
     work = partial(_measure_set, data, choice)
     if processes < 2:
         return [task for name in names for task in work(name)]
@@ -75,12 +75,23 @@ def _measure_one(task: RealSet, choice: Choice) -> dict[str, Any]:
         keep=choice.keep,
     )
     content: dict[str, Any] = json.loads(result.to_json())
+    for key in ("records", "differences", "head_differences"):
+        content[key] = [row for row in content[key] if row["metric"] == result.primary]
     return {"name": task.name, "note": task.note, "primary": result.primary, **content}
 
 
+MIDDLE = 2
+"""The amount that the short tables show: 20 labels a class, or 157."""
+
+
+DOCS = Path(__file__).parent.parent / "docs"
+_BEGIN, _END = "<!-- benchmarks/heads.py -->", "<!-- end -->"
+
+
 def tables(tasks: Sequence[dict[str, Any]]) -> str:
-    """Markdown: for each task the scores by head and amount, and the gap to raw bands; then the random split."""
-    lines: list[str] = []
+    """Markdown: heads against tasks in short, then for each task the scores by head and amount, and the gap to raw
+    bands."""
+    lines = short_tables(tasks)
     for task in tasks:
         metric = task["primary"]
         rows = [row for row in task["records"] if row["metric"] == metric]
@@ -96,20 +107,56 @@ def tables(tasks: Sequence[dict[str, Any]]) -> str:
             cells = [_gap(row) for row in gaps if row["head"] == head]
             lines.append(f"| {gaps[0]['first']} less {gaps[0]['second']}, {head} | " + " | ".join(cells) + " |")
         lines.append("")
-    return "\n".join([*lines, *_random_table(tasks)])
+    return "\n".join(lines)
+
+
+def short_tables(tasks: Sequence[dict[str, Any]]) -> list[str]:
+    """Heads against tasks: scores, gaps to raw bands, and what a random split shows."""
+    return [*_short_table(tasks), *_gap_table(tasks), *_random_table(tasks)]
+
+
+def _short_table(tasks: Sequence[dict[str, Any]]) -> list[str]:
+    """The scores of all heads at the middle amount of labels."""
+    lines = _head_line("features, middle amount of labels")
+    for task in tasks:
+        rows = _middle(task, "records")
+        for features in dict.fromkeys(row["features"] for row in rows):
+            found = {row["head"]: _cell(row) for row in rows if row["features"] == features}
+            lines.append(_line(f"{task['name']}, {features}, {rows[0]['labels']}", found))
+    return [*lines, ""]
+
+
+def _gap_table(tasks: Sequence[dict[str, Any]]) -> list[str]:
+    """The gaps to raw bands of all heads at the middle amount of labels."""
+    lines = _head_line("first less second, middle amount of labels")
+    for task in tasks:
+        rows = _middle(task, "differences") if task["differences"] else []
+        if rows:
+            found = {row["head"]: _gap(row) for row in rows}
+            lines.append(_line(f"{task['name']}, {METRIC_NAMES[task['primary']]}, {rows[0]['labels']}", found))
+    return [*lines, ""]
+
+
+def _middle(task: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    amounts = list(dict.fromkeys(row["labels"] for row in task[kind]))
+    return [row for row in task[kind] if row["labels"] == amounts[min(MIDDLE, len(amounts) - 1)]]
+
+
+def _head_line(title: str) -> list[str]:
+    return [f"| {title} | " + " | ".join(HEADS) + " |", "|---" * (len(HEADS) + 1) + "|"]
+
+
+def _line(title: str, found: dict[str, str]) -> str:
+    return f"| {title} | " + " | ".join(found.get(head, "-") for head in HEADS) + " |"
 
 
 def _random_table(tasks: Sequence[dict[str, Any]]) -> list[str]:
-    heads = list(HEADS)
-    lines = ["### Held out by place, and at random", "", "| first features, most labels | " + " | ".join(heads) + " |"]
-    lines.append("|---" * (len(heads) + 1) + "|")
+    """Held out by place, and at random, with the largest amount of labels."""
+    lines = _head_line("by place, at random; most labels")
     for task in tasks:
-        found = {row["head"]: row for row in most(task)}
-        cells = []
-        for head in heads:
-            row = found.get(head)
-            cells.append("-" if row is None else f"{_figure(row['mean'])}, {_figure(row['random'])}")
-        lines.append(f"| {task['name']}, {METRIC_NAMES[task['primary']]} | " + " | ".join(cells) + " |")
+        found = {row["head"]: f"{_figure(row['mean'])}, {_figure(row['random'])}" for row in most(task)}
+        title = f"{task['name']}, {METRIC_NAMES[task['primary']]}, {most(task)[0]['labels']}"
+        lines.append(_line(title, found))
     return [*lines, ""]
 
 
@@ -183,3 +230,23 @@ def write(tasks: Sequence[dict[str, Any]], folder: Path) -> None:
     write_atomic(folder / "heads.json", (json.dumps(list(tasks), indent=1) + "\n").encode())
     write_atomic(folder / "heads.md", tables(tasks).encode())
     draw(tasks, folder / "heads.png")
+
+
+def write_docs(tasks: Sequence[dict[str, Any]], docs: Path = DOCS) -> None:
+    """Put the short tables into docs/heads.md, and the picture and the JSON beside it."""
+    page = docs / "heads.md"
+    before, rest = page.read_text(encoding="utf-8").split(_BEGIN)
+    after = rest.split(_END)[1]
+    told = [
+        "| set | what it is |",
+        "|---|---|",
+        *(
+            f"| {t['name']} | {t['labels']} labels, {t['groups']} groups, {t['draws']} draws. {t['note']} |"
+            for t in tasks
+        ),
+        "",
+    ]
+    text = "\n".join([_BEGIN, "", *told, *short_tables(tasks), _END])
+    write_atomic(page, (before + text + after).encode())
+    write_atomic(docs / "heads.json", (json.dumps(list(tasks), indent=1) + "\n").encode())
+    draw(tasks, docs / "images" / "heads.png")

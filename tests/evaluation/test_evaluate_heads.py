@@ -50,8 +50,22 @@ def test_a_quick_run_writes_scores_a_table_and_a_picture(data: Path, tmp_path: P
     assert {row["head"] for row in kept[0]["records"]} == set(HEADS)
     table = (tmp_path / "heads.md").read_text()
     assert all(f"| NDVI, {head} | 0." in table for head in HEADS)
-    assert "| slovenia, macro-F1 | 0." in table
+    assert "| slovenia, macro-F1, 5/class | 0." in table
     assert (tmp_path / "heads.png").read_bytes()[:4] == b"\x89PNG"
     for row in heads_real.most(kept[0]):
         assert 0 < row["mean"] < 1
         assert 0 < row["random"] < 1
+
+
+def test_the_page_of_heads_takes_the_tables(data: Path, tmp_path: Path) -> None:
+    tasks = heads_real.measure(data, ["slovenia"], heads_real.QUICK)
+    page = Path(heads_real.DOCS / "heads.md").read_text(encoding="utf-8")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "heads.md").write_text(page, encoding="utf-8")
+    for _ in range(2):
+        heads_real.write_docs(tasks, tmp_path)
+        found = (tmp_path / "heads.md").read_text(encoding="utf-8")
+        assert found.count("| slovenia, NDVI, 5/class | 0.") == 1
+        assert found.startswith(page[: page.index("<!--")])
+    assert json.loads((tmp_path / "heads.json").read_text())[0]["name"] == "slovenia"
+    assert (tmp_path / "images" / "heads.png").is_file()
