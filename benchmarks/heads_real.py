@@ -74,10 +74,15 @@ def _measure_one(task: RealSet, choice: Choice) -> dict[str, Any]:
         times=choice.times,
         keep=choice.keep,
     )
-    content: dict[str, Any] = json.loads(result.to_json())
-    for key in ("records", "differences", "head_differences"):
-        content[key] = [row for row in content[key] if row["metric"] == result.primary]
-    return {"name": task.name, "note": task.note, "primary": result.primary, **content}
+    first, *others = result.features
+    return {
+        "name": task.name,
+        "note": task.note,
+        "primary": result.primary,
+        **result.about,
+        "records": [row for row in result.table() if row["metric"] == result.primary],
+        "differences": [row for other in others for row in result.differences(first, other)],
+    }
 
 
 MIDDLE = 2
@@ -241,11 +246,15 @@ def write_docs(tasks: Sequence[dict[str, Any]], docs: Path = DOCS) -> None:
         "| set | what it is |",
         "|---|---|",
         *(
-            f"| {t['name']} | {t['labels']} labels, {t['groups']} groups, {t['draws']} draws. {t['note']} |"
+            f"| {t['name']} | {t['labels']} labels, {t['groups']} groups, {t['draws']} draws; {t['note']} |"
             for t in tasks
         ),
         "",
     ]
+    picture = (
+        "![A panel a task: each head's score with its interval, by features, and with a random split](images/heads.png)"
+    )
+    told += [picture, "", "[heads.json](heads.json) has every amount of labels.", ""]
     text = "\n".join([_BEGIN, "", *told, *short_tables(tasks), _END])
     write_atomic(page, (before + text + after).encode())
     write_atomic(docs / "heads.json", (json.dumps(list(tasks), indent=1) + "\n").encode())
