@@ -15,6 +15,7 @@ from tessera.base import InputError, TesseraError
 from tessera.changes import Change, _blocks, change, changing, cosine_distance
 from tessera.embeddings import CodedVectors
 from tessera.geo import to_lonlat
+from tessera.labels import Labels
 from tessera.store import Store
 
 rasterio: Any = pytest.importorskip("rasterio")
@@ -321,6 +322,22 @@ def test_bad_calls_are_one_line(
     with pytest.raises(TesseraError, match=said):
         change(store, given.pop("area"), given.pop("years"), given.pop("out"), **given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_give_one_head_for_all_years(store: Store, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(1)
+    same = np.argwhere(truth(2021) == truth(2022))
+    rows, cols = same[rng.choice(len(same), 200, replace=False)].T
+    lon, lat = to_lonlat((WINDOW.west + cols + 0.5) * 10, (WINDOW.north - rows - 0.5) * 10, 31)
+    names = np.array([NAMES[kind] for kind in truth(2021)[rows, cols]], dtype=object)
+    labels = Labels(names, lonlat=np.column_stack([lon, lat]), column="cover")
+    found = change(store, WINDOW, (2021, 2022), tmp_path / "c.tif", labels=labels, png=False)
+    (transition,) = found.transitions
+    assert transition.source == "confusion"
+    felled = transition.classes.index("7"), transition.classes.index("crop")
+    assert transition.area[felled] == pytest.approx(5.46, abs=0.6)
+    assert found.warnings == ()
 
 
 def test_files_of_others_stay(store: Store, tmp_path: Path) -> None:

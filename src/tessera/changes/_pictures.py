@@ -27,6 +27,8 @@ _RAMP = ("#fdc086", "#f28e2b", "#d4441c", "#7f0d0d")
 _LETTERS = 24
 _CELLS = 14
 """Classes of a matrix whose cells have numbers in them."""
+_LEAST = 0.005
+"""Hectares, half a pixel, below which a transition is left blank."""
 _PANELS = 24
 """Polygons that a picture shows."""
 
@@ -100,7 +102,9 @@ def draw_transitions(path: Path, found: Sequence[Transitions]) -> None:
             continue
         for row in range(count):
             for col in range(count):
-                value = one.area[row, col]
+                value, high = one.area[row, col], one.high[row, col]
+                if row != col and max(value, np.nan_to_num(high)) < _LEAST:
+                    continue
                 text = _short(value)
                 if np.isfinite(one.low[row, col]) and row != col and value > 0:
                     text += f"\n{_short(one.low[row, col])}-{_short(one.high[row, col])}"

@@ -26,7 +26,9 @@ FALSE_ALARMS = 0.01
 """Share of the stable pixels that lie beyond the threshold."""
 _MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
-_ROUNDS = 10
+_ROUNDS = 200
+_APART = 2.0
+"""Ashman's D from which on two normal distributions are told apart (Ashman et al. 1994)."""
 _FEW = 1000
 """Stable pixels below which a threshold at 1 % rests on less than ten of them."""
 
@@ -94,13 +96,11 @@ class Histogram:
         place = int(np.searchsorted(reached, math.ceil(share * reached[-1])))
         return _edge(place + 1)
 
-    def log_spread(self, limit: float) -> tuple[float, float]:
-        """Median and median absolute deviation of the logarithms of distances above 0 and up to a limit."""
-        counts = self.counts[1 : _bin(limit) + 1]
-        middles = np.log([(_edge(place) + _edge(place + 1)) / 2 for place in (np.flatnonzero(counts) + 1).tolist()])
-        weights = counts[counts > 0]
-        median = _weighted_median(middles, weights)
-        return median, _weighted_median(np.abs(middles - median), weights)
+    def logs(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Logarithms of the middles of all bins above 0 that hold distances, and how many each holds."""
+        places = np.flatnonzero(self.counts[1:]) + 1
+        middles = np.log([(_edge(place) + _edge(place + 1)) / 2 for place in places.tolist()])
+        return middles, self.counts[places]
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,7 @@ class Threshold:
             "stable": f"{1 - self.false_alarms:.4g} quantile of {self.pixels:,} pixels of stable places",
             "same class": f"{1 - self.false_alarms:.4g} quantile of {self.pixels:,} pixels with the same class in both "
             "years",
-            "robust": f"median and median absolute deviation of the logarithms of {self.pixels:,} distances, at "
-            f"{self.false_alarms:.2%} of a normal distribution",
+            "robust": f"{1 - self.false_alarms:.4g} quantile of the lower log-normal part of {self.pixels:,} distances",
             "given": "as given",
         }
         return f"a pixel has changed above a cosine distance of {self.distance:.4g} ({how[self.source]})"
@@ -166,10 +165,10 @@ def parse_false_alarms(share: float) -> float:
 def find_threshold(
     everything: Histogram, same: Histogram | None, stable: Histogram | None, false_alarms: float
 ) -> Threshold:
-    """The threshold by the best evidence there is: stable places, pixels of one class, or the bulk of all pixels.
+    """The threshold by the best evidence there is: stable places, pixels of one class, or the bulk of all.
 
-    The last assumes that less than half of the pixels have changed, and that distances of stable pixels are log-normal:
-    median and median absolute deviation of their logarithms are found again and again without what lies beyond.
+    The last takes the logarithms of the distances for a mixture of two normal distributions, of which the lower one is
+    that of stable pixels, at least half of all.
 
     Raises
     ------
@@ -184,17 +183,29 @@ def find_threshold(
     if everything.counts[0] * 2 >= everything.total:
         # more than half did not move at all
         return Threshold(_edge(1), "robust", everything.total, false_alarms)
-    deviations = NormalDist().inv_cdf(1 - false_alarms) * _MAD
-    distance = 2.0
+    mean, deviation = _stable_part(*everything.logs())
+    distance = math.exp(mean + NormalDist().inv_cdf(1 - false_alarms) * deviation)
+    return Threshold(float(np.float32(min(2.0, max(distance, _edge(2))))), "robust", everything.total, false_alarms)
+
+
+def _stable_part(logs: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean and standard deviation of the lower of two normal distributions that the logarithms are a mixture of.
+
+    Where the two lie too near to be two (Ashman's D below 2), median and median absolute deviation of all stand for it.
+    """
+    median = _weighted_median(logs, counts)
+    whole = median, _MAD * _weighted_median(np.abs(logs - median), counts)
+    share = counts / counts.sum()
+    low, high = (float(logs[np.searchsorted(np.cumsum(share), part)]) for part in (0.25, 0.9))
+    means, deviations, weights = np.array([low, high]), np.full(2, max(whole[1], 0.05)), np.array([0.7, 0.3])
     for _ in range(_ROUNDS):
-        # what lies beyond is change: without it, the bulk is narrower
-        median, spread = everything.log_spread(distance)
-        distance = min(2.0, max(math.exp(median + deviations * spread), _edge(2)))
-    return Threshold(float(np.float32(distance)), "robust", everything.total, false_alarms)
-
-
-def _bin(distance: float) -> int:
-    return int(np.float32(distance).view(np.uint32)) >> _SHIFT
+        density = weights * np.exp(-0.5 * ((logs[:, None] - means) / deviations) ** 2) / deviations + 1e-300
+        belongs = density / density.sum(axis=1, keepdims=True) * share[:, None]
+        weights = belongs.sum(axis=0)
+        means = (belongs * logs[:, None]).sum(axis=0) / weights
+        deviations = np.sqrt((belongs * (logs[:, None] - means) ** 2).sum(axis=0) / weights) + 1e-3
+    apart = math.sqrt(2) * float(means[1] - means[0]) / math.sqrt(float((deviations**2).sum()))
+    return (float(means[0]), float(deviations[0])) if apart > _APART and weights[0] >= 0.5 else whole
 
 
 def _edge(place: int) -> float:

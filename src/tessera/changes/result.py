@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .timeline import TimeLine
     from .transitions import Transitions
 
+_LEAST = 0.005
+"""Hectares, half a pixel, below which a transition is not listed."""
 _LARGEST = 12
 """Transitions that a report lists."""
 
@@ -118,7 +120,7 @@ class Change:
             )
         for found in self.transitions:
             lines.append(f"hectares by class, {found.years[0]} to {found.years[1]} ({_HOW[found.source]}):")
-            rows = [row for row in found.rows() if row["from"] != row["to"] and row["area_ha"] > 0]
+            rows = [row for row in found.rows() if row["from"] != row["to"] and row["area_ha"] >= _LEAST]
             rows.sort(key=lambda row: -row["area_ha"])
             for row in rows[:_LARGEST]:
                 between = "" if row["low_ha"] is None else f" ({row['low_ha']:,.2f} to {row['high_ha']:,.2f})"
