@@ -304,3 +304,16 @@ def test_features_without_a_geometry(tmp_path: Path) -> None:
     assert parse_area(collection(feature(None), feature(SQUARE))).bounds == (5.0, 50.0, 5.1, 50.1)
     with pytest.raises(InputError, match="no readable geometry"):
         read_vector({"type": "Feature", "properties": {}})
+
+
+def test_an_area_in_one_zone_is_whole_and_is_its_part_where_it_has_one() -> None:
+    area = parse_area("5.9,50.6,6.1,50.7")
+    west, east = area.parts()
+    whole = area.in_zone(31)
+    assert whole.zone == 31
+    assert whole.geometry.area == pytest.approx(west.geometry.area + east.geometry.area, rel=0.01)
+    assert area.in_zone(32).mask(east.window)[east.mask(east.window)].mean() > 0.999
+    alone = parse_area("5.1,50.6,5.2,50.7")
+    assert alone.in_zone(31).geometry.equals(alone.parts()[0].geometry)
+    cell = parse_area("utm31_e64_n548")
+    assert cell.in_zone(31).geometry.equals(cell.parts()[0].geometry)

@@ -78,7 +78,7 @@ class Plan:
 
     def parts(self) -> Iterator[tuple[str, Callable[[], dict[str, NDArray[Any]]]]]:
         """The parts of a spool: name and maker of each block."""
-        shape = None if isinstance(self.area, Window) else self.area.part_in(self.window)
+        shape = None if isinstance(self.area, Window) else self.area.in_zone(self.window.zone)
         rows, cols = self.grid
         for row in range(rows):
             for col in range(cols):

@@ -100,45 +100,30 @@ class Area:
             piece = shapely.intersection(self.geometry, strip)
             if piece.area <= 0:
                 continue
-            dense = shapely.segmentize(piece, _DENSIFY_DEGREES)
-
-            def project(points: NDArray[np.float64], zone: int = zone) -> NDArray[np.float64]:
-                return np.column_stack(from_lonlat(points[:, 0], points[:, 1], zone))
-
-            found.append(ZonePart(zone, shapely.make_valid(shapely.transform(dense, project))))
+            found.append(_projected(piece, zone))
         return found
 
     def in_zone(self, zone: int) -> ZonePart:
         """The whole area in the CRS of one zone, also where it reaches into others."""
-        import shapely
-
-        if self.cell_window is not None and self.cell_window.zone == zone:
-            return self.parts()[0]
-
-        def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.column_stack(from_lonlat(points[:, 0], points[:, 1], zone))
-
-        dense = shapely.segmentize(self.geometry, _DENSIFY_DEGREES)
-        return ZonePart(zone, shapely.make_valid(shapely.transform(dense, project)))
-
-    def part_in(self, window: Window) -> ZonePart:
-        """The area in the CRS of a window, also where it lies in several zones."""
-        import shapely
-
         parts = self.parts()
-        if len(parts) == 1 and parts[0].zone == window.zone:
+        if len(parts) == 1 and parts[0].zone == zone:
             return parts[0]
-
-        def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.column_stack(from_lonlat(points[:, 0], points[:, 1], window.zone))
-
-        dense = shapely.segmentize(self.geometry, _DENSIFY_DEGREES)
-        return ZonePart(window.zone, shapely.make_valid(shapely.transform(dense, project)))
+        return _projected(self.geometry, zone)
 
     @property
     def zones(self) -> tuple[int, ...]:
         """The UTM zones that it covers."""
         return tuple(part.zone for part in self.parts())
+
+
+def _projected(geometry: BaseGeometry, zone: int) -> ZonePart:
+    import shapely
+
+    def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(from_lonlat(points[:, 0], points[:, 1], zone))
+
+    dense = shapely.segmentize(geometry, _DENSIFY_DEGREES)
+    return ZonePart(zone, shapely.make_valid(shapely.transform(dense, project)))
 
 
 def parse_area(area: object) -> Area:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tessera.base import prefetched
 from tessera.embeddings import CodedVectors, StackedVectors
-from tessera.geo import Area, Window, ZonePart, from_lonlat
+from tessera.geo import Window
 from tessera.labels import NO_DATA
 
 from ._layers import MAP, PROBABILITIES, UNCERTAINTY, bands, compute, compute_window
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tessera.base import Progress, Spool
+    from tessera.geo import ZonePart
 
     from ._asked import MapHead
     from ._layers import Layers
@@ -33,8 +34,6 @@ _WINDOWED = 512
 _LEAST_ROWS = 32
 _STRIP_BYTES = 64 * 1024**2
 """Of all layers of a strip; wide maps have thinner strips."""
-_DENSIFY_DEGREES = 0.01
-"""Longest edge before projection, as in `tessera.geo`: a straight edge in degrees then bends by less than a pixel."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Strips:
     def _shown(self) -> ZonePart | None:
         """The area in the window's CRS; None where it is the window."""
         area = self.sources.area
-        return None if isinstance(area, Window) else _part_in(area, self.window)
+        return None if isinstance(area, Window) else area.in_zone(self.window.zone)
 
     def fill(self, spool: Spool, progress: Progress) -> None:
         """Predict the strips that the spool does not have; `progress` counts rows."""
@@ -208,18 +207,3 @@ def _inside(shown: ZonePart | None, block: Window) -> NDArray[np.bool_] | None:
     if shapely.contains(shown.geometry, box):
         return None
     return shown.mask(block) if shapely.intersects(shown.geometry, box) else np.zeros(block.shape, dtype=np.bool_)
-
-
-def _part_in(area: Area, window: Window) -> ZonePart:
-    """The area in the window's CRS, also where it lies in several zones."""
-    import shapely
-
-    parts = area.parts()
-    if len(parts) == 1 and parts[0].zone == window.zone:
-        return parts[0]
-
-    def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(from_lonlat(points[:, 0], points[:, 1], window.zone))
-
-    dense = shapely.segmentize(area.geometry, _DENSIFY_DEGREES)
-    return ZonePart(window.zone, shapely.make_valid(shapely.transform(dense, project)))
