@@ -28,14 +28,14 @@ def without(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "kernels", lambda: None)
 
 
-def draw(count: int, widths: list[int], seed: int, *, coarse: bool) -> StackedVectors:
+def draw(count: int, widths: list[int], seed: int, *, coarse: bool, times: float = 1.0) -> StackedVectors:
     rng = np.random.default_rng(seed)
     low, high = (-1, 2) if coarse else (-128, 128)
     return StackedVectors(
         tuple(
             CodedVectors(
                 rng.integers(low, high, (count, width)).astype(np.int8),
-                rng.choice(rng.uniform(0.001, 0.9, 4).astype(np.float32), count),
+                rng.choice(rng.uniform(0.001, 0.9, 4).astype(np.float32) * np.float32(times), count),
             )
             for width in widths
         )
@@ -50,19 +50,21 @@ def draw(count: int, widths: list[int], seed: int, *, coarse: bool) -> StackedVe
     st.integers(2, 20),
     st.integers(1, 60),
     st.booleans(),
+    st.sampled_from([1.0, 1.0, 1e-30, 1e-10, 1e8, 1e30]),
 )
 def test_compiled_predictions_have_the_bits_of_numpy(
-    head: str, seed: int, widths: list[int], classes: int, count: int, coarse: bool
+    head: str, seed: int, widths: list[int], classes: int, count: int, coarse: bool, times: float
 ) -> None:
     if _fast.products() is None:
         pytest.skip("nothing is compiled here")
     if head == "boosting":
         pytest.importorskip("lightgbm")
-    rows = draw(3 * classes, widths, seed, coarse=coarse)
+    times = times if head == "knn" else 1.0
+    rows = draw(3 * classes, widths, seed, coarse=coarse, times=times)
     small = {"boosting": {"rounds": 3}, "forest": {"trees": 5}, "knn": {"neighbours": seed % 7}}.get(head)
     model = learn(head, rows, np.arange(3 * classes) % classes, classes, seed, settings=small)
     assert isinstance(model, (CodedLinearModel, CodedKnnModel, ForestModel, BoostingModel))
-    new = draw(count, widths, seed + 1, coarse=coarse)
+    new = draw(count, widths, seed + 1, coarse=coarse, times=times)
     found, scores = model.predict_codes(new), model.scores_of(new)
     with pytest.MonkeyPatch.context() as patch:
         without(patch)

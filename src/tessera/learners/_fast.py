@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tessera.embeddings import StackedVectors
 
+_LEAST_SCALE, _MOST_SCALE = 1e-12, 1e9
 _MOST_DIMS = 448
 """Of a part: sums of products with int16 weights then fit into int32."""
 
@@ -57,6 +58,11 @@ def products() -> Any | None:
 def fits(widths: Sequence[int]) -> bool:
     """Whether parts of these dims are for `products`."""
     return max(widths) <= _MOST_DIMS
+
+
+def moderate(*scales: NDArray[np.float32]) -> bool:
+    """Whether squares of scales, and their products with codes, are far from the ends of float32."""
+    return all(not part.size or (part.min() > _LEAST_SCALE and part.max() < _MOST_SCALE) for part in scales)
 
 
 def pack_weights(parts: Sequence[NDArray[np.int16]]) -> NDArray[np.uint8]:

@@ -91,7 +91,7 @@ def _add_scores(
 
 
 @_extending.intrinsic  # type: ignore[untyped-decorator]
-def _add_far(
+def _look(
     _context: Any,
     _w: Any,
     _x: Any,
@@ -101,28 +101,43 @@ def _add_far(
     _t: Any,
     _square: Any,
     _double: Any,
+    _dots: Any,
     _far: Any,
 ) -> Any:
-    """Add a part to what orders 16 rows for 8 vectors: square - (t x double) x dot.
+    """Products of codes, and in float32 what a part adds to the order of 16 rows: square - (t x double) x dot.
 
     All are addresses or counts: w, codes + 128; x, stride, quads; less (8,) int32, 128 x the sum of the codes; t (8,)
-    float64; square, double (16,) float64; far (8, 16) float64.
+    float32; square, double (16,) float32; dots (8, 16) int32; far (8, 16) float32, added to.
     """
 
     def code(context: Any, b: Any, _signature: Any, arguments: Any) -> Any:
-        w, x, stride, quads, less, t, square, double, far = arguments
-        wide = ir.VectorType(_float64, LANES)
+        w, x, stride, quads, less, t, square, double, dots, far = arguments
+        wide = ir.VectorType(ir.FloatType(), LANES)
         squares, doubles = _load(b, square, wide), _load(b, double, wide)
         for row, total in enumerate(_products(b, w, x, stride, quads)):
             own = _load(b, b.add(less, _int64(4 * row)), _int32)
-            dot = b.sitofp(b.sub(total, _spread(b, own, LANES)), wide)
-            scale = _spread(b, _load(b, b.add(t, _int64(8 * row)), _float64), LANES)
-            at = b.add(far, _int64(8 * LANES * row))
-            more = b.fsub(squares, b.fmul(b.fmul(scale, doubles), dot))
+            dot = b.sub(total, _spread(b, own, LANES))
+            b.store(dot, b.inttoptr(b.add(dots, _int64(4 * LANES * row)), _lanes.as_pointer())).align = 1
+            scale = _spread(b, _load(b, b.add(t, _int64(4 * row)), ir.FloatType()), LANES)
+            at = b.add(far, _int64(4 * LANES * row))
+            more = b.fsub(squares, b.fmul(b.fmul(scale, doubles), b.sitofp(dot, wide)))
             b.store(b.fadd(_load(b, at, wide), more), b.inttoptr(at, wide.as_pointer())).align = 1
         return context.get_dummy_value()
 
-    return _types.void(*[_types.intp] * 9), code
+    return _types.void(*[_types.intp] * 10), code
+
+
+@_extending.intrinsic  # type: ignore[untyped-decorator]
+def _any_below(_context: Any, _far: Any, _bound: Any) -> Any:
+    """Which of 16 float32 at an address are at most a bound, as bits."""
+
+    def code(_context: Any, b: Any, _signature: Any, arguments: Any) -> Any:
+        far, bound = arguments
+        wide = ir.VectorType(ir.FloatType(), LANES)
+        below = b.fcmp_ordered("<=", _load(b, far, wide), _spread(b, bound, LANES))
+        return b.zext(b.bitcast(below, ir.IntType(LANES)), _int64)
+
+    return _types.intp(_types.intp, _types.float32), code
 
 
 @_compiled
@@ -189,50 +204,72 @@ def linear(x, own, w, ends, scale, bias, best, scores):  # type: ignore[no-untyp
 def nearest(x, own, w, ends, square, double, found, order):  # type: ignore[no-untyped-def]
     """The nearest rows of each vector into `found`, what orders them into `order`, both (n, k).
 
+    Rows are looked at in float32 first. Its error is below `slack`, so that what it passes over cannot be among the
+    nearest; what remains is computed in float64. Scales are `moderate`, so that float32 holds their squares.
+
     x, own, ends : as of `linear`
     w : (blocks, B / 4, 16, 4) uint8: codes + 128
     square, double : (P, 16 blocks) float64; square is inf behind the last row
     """
     parts, near, blocks = ends.shape[0], found.shape[1], w.shape[0]
-    far, less, t = np.empty(ROWS * LANES), np.empty(parts * ROWS, np.int32), np.empty(parts * ROWS)
-    held, names = np.empty(ROWS * near), np.empty(ROWS * near, np.int64)
+    less, t = np.empty(parts * ROWS, np.int32), np.empty(parts * ROWS, np.float32)
+    dots, far = np.empty(parts * ROWS * LANES, np.int32), np.empty(ROWS * LANES, np.float32)
+    held, names, slack = np.empty(ROWS * near), np.empty(ROWS * near, np.int64), np.empty(ROWS)
+    squares, doubles = square.astype(np.float32), double.astype(np.float32)
+    longest = np.zeros(parts)
+    for p in range(parts):
+        for k in range(square.shape[1]):
+            if square[p, k] < np.inf:
+                longest[p] = max(longest[p], square[p, k])
     of_w, of_x, of_far, of_less, of_t = w.ctypes.data, x.ctypes.data, far.ctypes.data, less.ctypes.data, t.ctypes.data
-    of_square, of_double, width, deep = square.ctypes.data, double.ctypes.data, x.shape[1], w.shape[1]
+    of_square, of_double, width, deep = squares.ctypes.data, doubles.ctypes.data, x.shape[1], w.shape[1]
+    of_dots = dots.ctypes.data
     for i in range(0, x.shape[0], ROWS):
         begin = 0
+        slack[:] = 0.0
         for p in range(parts):
             _sums(x, i, begin, ends[p], 128, less[p * ROWS : (p + 1) * ROWS])
             for r in range(ROWS):
-                t[p * ROWS + r] = np.float64(own[i + r, p])
+                t[p * ROWS + r] = own[i + r, p]
+                # |t 2 s q . p| <= 2 |label| |vector|, and no code is above 128
+                length = np.float64(own[i + r, p]) * 128.0 * np.sqrt(np.float64(ends[p] - begin))
+                slack[r] += longest[p] + 2.0 * np.sqrt(longest[p]) * length
             begin = ends[p]
+        for r in range(ROWS):
+            # roundings of 2**-24 each, fewer than four a part, and of the sums of the parts
+            slack[r] = slack[r] * (4 + parts) * 2.0**-23
         held[:] = np.inf
         names[:] = 0
         for block in range(blocks):
-            far[:] = 0.0
+            far[:] = np.float32(0.0)
             begin = 0
             for p in range(parts):
-                at, of_part = of_w + (block * deep + begin // 4) * 64, (p * blocks + block) * 128
-                _add_far(
-                    at,
+                of_part = (p * blocks + block) * 64
+                _look(
+                    of_w + (block * deep + begin // 4) * 64,
                     of_x + i * width + begin,
                     width,
                     (ends[p] - begin) // 4,
                     of_less + p * 32,
-                    of_t + p * 64,
+                    of_t + p * 32,
                     of_square + of_part,
                     of_double + of_part,
+                    of_dots + p * 512,
                     of_far,
                 )
                 begin = ends[p]
             for r in range(ROWS):
                 last = r * near + near - 1
-                worst, closer = held[last], np.int64(0)
-                for lane in range(LANES):
-                    closer += np.int64(far[r * LANES + lane] < worst)
-                if closer == 0:
-                    continue
-                for lane in range(LANES):
-                    here = far[r * LANES + lane]
+                bits = _any_below(of_far + r * 64, np.float32(held[last] + slack[r]))
+                lane = 0
+                while bits:
+                    while not bits & 1:
+                        bits >>= 1
+                        lane += 1
+                    here, k = 0.0, block * LANES + lane
+                    for p in range(parts):
+                        dot = np.float64(dots[(p * ROWS + r) * LANES + lane])
+                        here = here + (square[p, k] - (np.float64(t[p * ROWS + r]) * double[p, k]) * dot)
                     if here < held[last]:
                         place = last
                         while place > r * near and held[place - 1] > here:
@@ -240,7 +277,9 @@ def nearest(x, own, w, ends, square, double, found, order):  # type: ignore[no-u
                             names[place] = names[place - 1]
                             place -= 1
                         held[place] = here
-                        names[place] = block * LANES + lane
+                        names[place] = k
+                    bits >>= 1
+                    lane += 1
         for r in range(ROWS):
             for k in range(near):
                 order[i + r, k] = held[r * near + k]

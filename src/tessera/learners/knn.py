@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError
 
 from ._exact import nearest, own_squares, smallest
-from ._fast import fits, pack_rows, pack_squares, products, vectors
+from ._fast import fits, moderate, pack_rows, pack_squares, products, vectors
 from .coded import CodedModel
 from .model import Model, expect, expect_standard, named, standard
 from .settings import Setting
@@ -162,7 +162,7 @@ class CodedKnnModel(CodedModel):
         step = max(1, _HELD // len(own))
         whole = self.parts_of(stacked)
         made = products() if fits(self.widths.tolist()) else None
-        if made is not None:
+        if made is not None and moderate(self.scales, *(part.scales for part in whole.parts)):
             found = [self._compiled(made, whole)]
             return _voted(found, self.target, self.classes, by_distance=self.by_distance)
         found = [
