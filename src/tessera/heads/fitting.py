@@ -154,7 +154,7 @@ def fit(
         tested, names, held, units=units, tuning=tune, curve=curve, lonlat=own.lonlat, progress=progress
     )
     if tune:
-        search = tested.tuned(np.arange(len(tested.y)))
+        search = tested.tuned(np.arange(len(tested.y)), units)
         learnt = replace(learnt, settings=search.settings)
         metrics["tuning"] = {**(metrics["tuning"] or {"per_fold": []}), **search.to_json()}
     model = learn(

@@ -79,14 +79,14 @@ class Task:
             groups=None if self.groups is None else self.groups[train],
         )
 
-    def tuned(self, train: NDArray[np.int64]) -> Tuned:
-        """Settings chosen by inner folds of some labels."""
+    def tuned(self, train: NDArray[np.int64], units: NDArray[np.int64]) -> Tuned:
+        """Settings chosen by inner folds of some labels, which divide none of the (N,) units."""
         return tune(
             self.head,
             self.x[train],
             self.y[train],
             self.classes,
-            None if self.groups is None else self.groups[train],
+            units[train],
             self.seed,
             self.weights,
             settings=self.settings,
@@ -114,7 +114,7 @@ def cross_validate(
     task : what is learnt
     classes : K names; () of numbers
     held : what stays in one fold, of the same N labels
-    units : (N,) int64, what intervals leave out together
+    units : (N,) int64, what intervals leave out together, and what the inner folds of `tuning` do not divide
     tuning : choose settings within the training labels of each fold
     curve : measure scores by the number of labels; None: of heads that are quick to fit
     lonlat : (N, 2) degrees, so that examples have a place
@@ -164,7 +164,7 @@ def cross_validate(
     amounts = _amounts(y, folds, count) if curve else ()
     beside = _random_folds(task, held)
     meter = _Meter(progress, len(folds) * (1 + len(amounts)) + len(beside))
-    said, fold_of, searches = _out_of_fold(task, folds, can, tuning, meter)
+    said, fold_of, searches = _out_of_fold(task, folds, can, units if tuning else None, meter)
     rows = np.flatnonzero(fold_of >= 0)
     if len(rows) < 2:
         notes.append(f"not tested: no label of a class that other folds hold{held.advice}")
@@ -184,11 +184,10 @@ def cross_validate(
         )
     result["folds"] = len({fold.name for fold in folds})
     result["buffered"] = _buffered(held, folds)
-    settings = _most_chosen(searches)
-    result["random"] = _beside(task, beside, rows, settings, names, meter)
+    result["random"] = _beside(task, beside, rows, _most_chosen(searches), names, meter)
     result["gap"] = _gap(result["random"], result, names)
     if amounts:
-        result["curve"] = _curve(task, folds, found, amounts, settings, result, meter)
+        result["curve"] = _curve(task, folds, found, amounts, searches, result, meter)
     result["tuning"] = _tuning(searches, folds)
     result["per_fold"] = fold_rows(found, folds, names, count)
     result["worst"] = worst_of(found, folds, classes, own, lonlat)
@@ -241,7 +240,7 @@ def _can_be_tested(y: NDArray[Any], held: HeldOut, folds: Sequence[Fold], count:
 
 
 def _out_of_fold(
-    task: Task, folds: Sequence[Fold], can: NDArray[np.bool_], tuning: bool, meter: _Meter
+    task: Task, folds: Sequence[Fold], can: NDArray[np.bool_], tuned_by: NDArray[np.int64] | None, meter: _Meter
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], list[Tuned]]:
     """Predictions, the fold that made each, -1 where none could, and what each fold's search found."""
     y, count = task.y, task.classes
@@ -253,10 +252,10 @@ def _out_of_fold(
         if count:
             # a class that the fold does not learn from cannot be right in it
             test = test[can[y[test]] & np.isin(y[test], y[fold.train])]
-        if tuning:
-            searches.append(task.tuned(fold.train))
+        if tuned_by is not None:
+            searches.append(task.tuned(fold.train, tuned_by))
         if len(test):
-            said[test] = task.predict(fold.train, test, searches[-1].settings if tuning else None)
+            said[test] = task.predict(fold.train, test, searches[-1].settings if searches else None)
             fold_of[test] = number
         meter.step()
     return said, fold_of, searches
@@ -372,11 +371,12 @@ def _curve(
     folds: Sequence[Fold],
     found: OutOfFold,
     amounts: Sequence[Amount],
-    settings: Mapping[str, Any] | None,
+    searches: Sequence[Tuned],
     whole: dict[str, Any],
     meter: _Meter,
 ) -> dict[str, Any]:
-    """Scores by the number of labels learnt from: the same folds, each with a part of its training labels."""
+    """Scores by the number of labels learnt from: the same folds, each with a part of its training labels and with the
+    settings that it chose."""
     metric = CURVE_OF[task.classes > 0]
     points = []
     for amount in amounts:
@@ -387,6 +387,7 @@ def _curve(
             train = np.sort(draw_subset(mixed, task.y, task.classes, amount))
             tested = found.fold == number
             if tested.any() and (not task.classes or len(np.unique(task.y[train])) >= 2):
+                settings = searches[number].settings if searches else None
                 raw[tested] = task.predict(train, found.rows[tested], settings)
                 learnt.append(len(train))
             meter.step()
