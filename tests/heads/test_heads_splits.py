@@ -11,8 +11,9 @@ from hypothesis.extra import numpy as hnp
 
 from tessera.base import InputError
 from tessera.geo import to_lonlat
-from tessera.labels import Labels, hold_out, make_folds, spatial_blocks
+from tessera.labels import HeldOut, Labels, hold_out, make_folds, spatial_blocks
 from tessera.labels import testable as lies_in_two_folds
+from tessera.validation import Task, cross_validate
 
 
 def held_apart(lonlat: Any, features: Any, block_km: float | None = 0.5) -> Any:
@@ -143,3 +144,20 @@ def test_what_each_split_holds_out_and_what_it_says() -> None:
             hold_out(bare, every, split)
     with pytest.raises(InputError, match="finite above 0"):
         hold_out(labels, every, "spatial", -1.0)
+
+
+def test_labels_whose_class_the_buffer_leaves_out_are_counted() -> None:
+    # "rare": two labels of one group, and a third of another, nearer than the buffer to the second
+    y = np.array([*([0, 1] * 12), 2, 2, 2, 3])
+    groups = np.array([*(np.arange(24) // 4), 6, 6, 7, 7])
+    x_km = np.array([*(10.0 + 2 * np.arange(24)), 0.0, 1.0, 1.1, 5.0])
+    places = np.column_stack([x_km, np.zeros((len(y), 2))])
+    held = HeldOut("group", groups, buffer_km=0.3, places=places)
+    vectors = np.eye(4)[y] + np.random.default_rng(0).normal(scale=0.01, size=(len(y), 4))
+    task = Task("prototype", vectors.astype(np.float32), y, 4, groups=groups)
+    metrics, found = cross_validate(task, ("a", "b", "rare", "alone"), held, units=groups, curve=False)
+    assert found is not None
+    assert metrics["per_class"]["rare"]["tested"] == 1
+    notes = " / ".join(metrics["notes"])
+    assert "2 of 28 labels are not scored, as no label of their class is learnt from in their fold: rare (2)" in notes
+    assert "all in one group: alone" in notes

@@ -170,7 +170,7 @@ def cross_validate(
         notes.append(f"not tested: no label of a class that other folds hold{held.advice}")
         return result, None
     found = OutOfFold(y[rows], said[rows], units[rows], fold_of[rows], rows)
-    notes.extend(_left_out_notes(classes, can, folds, fold_of, where))
+    notes.extend(_left_out_notes(classes, y, can, folds, fold_of, where))
     own = np.arange(len(y)) if task.groups is None else task.groups
     result |= unit_scores(found.truth, found.raw, found.unit, own[rows], classes=count, seed=task.seed)
     if count:
@@ -262,7 +262,12 @@ def _out_of_fold(
 
 
 def _left_out_notes(
-    classes: Sequence[str], can: NDArray[np.bool_], folds: Sequence[Fold], fold_of: NDArray[np.int64], where: str
+    classes: Sequence[str],
+    y: NDArray[Any],
+    can: NDArray[np.bool_],
+    folds: Sequence[Fold],
+    fold_of: NDArray[np.int64],
+    where: str,
 ) -> list[str]:
     notes = []
     left_out = [name for index, name in enumerate(classes) if not can[index]]
@@ -270,10 +275,13 @@ def _left_out_notes(
         few = f"fewer than {LEAST_LABELS} labels, or all in one {where}"
         notes.append(f"learnt but not tested, as they have {few}: {', '.join(left_out)}")
     tested = np.unique(np.concatenate([fold.test for fold in folds]))
-    lost = int((fold_of[tested] < 0).sum())
-    if lost and not left_out:
+    lost = y[tested[fold_of[tested] < 0]] if classes else y[:0]
+    counts = np.bincount(lost[can[lost]], minlength=len(classes)) if classes else np.zeros(0, dtype=np.int64)
+    if counts.any():
+        which = ", ".join(f"{name} ({many})" for name, many in zip(classes, counts, strict=True) if many)
         notes.append(
-            f"{lost} of {len(tested)} labels are not scored, as no label of their class is learnt from in their fold"
+            f"{counts.sum()} of {len(tested)} labels are not scored, as no label of their class is learnt from in "
+            f"their fold: {which}"
         )
     return notes
 
