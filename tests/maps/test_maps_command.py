@@ -61,7 +61,10 @@ def test_a_map_with_all_its_files(run: Any, store: Store, head: Path, tmp_path: 
     [
         (["--year", "24"], "--year '24'; expected a year, or several with commas such as 2023,2024"),
         (["--year", "2024,2025"], "year 2024, 2025; the head reads 8 dims of test of 2024: expected a year for each"),
-        (["--polygons", "map.shp"], "map polygons 'map.shp'; expected a path that ends in"),
+        (
+            ["--polygons", "map.shp"],
+            "map polygons 'map.shp'; expected a path that ends in .gpkg, .parquet, .geoparquet, .fgb",
+        ),
         (["--min-area-ha", "-1"], "minimum area -1.0 ha; expected a number of 0 or above"),
         (["--year", "2030"], "the store has no year 2030; it has 2024, 2025"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
@@ -17,7 +18,6 @@ from ._rings import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Rows = Callable[[range], NDArray[Any]]
 
 KIND = "map polygons"
+SUFFIXES = (".gpkg", ".parquet", ".geoparquet", ".fgb")
 TOLERANCE = 10.0
 """Metres, by default: a pixel, which turns stairs along a slope into a line."""
 _STYLE_MARK = "polygons of a map by tessera"
@@ -55,9 +56,12 @@ def check_polygons(path: str | Path, tiff: Path, *, inputs: Iterable[object] = (
         Another suffix than .gpkg, .parquet, .geoparquet or .fgb, or a file that may not be written or is kept.
     """
     inputs = tuple(inputs)
-    target = check_vector(path, KIND, inputs=inputs, overwrite=overwrite)
-    if target.suffix.lower() == ".geojson":
+    suffix = Path(path).suffix.lower()
+    if suffix == ".geojson":
         raise InputError(f"polygons {shown(str(path))}; GeoJSON holds degrees, the map is in UTM: expected .gpkg")
+    if suffix not in SUFFIXES:
+        raise InputError(f"{KIND} {shown(str(path))}; expected a path that ends in {', '.join(SUFFIXES)}")
+    target = check_vector(path, KIND, inputs=inputs, overwrite=overwrite)
     style = polygon_style_path(target, tiff)
     check_output(style, "style of the polygons", inputs=inputs, ours=is_text(_STYLE_MARK), overwrite=overwrite)
     return target
