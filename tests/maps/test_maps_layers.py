@@ -14,7 +14,7 @@ from maps_helpers import COLOURS, NAMES, WINDOW, YEAR, FakeApplicability, FakeTr
 
 from tessera.base import InputError
 from tessera.geo import Window
-from tessera.maps import read_map_classes
+from tessera.maps import _picture, read_map_classes
 from tessera.rasters import mode_of_valid
 from tessera.testing import random_embeddings
 from tessera.validation import Calibration, Trust, fit_applicability
@@ -209,3 +209,35 @@ def test_an_overview_shows_the_commonest_class(values: Any) -> None:
             four = [v for v in values[2 * row : 2 * row + 2, 2 * col : 2 * col + 2].reshape(-1).tolist() if v != 255]
             want = max(dict.fromkeys(four), key=four.count) if four else 255
             assert found[row, col] == want
+
+
+@pytest.mark.parametrize(
+    ("bands", "numbers", "want"),
+    [
+        (("width",), (44.22096, 44.22097), ("width of the interval", ["44.22 everywhere"])),
+        (("width", "applicability"), (44.22096, 44.22097, 0.0, 9.0), ("distance to the labels (1 = threshold)", None)),
+        (("width", "applicability"), (4.0, 9.0, 0.5, 1.2), ("width of the interval", None)),
+    ],
+)
+def test_the_picture_of_uncertainty_shows_what_varies(
+    bands: tuple[str, ...], numbers: tuple[float, ...], want: tuple[str, Any], monkeypatch: Any, tmp_path: Path
+) -> None:
+    layers = np.repeat(np.array(numbers, np.float32).reshape(len(bands), 1, 2), 3, axis=1)
+    drawn: dict[str, Any] = {}
+
+    def draw(path: Path, index: Any, entries: Any, **kwargs: Any) -> None:
+        drawn.update(index=index, entries=entries, **kwargs)
+
+    monkeypatch.setattr(_picture, "_small", lambda tiff, band, window: layers[band - 1])
+    monkeypatch.setattr(_picture, "draw_map", draw)
+    _picture.draw_uncertainty(tmp_path / "u.png", tmp_path / "u.tif", bands, "height", WINDOW)
+    heading, names = want
+    found = [name for name, _ in drawn["entries"]]
+    assert drawn["heading"] == heading
+    assert names is None or found == names
+    assert drawn["index"].max() < len(found)
+    if heading.startswith("distance"):
+        # the threshold is a border of the legend, and beyond it the map is darker
+        assert found[:3] == ["below 1", "1 to 2", "2 to 4"]
+        light = [int(colour[1:3], 16) + int(colour[3:5], 16) for _, colour in drawn["entries"]]
+        assert light == sorted(light, reverse=True)

@@ -3,7 +3,7 @@
 from .legend import MapClass, area_table, empty_share, read_map_classes
 from .map import check_map, layer_path, map_files, write_map
 from .polygons import TOLERANCE
-from .ranges import edges_of, ramp, range_names
+from .ranges import edges_of, ramp, range_names, varies
 
 __all__ = [
     "TOLERANCE",
@@ -17,5 +17,6 @@ __all__ = [
     "ramp",
     "range_names",
     "read_map_classes",
+    "varies",
     "write_map",
 ]

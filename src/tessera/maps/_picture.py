@@ -12,7 +12,7 @@ from tessera.labels import NO_DATA, class_labels, kept_codes, left_to_right, one
 from tessera.rasters import open_raster, reading
 
 from .legend import show_hectares, show_share
-from .ranges import edges_of, ramp, range_names, range_of
+from .ranges import edges_of, ramp, range_names, range_of, varies
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,20 +54,38 @@ def draw_classes(
 
 
 def draw_uncertainty(path: Path, tiff: Path, bands: tuple[str, ...], title: str, window: Window) -> None:
-    """Draw the probability of the predicted class, or the width of the interval, or the distance to the labels."""
-    name = next(one for one in ("probability", "width", "applicability") if one in bands)
-    values = _small(tiff, bands.index(name) + 1, window)
+    """Draw the probability of the predicted class, or the width of the interval, or the distance to the labels.
+
+    A width that is the same everywhere gives way to the distance. The lighter, the surer.
+    """
+    drawn = [one for one in ("probability", "width", "applicability") if one in bands]
+    name, values = drawn[0], _small(tiff, bands.index(drawn[0]) + 1, window)
     there = values[np.isfinite(values)]
-    low, high = (float(there.min()), float(there.max())) if len(there) else (0.0, 1.0)
-    edges = _PROBABILITIES if name == "probability" else edges_of(low, high) if high > low else (high,)
+    if name == "width" and len(drawn) > 1 and not varies(there):
+        name, values = drawn[1], _small(tiff, bands.index(drawn[1]) + 1, window)
+        there = values[np.isfinite(values)]
+    wanted = (1.0,) if name == "applicability" else ()
+    edges = _PROBABILITIES if name == "probability" else _edges_beside(there, wanted)
+    colours = ramp(len(edges) + 1)
+    if name != "probability":
+        colours = colours[::-1]
     index = np.where(np.isfinite(values), range_of(values, edges), NO_DATA).astype(np.uint8)
-    entries = list(zip(range_names(edges), ramp(len(edges) + 1), strict=True))
+    names = range_names(edges) if edges else (f"{there[0]:.4g} everywhere" if len(there) else "no numbers",)
+    entries = list(zip(names, colours, strict=True))
     heading = {
         "probability": "probability of the predicted class",
         "width": "width of the interval",
         "applicability": "distance to the labels (1 = threshold)",
     }[name]
     _draw(path, index, entries, title, window, heading)
+
+
+def _edges_beside(there: NDArray[Any], wanted: tuple[float, ...]) -> tuple[float, ...]:
+    """Borders of ranges, with those `wanted` that lie among the numbers; none where all numbers are the same."""
+    if not varies(there):
+        return ()
+    low, high = float(there.min()), float(there.max())
+    return tuple(sorted({*edges_of(low, high), *(edge for edge in wanted if low < edge < high)}))
 
 
 def _small(tiff: Path, band: int, window: Window) -> NDArray[Any]:

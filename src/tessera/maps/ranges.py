@@ -41,6 +41,14 @@ def range_names(edges: tuple[float, ...]) -> tuple[str, ...]:
     return (f"below {texts[0]}", *(f"{low} to {high}" for low, high in pairwise(texts)), f"{texts[-1]} and above")
 
 
+def varies(numbers: NDArray[Any]) -> bool:
+    """Whether finite numbers differ by more than a thousandth: intervals of one width differ by what float32 rounds."""
+    if not len(numbers):
+        return False
+    low, high = float(numbers.min()), float(numbers.max())
+    return high - low > 1e-3 * max(abs(low), abs(high))
+
+
 def range_of(numbers: NDArray[Any], edges: tuple[float, ...]) -> NDArray[np.int64]:
     """The range of each number: a border belongs to the range above it."""
     return np.searchsorted(np.asarray(edges), numbers, side="right")

@@ -9,7 +9,7 @@ import numpy as np
 
 from tessera.base import InputError
 from tessera.figures import MAX_SIDE
-from tessera.maps import layer_path
+from tessera.maps import layer_path, varies
 from tessera.rasters import open_raster, reading
 
 from ._page import Html, paragraph, picture, table
@@ -54,7 +54,8 @@ def doubt_section(tiff: Path) -> Html:
         before = paragraph(
             "A tenth of the map or more is unlike all labels. No score here says anything about it: label there."
         )
-    return Html(before + picture(draw_bands(drawn), alt) + table(("what", "value"), body))
+    pictures = picture(draw_bands(drawn), alt, "The lighter, the surer.") if drawn else ""
+    return Html(before + pictures + table(("what", "value"), body))
 
 
 def _bands(tiff: Path) -> dict[str, NDArray[Any]]:
@@ -82,6 +83,7 @@ def _bands(tiff: Path) -> dict[str, NDArray[Any]]:
             if not len(there):
                 return {}
             out[name] = there
-            if name in _SHOWN:
+            # one width everywhere is a number, not a picture
+            if name in _SHOWN and (name != "width" or varies(there)):
                 out[f"{name} drawn"] = values
     return out

@@ -45,7 +45,7 @@ def draw_reliability(bins: Any, calibrated: Any) -> bytes:
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="highest probability, mean of the bin", ylabel="share right")
     axes.set_aspect("equal")
     axes.grid(color="#e3e6e8", linewidth=0.6)
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return figure_png(figure, _KIND)
 
 
@@ -131,12 +131,13 @@ def draw_places(
 
 
 def draw_bands(bands: Sequence[tuple[str, Any]]) -> bytes:
-    """Numbers over an area, a map each: its title and (H, W) float32, NaN = no data."""
+    """Numbers over an area, a map each, light where it is sure: its title and (H, W) float32, NaN = no data."""
     tall = max(image.shape[0] / image.shape[1] for _, image in bands)
     figure = new_figure(4.6 * len(bands), 4.2 * min(2.0, max(0.4, tall)) + 0.5, layout="constrained")
     for axes, (title, image) in zip(np.atleast_1d(figure.subplots(1, len(bands))), bands, strict=True):
         low, high = np.nanpercentile(image, [2, 98])
-        shown = axes.imshow(image, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+        colours = "viridis" if title.startswith("probability") else "viridis_r"
+        shown = axes.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
         axes.set_axis_off()
         axes.set_title(title, fontsize=9, loc="left")
         figure.colorbar(shown, ax=axes, shrink=0.7)
