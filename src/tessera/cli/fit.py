@@ -124,7 +124,7 @@ def fit(
     from tessera.store import open_store
 
     inputs = (store, *(also or ()), labels)
-    check_head(out, inputs=inputs, overwrite=overwrite)
+    check_head(out, head=head, inputs=inputs, overwrite=overwrite)
     if report is not None:
         check_report(report, inputs=(*inputs, out), overwrite=overwrite)
     options: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tessera.base import InputError, check_output, open_regular, read_regular, require, sha256_hex, shown, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -24,9 +24,9 @@ def tensors_path(head: Path) -> Path:
     return head.with_suffix(".safetensors")
 
 
-def check_tensors(head: Path, *, overwrite: bool) -> None:
+def check_tensors(head: Path, *, inputs: Iterable[object] = (), overwrite: bool) -> None:
     """Raise InputError where the file beside the head may not be written, or is not an earlier one of a head."""
-    check_output(tensors_path(head), "weights of a head", ours=_is_ours, overwrite=overwrite)
+    check_output(tensors_path(head), "weights of a head", inputs=inputs, ours=_is_ours, overwrite=overwrite)
 
 
 def write_tensors(head: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -344,9 +344,7 @@ class Head:
         >>> tessera.load_head(path).classes == head.classes
         True
         """
-        path = check_head(path, overwrite=overwrite)
-        if self.head in SPATIAL:
-            check_tensors(path, overwrite=overwrite)
+        path = check_head(path, head=self.head, overwrite=overwrite)
         write_head(path, vars(self))
         return path
 
@@ -435,12 +433,13 @@ class Head:
         )
 
 
-def check_head(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
+def check_head(path: str | Path, *, head: str = "", inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
     """Look at the file that a head is about to be saved to, before it is fitted.
 
     Parameters
     ----------
     path : the file
+    head : name of the learner; a "unet" has a second file
     inputs, overwrite : as `tessera.base.check_output` takes them
 
     Raises
@@ -448,6 +447,9 @@ def check_head(path: str | Path, *, inputs: Iterable[object] = (), overwrite: bo
     InputError
         It may not be written, or another file is there.
     """
+    inputs = tuple(inputs)
+    if head in SPATIAL:
+        check_tensors(Path(path), inputs=inputs, overwrite=overwrite)
     return check_output(path, "head", inputs=inputs, ours=is_json(format=FORMAT), overwrite=overwrite)
 
 

@@ -47,14 +47,15 @@ class Network(nn.Module):
             for many, few in CONVOLUTIONS
         )
         self.dropout = nn.Dropout2d(DROPOUT)
-        self.head = nn.Conv2d(width, out, 1)
+        # also on the features themselves: what a single pixel tells need not pass the layers
+        self.head = nn.Conv2d(width + dims + 1, out, 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
         def convolve(index: int, features: Tensor) -> Tensor:
             found: Tensor = self.layers[index](features)
             return self.dropout(found) if index == 5 else found
 
-        out: Tensor = self.head(wire(convolve, self.stem(inputs)))
+        out: Tensor = self.head(torch.cat([wire(convolve, self.stem(inputs)), inputs], dim=1))
         return out
 
     @torch.no_grad()
@@ -101,6 +102,7 @@ def run(
         weights, bias = (torch.from_numpy(part) for part in layer)
         return functional.conv2d(features, weights[:, :, None, None], bias)
 
-    out = single(last, wire(convolve, single(first, torch.from_numpy(inputs))))
+    features = torch.from_numpy(inputs)
+    out = single(last, torch.cat([wire(convolve, single(first, features)), features], dim=1))
     found: NDArray[np.float32] = out.numpy()
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from tessera.labels import bins_of, make_folds
 
 from ._unet_layers import network_input
 from ._unet_network import Network
+from .linear import SETTINGS as LINEAR
+from .linear import LinearModel, fit_linear
 from .model import standard
 from .training import EVEN
 
@@ -31,6 +34,8 @@ _BATCH, _STEPS = 4, 12
 _DECAY = 0.01
 _HELD = 5
 """One group in five decides when to stop."""
+_STARTED_ON = 20_000
+"""Labels of the linear head that it begins as, at most."""
 _ENOUGH = 6
 """With fewer groups all are learnt from, for half of the passes."""
 
@@ -47,6 +52,7 @@ def train_unet(training: Training, chips: ChipVectors) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         network = Network(len(mean), int(settings["width"]), training.classes or 1)
+        _start_linear(network, training, target, np.flatnonzero(~held), generator)
         fitting = _Fitting(network, chips, target, held, training, (mean, std))
         fitting.run(generator, int(settings["epochs"]), int(settings["patience"]), float(settings["rate"]))
     return {**network.eval().folded(), "mean": mean, "std": std, "scale": np.array([centre, spread])}
@@ -59,6 +65,33 @@ def _held_out(training: Training, chips: ChipVectors) -> NDArray[np.bool_]:
         return np.zeros(len(chips), dtype=np.bool_)
     dealt = training.y if training.classes else bins_of(training.y)
     return np.asarray(make_folds(dealt, groups, folds=_HELD, seed=training.seed) == 0, dtype=np.bool_)
+
+
+def _start_linear(
+    network: Network, training: Training, target: NDArray[Any], rows: NDArray[np.int64], generator: np.random.Generator
+) -> None:
+    """Let the network begin as a linear head of the labels in `rows`, to which the convolutions add what they learn."""
+    rows = generator.permutation(rows)[:_STARTED_ON]
+    met, y = np.unique(target[rows], return_inverse=True) if training.classes else (np.zeros(1, np.int64), target[rows])
+    if len(rows) < 2 or (training.classes and len(met) < 2) or (not training.classes and np.ptp(y) == 0):
+        return
+    y = y.reshape(-1) if training.classes else y.astype(np.float64)
+    defaults = {name: setting.default for name, setting in LINEAR.items()}
+    count = len(met) if training.classes else 0
+    start = replace(training, x=training.x[rows], y=y, classes=count, settings=defaults, groups=None, codes=None)
+    model = fit_linear(start)
+    assert isinstance(model, LinearModel)  # noqa: S101 - of features that are no codes
+    # as of features that are standardised by all labels
+    mean, std = standard(training.x)
+    weights = model.weights / model.std * std
+    bias = model.bias + (model.weights / model.std) @ (mean - model.mean)
+    dims = len(mean)
+    with torch.no_grad():
+        bias_of: Any = network.head.bias
+        network.head.weight.zero_()
+        bias_of.zero_()
+        network.head.weight[met, -dims - 1 : -1, 0, 0] = torch.from_numpy(weights.astype(np.float32))
+        bias_of[met] = torch.from_numpy(bias.astype(np.float32))
 
 
 class _Fitting:
@@ -93,7 +126,7 @@ class _Fitting:
         per_epoch = max(_STEPS, -(-len(self.learnt_windows) // _BATCH))
         optimiser = torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=epochs * per_epoch + 1)
-        best, since, kept = float("inf"), 0, copy.deepcopy(self.network.state_dict())
+        best, since, kept = self._value() if stops else 0.0, 0, copy.deepcopy(self.network.state_dict())
         for _ in range(epochs):
             self.network.train()
             rounds = -(-per_epoch * _BATCH // len(self.learnt_windows))

@@ -34,7 +34,7 @@ SETTINGS = {
     "width": Setting(24, 1, 256),
     "epochs": Setting(60, 1, 10_000),
     "patience": Setting(10, 1, 10_000),
-    "rate": Setting(0.002, 1e-6, 1.0),
+    "rate": Setting(0.005, 1e-6, 1.0),
 }
 """Channels at full resolution; passes over the windows, at most; passes without improvement before it stops; learning
 rate."""
@@ -52,7 +52,7 @@ class UnetModel(SpatialModel):
     ----------
     stem : (W, D + 1) float32, the first layer: one more input is 1 where there is data
     kernels : the ten 3 x 3 convolutions (out, in, 3, 3) float32; `CONVOLUTIONS` has their sizes
-    head : (K or 1, W) float32, the last layer
+    head : (K or 1, W + D + 1) float32, the last layer, on what the convolutions give and on the features themselves
     stem_bias, biases, head_bias : (out,) float32 of each
     mean, std : (D,) float32 of the features
     scale : (2,) float64, centre and spread of a number; 0 and 1 of classes
@@ -80,7 +80,7 @@ class UnetModel(SpatialModel):
         for index, (many, few) in enumerate(CONVOLUTIONS):
             expect(f"kernel_{index}", self.kernels[index], np.float32, (few * width, many * width, 3, 3))
             expect(f"bias_{index}", self.biases[index], np.float32, (few * width,))
-        expect("head", self.head, np.float32, (self.classes or 1, width))
+        expect("head", self.head, np.float32, (self.classes or 1, width + dims + 1))
         expect("head_bias", self.head_bias, np.float32, (self.classes or 1,))
         expect("scale", self.scale, np.float64, (2,))
 
