@@ -189,7 +189,17 @@ def test_letters_of_other_scripts_are_drawn_without_a_warning(store: FakeStore, 
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"value,name\n", b"value,name,colour,pixels,hectares\nx,a,#fff,1,1\n", b"\xff\xfe", b"a\x00b"]
+    "content",
+    [
+        b"",
+        b"value,name\n",
+        b"value,name,colour,pixels,hectares\nx,a,#ffffff,1,1\n",
+        b"value,name,colour,pixels,hectares\n0,a,#ffffff,-1,1\n",
+        b"value,name,colour,pixels,hectares\n0,a,red,1,1\n",
+        b"from,to,colour,pixels,hectares\n0,1,#ffffff,-1,1\n",
+        b"\xff\xfe",
+        b"a\x00b",
+    ],
 )
 def test_a_table_that_is_none_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.classes.csv").write_bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -192,6 +193,19 @@ def test_the_map_of_another_head_is_refused(mapped: tuple[Head, Path], tmp_path:
         other.write_report(tmp_path / "report.html", tiff)
     with pytest.raises(InputError, match="no table of classes"):
         head.write_report(tmp_path / "report.html", tmp_path / "absent.tif")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_table_that_counts_more_pixels_than_the_map_has_is_refused(mapped: tuple[Head, Path], tmp_path: Path) -> None:
+    head, tiff = mapped
+    moved = tmp_path / tiff.name
+    shutil.copy(tiff, moved)
+    header, first, *rest = tiff.with_name("map.classes.csv").read_text().splitlines()
+    value, name, colour, _, hectares = first.split(",")
+    lines = [header, f"{value},{name},{colour},{'9' * 30},{hectares}", *rest]
+    (tmp_path / "map.classes.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="counts more pixels than the map has"):
+        head.write_report(tmp_path / "report.html", moved)
     assert not (tmp_path / "report.html").exists()
 
 

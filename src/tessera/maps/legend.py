@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ _RANGES = ("from", "to", "colour", "pixels", "hectares")
 """The columns of a table of classes, and of one of ranges of numbers."""
 _STYLE_MARK = "classes of a map by tessera"
 _LIMIT = 16 * 1024 * 1024
+_COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True)
@@ -199,17 +201,25 @@ def read_map_classes(tiff: str | Path) -> tuple[MapClass, ...]:
         header, *rows = csv.reader(io.StringIO(text, newline=""))
         if tuple(header) == _RANGES:
             names = range_names(tuple(float(low) for low, *_ in rows[1:]))
-            found = [(None, name, row[2], int(row[3])) for name, row in zip(names, rows, strict=True)]
-            return tuple(MapClass(*part) for part in found)
+            return tuple(_class_of(row, None, name) for name, row in zip(names, rows, strict=True))
         if tuple(header) != _HEADER:
             raise ValueError(f"columns {', '.join(header)}")
-        return tuple(MapClass(int(value), name, colour, int(pixels)) for value, name, colour, pixels, _ in rows)
+        return tuple(_class_of(row, int(row[0]), row[1]) for row in rows)
     except FileNotFoundError:
         raise InputError(f"no table of classes {path}; expected one beside the map") from None
     except (ValueError, IndexError, csv.Error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is no table of classes: {shown(error)}; expected {','.join(_HEADER)}") from None
+
+
+def _class_of(row: Sequence[str], value: int | None, name: str) -> MapClass:
+    """A row of a table, which may come from a stranger."""
+    _, _, colour, pixels, _ = row
+    count = int(pixels)
+    if count < 0 or not _COLOUR.fullmatch(colour):
+        raise ValueError(f"colour {colour}, {count} pixels")
+    return MapClass(value, name, colour, count)
 
 
 def empty_share(tiff: str | Path) -> float:

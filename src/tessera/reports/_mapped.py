@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError, shown
 from tessera.figures import MAX_SIDE, draw_map
 from tessera.labels import NO_DATA, class_labels, one_line
-from tessera.maps import read_map_classes
+from tessera.maps import empty_share, read_map_classes
 from tessera.rasters import open_raster, reading
 from tessera.validation import DESIGNS, areas_of_confusion, count_areas
 
@@ -30,9 +30,11 @@ def read_legend(head: ReportedHead, tiff: Path) -> tuple[MapClass, ...]:
     Raises
     ------
     InputError
-        There is no map, or one of other classes.
+        There is no map, or one of other classes, or its table counts more pixels than it has.
     """
     legend = read_map_classes(tiff)
+    if empty_share(tiff) < 0:
+        raise InputError(f"the table of classes of map {tiff} counts more pixels than the map has; expected its own")
     if not head.classes:
         if len(legend) != len(head.edges) + 1 or any(one.value is not None for one in legend):
             raise InputError(f"map {tiff} shows classes, or other ranges than the head's; expected a map of this head")
