@@ -381,3 +381,16 @@ def test_few_labels_of_many_classes_are_learnt_without_a_warning(head: str, recw
     x = np.random.default_rng(0).normal(size=(10, 4))
     learn(head, x, np.array([0, 0, 1, 1, 2, 2, 3, 4, 5, 6]), 7)
     assert not recwarn.list
+
+
+def test_labels_that_are_learnt_from_and_not_tested_lie_within_the_area_of_applicability() -> None:
+    truth = make_truth()
+    store = make_store(truth)
+    labels = read_labels(draw_labels(truth, ("crop", "forest", "water"), 12), "crop")
+    assert labels.lonlat is not None
+    water = labels.values == "water"
+    test = ~water & (np.arange(len(labels)) % 2 == 0)
+    head = fit(store, replace(labels, test=test), "crop", split="given")
+    assert head.applicability is not None
+    found = store.sample_codes(labels.lonlat[water], head.year).values()
+    assert (head.applicability.distance(found) < 0.1).all()

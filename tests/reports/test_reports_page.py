@@ -164,6 +164,14 @@ def test_the_methods_paragraph_has_its_numbers_and_cites_what_was_used(tmp_path:
     # no area without a map, no isotonic curves where a temperature was taken
     assert "10.1016/j.rse.2014.02.015" not in words
     assert "10.1145/1102351.1102430" not in words
+    # intervals are over blocks, whatever is held out
+    regions = " ".join(read(rich_head(unit="region", units=4, split="region"), tmp_path)[0].words)
+    blocks = rich_head().metrics["per_unit"]["units"]
+    assert f"intervals leave out one of {blocks} blocks at a time (jackknife" in regions
+    many = rich_head().metrics["per_unit"] | {"units": 1234}
+    assert "leave out one of 200 parts of 1,234 blocks at a time" in " ".join(
+        read(rich_head(per_unit=many), tmp_path)[0].words
+    )
     bare = " ".join(read(FakeHead({"labels": 5}), tmp_path)[0].words)
     assert "doi:" not in bare
     assert "5 labels" in bare

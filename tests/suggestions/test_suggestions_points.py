@@ -123,6 +123,18 @@ def test_a_head_of_another_model_is_refused(head: Any) -> None:
         tessera.suggest(other, WINDOW, head=head)
 
 
+def test_a_head_of_several_years_is_refused_in_a_line(head: Any) -> None:
+    from tessera.heads import check_pixel_head
+
+    with pytest.raises(InputError, match="the head reads 2 years or stores side by side"):
+        check_pixel_head("knn", head.inputs * 2, STORE.model)
+    with pytest.raises(InputError, match="looks at the pixels around one"):
+        check_pixel_head("unet", head.inputs, STORE.model)
+    two = fit([STORE, STORE], draw_labels(TRUTH, NAMES, 8), "crop", split="random")
+    with pytest.raises(InputError, match="the head reads 2 years or stores side by side"):
+        tessera.suggest(STORE, WINDOW, 2, head=two)
+
+
 def test_files_can_be_read_again(tmp_path: Path, head: Any) -> None:
     found = tessera.suggest(STORE, WINDOW, 4, head=head)
     for name in ("visit.gpx", "visit.geojson", "visit.csv"):

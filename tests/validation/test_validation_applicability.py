@@ -72,6 +72,22 @@ def test_labels_of_one_fold_are_compared_with_each_other() -> None:
     assert np.isfinite(fit_applicability(x, np.zeros(40, dtype=np.int64)).threshold)
 
 
+def test_labels_that_were_never_tested_are_references_and_set_no_threshold() -> None:
+    x, folds = cloud(60)
+    far = np.random.default_rng(1).normal(20, 1, size=(12, 4)).astype(np.float32)
+    both, untested = np.concatenate([x, far]), np.append(folds, np.full(12, -1))
+    found = fit_applicability(both, untested)
+    assert (found.distance(far) < 0.05).all()
+    rows = (both - both.mean(axis=0)) / both.std(axis=0)
+    between = np.linalg.norm(rows[:60, None] - rows[None], axis=2)
+    apart = np.where(folds[:, None] != untested[None], between, np.inf).min(axis=1)
+    low, high = np.quantile(apart, [0.25, 0.75])
+    assert found.threshold == pytest.approx(apart[apart <= high + 1.5 * (high - low)].max(), rel=5e-3)
+    # a given split: the tested against those that were learnt from
+    given_split = fit_applicability(both, np.append(np.full(60, -1), np.zeros(12, dtype=np.int64)))
+    assert given_split.threshold > 5 * found.threshold
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_too_few_labels_or_labels_that_are_all_alike_are_refused(count: int) -> None:
     with pytest.raises(InputError, match=r"expected (at least two|vectors that differ)"):

@@ -12,8 +12,8 @@ import numpy as np
 from tessera.base import InputError, TesseraError, checked, silent, spooling, staging, sync_folder
 from tessera.embeddings import CodedVectors
 from tessera.geo import Window, parse_area
+from tessera.heads import check_pixel_head
 from tessera.labels import Labels, parse_year, read_labels
-from tessera.learners import SPATIAL
 
 from ._blocks import SIDE, Blocks, Plan
 from ._pictures import draw_change, draw_timeline, draw_transitions
@@ -122,7 +122,7 @@ def change(
     if labels is not None:
         head = _fit(store, labels, column, chosen, learner, seed)
     if head is not None:
-        _check_head(head, store)
+        check_pixel_head(head.head, head.inputs, store.model)
     plan, line_names = _plan(store, area, chosen, head, polygons, name, stable, seed)
     store.refuse_empty(plan.area, plan.years)
     request = _request(plan, store)
@@ -176,18 +176,6 @@ def _fit(store: Any, labels: object, column: str | None, years: tuple[int, ...],
             years=np.repeat(np.array(years, dtype=np.int64), count),
         )
     return fit(store, places, places.column, head=learner, seed=seed)
-
-
-def _check_head(head: Head, store: ChangeSource) -> None:
-    if head.model.sha256 != store.model.sha256:
-        raise InputError(
-            f"the store holds embeddings of {store.model.name} ({store.model.sha256[:12]}); the head learnt from those "
-            f"of {head.model.name} ({head.model.sha256[:12]})"
-        )
-    if len(head.inputs) > 1:
-        raise InputError("the head reads several years side by side; expected one of a single year")
-    if head.head in SPATIAL:
-        raise InputError(f"a head {head.head!r} looks at the pixels around one; expected one that reads a pixel alone")
 
 
 def _plan(

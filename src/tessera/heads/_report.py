@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.base import printable, shortened, shown
 from tessera.labels import cell, code_note, map_values
-from tessera.validation import EACH_ONCE, LOWER_IS_BETTER, METRIC_NAMES, NUMBER_TOTALS
+from tessera.validation import EACH_ONCE, LOWER_IS_BETTER, METRIC_NAMES, NUMBER_TOTALS, left_out_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ def _total_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
     units, votes = metrics["per_unit"], metrics["per_group"]
     if units is None:
         return lines
-    lines.append(f"in brackets: 95 % intervals, leaving out one of {units['units']} blocks at a time")
+    lines.append(f"in brackets: 95 % intervals, leaving out {left_out_at_once(units['units'])} at a time")
     beside = metrics["random"]
     if beside is not None:
         lines.append(_random_line(metrics, beside, names[:3]))

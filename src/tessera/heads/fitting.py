@@ -265,10 +265,11 @@ def _trust(
         metrics["notes"].append(
             f"probabilities are not calibrated: labels lie in fewer than {_FEW_UNITS} {metrics['unit']}s"
         )
-    x = vectors[found.rows].values()
+    x, folds = vectors.values(), np.full(len(vectors), -1, dtype=np.int64)
+    folds[found.rows] = found.fold
     if len(x) < 2 or not np.ptp(x, axis=0).any():
         return trust, None
-    reach = fit_applicability(x, found.fold, seed=seed)
+    reach = fit_applicability(x, folds, seed=seed)
     metrics["applicability"] = {"threshold": reach.threshold, "references": len(reach.references)}
     return trust, reach
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tessera.base import InputError, check_fields
+from tessera.learners import SPATIAL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tessera.embeddings import ModelIdentity
 
 
@@ -41,3 +44,29 @@ class HeadInput:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"year": self.year, "dims": self.dims, "model": self.model.to_json(), "store": self.store}
+
+
+def check_pixel_head(head: str, inputs: Sequence[HeadInput], model: ModelIdentity) -> None:
+    """Refuse a head that does not read each pixel of one year of a store alone.
+
+    Parameters
+    ----------
+    head : name of its learner
+    inputs : that it reads
+    model : what made the store's embeddings
+
+    Raises
+    ------
+    InputError
+        It learnt from another model's embeddings, reads several years or stores, or looks at the pixels around one.
+    """
+    own = inputs[0].model
+    if own.sha256 != model.sha256:
+        raise InputError(
+            f"the store holds embeddings of {model.name} ({model.sha256[:12]}); the head learnt from those "
+            f"of {own.name} ({own.sha256[:12]})"
+        )
+    if len(inputs) > 1:
+        raise InputError(f"the head reads {len(inputs)} years or stores side by side; expected one of a single year")
+    if head in SPATIAL:
+        raise InputError(f"a head {head!r} looks at the pixels around one; expected one that reads a pixel alone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tessera.labels import one_line
-from tessera.validation import METRIC_NAMES
+from tessera.validation import METRIC_NAMES, left_out_at_once
 
 from ._accuracy import totals, units_of
 from ._values import cell, figures, hectares, number, part, percent, spread, whole, with_interval
@@ -113,10 +113,13 @@ def _tested(head: ReportedHead) -> Part:
         f"et al. 2017): {listed}"
     )
     drawn = f"{units:,} {units_of(metrics)}" if units else units_of(metrics)
+    # intervals leave out blocks of land, whatever is held out
+    blocks = whole(part(metrics, "per_unit").get("units"))
+    left_out = left_out_at_once(blocks) if blocks else f"one of {drawn}"
     # heads of earlier releases have no rows of folds
     way = "jackknife" if metrics.get("per_fold") else "bootstrap"
     ways = {
-        "jackknife": f"; 95 % intervals leave out one of {drawn} at a time (jackknife, Efron and Stein 1981).",
+        "jackknife": f"; 95 % intervals leave out {left_out} at a time (jackknife, Efron and Stein 1981).",
         "bootstrap": f"; 95 % intervals are from a bootstrap over {drawn} (Field and Welsh 2007).",
     }
     said += ways[way] if ends else "."

@@ -8,6 +8,7 @@ import numpy as np
 
 from tessera.base import InputError, checked, silent
 from tessera.geo import PIXEL_SIZE, from_lonlat, to_lonlat
+from tessera.heads import check_pixel_head
 from tessera.labels import Labels, parse_year, read_labels, refuse_empty
 
 from ._candidates import draw_candidates
@@ -92,11 +93,8 @@ def suggest(
         raise InputError(f"{count} points; expected 1 to {_MOST}")
     if not 0 <= spacing_m <= 1e6:
         raise InputError(f"{spacing_m} m between points; expected 0 or more")
-    if head is not None and head.model.sha256 != store.model.sha256:
-        raise InputError(
-            f"the store holds embeddings of {store.model.name} ({store.model.sha256[:12]}); the head learnt from those "
-            f"of {head.model.name} ({head.model.sha256[:12]})"
-        )
+    if head is not None:
+        check_pixel_head(head.head, head.inputs, store.model)
     chosen_year = parse_year(store, head.year if year is None and head is not None else year)
     dims = None if head is None or head.dims == store.dims else head.dims
     given = _labels_of(labels, column)

@@ -7,7 +7,7 @@ from .by_unit import EACH_ONCE, NUMBER_TOTALS, TOTALS, unit_scores
 from .calibration import Calibration, Reliability, fit_calibration, reliability
 from .conformal import abstention_threshold, place_quantile
 from .cross_validation import BY_UNIT, PER_CLASS, Task, cross_validate
-from .intervals import intervals, left_out
+from .intervals import intervals, left_out, left_out_at_once
 from .out_of_fold import OutOfFold
 from .scores import (
     CLASS_METRICS,
@@ -74,6 +74,7 @@ __all__ = [
     "interval",
     "intervals",
     "left_out",
+    "left_out_at_once",
     "log_losses",
     "parse_amounts",
     "place_quantile",

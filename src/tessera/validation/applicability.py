@@ -122,7 +122,8 @@ def fit_applicability(
     Parameters
     ----------
     x : (N, D) float32, finite
-    folds : (N,) int64; the distance of a label is that to labels of other folds. One fold: to other labels
+    folds : (N,) int64; the distance of a label is that to labels of other folds. One fold: to other labels. Labels of
+        fold -1 were never tested: distances are measured to them, and their own do not count for the threshold
     references : most vectors that are kept, spread so that every label is near one
     seed : of the sample of 20,000 labels, where there are more
 
@@ -145,7 +146,7 @@ def fit_applicability(
     kept = _spread_out(rows, references)
     codes = np.clip(np.rint(rows[kept] / _UNIT), -32767, 32767).astype(np.int16)
     near, held = codes.astype(np.float32) * np.float32(_UNIT), folds[kept]
-    away = np.concatenate([_nearest(rows[folds == one], near[held != one]) for one in np.unique(folds)])
+    away = np.concatenate([_nearest(rows[folds == one], near[held != one]) for one in np.unique(folds[folds >= 0])])
     away = away[np.isfinite(away)].astype(np.float64)
     if not len(away) or not away.max() > 0:
         raise InputError(f"{len(x)} labels with the same vector; expected vectors that differ")

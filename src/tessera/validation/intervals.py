@@ -39,6 +39,11 @@ def left_out(unit: NDArray[np.int64], seed: int = 0) -> NDArray[np.float32]:
     return rows
 
 
+def left_out_at_once(units: int) -> str:
+    """What `left_out` leaves out at a time, in words."""
+    return f"one of {units:,} blocks" if units <= PARTS else f"one of {PARTS} parts of {units:,} blocks"
+
+
 def intervals(scores: NDArray[np.float64], names: Sequence[str], units: int) -> list[list[float | None]]:
     """The score and its 95 % interval, of each column.
 
