@@ -109,6 +109,8 @@ def test_what_cannot_be_reached_is_told_in_a_line(tmp_path: Path) -> None:
         tessera.suggest(STORE, WINDOW, roads=far, road_m=0)
     with pytest.raises(InputError, match="labels without the name of their column"):
         tessera.suggest(STORE, WINDOW, labels=draw_labels(TRUTH, NAMES, 3))
+    with pytest.raises(InputError, match=r"lies 5000 m or more from the 9 labels; expected a smaller spacing_m"):
+        tessera.suggest(STORE, WINDOW, labels=draw_labels(TRUTH, NAMES, 3), column="crop", spacing_m=5000)
     with pytest.raises(InputError, match="0 points; expected 1 to 1000"):
         tessera.suggest(STORE, WINDOW, 0)
     with pytest.raises(InputError, match=r"points to 'visit.shp'; expected a path that ends in .gpx"):

@@ -84,7 +84,8 @@ def suggest(
     >>> import tessera
     >>> store, head = tessera.open_store("store.zarr"), tessera.load_head("head.json")
     >>> area = "5.246,50.691,5.252,50.694"
-    >>> found = tessera.suggest(store, area, 5, head=head, labels="labels.geojson", column="class")
+    >>> labels = {"labels": "labels.geojson", "column": "class"}
+    >>> found = tessera.suggest(store, area, 5, head=head, spacing_m=20, **labels)
     >>> len(found), found[0].rank, found[0].predicted in head.classes
     (5, 1, True)
     >>> path = found.write("points.gpx")
@@ -120,6 +121,11 @@ def suggest(
         labelled = _thinned(found.values()[found.valid], seed)
         known = np.column_stack(from_lonlat(given.lonlat[:, 0], given.lonlat[:, 1], window.zone))
         free = np.flatnonzero(_apart(places, known, spacing_m))
+        if not len(free):
+            raise InputError(
+                f"none of {len(candidates)} sampled pixels lies {spacing_m:g} m or more from the {len(known)} labels; "
+                "expected a smaller spacing_m (--spacing-m) or a larger area"
+            )
         candidates, places = candidates.take(free), places[free]
     order, gains = choose_points(
         candidates.values, candidates.weights, labelled, places, count, max(spacing_m, PIXEL_SIZE)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
-from tessera.base import InputError
+from tessera.base import InputError, shown
 
+_MOST_KM = 20_000.0
+"""Half around the Earth."""
 WHERE = "Where"
 """Panel of the help that lists the options for an area."""
 
@@ -47,10 +50,25 @@ KindOption = Annotated[
         "numbers (1, also 1.0) and text are classes, in every format.",
     ),
 ]
+
+
+def _km_or_auto(param: typer.CallbackParam, value: str | None) -> str | None:
+    """Refuse what is neither a distance nor "auto" before any file is opened."""
+    if value is None or value == "auto":
+        return value
+    with suppress(ValueError):
+        if 0 <= float(value) <= _MOST_KM:
+            return value
+    raise InputError(
+        f"{param.opts[0]} {shown(value, 40)[1:-1]}; expected a number from 0 to {_MOST_KM:,.0f} km, or auto"
+    )
+
+
 BlockOption = Annotated[
     str | None,
     typer.Option(
         metavar="KM",
+        callback=_km_or_auto,
         help="Side of a spatial block, km, or auto: 10, or less if the labels lie in fewer than 60 blocks.",
     ),
 ]
@@ -58,6 +76,7 @@ BufferOption = Annotated[
     str | None,
     typer.Option(
         metavar="KM",
+        callback=_km_or_auto,
         help="Labels nearer than this to a tested one are not learnt from, km; auto estimates it, 0 is none.",
     ),
 ]
