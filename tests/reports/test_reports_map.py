@@ -105,6 +105,25 @@ def test_a_sample_that_did_not_train_the_map_is_compared_with_it_place_by_place(
     assert "120 reference labels of sample.gpkg, a stratified sample" in page
 
 
+def test_labels_that_trained_the_head_are_no_sample_of_its_map(mapped: tuple[Head, Path], tmp_path: Path) -> None:
+    head, tiff = mapped
+    points = head.metrics["points"]
+    trained = np.column_stack([points["lon"], points["lat"]])
+    values = np.array(points["value"], dtype=object)
+    sample = Labels(values, lonlat=trained, source="plots.csv")
+    with pytest.raises(InputError, match=r"labels of plots.csv lie where the head was trained; expected a sample"):
+        head.write_report(tmp_path / "report.html", tiff, sample=sample)
+    fresh = drawn(tiff)
+    assert fresh.lonlat is not None
+    both = Labels(
+        np.concatenate([fresh.values, values[:5]]),
+        lonlat=np.concatenate([fresh.lonlat, trained[:5]]),
+        source="both.csv",
+    )
+    page = head.write_report(tmp_path / "report.html", tiff, sample=both).read_text(encoding="utf-8")
+    assert "lie where the head was trained, where a map is better than elsewhere" in page
+
+
 def test_a_sample_may_hold_places_off_the_map_and_classes_that_the_map_lacks(
     mapped: tuple[Head, Path], tmp_path: Path
 ) -> None:

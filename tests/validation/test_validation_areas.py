@@ -156,3 +156,10 @@ def test_bad_samples_are_refused_in_a_line(changes: dict[str, object], message: 
         estimate_areas(**{**sample, **changes}, classes=("a", "b"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected 2 classes"):
         areas_of_confusion(np.zeros((3, 3), dtype=np.int64), (1, 2), ("a", "b"))
+
+
+def test_a_class_without_an_error_says_what_its_labels_cannot_exclude() -> None:
+    mapped, truth = np.repeat([0, 1], 60), np.repeat([0, 1, 0], [60, 59, 1])
+    (note,) = estimate_areas(mapped, truth, [10, 90], ["a", "b"]).notes
+    assert note.startswith("none of 60 labels of a is wrong: no interval can be estimated")
+    assert "up to 5% of it may be wrong" in note

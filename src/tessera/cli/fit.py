@@ -102,7 +102,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="DESIGN",
-            help="random or stratified, if the labels are a probability sample of the mapped area.",
+            help="random, if the labels were drawn at random from the mapped area.",
             rich_help_panel=_TEST,
         ),
     ] = None,

@@ -122,6 +122,11 @@ def map_(
             f"note: the head learnt from {_told(learnt)}, the map is of {_told(years)}; its scores hold for the years "
             "that it learnt from"
         )
+    if abstain and loaded.trust is not None and not loaded.trust.threshold:
+        print(
+            "note: the head abstains nowhere: of all held-out labels together "
+            f"{loaded.trust.accuracy:.0%} are predicted right, or more"
+        )
     note = font_note(fonts_for("".join([loaded.column, *loaded.classes]))[1])
     if note:
         print(f"note: {target.with_suffix('.png').name} lacks letters: {note}")

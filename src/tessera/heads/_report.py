@@ -159,7 +159,11 @@ def _trust_lines(metrics: dict[str, Any]) -> list[str]:
     if calibration is not None and calibration.get("error"):
         before, after = (_first(calibration.get(key)) for key in ("error", "error_calibrated"))
         method = printable(str(calibration.get("method")))
-        lines.append(f"probabilities: calibration error {_show(before)}, after calibration ({method}) {_show(after)}")
+        if method == "none":
+            what = "not calibrated, as nothing tried lowered the log loss"
+        else:
+            what = f"{_show(after)} after calibration ({method}), which lowered the log loss"
+        lines.append(f"probabilities: calibration error {_show(before)}, {what}")
     if conformal is not None and conformal.get("coverage"):
         what = "sets of" if metrics["kind"] == "classification" else "intervals of mean width"
         unit = " classes" if metrics["kind"] == "classification" else ""

@@ -25,7 +25,7 @@ from tessera.labels import (
 )
 from tessera.learners import LEARNERS, SPATIAL, WEIGHTS, learn
 from tessera.maps import edges_of, ramp
-from tessera.validation import DESIGNS, OutOfFold, Task, cross_validate, fit_applicability, fit_trust
+from tessera.validation import OutOfFold, Task, cross_validate, fit_applicability, fit_trust
 
 from ._sampling import Sample, parse_stores, sample_vectors
 from .head import Head
@@ -107,7 +107,8 @@ def fit(
     settings : settings of the learner, by name
     tune : choose settings, in each fold from the labels that it learns from alone
     curve : measure scores by the number of labels; None: of heads that are quick to fit
-    sample : "random" or "stratified" if the labels are a probability sample, from which areas can be estimated
+    sample : "random" if the labels were drawn at random from the mapped area, so that areas can be estimated. A sample
+        that was stratified by a finished map is for `Head.write_report`
     progress : called as `progress(done, total)`, fits
 
     Returns
@@ -179,8 +180,13 @@ def _check_words(head: str, split: str, seed: int, weights: str, sample: str | N
         raise InputError(f"split {split!r}; expected one of {', '.join(SPLITS)}")
     if weights not in WEIGHTS:
         raise InputError(f"weights {weights!r}; expected {' or '.join(WEIGHTS)}")
-    if sample is not None and sample not in DESIGNS:
-        raise InputError(f"sample {sample!r}; expected {' or '.join(DESIGNS)}, or none if it is no probability sample")
+    if sample == "stratified":
+        raise InputError(
+            "sample 'stratified'; fit does not know the map whose classes were the strata: expected 'random' or none; "
+            "give such a sample and the finished map to tessera report --sample"
+        )
+    if sample not in (None, "random"):
+        raise InputError(f"sample {sample!r}; expected random, or none if the labels are no probability sample")
 
 
 def _read(

@@ -203,8 +203,9 @@ class Head:
     def probabilities(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probability of each class.
 
-        They are those of a training set in which all classes weigh the same (of "knn": as often as labelled). Where a
-        class is rare on the ground, its probability is too high.
+        They are those of the learner, not calibrated. All classes weigh the same, unless the head was fitted with
+        weights="occur" (of "knn": always as often as labelled). Where a class is rare on the ground, its probability is
+        then too high. A map's probabilities are those of `trust`, which calibrates them where that helps.
 
         Parameters
         ----------

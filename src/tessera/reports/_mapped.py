@@ -13,7 +13,7 @@ from tessera.figures import MAX_SIDE, draw_map
 from tessera.labels import NO_DATA, class_labels, one_line
 from tessera.maps import empty_share, read_map_classes
 from tessera.rasters import open_raster, reading
-from tessera.validation import DESIGNS, areas_of_confusion, count_areas
+from tessera.validation import areas_of_confusion, count_areas
 
 from ._page import Html, items, name, paragraph, picture, swatch, table
 from ._values import cell, hectares, part, percent, spread
@@ -86,7 +86,8 @@ def areas_of(head: ReportedHead, legend: tuple[MapClass, ...] | None) -> dict[st
     pixels, names = [one.pixels for one in legend], [one.name for one in legend]
     design = part(head.metrics, "sample").get("design")
     matrix = part(head.metrics, "confusion").get("counts")
-    if design in DESIGNS and matrix is not None:
+    # strata of another map are not the classes of this one
+    if design == "random" and matrix is not None:
         try:
             counts = np.array(matrix, dtype=np.int64)
         except (ValueError, OverflowError, TypeError):

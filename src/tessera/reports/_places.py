@@ -14,20 +14,25 @@ if TYPE_CHECKING:
 _MOST = 1000
 
 
-def labels_section(head: ReportedHead) -> Html:
-    """A picture of the labels by class and by fold."""
+def kept_labels(head: ReportedHead) -> list[tuple[float, float, Any, int | None]]:
+    """Longitude, latitude, value and fold of the labels whose places the head keeps."""
     found = part(head.metrics, "points")
     lists = [found.get(key) for key in ("lon", "lat", "value", "fold")]
-    why = head.metrics.get("split_why")
-    before = paragraph(why) if isinstance(why, str) and why else Html("")
     if not all(isinstance(one, list) and one for one in lists):
-        return before
-    points = [
+        return []
+    return [
         (lon, lat, value, whole(fold))
         for a, b, value, fold in list(zip(*lists, strict=False))[:_MOST]
         for lon, lat in [(number(a), number(b))]
         if lon is not None and lat is not None and abs(lon) <= 360 and abs(lat) <= 90
     ]
+
+
+def labels_section(head: ReportedHead) -> Html:
+    """A picture of the labels by class and by fold."""
+    why = head.metrics.get("split_why")
+    before = paragraph(why) if isinstance(why, str) and why else Html("")
+    points = kept_labels(head)
     if not points:
         return before
     lon, lat, values, folds = zip(*points, strict=True)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tessera.base import InputError, check_output, is_text, write_atomic
 from tessera.labels import one_line
 from tessera.validation import METRIC_NAMES
@@ -25,7 +27,7 @@ from ._honesty import applicability_section, calibration_section, sets_section
 from ._mapped import areas_of, areas_section, map_section, read_legend
 from ._methods import LEARNERS, methods_of
 from ._page import MARK, Html, items, link, page, paragraph, table, text
-from ._places import labels_section, tuning_section, worst_section
+from ._places import kept_labels, labels_section, tuning_section, worst_section
 from ._sample import areas_of_sample
 from ._values import cell, number, part, percent, spread, whole, with_interval
 
@@ -73,7 +75,11 @@ def write_report(
     legend = None if mapped is None else read_legend(head, mapped)
     if sample is not None and (mapped is None or legend is None or not head.classes):
         raise InputError("a sample without a map of classes; expected the map that it was drawn from")
-    areas = areas_of_sample(mapped, legend, sample, design) if sample and mapped and legend else areas_of(head, legend)
+    if sample and mapped and legend:
+        trained = np.array([(lon, lat) for lon, lat, _, _ in kept_labels(head)]).reshape(-1, 2)
+        areas: dict[str, Any] | None = areas_of_sample(mapped, legend, sample, design, trained)
+    else:
+        areas = areas_of(head, legend)
     paragraph_, cited = methods_of(head, areas)
     references = "".join(f"<li>{_with_links(one)}</li>" for one in cited)
     sections = [

@@ -191,7 +191,8 @@ def _estimate(
 ) -> AreaEstimate:
     """From the labels of each stratum, map class and reference class, (H, K, K), and the area of each stratum."""
     often = table.sum(axis=(1, 2))
-    notes = _notes(often, sizes, classes, own=own)
+    flawless = np.einsum("hkk->h", table) == often
+    notes = _notes(often, sizes, classes, flawless & (often > 0), own=own)
     unseen = (often == 0) & (sizes > 0)
     if own:
         # nothing is known of it but what the map says
@@ -248,7 +249,12 @@ def _estimate(
 
 
 def _notes(
-    often: NDArray[np.float64], sizes: NDArray[np.float64], classes: tuple[str, ...], *, own: bool
+    often: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    classes: tuple[str, ...],
+    flawless: NDArray[np.bool_],
+    *,
+    own: bool,
 ) -> tuple[str, ...]:
     names = classes if own else tuple(f"stratum {index}" for index in range(len(sizes)))
 
@@ -262,6 +268,13 @@ def _notes(
         notes.append(f"no label where the map shows {listed(unseen)}: the map is taken to be right there")
     if few.any():
         notes.append(f"fewer than {_FEW} labels of {listed(few)}: the intervals are rough")
+    for index in np.flatnonzero(flawless & ~few & (sizes > 0)):
+        # the rule of three: none of n leaves at most 3 / n at 95 %
+        most = 3 / often[index]
+        notes.append(
+            f"none of {int(often[index])} labels of {names[index]} is wrong: no interval can be estimated from them, "
+            f"and up to {most:.0%} of it may be wrong (95 %)"
+        )
     return tuple(notes)
 
 
