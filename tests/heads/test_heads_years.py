@@ -172,3 +172,19 @@ def test_worst_examples_are_wrong_and_lie_where_their_labels_lie(labels: Labels)
     assert metrics["worst"]
     for row in metrics["worst"]:
         assert places[row["lon"], row["lat"]] == row["truth"] != row["predicted"]
+
+
+def test_learners_stop_early_on_whole_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point labels have no groups of their own, and neighbours must not choose the epoch."""
+    seen: list[Any] = []
+
+    def stop(task: Any, *_: Any, units: Any, **__: Any) -> Any:
+        seen.append((task.stopping, units))
+        raise InputError("seen")
+
+    monkeypatch.setattr(fitting, "cross_validate", stop)
+    with pytest.raises(InputError, match="seen"):
+        fit(make_store(TRUTH), draw_labels(TRUTH, NAMES, 20), "crop", block_km=0.2)
+    ((groups, units),) = seen
+    assert (groups == units).all()
+    assert 1 < len(np.unique(groups)) < len(groups)

@@ -151,6 +151,10 @@ def fit(
     tested, rows = _thinned(every, MOST_VALIDATED)
     own = kept if len(rows) == len(kept) else _rows(kept, rows)
     held, units = _held(own, split, block_km, buffer_km)
+    if held.unit == "block":
+        # what stops a learner early must be no neighbour of what it learns from either
+        tested = replace(tested, apart=units)
+        learnt = replace(learnt, apart=units) if len(learnt.y) == len(units) else learnt
     metrics, found = cross_validate(
         tested, names, held, units=units, tuning=tune, curve=curve, lonlat=own.lonlat, progress=progress
     )
@@ -159,7 +163,7 @@ def fit(
         learnt = replace(learnt, settings=search.settings)
         metrics["tuning"] = {**(metrics["tuning"] or {"per_fold": []}), **search.to_json()}
     model = learn(
-        head, learnt.x, learnt.y, len(names), seed, settings=learnt.settings, weights=weights, groups=learnt.groups
+        head, learnt.x, learnt.y, len(names), seed, settings=learnt.settings, weights=weights, groups=learnt.stopping
     )
     trust, applicability = _trust(metrics, found, names, vectors[rows], seed)
     metrics = _about(places, read, good, len(taken)) | metrics

@@ -52,6 +52,7 @@ class Task:
     y : (N,) int64 classes, or float64 numbers
     classes : how many; 0 of numbers
     groups : (N,) int64, the labels' own groups; None where every label stands alone
+    apart : (N,) int64, what a learner that stops early holds out whole, such as blocks; the groups if None
     """
 
     head: str
@@ -62,6 +63,12 @@ class Task:
     settings: Mapping[str, Any] | None = None
     weights: str = "even"
     groups: NDArray[np.int64] | None = None
+    apart: NDArray[np.int64] | None = None
+
+    @property
+    def stopping(self) -> NDArray[np.int64] | None:
+        """What a learner that stops early holds out whole."""
+        return self.groups if self.apart is None else self.apart
 
     def predict(
         self, train: NDArray[np.int64], test: NDArray[np.int64], settings: Mapping[str, Any] | None = None
@@ -76,7 +83,7 @@ class Task:
             self.x[test],
             settings=self.settings if settings is None else settings,
             weights=self.weights,
-            groups=None if self.groups is None else self.groups[train],
+            groups=None if self.stopping is None else self.stopping[train],
         )
 
     def tuned(self, train: NDArray[np.int64], units: NDArray[np.int64]) -> Tuned:
