@@ -116,7 +116,7 @@ def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
     code, text, error = run(*fit, "-o", tmp_path / "height.json")
     assert code == 0, error
     assert "forest head: numbers, 16 dims" in text
-    assert f"{told['groups']} groups (blocks of 0.1 km, whole polygons) kept whole" in text
+    assert f"{told['groups']} blocks of 0.1 km held apart" in text
     area = ("--bbox", "4.9,50.5,5.3,50.7")
     code, text, error = run(
         "map", tmp_path / "store", "--head", tmp_path / "height.json", *area, "-o", tmp_path / "h.tif"
