@@ -4,7 +4,7 @@ Three years of one simulated place, with other weather and dates of acquisition.
 tested on stable pixels of other places, whose vectors move step by step to those of the other year. `docs/change.md`
 shows the result.
 
-    python benchmarks/drift.py --dir /tmp/drift
+    python benchmarks/drift.py --dir benchmarks/output/drift
 """
 
 from __future__ import annotations

@@ -57,12 +57,12 @@ class Source:
         return self.sample_codes(points, year, dims).values()
 
     def region_grid(self, area: Any, crs: str | None = None) -> Window:
-        raise NotImplementedError
+        raise AssertionError("labels ask for points, never for a region")
 
     def iter_region(
         self, area: Any, year: int, dims: int | None = None, crs: str | None = None, rows: int | None = None
     ) -> Iterator[Any]:
-        raise NotImplementedError
+        raise AssertionError("labels ask for points, never for a region")
 
     def iter_codes(
         self, area: Any, year: int, dims: int | None = None, rows: int | None = None, within: Window | None = None

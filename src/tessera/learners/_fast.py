@@ -41,6 +41,7 @@ def products() -> Any | None:
     from tessera.base import require
 
     binding: Any = require("llvmlite.binding", extra="heads", purpose="fast predictions")
+    compiler: Any = require("numba.core.errors", extra="heads", purpose="fast predictions")
     has = binding.get_host_cpu_features()
     if not all(has.get(name) for name in ("avx512f", "avx512bw", "avx512vl", "avx512vnni")):
         return None
@@ -50,7 +51,8 @@ def products() -> Any | None:
     packed, ends = pack_weights((weights,)), np.array([8])
     try:
         made.linear(codes, np.ones((8, 1), np.float32), packed, ends, np.ones((2, 1)), np.zeros(2), best, scores)
-    except Exception:
+    except (compiler.NumbaError, RuntimeError):
+        # a compiler that does not know the instruction: numpy gives the same bits
         return None
     return made if (scores == codes.astype(np.float64) @ weights.T.astype(np.float64)).all() else None
 

@@ -1,5 +1,6 @@
 """Maps: a head over an area as a GeoTIFF, with its legend and picture in files beside it."""
 
+from .asked import LegendHead
 from .legend import MapClass, area_table, empty_share, read_map_classes
 from .map import check_map, layer_path, map_files, write_map
 from .polygons import TOLERANCE
@@ -7,6 +8,7 @@ from .ranges import edges_of, ramp, range_names, varies
 
 __all__ = [
     "TOLERANCE",
+    "LegendHead",
     "MapClass",
     "area_table",
     "check_map",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tessera.embeddings import StackedVectors
 
-    from ._asked import MapHead
+    from .asked import MapHead
 
 MAP, PROBABILITIES, UNCERTAINTY = "map", "probabilities", "uncertainty"
 ABSTAINED = "uncertain"

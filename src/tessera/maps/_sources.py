@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tessera.geo import Area
     from tessera.labels import EmbeddingSource
 
-    from ._asked import MapHead, MapInput
+    from .asked import MapHead, MapInput
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tessera.base import Progress, Spool
     from tessera.geo import ZonePart
 
-    from ._asked import MapHead
     from ._layers import Layers
     from ._sources import Sources
+    from .asked import MapHead
 
 ROWS, COLS = 256, 1024
 """Pixels of a block: 34 MB of codes of 128 dims. A stop costs the strip that was not finished."""

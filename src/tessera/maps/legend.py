@@ -21,7 +21,7 @@ from .ranges import range_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ._asked import MapHead
+    from .asked import MapHead
 
     Test = Callable[[Path], bool]
 

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from tessera.base import Progress, Spool
     from tessera.labels import EmbeddingSource
 
-    from ._asked import MapHead
+    from .asked import MapHead
     from .legend import MapClass
 
     Rows = Callable[[range], NDArray[Any]]

@@ -26,22 +26,21 @@ class MapInput(Protocol):
     def store(self) -> str: ...
 
 
-class MapHead(Protocol):
-    """A `tessera.heads.Head`, or what does as it does.
+class LegendHead(Protocol):
+    """What a legend and a report ask of a `tessera.heads.Head`, and a map too.
 
     Attributes
     ----------
+    head : name of the learner
     classes, values, colours : names, their values on a map and colours; of numbers no names and values, and a colour a
         range
     edges : borders between the ranges of numbers; () of classes
     column : of the labels
-    inputs : years and stores of its features, in order
-    head, learnt : name of the learner, and the learner
-    trust : a `tessera.validation.Trust`, or None
-    applicability : a `tessera.validation.Applicability`, or None
     provenance : plain values
     """
 
+    @property
+    def head(self) -> str: ...
     @property
     def classes(self) -> tuple[str, ...]: ...
     @property
@@ -53,17 +52,28 @@ class MapHead(Protocol):
     @property
     def column(self) -> str: ...
     @property
-    def inputs(self) -> Sequence[MapInput]: ...
+    def provenance(self) -> dict[str, Any]: ...
+
+
+class MapHead(LegendHead, Protocol):
+    """What a map asks besides.
+
+    Attributes
+    ----------
+    inputs : years and stores of its features, in order
+    learnt : the learner
+    trust : a `tessera.validation.Trust`, or None
+    applicability : a `tessera.validation.Applicability`, or None
+    """
+
     @property
-    def head(self) -> str: ...
+    def inputs(self) -> Sequence[MapInput]: ...
     @property
     def learnt(self) -> Any: ...
     @property
     def trust(self) -> Any: ...
     @property
     def applicability(self) -> Any: ...
-    @property
-    def provenance(self) -> dict[str, Any]: ...
     def predict_codes(self, vectors: StackedVectors) -> NDArray[Any]:
         """(...) vectors -> (...) uint8, 255 = no data; or float32, NaN = no data."""
         ...
