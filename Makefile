@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types docs published unit benchmarks clean
+.PHONY: demo test lint types docs published page unit benchmarks clean
 
 demo: $(READY)
 	$(BIN)/tessera demo --dir demo-output
 
-test: lint types docs published unit
+test: lint types docs published page unit
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tessera needs Python >= 3.11; this is " + sys.version.split()[0])'
@@ -32,6 +32,10 @@ docs: $(READY)
 published: $(READY)
 	$(BIN)/python tools/published_client.py
 
+# the page's source, if there is Node; the built page is committed
+page: $(READY)
+	$(BIN)/python tools/page.py
+
 unit: $(READY)
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
@@ -39,4 +43,4 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/belgium.py ../shared/data
 
 clean:
-	rm -rf $(VENV) .cache site demo-output benchmarks/output .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache web/node_modules site demo-output benchmarks/output .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,38 @@
+// The SHA-256 of all that the page is built from, beside the built page, so that a test without Node can compare them.
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+
+const WEB = join(import.meta.dirname, "..");
+const OUT = join(WEB, "../src/tessera/serve/page/source.sha256");
+const INPUTS = [
+  "index.html",
+  "package.json",
+  "package-lock.json",
+  "vite.config.ts",
+  "tsconfig.json",
+  "svelte.config.js",
+  "src",
+  "public",
+  "kernels",
+  "tools",
+];
+
+/** @param {string} path @returns {string[]} */
+function files(path) {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => files(join(path, entry.name)));
+  } catch (error) {
+    const code = /** @type {{ code?: string }} */ (error).code;
+    if (code === "ENOTDIR") return [path];
+    if (code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+const lines = INPUTS.flatMap((name) => files(join(WEB, name))).map((path) => {
+  const name = relative(WEB, path).split(sep).join("/");
+  return `${createHash("sha256").update(readFileSync(path)).digest("hex")}  ${name}\n`;
+});
+lines.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1));
+writeFileSync(OUT, createHash("sha256").update(lines.join("")).digest("hex") + "\n");
