@@ -61,10 +61,15 @@ def test_the_reader_is_small_and_computes_by_itself() -> None:
 def store_of(pixels: int) -> FakeStore:
     width = round(math.sqrt(pixels))
     window = Window(WINDOW.zone, WINDOW.west, WINDOW.north, width, -(-pixels // width))
-    truth = make_truth(window)
-    store = make_store(truth, noise=1.5, window=window)
-    store.values[::7, ::5] = np.nan
-    return FakeStore(store.values, window, rows=64)
+    values = make_store(make_truth(window), noise=1.5, window=window).values
+    values[::7, ::5] = np.nan
+    return wide(FakeStore(values, window, rows=64))
+
+
+def wide(store: FakeStore) -> FakeStore:
+    """The same vectors with 36 dims: two pieces of 16 and a rest, as compiled products take them."""
+    values = np.tile(store.values, 5)[..., :36] * np.linspace(0.5, 1.5, 36, dtype=np.float32)
+    return replace(store, values=values, model=ModelIdentity("fake-nano", "ab" * 32, 36, (4,)))
 
 
 @pytest.mark.parametrize(("head", "kind"), EXACT)
@@ -133,6 +138,6 @@ def numbers_of(labels: dict[str, Any]) -> dict[str, Any]:
     return {**labels, "features": places}
 
 
-NEAR = make_store(make_truth(), noise=1.5)
+NEAR = wide(make_store(make_truth(), noise=1.5))
 LABELS = draw_labels(make_truth(), ("b", "a", "3"), 12)
 BASE = {"classes": fit(NEAR, LABELS, "crop"), "numbers": fit(NEAR, numbers_of(LABELS), "crop")}

@@ -22,8 +22,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def without(patch: pytest.MonkeyPatch) -> None:
-    for module in (linear, knn):
-        patch.setattr(module, "products", lambda: None)
+    patch.setattr(linear, "linear_kernel", lambda: None)
+    patch.setattr(knn, "products", lambda: None)
     for module in (forest, trees):
         patch.setattr(module, "kernels", lambda: None)
 
@@ -86,3 +86,29 @@ def test_a_processor_without_the_instruction_predicts_by_numpy(compiled: pytest.
     assert _fast.products.__wrapped__() is None
     compiled.setattr(_fast, "find_spec", lambda name: None)
     assert _fast.kernels.__wrapped__() is None
+
+
+@pytest.mark.parametrize("features", [{"+avx512bw"}, {"+avx2"}, set()])
+def test_every_instruction_gives_the_same_scores(features: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    numba = pytest.importorskip("numba")
+    from tessera.learners import _linear_kernel as kernel
+
+    if not features <= kernel.FEATURES:
+        pytest.skip("this processor lacks it")
+    monkeypatch.setattr(kernel, "FEATURES", frozenset(features))
+    add = kernel._adder(2)
+
+    @numba.njit
+    def run(*at):  # type: ignore[no-untyped-def]
+        add(at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7], at[8])
+
+    rng = np.random.default_rng(0)
+    rows, weights = rng.integers(-128, 128, (32, 448)), rng.integers(-32767, 32768, (2, 448))
+    # the largest sums there can be
+    rows[0], weights[0] = -128, 32767
+    words = rows.reshape(32, -1, 4)[..., [0, 2, 1, 3]].reshape(32, -1, 2).transpose(1, 0, 2).astype(np.int16, order="C")
+    packed = _fast.pack_weights((weights.astype(np.int16),))
+    t, step, before, scores = rng.uniform(size=32), rng.uniform(size=2), rng.normal(size=(2, 32)), np.empty((2, 32))
+    told = [array.ctypes.data for array in (words, packed, t, step, before, scores)]
+    run(told[0], 448 // 4, told[1], 448 * 2, told[2], told[3], 8, told[4], told[5])
+    assert (scores == before + t * (step[:, None] * (weights @ rows.T))).all()

@@ -1,4 +1,4 @@
-"""Predictions compiled by numba, with the bits of `_exact` and of `_trees`.
+"""Neighbours and trees compiled by numba, with the bits of `_exact` and of `_trees`.
 
 Products of codes use the processor's instruction for bytes (AVX-512 VNNI), which sums four products of an unsigned and
 a signed byte a lane into int32, exactly. `_fast` says whether this module can be used.
@@ -14,24 +14,24 @@ from tessera.base import require
 
 _PURPOSE = "fast predictions"
 numba: Any = require("numba", extra="heads", purpose=_PURPOSE)
-_extending: Any = require("numba.extending", extra="heads", purpose=_PURPOSE)
-_types: Any = require("numba.core.types", extra="heads", purpose=_PURPOSE)
+extending: Any = require("numba.extending", extra="heads", purpose=_PURPOSE)
+types: Any = require("numba.core.types", extra="heads", purpose=_PURPOSE)
 ir: Any = require("llvmlite.ir", extra="heads", purpose=_PURPOSE)
 
 ROWS, LANES = 8, 16
 """Vectors and rows of weights of a tile."""
 _int32, _int64, _float64 = ir.IntType(32), ir.IntType(64), ir.DoubleType()
 _lanes = ir.VectorType(_int32, LANES)
-_compiled = numba.njit(nogil=True, cache=True)
+compiled = numba.njit(nogil=True, cache=True)
 
 
-def _load(b: Any, address: Any, kind: Any) -> Any:
+def load(b: Any, address: Any, kind: Any) -> Any:
     value = b.load(b.inttoptr(address, kind.as_pointer()))
     value.align = 1
     return value
 
 
-def _spread(b: Any, value: Any, count: int) -> Any:
+def spread(b: Any, value: Any, count: int) -> Any:
     kind = ir.VectorType(value.type, count)
     empty = ir.Constant(kind, ir.Undefined)
     first = ir.Constant(ir.VectorType(_int32, count), [0] * count)
@@ -49,12 +49,12 @@ def _products(b: Any, w: Any, x: Any, stride: Any, quads: Any) -> list[Any]:
     quad = b.phi(_int64)
     quad.add_incoming(_int64(0), entry)
     total = [b.phi(_lanes) for _ in range(ROWS)]
-    weights = _load(b, b.add(w, b.mul(quad, _int64(4 * LANES))), _lanes)
+    weights = load(b, b.add(w, b.mul(quad, _int64(4 * LANES))), _lanes)
     following = b.add(quad, _int64(1))
     ends = []
     for row, phi in enumerate(total):
-        four = _load(b, b.add(x, b.add(b.mul(stride, _int64(row)), b.mul(quad, _int64(4)))), _int32)
-        ends.append(b.call(sums, [phi, weights, _spread(b, four, LANES)]))
+        four = load(b, b.add(x, b.add(b.mul(stride, _int64(row)), b.mul(quad, _int64(4)))), _int32)
+        ends.append(b.call(sums, [phi, weights, spread(b, four, LANES)]))
         phi.add_incoming(ir.Constant(_lanes, [0] * LANES), entry)
         phi.add_incoming(ends[-1], loop)
     quad.add_incoming(following, loop)
@@ -63,34 +63,7 @@ def _products(b: Any, w: Any, x: Any, stride: Any, quads: Any) -> list[Any]:
     return ends
 
 
-@_extending.intrinsic  # type: ignore[untyped-decorator]
-def _add_scores(
-    _context: Any, _w: Any, _x: Any, _stride: Any, _quads: Any, _less: Any, _t: Any, _step: Any, _scores: Any
-) -> Any:
-    """Add a part to the scores of 8 vectors and 8 classes: t x (step x dot).
-
-    All are addresses or counts: w, of which lanes 0 to 7 are high bytes + 128 and lanes 8 to 15 low bytes; x, stride,
-    quads; less (8,) int32, 32,768 x the sum of the codes; t (8,) float64; step (8,) float64; scores (8, 8) float64.
-    """
-
-    def code(context: Any, b: Any, _signature: Any, arguments: Any) -> Any:
-        w, x, stride, quads, less, t, step, scores = arguments
-        few, wide = ir.VectorType(_int32, 8), ir.VectorType(_float64, 8)
-        steps = _load(b, step, wide)
-        for row, total in enumerate(_products(b, w, x, stride, quads)):
-            high, low = (b.shuffle_vector(total, total, ir.Constant(few, list(range(k, k + 8)))) for k in (0, 8))
-            own = _load(b, b.add(less, _int64(4 * row)), _int32)
-            whole = b.sub(b.add(b.shl(high, ir.Constant(few, [8] * 8)), low), _spread(b, own, 8))
-            scale = _spread(b, _load(b, b.add(t, _int64(8 * row)), _float64), 8)
-            place = b.inttoptr(b.add(scores, _int64(64 * row)), wide.as_pointer())
-            before = _load(b, b.add(scores, _int64(64 * row)), wide)
-            b.store(b.fadd(before, b.fmul(scale, b.fmul(steps, b.sitofp(whole, wide)))), place).align = 1
-        return context.get_dummy_value()
-
-    return _types.void(*[_types.intp] * 8), code
-
-
-@_extending.intrinsic  # type: ignore[untyped-decorator]
+@extending.intrinsic  # type: ignore[untyped-decorator]
 def _look(
     _context: Any,
     _w: Any,
@@ -113,34 +86,34 @@ def _look(
     def code(context: Any, b: Any, _signature: Any, arguments: Any) -> Any:
         w, x, stride, quads, less, t, square, double, dots, far = arguments
         wide = ir.VectorType(ir.FloatType(), LANES)
-        squares, doubles = _load(b, square, wide), _load(b, double, wide)
+        squares, doubles = load(b, square, wide), load(b, double, wide)
         for row, total in enumerate(_products(b, w, x, stride, quads)):
-            own = _load(b, b.add(less, _int64(4 * row)), _int32)
-            dot = b.sub(total, _spread(b, own, LANES))
+            own = load(b, b.add(less, _int64(4 * row)), _int32)
+            dot = b.sub(total, spread(b, own, LANES))
             b.store(dot, b.inttoptr(b.add(dots, _int64(4 * LANES * row)), _lanes.as_pointer())).align = 1
-            scale = _spread(b, _load(b, b.add(t, _int64(4 * row)), ir.FloatType()), LANES)
+            scale = spread(b, load(b, b.add(t, _int64(4 * row)), ir.FloatType()), LANES)
             at = b.add(far, _int64(4 * LANES * row))
             more = b.fsub(squares, b.fmul(b.fmul(scale, doubles), b.sitofp(dot, wide)))
-            b.store(b.fadd(_load(b, at, wide), more), b.inttoptr(at, wide.as_pointer())).align = 1
+            b.store(b.fadd(load(b, at, wide), more), b.inttoptr(at, wide.as_pointer())).align = 1
         return context.get_dummy_value()
 
-    return _types.void(*[_types.intp] * 10), code
+    return types.void(*[types.intp] * 10), code
 
 
-@_extending.intrinsic  # type: ignore[untyped-decorator]
+@extending.intrinsic  # type: ignore[untyped-decorator]
 def _any_below(_context: Any, _far: Any, _bound: Any) -> Any:
     """Which of 16 float32 at an address are at most a bound, as bits."""
 
     def code(_context: Any, b: Any, _signature: Any, arguments: Any) -> Any:
         far, bound = arguments
         wide = ir.VectorType(ir.FloatType(), LANES)
-        below = b.fcmp_ordered("<=", _load(b, far, wide), _spread(b, bound, LANES))
+        below = b.fcmp_ordered("<=", load(b, far, wide), spread(b, bound, LANES))
         return b.zext(b.bitcast(below, ir.IntType(LANES)), _int64)
 
-    return _types.intp(_types.intp, _types.float32), code
+    return types.intp(types.intp, types.float32), code
 
 
-@_compiled
+@compiled
 def _sums(x, i, begin, end, times, out):  # type: ignore[no-untyped-def]
     """`times` the sums of codes `begin` to `end` of 8 vectors from `i`."""
     flat, width = x.reshape(-1), np.uint64(x.shape[1])
@@ -151,71 +124,24 @@ def _sums(x, i, begin, end, times, out):  # type: ignore[no-untyped-def]
         out[r] = np.int32(total * np.int32(times))
 
 
-@_compiled
-def linear(x, own, w, ends, scale, bias, best, scores):  # type: ignore[no-untyped-def]
-    """The class of each vector into `best`; scores too, if `scores` has rows.
-
-    x : (n, B) int8, each part filled up to a multiple of 4; n a multiple of 8
-    own : (n, P) float32 scales
-    w : (blocks, B / 4, 16, 4) uint8: of 8 rows the high bytes + 128, then the low bytes
-    ends : (P,) where each part ends, in B
-    scale, bias : (K, P) and (K,) float64
-    """
-    count, parts, blocks = bias.shape[0], ends.shape[0], w.shape[0]
-    # of the 8 vectors of a block one after another
-    score, step, start = np.empty(blocks * 64), np.zeros(parts * blocks * 8), np.zeros(blocks * 64)
-    less, t = np.empty(ROWS, np.int32), np.empty(ROWS)
-    for k in range(count):
-        for p in range(parts):
-            step[(p * blocks + k // 8) * 8 + k % 8] = scale[k, p]
-        for r in range(ROWS):
-            start[(k // 8) * 64 + r * 8 + k % 8] = bias[k]
-    of_w, of_x, of_step, of_score = w.ctypes.data, x.ctypes.data, step.ctypes.data, score.ctypes.data
-    of_less, of_t, width, deep = less.ctypes.data, t.ctypes.data, x.shape[1], w.shape[1]
-    for i in range(0, x.shape[0], ROWS):
-        score[:] = start
-        begin = 0
-        for p in range(parts):
-            _sums(x, i, begin, ends[p], 32768, less)
-            for r in range(ROWS):
-                t[r] = np.float64(own[i + r, p])
-            quads = (ends[p] - begin) // 4
-            for block in range(blocks):
-                at, to = of_w + (block * deep + begin // 4) * 64, of_score + block * 512
-                _add_scores(
-                    at, of_x + i * width + begin, width, quads, of_less, of_t, of_step + (p * blocks + block) * 64, to
-                )
-            begin = ends[p]
-        for r in range(ROWS):
-            highest, found = score[r * 8], 0
-            for k in range(1, count):
-                here = score[(k // 8) * 64 + r * 8 + k % 8]
-                # no branch, since it could not be foreseen
-                found = k if here > highest else found
-                highest = here if here > highest else highest
-            best[i + r] = found
-        if scores.shape[0]:
-            for r in range(ROWS):
-                for k in range(count):
-                    scores[i + r, k] = score[(k // 8) * 64 + r * 8 + k % 8]
-
-
-@_compiled
-def nearest(x, own, w, ends, square, double, found, order):  # type: ignore[no-untyped-def]
+@compiled
+def nearest(x, own, w, ends, square, double, squares, doubles, found, order):  # type: ignore[no-untyped-def]
     """The nearest rows of each vector into `found`, what orders them into `order`, both (n, k).
 
     Rows are looked at in float32 first. Its error is below `slack`, so that what it passes over cannot be among the
     nearest; what remains is computed in float64. Scales are `moderate`, so that float32 holds their squares.
 
-    x, own, ends : as of `linear`
+    x : (n, B) int8, each part filled up to a multiple of 4; n a multiple of 8
+    own : (n, P) float32 scales
+    ends : (P,) where each part ends, in B
     w : (blocks, B / 4, 16, 4) uint8: codes + 128
     square, double : (P, 16 blocks) float64; square is inf behind the last row
+    squares, doubles : the same as float32. An array that is made here and used by its address alone would be freed
     """
     parts, near, blocks = ends.shape[0], found.shape[1], w.shape[0]
     less, t = np.empty(parts * ROWS, np.int32), np.empty(parts * ROWS, np.float32)
     dots, far = np.empty(parts * ROWS * LANES, np.int32), np.empty(ROWS * LANES, np.float32)
     held, names, slack = np.empty(ROWS * near), np.empty(ROWS * near, np.int64), np.empty(ROWS)
-    squares, doubles = square.astype(np.float32), double.astype(np.float32)
     longest = np.zeros(parts)
     for p in range(parts):
         for k in range(square.shape[1]):
@@ -286,7 +212,7 @@ def nearest(x, own, w, ends, square, double, found, order):  # type: ignore[no-u
                 found[i + r, k] = names[r * near + k]
 
 
-@_compiled
+@compiled
 def leaves(rows, root, depth, walk, threshold, out):  # type: ignore[no-untyped-def]
     """The leaf that each of (n, D) float32 vectors reaches in a tree, as a node, into `out`.
 
@@ -321,7 +247,7 @@ def leaves(rows, root, depth, walk, threshold, out):  # type: ignore[no-untyped-
             out[begin + np.uint64(r)] = node[r]
 
 
-@_compiled
+@compiled
 def add_rows(nodes, row, values, out):  # type: ignore[no-untyped-def]
     """Add to each row of `out` the row of `values` that its node has."""
     for i in range(nodes.shape[0]):

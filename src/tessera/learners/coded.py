@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError
 
 from ._exact import MOST, linear_scores
-from ._fast import fits, pack_weights, products, vectors
+from ._fast import ends_of, fits, linear_kernel, pack_weights, vectors
 from .model import Model, expect, named, softmax
 
 if TYPE_CHECKING:
@@ -117,19 +117,24 @@ class CodedLinearModel(CodedModel):
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Classes and, if `scored`, scores, by the compiled loop."""
         count = len(self.parts_of(stacked))
-        codes, own, ends = vectors(stacked)
+        codes, own = vectors(stacked, made.ROWS)
         best = np.empty(len(codes), dtype=np.uint8)
         scores = np.empty((len(codes) if scored else 0, len(self.bias)))
-        made.linear(codes, own, self._packed, ends, self.scale, self.bias, best, scores)
+        room = made.room(codes.shape[1], len(self.bias))
+        made.linear(codes, own, self._packed, ends_of(stacked.widths), *self._line, *room, best, scores)
         return best[:count], scores[:count]
 
     @property
     def _compiled(self) -> Any | None:
-        return products() if fits(self.widths.tolist()) else None
+        return linear_kernel() if fits(self.widths.tolist()) else None
 
     @cached_property
-    def _packed(self) -> NDArray[np.uint8]:
+    def _packed(self) -> NDArray[np.int16]:
         return pack_weights(self._parts)
+
+    @cached_property
+    def _line(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.ascontiguousarray(self.scale), np.ascontiguousarray(self.bias)
 
     @cached_property
     def _parts(self) -> tuple[NDArray[np.int16], ...]:

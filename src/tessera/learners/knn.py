@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError
 
 from ._exact import nearest, own_squares, smallest
-from ._fast import fits, moderate, pack_rows, pack_squares, products, vectors
+from ._fast import ends_of, fits, moderate, pack_rows, pack_squares, products, vectors
 from .coded import CodedModel
 from .model import Model, expect, expect_standard, named, standard
 from .settings import Setting
@@ -173,10 +173,10 @@ class CodedKnnModel(CodedModel):
 
     def _compiled(self, made: Any, stacked: StackedVectors) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """As `nearest`, by the compiled loop."""
-        codes, own, ends = vectors(stacked)
+        codes, own = vectors(stacked, -(-len(stacked) // made.ROWS) * made.ROWS)
         found = np.empty((len(codes), int(self.neighbours[0])), dtype=np.int64)
         order = np.empty(found.shape)
-        made.nearest(codes, own, self._packed, ends, *self._squares, found, order)
+        made.nearest(codes, own, self._packed, ends_of(stacked.widths), *self._squares, found, order)
         found, order = found[: len(stacked)], order[: len(stacked)]
         return found, order + own_squares(stacked)[:, None] if self.by_distance else order
 
@@ -185,7 +185,7 @@ class CodedKnnModel(CodedModel):
         return pack_rows(self._own)
 
     @cached_property
-    def _squares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _squares(self) -> tuple[NDArray[Any], ...]:
         return pack_squares(self._own, self.scales.astype(np.float64))
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -158,10 +158,10 @@ def _in_threads(work: Callable[[int], None], starts: range) -> None:
             pass
 
 
-def _valid(flat: StackedVectors) -> tuple[StackedVectors, NDArray[np.bool_]]:
-    """Those that are data, and which they are."""
+def _valid(flat: StackedVectors) -> tuple[StackedVectors, Any]:
+    """Those that are data, and an index of which they are."""
     good = flat.valid
-    return flat if good.all() else flat[good], good
+    return (flat, slice(None)) if good.all() else (flat[good], good)
 
 
 def standard(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
