@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,12 +18,15 @@ def test_the_built_page_matches_its_source() -> None:
     files += [path for folder in FOLDERS for path in (WEB / folder).rglob("*") if path.is_file()]
     lines = sorted((path.relative_to(WEB).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
     digest = hashlib.sha256("".join(f"{sha}  {name}\n" for name, sha in lines).encode()).hexdigest()
-    told = (PAGE / "source.sha256").read_text().strip()
+    told = json.loads((PAGE / "page.json").read_text())["source"]
     assert told == digest, "the page's source changed; run `npm ci && npm run build` in web/ and commit the result"
 
 
 def test_the_built_page_is_whole() -> None:
     """All that index.html names is there, and nothing is loaded from elsewhere."""
+    listed = json.loads((PAGE / "page.json").read_text())["files"]
+    found = {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.is_file()}
+    assert found == {*listed, "page.json"}
     page = (PAGE / "index.html").read_text()
     names = [part.split('"')[0] for part in page.split('="./')[1:]]
     assert names

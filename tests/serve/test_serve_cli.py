@@ -42,6 +42,7 @@ def test_serve_until_interrupted(tmp_path: Path) -> None:
         url = first.partition(" ")[0]
         assert first == f"{url} serves {tmp_path}; press Ctrl-C to stop"
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+        assert _line(process) == f"In a browser: {url}/page/"
         assert _line(process) == f'In Python: tessera.open_store("{url}")'
         with urllib.request.urlopen(f"{url}/tessera.json") as answer:
             assert answer.read() == b"{}"
@@ -55,6 +56,7 @@ def test_serve_to_others_says_so(tmp_path: Path) -> None:
     (tmp_path / "mine.zarr" / "tessera.json").write_text("{}")
     with _started(tmp_path, "--port", 0, "--host", "0.0.0.0") as process:
         url = _line(process).partition(" ")[0]
+        assert _line(process) == f"In a browser: {url}/page/?store=../mine.zarr/"
         assert _line(process) == f'In Python: tessera.open_store("{url}/mine.zarr")'
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)

@@ -1,10 +1,10 @@
-// The SHA-256 of all that the page is built from, beside the built page, so that a test without Node can compare them.
+// page.json beside the built page: its files, and the SHA-256 of all that it is built from, which a test without Node compares.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
 const WEB = join(import.meta.dirname, "..");
-const OUT = join(WEB, "../src/tessera/serve/page/source.sha256");
+const OUT = join(WEB, "../src/tessera/serve/page");
 const INPUTS = [
   "index.html",
   "package.json",
@@ -35,4 +35,12 @@ const lines = INPUTS.flatMap((name) => files(join(WEB, name))).map((path) => {
   return `${createHash("sha256").update(readFileSync(path)).digest("hex")}  ${name}\n`;
 });
 lines.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1));
-writeFileSync(OUT, createHash("sha256").update(lines.join("")).digest("hex") + "\n");
+const source = createHash("sha256").update(lines.join("")).digest("hex");
+const built = files(OUT)
+  .map((path) => relative(OUT, path).split(sep).join("/"))
+  .filter((name) => name !== "page.json")
+  .sort();
+writeFileSync(
+  join(OUT, "page.json"),
+  JSON.stringify({ format: "tessera-page", version: 1, source, files: built }, null, 1) + "\n",
+);

@@ -57,10 +57,10 @@ def serve(
 def _hint(folder: Path, url: str) -> str:
     """How to read what is served."""
     if (folder / _STORE).is_file():
-        return f'In Python: tessera.open_store("{url}")'
+        return f'In a browser: {url}/page/\nIn Python: tessera.open_store("{url}")'
     inside = min((path.parent.name for path in folder.glob(f"[!.]*/{_STORE}")), default=None)
     if inside is not None:
-        return f'In Python: tessera.open_store("{url}/{inside}")'
+        return f'In a browser: {url}/page/?store=../{inside}/\nIn Python: tessera.open_store("{url}/{inside}")'
     if (folder / "index.html").is_file():
         return f"In a browser: {url}"
     return f'In Python: urllib.request.urlopen("{url}/NAME") for the file NAME'

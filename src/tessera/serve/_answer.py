@@ -16,6 +16,7 @@ from ._media import media_type
 from ._paths import Opened, open_inside, parse_path
 from ._ranges import Span, Unsatisfiable, multipart, parse_ranges, resolve
 from ._request import Refused
+from .page import PAGE
 
 if TYPE_CHECKING:
     from ._request import Request
@@ -67,6 +68,7 @@ class Site:
 
     root: str
     hosts: frozenset[str] | None = None  # accepted Host names, lower case; None for any
+    page: str | None = None  # folder of the built page, answered at /page/ where the root has none
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request; errors of the client are answers too."""
@@ -98,13 +100,27 @@ class Site:
             raise
 
     def _open(self, names: tuple[str, ...], target: str) -> Opened:
-        opened = open_inside(self.root, names)
+        try:
+            return self._open_in(self.root, names, target)
+        except Refused as refused:
+            if self.page is None or refused.status != HTTPStatus.NOT_FOUND:
+                raise
+            if not names:
+                raise Refused(HTTPStatus.TEMPORARY_REDIRECT, "see the page", {"Location": f"/{PAGE}/"}) from None
+            if names[0] != PAGE:
+                raise
+        if names == (PAGE,) and _names_file(target):
+            raise Refused(HTTPStatus.TEMPORARY_REDIRECT, "this is a folder", {"Location": f"/{PAGE}/"})
+        return self._open_in(self.page, names[1:], target)
+
+    def _open_in(self, root: str, names: tuple[str, ...], target: str) -> Opened:
+        opened = open_inside(root, names)
         if _names_file(target) and not opened.is_folder:
             return opened
         opened.close()
         if not opened.is_folder:
             raise Refused(HTTPStatus.NOT_FOUND, "no such folder")
-        index = self._index(names)
+        index = self._index(root, names)
         if not _names_file(target):
             return index
         index.close()
@@ -113,10 +129,10 @@ class Site:
         mark, query = target.partition("?")[1:]
         raise Refused(HTTPStatus.TEMPORARY_REDIRECT, "this is a folder", {"Location": location + mark + query})
 
-    def _index(self, names: tuple[str, ...]) -> Opened:
+    def _index(self, root: str, names: tuple[str, ...]) -> Opened:
         none = Refused(HTTPStatus.NOT_FOUND, "no index.html in this folder, and folders are not listed")
         try:
-            index = open_inside(self.root, (*names, _INDEX))
+            index = open_inside(root, (*names, _INDEX))
         except Refused as refused:
             raise none if refused.status == HTTPStatus.NOT_FOUND else refused from None
         if index.is_folder:

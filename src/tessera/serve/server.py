@@ -9,18 +9,20 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tessera.base import InputError, TesseraError
 
 from ._answer import Site, loopback_hosts
 from .connection import Connection, Limits, Served
+from .page import page_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from types import TracebackType
 
+_STORE = "tessera.json"
 _MOST_CONNECTIONS = 256
 _LOOK_UP = 0.5
 """Seconds."""
@@ -154,6 +156,7 @@ def make_server(
     tls: tuple[str | Path, str | Path] | None = None,
     limits: Limits | None = None,
     seen: Callable[[Served], None] | None = None,
+    page: bool = True,
 ) -> Server:
     """A server of the files in a folder; it listens at once and answers as soon as it runs.
 
@@ -165,6 +168,8 @@ def make_server(
     tls : files of a certificate (with its chain) and its key, PEM, for https
     limits : for clients
     seen : called after each answer, from several threads
+    page : whether the page answers at /page/, and / leads there, if the folder is a store or holds one and has no
+        `page` and `index.html` of its own
 
     Raises
     ------
@@ -181,7 +186,7 @@ def make_server(
     listener = _listen(host, port)
     try:
         hosts = loopback_hosts(listener.getsockname()[0].partition("%")[0], host)
-        site = Site(os.path.realpath(folder), hosts)
+        site = Site(os.path.realpath(folder), hosts, _page_of(folder) if page else None)
         return Server(site, listener, context, limits or Limits(), seen or _unseen)
     except BaseException:
         listener.close()
@@ -212,6 +217,14 @@ def serve(
         return
     finally:
         server.close()
+
+
+def _page_of(folder: str | Path) -> str | None:
+    """The page's folder, for a store and for a folder that holds stores."""
+    at = Path(folder)
+    if (at / _STORE).is_file() or next(at.glob(f"[!.]*/{_STORE}"), None) is not None:
+        return os.path.realpath(page_folder())
+    return None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from ..terminal import JsonOption, StoreArgument, print_json, print_table
-from . import _check, _coverage, _exchange, _preview
+from . import _check, _coverage, _exchange, _page, _preview
 
 _MOST = 5
 """Most inputs of a year that are printed."""
@@ -22,6 +22,7 @@ app.command("check")(_check.check)
 app.command("repair")(_check.repair)
 app.command("import")(_exchange.import_)
 app.command("export")(_exchange.export)
+app.command("page")(_page.page)
 
 
 @app.command("info")
