@@ -35,10 +35,10 @@ def utm() -> dict[str, Any]:
     lat = np.concatenate([rng.uniform(-80, 84, 300), rng.uniform(-80, 84, 61), [0.0, 83.999999]])
     forward = []
     for index, (a, b) in enumerate(zip(lon.tolist(), lat.tolist(), strict=True)):
-        zone = index % 60 + 1 if index % 3 == 0 else int(math.floor((a + 180) / 6)) % 60 + 1
+        zone = index % 60 + 1 if index % 3 == 0 else math.floor((a + 180) / 6) % 60 + 1
         turned = (a - (6 * zone - 183) + 180) % 360 - 180
         if abs(turned) > 40:  # no lattice reaches so far
-            zone = int(math.floor((a + 180) / 6)) % 60 + 1
+            zone = math.floor((a + 180) / 6) % 60 + 1
         x, y = from_lonlat(a, b, zone)
         forward.append([a, b, zone, float(x), float(y)])
     inverse = []
@@ -50,9 +50,9 @@ def utm() -> dict[str, Any]:
             inverse.append([a, b, zone, float(lon_lat[0]), float(lon_lat[1])])
     places = np.column_stack([lon, lat])
     pixels: list[list[float]] = [[] for _ in places]
-    for zone, index, px, py in points_in_zones(places):
-        for k, a, b in zip(index.tolist(), px.tolist(), py.tolist(), strict=True):
-            pixels[k] = [*places[k].tolist(), zone, NORTH - 1 - b, a - WEST]
+    for found in points_in_zones(places):
+        for k, px, py in zip(*(column.tolist() for column in found[1:]), strict=True):
+            pixels[k] = [*places[k].tolist(), found[0], NORTH - 1 - py, px - WEST]
     return {"forward": forward, "inverse": inverse, "pixels": pixels}
 
 
