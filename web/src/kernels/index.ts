@@ -1,1 +1,2 @@
+export { javascriptKernels, loadKernels, wasmKernels } from "./load";
 export * from "./types";

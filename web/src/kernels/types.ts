@@ -14,8 +14,8 @@ export interface Out {
 
 /**
  * Arithmetic on codes, as docs/head-format.md defines it: whole numbers are exact, the rest is float64 in a stated order.
- * WebAssembly and JavaScript give the same bits; tests hold both against Python's. A head or rows that are the same
- * object as in the call before are not packed again. All take any n; `parts` are a head's inputs side by side.
+ * WebAssembly and JavaScript give the same bits; tests hold both against Python's. A head that is the same object as in
+ * the call before is not packed again; its arrays must not change. All take any n; `parts` are a head's inputs side by side.
  */
 export interface Kernels {
   readonly name: "wasm" | "js";
