@@ -216,6 +216,7 @@ def draw(tasks: Sequence[dict[str, Any]], path: Path) -> None:
         panel.set_yticks(range(len(heads)), heads, fontsize=8)
         panel.invert_yaxis()
         panel.tick_params(axis="x", labelsize=7)
+        panel.locator_params(axis="x", nbins=5)
         low = " (lower is better)" if task["primary"] in LOWER_IS_BETTER else ""
         panel.set_xlabel(f"{METRIC_NAMES[task['primary']]} at {rows[-1]['labels']}{low}", fontsize=8)
         draw_plainly(panel.set_title(task["name"], fontsize=9))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,40 @@ def test_the_report_tells_pixels_places_and_polygons(tmp_path: Any) -> None:
     assert f"\naccuracy: {metrics['accuracy']:.3f} ({low:.3f} to {high:.3f})\n" in text
     assert load_head(head.save(tmp_path / "h.json")).report() == text
     assert fit(store, polygons(draw_labels(TRUTH, NAMES, 20)), "crop").metrics == metrics
+
+
+def test_groups_of_several_classes_have_no_vote_and_a_note_says_so() -> None:
+    # group 3 holds both classes, group 5 is right
+    found = by_unit([0, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1], [3, 3, 5, 5])
+    assert (found["per_group"]["groups"], found["per_group"]["right"]) == (1, 1)
+    assert by_unit([0, 1], [0, 1], [0, 0], [3, 3])["per_group"] is None
+    source = polygons(draw_labels(TRUTH, NAMES, 20))
+    for number, feature in enumerate(source["features"]):
+        feature["properties"]["farm"] = f"Hof {number // 3}"
+    head = fit(make_store(TRUTH, noise=1.5), source, "crop", group="farm", split="group")
+    farms: dict[str, set[str]] = {}
+    for feature in source["features"]:
+        farms.setdefault(feature["properties"]["farm"], set()).add(feature["properties"]["crop"])
+    mixed = sum(len(crops) > 1 for crops in farms.values())
+    assert mixed > 0
+    assert f"note: {mixed} of {len(farms)} groups have labels of several classes" in head.report()
+    assert {row["name"] for row in head.metrics["worst"]} <= set(farms)
+    first = head.metrics["worst"][0]
+    assert f" in farm {first['name']} at {first['lon']:.5f},{first['lat']:.5f}" in head.report()
+
+
+def test_classes_that_few_places_test_are_marked() -> None:
+    source = polygons(draw_labels(TRUTH, NAMES, 30))
+    towns = [feature for feature in source["features"] if feature["properties"]["crop"] == "town"]
+    source["features"] = [one for one in source["features"] if one not in towns] + towns[:7]
+    head = fit(make_store(TRUTH, noise=1.5), source, "crop")
+    rows, text = head.metrics["per_class"], head.report()
+    assert {name: row["places"] for name, row in rows.items()} == {"forest": 30, "town": 7, "water": 30}
+    assert rows["town"]["tested"] > 20
+    assert re.search(r"\ntown +\d+ +\d+ +\d+ +7\*  ", text)
+    assert "* 1 of 3 tested classes was tested on fewer than 20 places (polygons, points or groups): town (7)." in text
+    assert re.search(r" in feature \d+ at ", text)
+    assert "*" not in fit(make_store(TRUTH), draw_labels(TRUTH, NAMES, 25), "crop").report()
 
 
 def test_points_have_no_vote_and_a_random_split_still_has_places() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from label_files import WINDOW, box_at, collection, lonlat_at, point_at, polygon_at, read_labels
 
+import tessera
 from tessera.base import InputError
 from tessera.geo import from_lonlat, points_in_zones
 from tessera.labels import COUNTED
@@ -176,6 +177,13 @@ def test_groups_and_regions_come_from_columns() -> None:
     assert labels.counts == {"ungrouped": 1}
     assert labels.missing == 1
     assert labels.regions.tolist() == ["n", "n", "s", "s", "s"]
+    assert labels.grouped_by == "site"
+    assert [labels.group_name(group) for group in labels.groups.tolist()] == ["7", "7", "x", "feature 3", "8"]
+    plain = read_labels(source, "crop")
+    assert plain.grouped_by == "feature"
+    assert [plain.group_name(group) for group in plain.groups.tolist()] == [f"feature {at}" for at in range(6)]
+    # numbers that somebody gave are their own names
+    assert tessera.Labels(np.array(["a", "b"], dtype=object), groups=np.array([7, -9])).group_name(-9) == "-9"
 
 
 def test_invalid_and_empty_shapes_are_repaired_or_dropped_and_counted() -> None:

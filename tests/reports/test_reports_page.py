@@ -152,7 +152,7 @@ def test_the_methods_paragraph_has_its_numbers_and_cites_what_was_used(tmp_path:
     assert "land cover was mapped with tessera 1.2.3" in words
     assert "A random forest learnt 4 classes" in words
     assert "800 labels from 40 groups" in words
-    assert "held out whole blocks of land of 2 km, with a buffer of 0.4 km" in words
+    assert "held out whole blocks of land of 2 km; labels within 0.4 km of a tested one were not learnt from" in words
     for number in (
         "10.1111/ecog.02881",
         "1706.04599",
@@ -175,6 +175,71 @@ def test_the_methods_paragraph_has_its_numbers_and_cites_what_was_used(tmp_path:
     bare = " ".join(read(FakeHead({"labels": 5}), tmp_path)[0].words)
     assert "doi:" not in bare
     assert "5 labels" in bare
+
+
+SPLITS = {
+    "spatial": "with 5 folds that held out whole blocks of land of 2 km; labels within 0.4 km of a tested one were not "
+    "learnt from (Roberts et al. 2017): ",
+    "group": "with 5 folds that held out whole groups (column farm) (Roberts et al. 2017): ",
+    "region": "with 5 folds that held out whole regions; labels within 0.4 km of a tested one were not learnt from "
+    "(Roberts et al. 2017): ",
+    "year": "The labels of each year were predicted by a model that had learnt from other years and other blocks of 2 "
+    "km only; labels within 0.4 km of a tested one were not learnt from (Roberts et al. 2017): ",
+    "given": "It was tested once, on the 800 labels that the given split holds out: ",
+    "random": "with 5 folds of single labels drawn at random, so that neighbours of tested labels were learnt from: ",
+}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_each_split_has_its_own_sentence_of_methods(split: str, tmp_path: Path) -> None:
+    block = 2.0 if split in ("spatial", "year") else None
+    buffer = 0.4 if split in ("spatial", "region", "year") else None
+    unit = {"spatial": "block", "region": "region", "random": "label"}.get(split, "group")
+    random = None if split == "random" else {"macro_f1": 0.71}
+    head = rich_head(split=split, unit=unit, block_km=block, buffer_km=buffer, grouped_by="farm", random=random)
+    words = re.sub(r"\s+", " ", " ".join(read(head, tmp_path)[0].words))
+    assert SPLITS[split] in words
+    assert sum(sentence in words for sentence in SPLITS.values()) == 1
+    assert ("10.1111/ecog.02881" in words) == (split not in ("given", "random"))
+    assert ("blocks of land of 2 km" in words) == (split == "spatial")
+    assert ("quote those of another split" in words) == (split == "random")
+    tested = {
+        "given": "on the given test labels",
+        "random": "on labels at random",
+        "spatial": "on land not learnt from",
+    }
+    assert f"macro-F1 {tested.get(split, f'on {split}s not learnt from')}" in words
+
+
+def test_classes_of_few_places_are_marked_and_worst_examples_name_their_group(tmp_path: Path) -> None:
+    head = rich_head(grouped_by="farm")
+    head.metrics["per_class"]["crop"]["places"] = 7
+    head.metrics["per_class"]["forest"]["places"] = 70
+    for number, row in enumerate(head.metrics["worst"]):
+        row |= {"name": f"Hof {number}", "group": 55}
+    words = re.sub(r"\s+", " ", " ".join(read(head, tmp_path)[0].words))
+    assert "1 of 2 classes tested on fewer than 20 places" in words
+    assert "1 of 2 tested classes was tested on fewer than 20 places (polygons, points or groups): crop (7)." in words
+    assert "7 (few)" in words
+    assert words.count("(few)") == 2
+    assert "longitude, latitude farm fold" in words
+    assert "5.25000, 50.65300 Hof 3 1 " in words
+    assert " 55 " not in words
+    plain = rich_head(grouped_by="feature")
+    plain.metrics["worst"][0]["name"] = "feature 12"
+    assert "Features are counted from 0 in the order of the file." in " ".join(read(plain, tmp_path)[0].words)
+
+
+def test_sets_of_nearly_all_classes_and_means_of_folds_are_explained(tmp_path: Path) -> None:
+    head = rich_head()
+    head.metrics["conformal"]["size"] = 3.6
+    head.metrics["curve"]["points"][0]["learnt"] = 93.4
+    words = " ".join(read(head, tmp_path)[0].words)
+    assert "A set holds 3.6 of 4 classes on average" in words
+    assert "about 93" in words
+    assert "labels learnt from, mean of the folds" in words
+    assert "Test labels whose class is in the prediction set" in words
+    assert "unit" not in words.replace("community", "")
 
 
 def test_a_head_that_was_not_tested_has_a_page_that_says_so(tmp_path: Path) -> None:

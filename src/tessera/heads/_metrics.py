@@ -134,6 +134,7 @@ def _rows_are_sound(rows: Any, classes: Sequence[str]) -> bool:
         and set(rows) == set(classes)
         and all(isinstance(row, dict) for row in rows.values())
         and all(_is_count(row.get(key)) for row in rows.values() for key in ("labels", "tested"))
+        and all(row.get("places") is None or _is_count(row["places"]) for row in rows.values())
         and all(_are_scores(row, PER_CLASS) for row in rows.values())
     )
 

@@ -6,8 +6,17 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tessera.base import printable, shortened, shown
-from tessera.labels import cell, code_note, map_values
-from tessera.validation import EACH_ONCE, LOWER_IS_BETTER, METRIC_NAMES, NUMBER_TOTALS, left_out_at_once
+from tessera.labels import FEATURE, cell, code_note, map_values
+from tessera.validation import (
+    EACH_ONCE,
+    LOWER_IS_BETTER,
+    METRIC_NAMES,
+    NUMBER_TOTALS,
+    few_tested,
+    few_tested_text,
+    left_out_at_once,
+    wide_sets_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +60,7 @@ def format_report(
     lines += ["", *_total_lines(metrics, bool(classes)), ""]
     lines += _class_lines(metrics, classes) if classes else []
     lines += _fold_lines(metrics, bool(classes))
-    lines += _trust_lines(metrics)
+    lines += _trust_lines(metrics, len(classes))
     lines += _curve_lines(metrics)
     lines += _worst_lines(metrics, bool(classes))
     notes = [*metrics["notes"], code_note(classes)]
@@ -130,14 +139,19 @@ def _class_lines(metrics: dict[str, Any], classes: Sequence[str]) -> list[str]:
     names = [cell(name) for name in classes[:_ROWS]]
     width = max(len("class"), *(len(name) for name in names))
     head = "  ".join(f"{title:>{size}}" for _, title, size in _COLUMNS)
-    lines = [f"{'class':<{width}}  value   labels  tested  {head}"]
+    # heads of before do not count places
+    found = {name: metrics["per_class"][name].get("places") for name in classes}
+    places = {name: int(count) for name, count in found.items() if count is not None}
+    few = few_tested(places)
+    lines = [f"{'class':<{width}}  value   labels  tested  {'places   ' if places else ''}{head}"]
     for name, label, value in zip(classes, names, map_values(classes), strict=False):
         row = metrics["per_class"][name]
         numbers = "  ".join(f"{_show(row[key]):>{size}}" for key, _, size in _COLUMNS)
-        lines.append(f"{label:<{width}}  {value:>5}  {row['labels']:>7}  {row['tested']:>6}  {numbers}")
+        count = f"{places[name]:>6}{'*' if name in few else ' '}  " if name in places else ""
+        lines.append(f"{label:<{width}}  {value:>5}  {row['labels']:>7}  {row['tested']:>6}  {count}{numbers}")
     if len(classes) > _ROWS:
         lines.append(f"and {len(classes) - _ROWS} classes more, in the file")
-    return [*lines, ""]
+    return [*lines, *([f"* {few_tested_text(places)}"] if few else []), ""]
 
 
 def _fold_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
@@ -153,7 +167,7 @@ def _fold_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
     return [*lines, ""]
 
 
-def _trust_lines(metrics: dict[str, Any]) -> list[str]:
+def _trust_lines(metrics: dict[str, Any], classes: int) -> list[str]:
     lines = []
     calibration, conformal = metrics["calibration"], metrics["conformal"]
     if calibration is not None and calibration.get("error"):
@@ -170,6 +184,7 @@ def _trust_lines(metrics: dict[str, Any]) -> list[str]:
         level, size = conformal.get("level"), conformal.get("size")
         held = _first(conformal["coverage"])
         lines.append(f"{what} {_show(size)}{unit} hold {_show(held)} of held-out labels; {_show(level)} was wanted")
+        lines += [text for text in [wide_sets_text(_first(size), classes)] if text]
     return lines
 
 
@@ -187,15 +202,28 @@ def _curve_lines(metrics: dict[str, Any]) -> list[str]:
 
 
 def _worst_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
-    lines = []
+    lines, grouped_by = [], metrics.get("grouped_by")
     for row in metrics["worst"][:_WORST]:
-        place = "" if row.get("lon") is None else f" at {row['lon']:.5f},{row['lat']:.5f}"
         if classes:
             what = f"{cell(str(row.get('truth')))}, taken for {cell(str(row.get('predicted')))}"
-            lines.append(f"  {what}{place}, with probability {_show(row.get('probability'))}")
+            lines.append(f"  {what}{_where(row, grouped_by)}, with probability {_show(row.get('probability'))}")
         else:
-            lines.append(f"  {_show(row.get('truth'))}, predicted {_show(row.get('predicted'))}{place}")
+            lines.append(
+                f"  {_show(row.get('truth'))}, predicted {_show(row.get('predicted'))}{_where(row, grouped_by)}"
+            )
     return ["look at these labels first, held out and worst:", *lines] if lines else []
+
+
+def _where(row: dict[str, Any], grouped_by: Any) -> str:
+    """The group of a label by its own name, and its place: " in field 12 at 5.24197,50.68743"."""
+    called = row.get("name")
+    own = called if isinstance(called, str) and isinstance(grouped_by, str) and grouped_by else ""
+    if own and grouped_by != FEATURE and not own.startswith(FEATURE):
+        own = f"{grouped_by} {own}"
+    lon, lat = row.get("lon"), row.get("lat")
+    there = isinstance(lon, (int, float)) and isinstance(lat, (int, float))
+    place = f" at {lon:.5f},{lat:.5f}" if there else ""
+    return f"{f' in {printable(shortened(own, 60))}' if own else ''}{place}"
 
 
 def _show(value: float | None, like: float | None = None) -> str:

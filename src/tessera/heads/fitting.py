@@ -169,8 +169,12 @@ def fit(
     metrics = _about(places, read, good, len(taken)) | metrics
     for index, name in enumerate(names):
         metrics["per_class"][name]["labels"] = int((target == index).sum())
+        metrics["per_class"][name]["places"] = _tested_places(own, found, index)
     metrics |= {"weights": weights, "settings": dict(learnt.settings or {}), "sample": _sampled(sample, own)}
-    metrics["notes"] = _notes(metrics, places, read, names)
+    metrics["grouped_by"] = own.grouped_by
+    for row in metrics["worst"]:
+        row["name"] = "" if own.groups is None else own.group_name(row["group"])
+    metrics["notes"] = _notes(metrics, places, read, names) + (_mixed(kept.groups, target) if names else [])
     provenance = _provenance(places, read, metrics, head, seed)
     return Head(head, model, names, span, column, read.inputs, chosen, metrics, trust, applicability, provenance)
 
@@ -304,6 +308,29 @@ def _sampled(sample: str | None, labels: Labels) -> dict[str, Any]:
     """Whether labels are a probability sample, and whether each is a unit of it."""
     alone = labels.groups is None or len(np.unique(labels.groups)) == len(labels)
     return {"design": sample, "single": bool(alone)}
+
+
+def _tested_places(labels: Labels, found: OutOfFold | None, index: int) -> int:
+    """Groups of which labels of a class were tested."""
+    if found is None:
+        return 0
+    rows = found.rows[found.truth == index]
+    return len(rows) if labels.groups is None else len(np.unique(labels.groups[rows]))
+
+
+def _mixed(groups: NDArray[np.int64] | None, target: NDArray[Any]) -> list[str]:
+    """What groups with labels of several classes mean."""
+    if groups is None:
+        return []
+    pairs = np.unique(np.column_stack([groups, target]), axis=0)
+    size = np.unique(pairs[:, 0], return_counts=True)[1]
+    mixed = int((size > 1).sum())
+    if not mixed:
+        return []
+    return [
+        f"{mixed:,} of {len(size):,} groups have labels of several classes: each is still tested as a whole, but one "
+        "vote cannot be right for two classes, so accuracy by the vote of a group leaves them out"
+    ]
 
 
 def _notes(metrics: dict[str, Any], places: Labels, read: Sample, names: tuple[str, ...]) -> list[str]:

@@ -9,6 +9,7 @@ from .held import SPLITS, HeldOut, hold_out
 from .labels import (
     CLASSES,
     COUNTED,
+    FEATURE,
     FEW_LABELS,
     KINDS,
     MAX_CLASSES,
@@ -22,7 +23,7 @@ from .labels import (
 )
 from .osm import ClassRule, OsmLabels, check_osm_labels, osm_labels, parse_tags, read_classes
 from .read import read_labels
-from .report import LabelReport, LabelRow, describe_labels
+from .report import FEW_PLACES, LabelReport, LabelRow, describe_labels
 from .save import check_labels, write_labels
 from .source import EmbeddingSource, label_codes, parse_year, refuse_empty, sample_labels
 
@@ -30,8 +31,10 @@ __all__ = [
     "CHIP",
     "CLASSES",
     "COUNTED",
+    "FEATURE",
     "FEW",
     "FEW_LABELS",
+    "FEW_PLACES",
     "KINDS",
     "LEAST_LABELS",
     "LEAST_UNITS",

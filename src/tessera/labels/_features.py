@@ -11,7 +11,7 @@ from tessera.base import InputError, shown
 from tessera.geo import parse_points
 
 from ._polygons import polygon_pixels
-from .labels import class_text
+from .labels import FEATURE, class_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +40,7 @@ class Placed:
     counts : what else was counted; see `labels.COUNTED`
     notes : what was read differently than a user may expect
     source : its name in messages
+    grouped_by, group_names : as of `Labels`
     """
 
     values: NDArray[Any]
@@ -52,6 +53,8 @@ class Placed:
     counts: dict[str, int]
     notes: tuple[str, ...]
     source: str
+    grouped_by: str = ""
+    group_names: tuple[str, ...] = ()
 
 
 def place_features(
@@ -86,8 +89,9 @@ def place_features(
     usable = ~values.missing & ~shapely.is_missing(table.geometries) & ~shapely.is_empty(table.geometries)
     counts: dict[str, int] = {}
     own = np.arange(len(table), dtype=np.int64)
+    group_names: tuple[str, ...] = ()
     if group is not None:
-        own, alone = _groups(table.column(group))
+        own, alone, group_names = _groups(table.column(group))
         counts["ungrouped"] = int((alone & usable).sum())
     regions = years = None
     if region is not None:
@@ -108,15 +112,17 @@ def place_features(
         {key: count for key, count in counts.items() if count},
         (*table.notes, *values.notes),
         table.source,
+        FEATURE if group is None else group,
+        group_names,
     )
 
 
-def _groups(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The group of each feature as a number, and which have none and so are groups of their own."""
+def _groups(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_], tuple[str, ...]]:
+    """The group of each feature as a number, which have none and so are groups of their own, and names by number."""
     names = _names(values)
-    number: dict[str, int] = {}
-    own = [len(names) + at if name is None else number.setdefault(name, len(number)) for at, name in enumerate(names)]
-    return np.array(own, dtype=np.int64), np.array([name is None for name in names], dtype=np.bool_)
+    number = {name: index for index, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
+    own = [len(number) + at if name is None else number[name] for at, name in enumerate(names)]
+    return np.array(own, dtype=np.int64), np.array([name is None for name in names], dtype=np.bool_), tuple(number)
 
 
 def _names(values: NDArray[Any]) -> list[str | None]:

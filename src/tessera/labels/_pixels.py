@@ -124,6 +124,8 @@ def one_label_a_pixel(placed: Placed, column: str, kind: str | None) -> Labels:
         regions=None if placed.region is None else placed.region[kept],
         years=None if placed.year is None else placed.year[kept],
         counts=placed.counts | more,
+        grouped_by=placed.grouped_by,
+        group_names=placed.group_names,
     )
 
 

@@ -19,6 +19,8 @@ CLASSES, NUMBERS = "classification", "regression"
 KINDS = (CLASSES, NUMBERS)
 FEW_LABELS = 12
 """Labels up to which as many classes mean that labels are too few, not that they are no classes."""
+FEATURE = "feature"
+"""What a group is where no column names groups."""
 MAX_CLASSES = 255
 """A map of classes is uint8, and 255 stands for no data."""
 COUNTED = {
@@ -61,6 +63,8 @@ class Labels:
         where unknown
     years : (N,) int64, the year for which each label is true; None: for every year
     counts : what the reader left out, merged or repaired, and how many; the keys are those of `COUNTED`
+    grouped_by : what a group is: the name of a column, or `FEATURE`, a feature of the file; "" where it is not known
+    group_names : the values of that column, by number; groups beyond them are features, by their place in the file
 
     Raises
     ------
@@ -90,6 +94,8 @@ class Labels:
     regions: NDArray[np.object_] | None = None
     years: NDArray[np.int64] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    grouped_by: str = ""
+    group_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.values)
@@ -126,6 +132,12 @@ class Labels:
 
     def __repr__(self) -> str:
         return f"Labels({len(self)} of {self.column}, {self.kind}, {self.source})"
+
+    def group_name(self, group: int) -> str:
+        """A group as its owner knows it: the value of its column, or "feature 55", counted from 0 in the file."""
+        if 0 <= group < len(self.group_names):
+            return self.group_names[group]
+        return f"{FEATURE} {group - len(self.group_names)}" if self.grouped_by else str(group)
 
     @property
     def counted(self) -> tuple[str, ...]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tessera.validation import CLASS_METRICS, METRIC_NAMES, NUMBER_METRICS
+from tessera.labels import FEW_PLACES
+from tessera.validation import (
+    CLASS_METRICS,
+    LOWER_IS_BETTER,
+    METRIC_NAMES,
+    NUMBER_METRICS,
+    few_tested,
+    few_tested_text,
+    left_out_at_once,
+)
 
 from ._page import Html, heat, items, name, paragraph, picture, swatch, table
 from ._pictures import draw_curve, draw_scatter
@@ -16,7 +25,14 @@ if TYPE_CHECKING:
 _MOST_CONFUSION = 30
 """Classes of a confusion matrix that is shown whole."""
 _MOST_PAIRS = 30
-_UNITS = {"block": "blocks of land", "group": "groups", "region": "regions", "year": "years", "label": "labels"}
+_UNITS = {"block": "blocks of land", "group": "groups", "region": "regions", "label": "single labels"}
+_TESTED = {
+    "spatial": "land",
+    "group": "groups",
+    "region": "regions",
+    "year": "years",
+}
+"""What a split tests that was not learnt from."""
 
 
 def totals(head: ReportedHead) -> list[tuple[str, Any]]:
@@ -26,8 +42,35 @@ def totals(head: ReportedHead) -> list[tuple[str, Any]]:
 
 
 def units_of(metrics: dict[str, Any]) -> str:
-    """What was held out together, in words."""
+    """What was held out whole, in words."""
     return _UNITS.get(str(metrics.get("unit")), "blocks of land" if metrics.get("split") == "spatial" else "groups")
+
+
+def tested_on(metrics: dict[str, Any]) -> str:
+    """What the scores are of, in a few words: "on land not learnt from"."""
+    split = metrics.get("split")
+    if split == "random":
+        return "on labels at random"
+    return "on the given test labels" if split == "given" else f"on {_TESTED.get(str(split), 'land')} not learnt from"
+
+
+def tested_places(head: ReportedHead) -> dict[str, int]:
+    """The tested places of each class; {} in heads of before, which do not count them."""
+    found = {name: whole(part(head.metrics, "per_class", name).get("places")) for name in head.classes}
+    return {name: count for name, count in found.items() if count is not None}
+
+
+def _blocks_text(metrics: dict[str, Any]) -> str:
+    """What is left out for intervals, and what "block" means."""
+    count = whole(part(metrics, "per_unit").get("units"))
+    if not count:
+        return ""
+    side = number(metrics.get("block_km")) if metrics.get("split") == "spatial" else None
+    size = f" of {side:g} km" if side else ""
+    return (
+        f"A block is a square of land{size} with all its labels. The tested labels lie in {count:,} blocks. Labels of "
+        f"one block err together, so the intervals leave out {left_out_at_once(count)} at a time."
+    )
 
 
 def scores_section(head: ReportedHead) -> Html:
@@ -46,14 +89,19 @@ def scores_section(head: ReportedHead) -> Html:
         if beside:
             line.append(show(number(beside.get(key))))
         body.append(line)
-    heads = ["score", "on land not learnt from (95 % interval)"]
-    heads += ["each unit counts once"] if alone else []
+    heads = ["score", f"{tested_on(metrics)} (95 % interval)"]
+    heads += ["each block counts once"] if alone else []
     heads += ["random split, for comparison"] if beside else []
-    out = [
-        table(
-            heads, body, "Scores of predictions out of fold. What was held out together counts as one in the intervals."
+    about = _blocks_text(metrics)
+    few = few_tested_text(tested_places(head))
+    out = [paragraph(about) if about else "", items([few] if few else [], "notes"), table(heads, body)]
+    if metrics.get("split") == "random":
+        out.append(
+            paragraph(
+                "The labels were divided at random, so each was tested by a head that had learnt from its neighbours. "
+                "Such scores are usually higher than on land without labels: quote those of another split."
+            )
         )
-    ]
     if beside:
         out.append(
             paragraph(
@@ -72,7 +120,7 @@ def scores_section(head: ReportedHead) -> Html:
             for row in fold_rows
         ]
         heads = ["fold", "labels learnt", "labels tested", *(METRIC_NAMES[key] for key, _ in known[:3])]
-        out.append(table(heads, body, "Each fold was predicted by a model of all others."))
+        out.append(table(heads, body, "Each fold was predicted by a head that had learnt from the others only."))
     return Html("".join(out))
 
 
@@ -83,19 +131,26 @@ def classes_section(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
     per_class, held = part(head.metrics, "per_class"), part(head.metrics, "conformal", "per_class")
     held = {key: value for key, value in held.items() if number(value) is not None}
     area = {row["name"]: row["area"][0] for row in areas["classes"]} if areas else {}
+    places = tested_places(head)
+    few = few_tested(places)
     body = []
     for value, label, colour in zip(head.values, head.classes, head.colours, strict=True):
         row = part(per_class, label)
         counts = [f"{one:,}" if (one := whole(row.get(key))) is not None else "-" for key in ("labels", "tested")]
         line: list[Any] = [Html(swatch(colour) + name(label)), str(value), *counts]
+        line += [f"{places.get(label, 0):,}{' (few)' if label in few else ''}"] if places else []
         line += [share(number(row.get(key)), 2) for key in ("precision", "recall", "f1", "iou")]
         line += [percent(number(held.get(label)))] if held else []
         line += [hectares(area.get(label))] if area else []
         body.append(line)
-    heads = ["class", "value on the map", "labels", "tested", "precision (user's)", "recall (producer's)", "F1", "IoU"]
-    heads += ["held by its set"] if held else []
+    heads = ["class", "value on the map", "labels", "labels tested", *(["places tested"] if places else [])]
+    heads += ["precision (user's)", "recall (producer's)", "F1", "IoU"]
+    heads += ["in the prediction set"] if held else []
     heads += ["hectares"] if area else []
-    return table(heads, body, 'Of tested labels; "-" where a class could not be tested.')
+    caption = "Places are polygons, points or groups. " if places else ""
+    caption += '"-": the class could not be tested.'
+    caption += f" (few): fewer than {FEW_PLACES} places, so the scores of the class are uncertain." if few else ""
+    return table(heads, body, caption)
 
 
 def confusion_section(head: ReportedHead) -> Html:
@@ -134,15 +189,18 @@ def curve_section(head: ReportedHead) -> Html:
     body = [
         [
             row.get("labels", ""),
-            figures(number(row.get("learnt"))),
+            f"about {mean:,.0f}" if (mean := number(row.get("learnt"))) is not None else "-",
             spread(cell([row.get(key) for key in ("value", "low", "high")]), show),
         ]
         for row in points
     ]
     png = draw_curve(points, metric)
     alt = f"Learning curve: {metric} by the number of labels learnt from; the table below has the figures."
-    after = table(["labels", "learnt from", f"{metric} (95 % interval)"], body)
-    return Html(picture(png, alt, "If the curve still rises at its end, more labels of the same kind help.") + after)
+    after = table(["amount", "labels learnt from, mean of the folds", f"{metric} (95 % interval)"], body)
+    better = "falls" if curve.get("metric") in LOWER_IS_BETTER else "rises"
+    return Html(
+        picture(png, alt, f"If the curve still {better} at its end, more labels of the same kind help.") + after
+    )
 
 
 def scatter_section(head: ReportedHead) -> Html:

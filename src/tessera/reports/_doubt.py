@@ -29,20 +29,27 @@ _SHOWN = {
 """Bands that are drawn, and what they are."""
 
 
-def doubt_section(tiff: Path) -> Html:
-    """Pictures of the uncertainty of a map and shares of its area; nothing where no such file lies beside it."""
-    found = _bands(tiff)
+def beyond_of(bands: dict[str, NDArray[Any]]) -> float | None:
+    """The share of the map that is unlike all labels, if the map has that band."""
+    distance = bands.get("applicability")
+    return None if distance is None else float((distance > 1).mean())
+
+
+def doubt_section(found: dict[str, NDArray[Any]]) -> Html:
+    """Pictures of the uncertainty of a map and shares of its area; nothing without `read_bands`."""
     if not found:
         return Html("")
     body: list[tuple[str, str]] = []
-    beyond = found.get("applicability")
+    beyond = beyond_of(found)
     if beyond is not None:
-        body.append(("of the mapped area beyond the area of applicability", percent(float((beyond > 1).mean()))))
+        body.append(("of the mapped area beyond the area of applicability (distance above 1)", percent(beyond)))
     if "probability" in found:
         body.append(("probability of the predicted class, mean", figures(float(found["probability"].mean()))))
     if "set_size" in found:
-        body.append(("classes in a set, mean", figures(float(found["set_size"].mean()))))
-        body.append(("of the mapped area with one class in the set", percent(float((found["set_size"] == 1).mean()))))
+        body.append(("classes in a prediction set, mean", figures(float(found["set_size"].mean()))))
+        body.append(
+            ("of the mapped area with one class in its prediction set", percent(float((found["set_size"] == 1).mean())))
+        )
     if "abstained" in found:
         body.append(("of the mapped area where the head abstains", percent(float((found["abstained"] > 0).mean()))))
     if "width" in found:
@@ -50,16 +57,17 @@ def doubt_section(tiff: Path) -> Html:
     drawn = [(_SHOWN[name], found[f"{name} drawn"]) for name in _SHOWN if f"{name} drawn" in found]
     alt = f"Maps of {' and of '.join(title for title, _ in drawn)}; the table below has shares and means."
     before = Html("")
-    if beyond is not None and (beyond > 1).mean() > 0.1:
+    if beyond is not None and beyond > 0.1:
         before = paragraph(
-            "A tenth of the map or more is unlike all labels. No score here says anything about it: label there."
+            f"{percent(beyond)} of the map is unlike all labels. No score here says anything about it: label there."
         )
-    pictures = picture(draw_bands(drawn), alt, "The lighter, the surer.") if drawn else ""
+    pictures = picture(draw_bands(drawn), alt, "The lighter, the more certain.") if drawn else ""
     return Html(before + pictures + table(("what", "value"), body))
 
 
-def _bands(tiff: Path) -> dict[str, NDArray[Any]]:
-    """The values of each band where there is data, and the bands that are drawn; each at the size of a picture."""
+def read_bands(tiff: Path) -> dict[str, NDArray[Any]]:
+    """The values of each band of uncertainty where there is data, and the bands that are drawn; each at the size of a
+    picture. {} where no such file lies beside the map."""
     path = layer_path(tiff, "uncertainty")
     if not path.is_file():
         return {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._page import Html, paragraph, picture, table
+from tessera.validation import wide_sets_text
+
+from ._page import Html, items, paragraph, picture, table
 from ._pictures import draw_reliability
 from ._values import cell, figures, number, part, percent, share, spread, whole
 
@@ -44,9 +46,7 @@ def calibration_section(head: ReportedHead) -> Html:
         f"Calibration error {spread(cell(found.get('error')))} raw, "
         f"{spread(cell(found.get('error_calibrated')))} calibrated."
     )
-    caption = (
-        "Points below the dashed line: more confident than right. Bars: 95 % intervals over what was held out together."
-    )
+    caption = "Points below the dashed line: more confident than right. Bars: 95 % intervals over blocks of land."
     heads = ["lower is better", "raw (95 % interval)", "calibrated (95 % interval)"]
     if as_they_are:
         heads, body = heads[:2], [row[:2] for row in body]
@@ -58,10 +58,13 @@ def sets_section(head: ReportedHead) -> Html:
     found, out = part(head.metrics, "conformal"), []
     level = number(found.get("level"))
     if level is not None:
-        what = "Sets of classes" if head.classes else "Intervals"
+        what = "A prediction set holds the classes that" if head.classes else "A prediction interval is the range that"
         body: list[list[Any]] = [
-            ["held, each label counts once", spread(cell(found.get("coverage")), percent)],
-            ["held, each place counts once", spread(cell(found.get("by_group")), percent)],
+            [
+                "labels whose class is in their set" if head.classes else "labels within their interval",
+                spread(cell(found.get("coverage")), percent),
+            ],
+            ["the same, each block of land counts once", spread(cell(found.get("by_group")), percent)],
         ]
         size = number(found.get("size"))
         body.append(["classes in a set, mean" if head.classes else "width, mean", figures(size)])
@@ -71,12 +74,14 @@ def sets_section(head: ReportedHead) -> Html:
             body.append(["width", "grows with the predicted number as the errors do"])
         out.append(
             paragraph(
-                f"{what} at {percent(level)} hold the truth of about that share of labels of new places, if these are "
-                "like the labelled ones (conformal prediction that counts each place once). Measured on folds that the "
-                "quantile was not learnt from:"
+                f"{what} cannot be ruled out at a place. At {percent(level)} it holds the truth of about that share of "
+                "labels at new places, if these are like the labelled ones (conformal prediction in which each block "
+                "of land counts once). Measured on folds that it was not learnt from:"
             )
         )
         out.append(table(("measured", "value"), body))
+        wide = wide_sets_text(size, len(head.classes))
+        out.append(items([wide] if wide else [], "notes"))
     kept = part(head.metrics, "abstention")
     wanted, threshold = number(kept.get("accuracy")), number(kept.get("threshold"))
     if wanted is not None and threshold:
@@ -97,15 +102,16 @@ def sets_section(head: ReportedHead) -> Html:
     return Html("".join(out))
 
 
-def applicability_section(head: ReportedHead) -> Html:
-    """How far the labels reach in feature space."""
+def applicability_section(head: ReportedHead, beyond: float | None = None) -> Html:
+    """How far the labels reach in feature space; `beyond`: the share of the map that they do not reach."""
     found = part(head.metrics, "applicability")
     inside, kept = number(found.get("inside")), whole(found.get("references"))
     if not found:
         return Html("")
     held = f"{percent(inside)} of labels lie within the reach of labels of other folds. " if inside is not None else ""
+    mapped = f"{percent(beyond)} of this map lies beyond distance 1. " if beyond is not None else ""
     measured = f" It is measured to {kept:,} labelled vectors." if kept else ""
     return paragraph(
-        f"{held}Where the band applicability of a map (tessera map --uncertainty) is above 1, land is unlike all "
-        f"labels, and no score here holds (Meyer and Pebesma 2021).{measured}"
+        f"{mapped}{held}Where the band applicability of a map (tessera map --uncertainty) is above 1, land is unlike "
+        f"all labels, and no score here holds (Meyer and Pebesma 2021).{measured}"
     )

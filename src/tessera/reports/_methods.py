@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tessera.labels import one_line
+from tessera.labels import FEATURE, one_line
 from tessera.validation import METRIC_NAMES, left_out_at_once
 
 from ._accuracy import totals, units_of
-from ._values import cell, figures, hectares, number, part, percent, spread, whole, with_interval
+from ._values import cell, figures, hectares, number, part, percent, rows, spread, whole, with_interval
 
 if TYPE_CHECKING:
     from .asked import ReportedHead
@@ -97,21 +97,15 @@ def _tested(head: ReportedHead) -> Part:
     metrics, known = head.metrics, totals(head)
     if not known:
         return "", []
-    folds, units = whole(metrics.get("folds")), whole(metrics.get("units"))
-    block, buffer = number(metrics.get("block_km")), number(metrics.get("buffer_km"))
-    apart = units_of(metrics)
-    apart += f" of {block:g} km" if block else ""
-    apart += f", with a buffer of {buffer:g} km around what was tested" if buffer else ""
     ends = part(metrics, "intervals")
     listed = ", ".join(
         f"{METRIC_NAMES[key]} {spread(with_interval(metrics[key], ends.get(key)), show)}"
         for key, show in known
         if key not in ("auc", "brier")
     )
-    said = (
-        f"It was tested by cross-validation with {folds or 'several'} folds that held out whole {apart} (Roberts "
-        f"et al. 2017): {listed}"
-    )
+    how, cites = _split_text(metrics)
+    said = f"{how}: {listed}"
+    units = whole(metrics.get("units"))
     drawn = f"{units:,} {units_of(metrics)}" if units else units_of(metrics)
     # intervals leave out blocks of land, whatever is held out
     blocks = whole(part(metrics, "per_unit").get("units"))
@@ -130,7 +124,37 @@ def _tested(head: ReportedHead) -> Part:
             " A random split of the same labels, which tests on neighbours of what was learnt, would have shown "
             f"{METRIC_NAMES[key]} {show(beside)}."
         )
-    return said, ["blocks", way]
+    return said, [*cites, *([way] if ends else [])]
+
+
+def _split_text(metrics: dict[str, Any]) -> Part:
+    """How the head was tested, up to the scores, and what that cites."""
+    split, folds = metrics.get("split"), whole(metrics.get("folds"))
+    block, buffer = number(metrics.get("block_km")), number(metrics.get("buffer_km"))
+    around = f"; labels within {buffer:g} km of a tested one were not learnt from" if buffer else ""
+    crossed = f"It was tested by cross-validation with {folds or 'several'} folds"
+    by = metrics.get("grouped_by")
+    groups = f" (column {one_line(by, 40)})" if isinstance(by, str) and by not in ("", FEATURE) else ""
+    if split == "random":
+        return f"{crossed} of single labels drawn at random, so that neighbours of tested labels were learnt from", []
+    if split == "given":
+        tested = sum(whole(row.get("tested")) or 0 for row in rows(metrics.get("per_fold")))
+        which = f"the {tested:,} labels" if tested else "the labels"
+        return f"It was tested once, on {which} that the given split holds out{around}", []
+    cites = ["blocks"]
+    if split == "year":
+        side = f" blocks of {block:g} km" if block else " blocks of land"
+        return (
+            f"The labels of each year were predicted by a model that had learnt from other years and other{side} only"
+            f"{around} (Roberts et al. 2017)",
+            cites,
+        )
+    if split == "region":
+        return f"{crossed} that held out whole regions{around} (Roberts et al. 2017)", cites
+    if split == "group":
+        return f"{crossed} that held out whole groups{groups}{around} (Roberts et al. 2017)", cites
+    side = f" of {block:g} km" if block else ""
+    return f"{crossed} that held out whole {units_of(metrics)}{side}{around} (Roberts et al. 2017)", cites
 
 
 def _calibrated(head: ReportedHead) -> Part:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tessera.labels import FEATURE, one_line
+
 from ._page import Html, link, name, paragraph, picture, table
 from ._pictures import draw_places
 from ._values import figures, number, part, rows, share, whole
@@ -52,26 +54,42 @@ def worst_section(head: ReportedHead) -> Html:
     if not found:
         return Html("")
     body = []
+    by = _grouped_by(head)
     for row in found:
         lon, lat = number(row.get("lon")), number(row.get("lat"))
-        line: list[Any] = [_place(lon, lat), row.get("group", "-"), name(row.get("fold", "-"))]
+        line: list[Any] = [
+            _place(lon, lat),
+            *([name(row.get("name") or "-")] if by else []),
+            name(row.get("fold", "-")),
+        ]
         if head.classes:
             line += [name(row.get("truth", "")), name(row.get("predicted", ""))]
             line += [share(number(row.get(key)), 2) for key in ("probability", "truth_probability")]
         else:
             line += [figures(number(row.get(key))) for key in ("truth", "predicted", "error")]
         body.append(line)
-    heads = ["longitude, latitude", "group", "fold"]
+    heads = ["longitude, latitude", *([by] if by else []), "fold"]
     heads += (
         ["label", "prediction", "its probability", "probability of the label"]
         if head.classes
         else ["measured", "predicted", "error"]
     )
     before = paragraph(
-        "Look at these first: they are mistakes of the head, or of the labels. At most one label of each group is "
-        "listed. A click on a place opens it in OpenStreetMap."
+        "Look at these first: they are mistakes of the head, or of the labels. At most one label of each polygon, "
+        "point or group is listed. A click on a place opens it in OpenStreetMap."
+        + (" Features are counted from 0 in the order of the file." if by.startswith(FEATURE) else "")
     )
-    return Html(before + table(heads, body, texts=(1, 2, 3, 4) if head.classes else (1, 2)))
+    words = 2 + bool(by) + 2 * bool(head.classes)
+    return Html(before + table(heads, body, texts=tuple(range(1, words))))
+
+
+def _grouped_by(head: ReportedHead) -> str:
+    """The column that names groups, or "feature of the file"; "" where heads of before or labels without groups have
+    neither."""
+    by = head.metrics.get("grouped_by")
+    if not isinstance(by, str) or not by:
+        return ""
+    return "feature of the file" if by == FEATURE else one_line(by, 40)
 
 
 def _place(lon: float | None, lat: float | None) -> Html | str:

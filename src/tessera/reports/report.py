@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, check_output, is_text, write_atomic
-from tessera.labels import one_line
-from tessera.validation import METRIC_NAMES
+from tessera.labels import FEW_PLACES, one_line
+from tessera.validation import METRIC_NAMES, few_tested
 
 from ._accuracy import (
     classes_section,
@@ -19,17 +19,18 @@ from ._accuracy import (
     notes_of,
     scatter_section,
     scores_section,
+    tested_on,
+    tested_places,
     totals,
-    units_of,
 )
-from ._doubt import doubt_section
+from ._doubt import beyond_of, doubt_section, read_bands
 from ._honesty import applicability_section, calibration_section, sets_section
 from ._mapped import areas_of, areas_section, map_section, read_legend
 from ._methods import LEARNERS, methods_of
 from ._page import MARK, Html, items, link, page, paragraph, table, text
 from ._places import kept_labels, labels_section, tuning_section, worst_section
 from ._sample import areas_of_sample
-from ._values import cell, number, part, percent, spread, whole, with_interval
+from ._values import cell, figures, number, part, percent, spread, whole, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,20 +83,21 @@ def write_report(
         areas = areas_of(head, legend)
     paragraph_, cited = methods_of(head, areas)
     references = "".join(f"<li>{_with_links(one)}</li>" for one in cited)
+    bands = {} if mapped is None else read_bands(mapped)
     sections = [
         ("summary", "", Html(_cards(head, areas) + notes_of(head))),
         ("map", "Map", map_section(head, mapped, legend) if mapped and legend else ""),
-        ("doubt", "Where the map is sure", doubt_section(mapped) if mapped else ""),
+        ("doubt", "Uncertainty of the map", doubt_section(bands)),
         ("areas", "Area of each class" if head.classes else "Area of each range", areas_section(legend, areas)),
         ("accuracy", "Accuracy", Html(scores_section(head) + scatter_section(head))),
-        ("classes", "Each class", classes_section(head, areas)),
-        ("confusion", "What is taken for what", confusion_section(head)),
-        ("curve", "More labels", curve_section(head)),
-        ("calibration", "Are probabilities honest?", calibration_section(head)),
-        ("sets", "What cannot be excluded", sets_section(head)),
-        ("applicability", "Where the head may be used", applicability_section(head)),
+        ("classes", "Accuracy of each class", classes_section(head, areas)),
+        ("confusion", "Confusion matrix", confusion_section(head)),
+        ("curve", "Learning curve", curve_section(head)),
+        ("calibration", "Calibration of probabilities", calibration_section(head)),
+        ("sets", "Prediction sets" if head.classes else "Prediction intervals", sets_section(head)),
+        ("applicability", "Where the head may be used", applicability_section(head, beyond_of(bands))),
         ("labels", "Where the labels lie", labels_section(head)),
-        ("worst", "Worst examples", worst_section(head)),
+        ("worst", "Largest errors", worst_section(head)),
         ("made", "How it was made", Html(_made(head) + tuning_section(head))),
         (
             "methods",
@@ -108,8 +110,8 @@ def write_report(
     ]
     title = f"{one_line(head.column, 80)}: {LEARNERS.get(head.head, one_line(head.head, 40))}, {head.year}"
     what = f"{len(head.classes)} classes" if head.classes else "numbers"
-    apart = units_of(head.metrics)
-    subtitle = f"{what} from {head.dims} dims of the embeddings of {head.model.name}; tested on {apart} held out whole"
+    tested = f"tested {tested_on(head.metrics)}" if totals(head) else "not tested"
+    subtitle = f"{what} from {head.dims} dimensions of the embeddings of {head.model.name}; {tested}"
     data = page(title, subtitle, sections).encode("utf-8", "replace")
     try:
         write_atomic(target, data)
@@ -133,7 +135,11 @@ def _cards(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
         beside = number(part(metrics, "random").get(key))
         below = f"95 % interval {show(low)} to {show(high)}" if low is not None else "no interval"
         below += f"; a random split would show {show(beside)}" if beside is not None else ""
-        add(f"{METRIC_NAMES[key]} on land not learnt from", show(value), below)
+        places = tested_places(head)
+        few = few_tested(places) if head.classes else {}
+        tested = sum(count > 0 for count in places.values())
+        below += f"; {len(few)} of {tested} classes tested on fewer than {FEW_PLACES} places" if few else ""
+        add(f"{METRIC_NAMES[key]} {tested_on(metrics)}", show(value), below)
     labels, groups = whole(metrics.get("labels")), whole(metrics.get("groups"))
     if labels is not None:
         below = (
@@ -147,13 +153,16 @@ def _cards(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
         found = part(metrics, "calibration")
         below = f"raw {spread(cell(found.get('error')))}" if found.get("method") != "none" else "of raw probabilities"
         add("Calibration error", f"{error[0]:.3f}", below)
-    coverage = cell(part(metrics, "conformal").get("coverage"))
+    sets = part(metrics, "conformal")
+    coverage = cell(sets.get("coverage"))
     if coverage[0] is not None:
-        level = number(part(metrics, "conformal").get("level"))
+        level, size = (number(sets.get(key)) for key in ("level", "size"))
+        mean = f"; a set holds {figures(size)} of {len(head.classes)} classes on average" if head.classes else ""
+        mean = mean or f"; the interval is {figures(size)} wide on average"
         add(
-            "Truth held by sets" if head.classes else "Truth held by intervals",
+            "Test labels whose class is in the prediction set" if head.classes else "Test labels within the interval",
             percent(coverage[0]),
-            f"{percent(level)} wanted",
+            f"{percent(level)} wanted" + (mean if size is not None else ""),
         )
     if areas is not None:
         add(

@@ -5,6 +5,7 @@ from .applicability import Applicability, fit_applicability
 from .areas import DESIGNS, NOT_A_SAMPLE, AreaEstimate, areas_of_confusion, count_areas, estimate_areas
 from .by_unit import EACH_ONCE, NUMBER_TOTALS, TOTALS, unit_scores
 from .calibration import Calibration, Reliability, fit_calibration, reliability
+from .cautions import few_tested, few_tested_text, wide_sets_text
 from .conformal import abstention_threshold, place_quantile
 from .cross_validation import BY_UNIT, PER_CLASS, Task, cross_validate
 from .intervals import intervals, left_out, left_out_at_once
@@ -67,6 +68,8 @@ __all__ = [
     "cross_validate",
     "draw_subset",
     "estimate_areas",
+    "few_tested",
+    "few_tested_text",
     "fit_applicability",
     "fit_calibration",
     "fit_trust",
@@ -85,4 +88,5 @@ __all__ = [
     "scores",
     "tune",
     "unit_scores",
+    "wide_sets_text",
 ]

@@ -49,8 +49,8 @@ def unit_scores(
     -------
     plain values: the scores by name; "intervals", a score -> [low, high] at 95 %; "per_unit": how many "units", and
     scores as [value, low, high] with the labels of a unit weighing one together; "per_group", of classes: of the groups
-    of several labels or more, how many there are, how many are "right" by the vote of their labels (ties are wrong),
-    and that share as [value, low, high]; None where every group is one label
+    of one class, how many there are, how many are "right" by the vote of their labels (ties are wrong), and that share
+    as [value, low, high]; None where every group is one label, or none has one class
     """
     unit = np.unique(units, return_inverse=True)[1].reshape(-1).astype(np.int64)
     count, drawn = int(unit.max(initial=-1)) + 1, left_out(unit, seed)
@@ -118,7 +118,16 @@ def _votes(
     names, member, size = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) == len(groups):
         return None
+    # one vote cannot be right for two classes
     member = member.reshape(-1)
+    low, high = np.full(len(names), truth.max()), np.zeros(len(names), dtype=np.int64)
+    np.minimum.at(low, member, truth)
+    np.maximum.at(high, member, truth)
+    if (low != high).any():
+        alone = (low == high)[member]
+        if not alone.any():
+            return None
+        return _votes(truth[alone], predicted[alone], units[alone], groups[alone], weights)
     classes = int(max(truth.max(), predicted.max())) + 1
     votes, often = np.unique(member * classes + predicted, return_counts=True)
     best = np.zeros(len(names), dtype=np.int64)
