@@ -39,7 +39,7 @@ def test_the_command_tells_what_changed(run: Run, folder: Path, tmp_path: Path) 
 def test_bad_calls_are_one_line(run: Run, folder: Path, tmp_path: Path) -> None:
     store = folder / "store.zarr"
     for arguments, said in (
-        (("--years", "2021,x", "--bbox", AREA), "expected years such as 2021,2023"),
+        (("--years", "2021,x", "--bbox", AREA), "expected years with commas, such as 2021,2022"),
         (("--years", "2021", "--bbox", AREA), "expected 2 to 40 years"),
         (("--years", "2021,2022"), "expected one of --bbox, --aoi and --polygons"),
         (("--years", "2021,2022", "--bbox", AREA, "--aoi", "a.gpkg"), "expected exactly one of --bbox, --aoi"),

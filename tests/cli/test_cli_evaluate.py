@@ -169,7 +169,11 @@ def test_stores_without_the_year_or_the_place(run: Run, tmp_path: Path) -> None:
         (("PLOTS", "--labels", "five"), "'five' labels; expected a number"),
         (("PLOTS", "--split", "given"), "comes with no split; expected a column test"),
         (("PLOTS", "--draws", "0"), "0 draws"),
-        (("PLOTS", "--column", "crop"), "a table of pixel-years has a column label and takes neither"),
+        (("PLOTS", "--column", "crop"), "a table of pixel-years has a column label and takes none of them"),
+        (("PLOTS", "--year-column", "year"), "a table of pixel-years has a column label and takes none of them"),
+        (("PLOTS", "--set", "trees"), "--set 'trees'; expected NAME=VALUE"),
+        (("PLOTS", "--set", "neighbours=3"), "setting 'neighbours' of heads linear, forest; expected one that they have"),
+        (("PLOTS", "--balance", "odd"), "weights 'odd'; expected even or occur"),
         (("PLACES", "--column", "crop"), "places need a store: tessera evaluate STORE"),
         (("PLOTS", "--encoder", "none.pt"), "none.pt"),
         (("PLOTS", "--metric", "iou", "--draws", "1", "--labels", "2/class", "--heads", "knn"), "metric 'iou'"),
@@ -202,7 +206,7 @@ def test_the_help_has_an_example(run: Run) -> None:
     # the last words of what is long, and the forms of amounts, which markup might swallow
     for whole in (
         "31,5/class,10%.",
-        "spatial or random (inflates).",
+        "year or random (inflates).",
         "The bundled one if left out.",
         "where it holds one.",
     ):

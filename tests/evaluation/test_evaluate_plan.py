@@ -344,3 +344,30 @@ def test_kinds_of_labels() -> None:
         parse_labels(np.array([1.5, np.nan]), None, "x")
     with pytest.raises(InputError, match="expected numbers"):
         parse_labels(np.array(["a", "b"]), "regression", "x")
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_draws_of_a_split_by_year_take_the_years_in_turn(again: bool) -> None:
+    amounts = parse_amounts("100%", "classification")
+    count = 90
+    places = np.arange(count) // 3 if again else np.arange(count)
+    years = 2020 + np.arange(count) % 3
+    labelled = Labels(
+        np.array(["a", "b"], dtype=object)[places % 2],
+        "classification",
+        groups=places.astype(np.int64),
+        lonlat=np.column_stack([5 + places * 0.01, np.full(count, 50.0)]),
+        years=years,
+    )
+    plan = make_plan(labelled, everything(labelled), amounts, split="year", draws=9, block_km=0.5)
+    (folds,) = plan.folds.values()
+    assert [set(years[fold.test]) for fold in folds] == [{2020}, {2021}, {2022}] * 3
+    for fold in folds:
+        assert not set(years[fold.train]) & set(years[fold.test])
+        assert not set(places[fold.train]) & set(places[fold.test])
+        assert len(fold.train) > 0
+    tested = np.unique(np.concatenate([fold.test for fold in folds]))
+    assert tested.tolist() == list(range(count))
+    one = replace(labelled, years=np.full(count, 2020))
+    with pytest.raises(InputError, match="are all of"):
+        make_plan(one, everything(one), amounts, split="year")

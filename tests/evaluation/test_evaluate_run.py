@@ -276,3 +276,76 @@ def test_a_feature_beyond_float32_is_no_data() -> None:
         warnings.simplefilter("error")
         result = evaluate(x, labelled, heads="knn", labels="5/class", draws=1, times=5)
     assert any("1 of" in note and "no data" in note for note in result.about["notes"])
+
+
+def test_weights_settings_and_a_search_reach_the_heads() -> None:
+    rng = np.random.default_rng(3)
+    target = np.repeat(["common", "rare"], [200, 40])
+    x = rng.normal(0, 1, (240, 2)).astype(np.float32)
+    x[:, 0] += np.where(target == "rare", 1.2, 0)
+    labelled = Labels(target.astype(object), "classification", groups=np.arange(240))
+
+    def ran(**options: object) -> Evaluation:
+        options = {"heads": "linear", "labels": "100%", "draws": 3, "times": 5, "split": "group", **options}
+        return evaluate(x, labelled, beside=False, **options)  # type: ignore[arg-type]
+
+    def score(metric: str, **options: object) -> float:
+        (found,) = [row for row in ran(**options).table() if row["metric"] == metric]
+        return float(found["mean"])
+
+    # as often as they are labelled: more of all pixels right, fewer of the rare class
+    assert score("accuracy", weights="occur") > score("accuracy")
+    assert score("balanced_accuracy", weights="occur") < score("balanced_accuracy")
+    # each setting goes to the heads that have it
+    both = ran(heads="linear,knn", settings={"neighbours": 1})
+    assert both.about["settings"] == {"knn": {"neighbours": 1}}
+    ones = {(row["head"], row["metric"]): row["mean"] for row in both.table()}
+    assert ones["linear", "macro_f1"] == score("macro_f1")
+    assert ones["knn", "macro_f1"] != score("macro_f1", heads="knn")
+    assert ran(tune=True).about["tuned"] is True
+    # what is searched is better than the worst, and what the user fixed is not searched
+    noisy = {"heads": "knn", "labels": "100%", "draws": 4, "times": 5, "split": "group", "beside": False}
+    truth, _ = told_apart(groups=60)
+    y = np.unique(truth.values.astype(str), return_inverse=True)[1]
+    far = (np.eye(3)[y] + np.random.default_rng(0).normal(0, 0.8, (len(y), 3))).astype(np.float32)
+    found = []
+    for more in ({"settings": {"neighbours": 1}}, {"settings": {"neighbours": 1}, "tune": True}, {"tune": True}):
+        rows = evaluate(far, truth, **noisy, **more).table()  # type: ignore[arg-type]
+        found.append(next(row["mean"] for row in rows if row["metric"] == "macro_f1"))
+    assert found[1] < found[2] - 0.03
+    assert found[0] < found[2] - 0.03
+    with pytest.raises(InputError, match="setting 'trees' of heads linear, knn; expected one that they have: linear:"):
+        ran(heads="linear,knn", settings={"trees": 10})
+    with pytest.raises(InputError, match="weights 'odd'; expected even or occur"):
+        ran(weights="odd")
+
+
+def test_kept_scores_of_other_settings_are_not_taken(tmp_path: Path) -> None:
+    labelled, x = told_apart()
+    options = {"heads": "knn", "labels": "10/class", "draws": 2, "times": 5, "beside": False, "keep": tmp_path}
+    for more in ({}, {"settings": {"neighbours": 1}}, {"weights": "occur"}, {"tune": True}):
+        evaluate(x, labelled, **options, **more)  # type: ignore[arg-type]
+    assert len(list(tmp_path.glob("*.part"))) == 4
+
+
+def test_a_year_is_tested_by_the_others() -> None:
+    # what a class looks like moves from year to year: a random split hides it
+    rng = np.random.default_rng(5)
+    years = np.tile([2020, 2021, 2022], 60)
+    places = np.repeat(np.arange(60), 3)
+    target = places % 2
+    x = (target * 2.0 + (years - 2020) * 2 + rng.normal(0, 0.3, 180))[:, None].astype(np.float32)
+    lonlat = np.column_stack([5 + places * 0.01, np.full(180, 50.0)])
+    labelled = Labels(
+        np.array(["a", "b"], dtype=object)[target], "classification", groups=places, lonlat=lonlat, years=years
+    )
+    scores = {}
+    for split in ("year", "group"):
+        result = evaluate(
+            x, labelled, heads="knn", labels="100%", split=split, draws=6, times=5, block_km=0.5, buffer_km=0
+        )
+        (scores[split],) = [row["mean"] for row in result.table() if row["metric"] == "macro_f1"]
+        assert result.about["split"] == split
+    assert scores["year"] < scores["group"] - 0.2
+    with pytest.raises(InputError, match="has no years; expected a column that names the year of each label"):
+        evaluate(x, replace(labelled, years=None), heads="knn", split="year")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 import tessera
 from tessera.base import InputError
 from tessera.cubes import cube_of
+from tessera.embeddings import CodedVectors, ModelIdentity
 from tessera.evaluation import encode_series, vectors_of
 from tessera.labels import Labels
 
@@ -56,8 +59,22 @@ def test_what_makes_features() -> None:
     numbers = np.arange(16.0).reshape(8, 2)
     assert vectors_of(numbers, places).dtype == np.float32
     np.testing.assert_array_equal(vectors_of(lambda given: numbers[: len(given)], places), numbers)
-    store = SimpleNamespace(years=(2020, 2021), sample_points=lambda lonlat, year: numbers + year + lonlat[0, 0])
-    np.testing.assert_array_equal(vectors_of(store, places, year=2021), numbers + 2021)
+    model, codes = ModelIdentity("made", "ab" * 32, 2), np.arange(16, dtype=np.int8).reshape(8, 2)
+
+    def sample_codes(lonlat: Any, year: int, dims: int | None = None) -> CodedVectors:
+        scales = np.full(len(lonlat), year - 2019, dtype=np.float32) / 4
+        scales[0] = np.nan
+        return CodedVectors(codes[: len(lonlat)], scales)
+
+    store = SimpleNamespace(years=(2020, 2021), dims=2, model=model, sample_codes=sample_codes)
+    expected = codes / np.float32(2)
+    expected[0] = np.nan
+    np.testing.assert_array_equal(vectors_of(store, places, year=2021), expected)
+    # each label of two years reads its own; the first of each year has no data
+    own = replace(places, years=np.repeat([2020, 2021], 4))
+    expected = np.concatenate([codes[:4] / np.float32(4), codes[:4] / np.float32(2)])
+    expected[[0, 4]] = np.nan
+    np.testing.assert_array_equal(vectors_of(store, own), expected)
     with pytest.raises(InputError, match="the years 2020, 2021 and none is named; expected year="):
         vectors_of(store, places)
     with pytest.raises(InputError, match=r"expected numbers \(8, D\)"):

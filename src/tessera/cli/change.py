@@ -9,7 +9,17 @@ import typer
 
 from tessera.base import InputError
 
-from .terminal import AoiOption, BboxOption, JsonOption, OverwriteOption, StoreArgument, area_of, print_json, step
+from .terminal import (
+    AoiOption,
+    BboxOption,
+    JsonOption,
+    OverwriteOption,
+    StoreArgument,
+    area_of,
+    print_json,
+    step,
+    years_of,
+)
 
 
 def change(
@@ -77,7 +87,7 @@ def change(
         found = find_change(
             open_store(store),
             area,
-            _years(years),
+            years_of(years),
             out,
             head=None if head is None else load_head(head),
             labels=labels,
@@ -102,13 +112,6 @@ def change(
         return
     print(found.report())
     print(f"saved: {', '.join(map(str, found.files))}")
-
-
-def _years(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"--years {text!r}; expected years such as 2021,2023") from None
 
 
 def _pair(text: str | None) -> tuple[str, str] | None:

@@ -9,7 +9,22 @@ import typer
 
 from tessera.base import InputError, check_folder, check_picture, only_year
 
-from .terminal import BlockOption, BufferOption, JsonOption, KindOption, OverwriteOption, print_table, step
+from .terminal import (
+    BalanceOption,
+    BlockOption,
+    BufferOption,
+    GroupOption,
+    JsonOption,
+    KindOption,
+    OverwriteOption,
+    RegionOption,
+    SetOption,
+    TuneOption,
+    YearColumnOption,
+    print_table,
+    settings_of,
+    step,
+)
 
 
 def evaluate(
@@ -30,8 +45,12 @@ def evaluate(
     heads: Annotated[
         str, typer.Option(help="What learns: some of linear, prototype, knn, forest, boosting, mlp.")
     ] = "linear,forest",
+    balance: BalanceOption = "even",
+    setting: SetOption = None,
+    tune: TuneOption = False,
     split: Annotated[
-        str, typer.Option(help="What is held out together: auto, given, group, spatial or random (inflates).")
+        str,
+        typer.Option(help="What is held out together: auto, given, group, spatial, region, year or random (inflates)."),
     ] = "auto",
     block_km: BlockOption = None,
     buffer_km: BufferOption = None,
@@ -39,6 +58,9 @@ def evaluate(
     kind: KindOption = None,
     metric: Annotated[str | None, typer.Option(help="What the table and the curves show.")] = None,
     year: Annotated[int | None, typer.Option(help="Of a store; may be left out where it holds one.")] = None,
+    group: GroupOption = None,
+    region: RegionOption = None,
+    year_column: YearColumnOption = None,
     seed: Annotated[int, typer.Option(help="Of draws, heads and intervals.")] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json, curves.png and finished scores.")
@@ -57,10 +79,11 @@ def evaluate(
     from tessera.evaluation import check_evaluation, read_pixel_years
     from tessera.evaluation import evaluate as run
     from tessera.labels import CLASSES, read_labels
-    from tessera.learners import parse_heads
+    from tessera.learners import parse_heads, settings_by_head
     from tessera.validation import CLASS_METRICS, NUMBER_METRICS
 
-    parse_heads(heads)
+    settings = settings_of(setting)
+    settings_by_head(parse_heads(heads), settings)
     if out is not None:
         given = (data, places, *(encoder or ()))
         for folder in (out, out / "scores"):
@@ -71,10 +94,11 @@ def evaluate(
     if places is None:
         if data.startswith(("http://", "https://", "s3://", "gs://")) or Path(data).is_dir():
             raise InputError(f"{data} is no table of pixel-years; for a store give labelled places too, and --column")
-        if column is not None or year is not None:
+        if any(part is not None for part in (column, year, group, region, year_column)):
             raise InputError(
-                f"--column or --year beside {data} and no places; a table of pixel-years has a column label and takes "
-                f"neither, places need a store: tessera evaluate STORE {data} --column {column or 'NAME'}"
+                f"--column, --year, --group, --region or --year-column beside {data} and no places; a table of "
+                f"pixel-years has a column label and takes none of them, places need a store: "
+                f"tessera evaluate STORE {data} --column {column or 'NAME'}"
             )
         labelled = read_pixel_years(data, kind=kind)
         makers = _encoders(encoder)
@@ -93,10 +117,10 @@ def evaluate(
             held = ", ".join(read_vector(places).columns) or "none"
             raise InputError(f"no column of {places} named; expected --column with one of its columns: {held}")
         store = open_store(data)
-        if year is None:
+        if year is None and year_column is None:
             year = only_year(store.years, data)
         makers = {Path(data).name or "store": store}
-        labelled = read_labels(places, column, kind)
+        labelled = read_labels(places, column, kind, group=group, region=region, year=year_column)
     known = CLASS_METRICS if labelled.kind == CLASSES else NUMBER_METRICS
     if metric is not None and metric not in known:
         raise InputError(f"metric {metric!r} of a {labelled.kind}; expected one of {', '.join(known)}")
@@ -112,6 +136,9 @@ def evaluate(
             block_km=block_km,
             buffer_km=buffer_km,
             year=year,
+            weights=balance,
+            settings=settings,
+            tune=tune,
             keep=None if out is None else out / "scores",
             progress=progress,
         )

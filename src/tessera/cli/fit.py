@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tessera.base import InputError, shown
-
 from .terminal import (
+    LEARN,
+    READ,
+    BalanceOption,
     BlockOption,
     BufferOption,
+    GroupOption,
     JsonOption,
     KindOption,
     OverwriteOption,
+    RegionOption,
+    SetOption,
     StoreArgument,
+    TuneOption,
+    YearColumnOption,
     print_json,
+    settings_of,
     step,
+    years_of,
 )
 
 _TEST = "How it is tested"
-_LEARN = "What learns"
-_WHAT = "What is read"
 
 
 def fit(
@@ -32,55 +37,30 @@ def fit(
     column: Annotated[str, typer.Option(help="Column that holds the class or the number.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Head to write, a JSON file.")],
     year: Annotated[
-        int | None, typer.Option(help="Year; may be left out if the store holds one.", rich_help_panel=_WHAT)
+        int | None, typer.Option(help="Year; may be left out if the store holds one.", rich_help_panel=READ)
     ] = None,
     years: Annotated[
         str | None,
-        typer.Option(
-            metavar="YEARS", help="Several years side by side, with commas: 2021,2022.", rich_help_panel=_WHAT
-        ),
+        typer.Option(metavar="YEARS", help="Several years side by side, with commas: 2021,2022.", rich_help_panel=READ),
     ] = None,
     also: Annotated[
         list[str] | None,
-        typer.Option(metavar="STORE", help="Another store, side by side; again for more.", rich_help_panel=_WHAT),
+        typer.Option(metavar="STORE", help="Another store, side by side; again for more.", rich_help_panel=READ),
     ] = None,
     dims: Annotated[
-        int | None, typer.Option(help="Length of the prefix to learn from; all if left out.", rich_help_panel=_WHAT)
+        int | None, typer.Option(help="Length of the prefix to learn from; all if left out.", rich_help_panel=READ)
     ] = None,
     kind: KindOption = None,
-    group: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Column that names the field or site.", rich_help_panel=_WHAT),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Column that names the region of each feature.", rich_help_panel=_WHAT),
-    ] = None,
-    year_column: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Column with the year of each feature; without --year each learns from its own year.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
+    group: GroupOption = None,
+    region: RegionOption = None,
+    year_column: YearColumnOption = None,
     head: Annotated[
         str,
-        typer.Option(help="Learner: linear, prototype, knn, forest, boosting, mlp or unet.", rich_help_panel=_LEARN),
+        typer.Option(help="Learner: linear, prototype, knn, forest, boosting, mlp or unet.", rich_help_panel=LEARN),
     ] = "linear",
-    balance: Annotated[
-        str,
-        typer.Option(help="Classes weigh the same (even), or as labelled (occur).", rich_help_panel=_LEARN),
-    ] = "even",
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Setting of the learner; again for more.", rich_help_panel=_LEARN
-        ),
-    ] = None,
-    tune: Annotated[
-        bool, typer.Option("--tune", help="Choose settings within the training labels.", rich_help_panel=_LEARN)
-    ] = False,
+    balance: BalanceOption = "even",
+    setting: SetOption = None,
+    tune: TuneOption = False,
     split: Annotated[
         str,
         typer.Option(
@@ -132,14 +112,14 @@ def fit(
         "block_km": block_km,
         "buffer_km": buffer_km,
         "year": year,
-        "years": None if years is None else _years(years),
+        "years": None if years is None else years_of(years),
         "dims": dims,
         "seed": seed,
         "group": group,
         "region": region,
         "year_column": year_column,
         "weights": balance,
-        "settings": _settings(setting or []),
+        "settings": settings_of(setting),
         "tune": tune,
         "curve": curve,
         "sample": sample,
@@ -159,32 +139,3 @@ def fit(
     else:
         print(fitted.report())
         print(f"saved: {out}{'' if report is None else f', {report}'}")
-
-
-def _years(given: str) -> list[int]:
-    parts = [part.strip() for part in given.split(",")]
-    if not all(re.fullmatch(r"[0-9]{4}", part) for part in parts):
-        raise InputError(f"--years {shown(given)}; expected years with commas, such as 2021,2022")
-    return [int(part) for part in parts]
-
-
-def _settings(given: list[str]) -> dict[str, Any]:
-    """Settings such as "trees=300": whole numbers, numbers, true and false, else text."""
-    out: dict[str, Any] = {}
-    for one in given:
-        name, equals, text = one.partition("=")
-        if not equals or not name.strip() or not text.strip():
-            raise InputError(f"--set {shown(one)}; expected NAME=VALUE, such as trees=300")
-        out[name.strip()] = _value(text.strip())
-    return out
-
-
-def _value(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

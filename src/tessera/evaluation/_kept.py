@@ -14,19 +14,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tessera.validation import Amount
+    from tessera.validation import Amount, Task
 
     from .plan import Plan
 
-VERSION = 3
+VERSION = 4
 """Raise it when heads, scores or plans change."""
 _LIMIT = 64 * 1024 * 1024
 
 
-def key_of(x: NDArray[np.float32], plan: Plan, amount: Amount, head: str, times: int, seed: int) -> str:
+def key_of(task: Task, plan: Plan, amount: Amount, times: int, *, tuned: bool) -> str:
     """The name of the file: SHA-256 of all that a score depends on, versions of the libraries aside."""
-    arrays = [x, plan.target, plan.group, *(part for fold in plan.folds[amount] for part in (fold.train, fold.test))]
-    about = f"{VERSION} {plan.kind} {len(plan.classes)} {head} {times} {seed} {digest_of(*arrays)}"
+    arrays = [
+        task.x,
+        plan.target,
+        plan.group,
+        *(part for fold in plan.folds[amount] for part in (fold.train, fold.test)),
+    ]
+    how = f"{task.weights} {sorted((task.settings or {}).items())} {tuned}"
+    about = f"{VERSION} {plan.kind} {len(plan.classes)} {task.head} {times} {task.seed} {digest_of(*arrays)} {how}"
     return f"{sha256_hex(about.encode())}.part"
 
 

@@ -36,7 +36,7 @@ class Plan:
     classes : names of the classes that are kept, in order; () of a regression
     target : (N,) float64, the number; or int64, the index into `classes`, -1 where the class is left out
     group : (N,) int64, what is held out together, also what the bootstrap draws
-    split : "given", "group", "spatial", "region" or "random"
+    split : "given", "group", "spatial", "region", "year" or "random"
     block_km, buffer_km : side of the blocks and width of the buffer, kilometres; None where there are none
     told : the split in words
     folds : amount -> its draws
@@ -70,6 +70,7 @@ def make_plan(
     """Deal labels to training and test, and draw subsets of the training labels; a larger one holds the smaller.
 
     What is held out together is what `tessera.labels.hold_out` says. One group in three is tested, each draw another;
+    of a split by year one year after another, in a third of the groups where a group is labelled in several years;
     classes are spread over both sides as evenly as groups allow. A class with fewer than 4 labels, or in one group
     alone, is left out, and said. A number a class takes all of a class that has fewer; of other amounts each class gets
     2 labels first (1 where they do not suffice), the rest are drawn evenly from all.
@@ -77,7 +78,7 @@ def make_plan(
     Parameters
     ----------
     usable : (N,) bool, labels with finite features in every feature set
-    split, block_km, buffer_km : as `hold_out` takes them, years aside
+    split, block_km, buffer_km : as `hold_out` takes them
     draws : random subsets of each amount
     drop : leave out, with a note, amounts that come to fewer than 2 labels, in place of refusing them
 
@@ -93,8 +94,6 @@ def make_plan(
             f"none of {len(usable)} labels of {labels.source} has data in every feature set; expected observations, "
             "or for a store places inside its cells and a year (--year) written there"
         )
-    if split == "year":
-        raise InputError("split 'year' of an evaluation; expected another, or tessera fit, which tests years")
     held = hold_out(labels, usable, split, block_km, buffer_km)
     group = held.groups
     notes = list(labels.notes)
@@ -116,7 +115,7 @@ def make_plan(
     notes += held.notes
     if held.why:
         notes.append(held.why)
-    tests = [_tested(labels, held.split, target, group, kept, seed * 1009 + draw) for draw in range(draws)]
+    tests = [_tested(labels, held, target, kept, seed, draw) for draw in range(draws)]
     if drop:
         learnt = min(len(_learnt(held, kept, test)) for test in tests)
         least = max(2, len(classes))
@@ -201,20 +200,37 @@ def _learnt(held: HeldOut, kept: NDArray[np.int64], test: NDArray[np.int64]) -> 
 
 def _tested(
     labels: Labels,
-    split: str,
+    held: HeldOut,
     target: NDArray[np.float64] | NDArray[np.int64],
-    group: NDArray[np.int64],
     kept: NDArray[np.int64],
     seed: int,
+    draw: int,
 ) -> NDArray[np.int64]:
-    if split == "given" and labels.test is not None:
+    if held.split == "given" and labels.test is not None:
         test = kept[labels.test[kept]]
         if len(test) == 0 or len(test) == len(kept):
             raise InputError(f"{labels.source}: {len(test)} of {len(kept)} labels are test; expected some of each")
         return test
     strata = target[kept].astype(np.int64) if labels.kind == CLASSES else bins_of(labels.values[kept])
-    tested: NDArray[np.int64] = kept[make_folds(strata, group[kept], folds=_FOLDS, seed=seed, mixed=True) == 0]
+    if held.years is not None:
+        return kept[_year_round(held.only(kept), strata, seed, draw).test]
+    deal = seed * 1009 + draw
+    tested: NDArray[np.int64] = kept[make_folds(strata, held.groups[kept], folds=_FOLDS, seed=deal, mixed=True) == 0]
     return tested
+
+
+def _year_round(held: HeldOut, strata: NDArray[np.int64], seed: int, draw: int) -> Fold:
+    """What a draw tests of a split by year: draws take the years in turn, then what is tested of each."""
+    rounds = held.folds(strata, seed=seed)
+    years = list(dict.fromkeys(fold.name for fold in rounds))
+    if len(years) < 2:
+        raise InputError(
+            f"{len(years)} years can be tested by labels of other years; expected two, or a narrower buffer "
+            "(--buffer-km)"
+        )
+    turn, place = divmod(draw, len(years))
+    own = [fold for fold in rounds if fold.name == years[place]]
+    return own[turn % len(own)]
 
 
 def _draw_notes(folds: dict[Amount, list[Fold]], group: NDArray[np.int64], advice: str) -> list[str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError, check_folder, checked, silent
 from tessera.labels import CLASSES, Labels
-from tessera.learners import learn_and_score, parse_heads
+from tessera.learners import WEIGHTS, parse_heads, settings_by_head
 from tessera.validation import (
     CLASS_METRICS,
     NUMBER_METRICS,
     TIMES,
+    Task,
     group_weights,
     parse_amounts,
     score_by_group,
@@ -58,6 +60,9 @@ def evaluate(
     block_km: float | str | None = None,
     buffer_km: float | str | None = None,
     year: int | None = None,
+    weights: str = "even",
+    settings: Mapping[str, Any] | None = None,
+    tune: bool = False,
     times: int = TIMES,
     beside: bool = True,
     keep: str | Path | None = None,
@@ -73,12 +78,15 @@ def evaluate(
     labelled : `Labels` with places or pixel-years, or the path of a table of pixel-years (see `read_pixel_years`)
     heads : names in `tessera.learners.HEADS`, with commas or as a list
     labels : amounts of labels, such as 31, "5/class" or "10%"; the usual ones that the labels allow if None
-    split : "auto", "given", "group", "spatial" or "random", as in `fit`. "auto" takes the strictest that the labels
-        allow
+    split : "auto", "given", "group", "spatial", "region", "year" or "random", as in `fit`. "auto" takes the strictest
+        that the labels allow, years and regions aside
     draws : random subsets of each amount
     seed : of draws, heads and bootstrap; the same arguments give the same result
     block_km, buffer_km : side of a block and width of the buffer around tested labels, kilometres; as in `fit` if None
-    year : one of a store's years; its only year if None
+    year : one of a store's years; its only year if None, or the labels' own years where they have some
+    weights : "even": all classes weigh the same; "occur": as often as they are labelled
+    settings : settings of the heads, by name; each goes to the heads that have it
+    tune : choose settings, in each draw from the labels that it learns from alone
     times : bootstrap samples of an interval
     beside : also report what a random split would show of the largest amount
     keep : a folder for finished scores, so that a later run repeats none
@@ -106,6 +114,9 @@ def evaluate(
         raise InputError(f"{times} bootstrap samples, seed {seed}; expected at least 1, and 0 or more")
     given = labelled if isinstance(labelled, Labels) else read_pixel_years(labelled)
     chosen = parse_heads(heads if isinstance(heads, str) else tuple(heads), given.kind)
+    if weights not in WEIGHTS:
+        raise InputError(f"weights {weights!r}; expected {' or '.join(WEIGHTS)}")
+    own_settings = settings_by_head(chosen, settings)
     amounts = parse_amounts(labels, given.kind)
     makers = encoder if isinstance(encoder, Mapping) else {name_of(encoder): encoder}
     if not makers:
@@ -136,10 +147,11 @@ def evaluate(
         for head in chosen:
             for which, amount, samples in jobs:
                 folds = which.folds[amount]
-                key = key_of(x, which, amount, head, samples, seed)
+                task = Task(head, x, which.target, len(which.classes), seed, own_settings[head], weights, which.group)
+                key = key_of(task, which, amount, samples, tuned=tune)
                 scores = read_kept(folder, key, (len(folds), samples + 1))
                 if scores is None:
-                    scores = _scores(x, which, folds, head, samples, seed, progress, done, total)
+                    scores = _scores(task, which, folds, samples, tune, progress, done, total)
                     keep_scores(folder, key, scores)
                 done += len(folds)
                 progress(done, total)
@@ -165,6 +177,9 @@ def evaluate(
         "draws": draws,
         "seed": seed,
         "bootstrap": times,
+        "weights": weights,
+        "settings": {head: own for head, own in own_settings.items() if own},
+        "tuned": tune,
         "dims": {name: int(x.shape[1]) for name, x in vectors.items()},
         "random": {"labels": str(last), "scores": flattering} if flattering else None,
         "notes": list(plan.notes),
@@ -185,12 +200,11 @@ def _random_plan(
 
 
 def _scores(
-    x: NDArray[np.float32],
+    task: Task,
     plan: Plan,
     folds: list[Fold],
-    head: str,
     times: int,
-    seed: int,
+    tune: bool,
     progress: Progress,
     done: int,
     total: int,
@@ -198,13 +212,13 @@ def _scores(
     """(R, B + 1, metrics): a draw's scores, first as they are, then under each bootstrap sample of groups."""
     classes = len(plan.classes)
     groups = np.unique(plan.group, return_inverse=True)[1].reshape(-1).astype(np.int64)
-    drawn = group_weights(groups, times, seed)
+    drawn = group_weights(groups, times, task.seed)
     out = []
     for index, fold in enumerate(folds):
         truth = plan.target[fold.test]
-        own = (seed * 1009 + index) % 2**32
-        train = fold.train
-        said = learn_and_score(head, x[train], plan.target[train], classes, own, x[fold.test], groups=plan.group[train])
+        own = replace(task, seed=(task.seed * 1009 + index) % 2**32)
+        settings = own.tuned(fold.train, plan.group).settings if tune else None
+        said = own.predict(fold.train, fold.test, settings)
 
         def score(weights: NDArray[np.float64], truth: Any = truth, said: NDArray[np.float64] = said) -> Any:
             if not classes:

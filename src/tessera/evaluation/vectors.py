@@ -8,7 +8,7 @@ import numpy as np
 
 from tessera.base import InputError
 from tessera.cubes import PixelSeries, cube_of
-from tessera.labels import parse_year, sample_labels
+from tessera.heads import parse_stores, sample_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ def vectors_of(maker: Any, labels: Labels, *, year: int | None = None) -> NDArra
     Parameters
     ----------
     maker : an `Encoder`; None, a name or a path for one to load; a store; (N, D) numbers; or a function of `labels`
-    year : of a store; its only one where left out
+    year : of a store; where left out the labels' own years, or its only one
 
     Returns
     -------
@@ -62,11 +62,11 @@ def vectors_of(maker: Any, labels: Labels, *, year: int | None = None) -> NDArra
 def _made(maker: Any, labels: Labels, year: int | None) -> Any:
     if isinstance(maker, np.ndarray):
         return maker
-    if hasattr(maker, "sample_points"):
+    if hasattr(maker, "sample_codes"):
         if labels.lonlat is None:
             raise InputError(f"{labels.source} has no places; expected lon and lat to look up in a store")
-        chosen = parse_year(maker, year)
-        return sample_labels(lambda places: maker.sample_points(places, chosen), labels.lonlat, chosen, labels.source)
+        vectors = sample_vectors(parse_stores(maker), labels, year, None, None).vectors
+        return np.where(vectors.valid[:, None], vectors.values(), np.nan)
     if callable(maker):
         return maker(labels)
     if not isinstance(labels.series, PixelSeries):
@@ -86,6 +86,6 @@ def name_of(maker: Any) -> str:
         return "bundled"
     if isinstance(maker, str):
         return maker
-    if hasattr(maker, "sample_points"):
+    if hasattr(maker, "sample_codes"):
         return "store"
     return str(getattr(maker, "__name__", None) or getattr(maker, "name", None) or "features 1")

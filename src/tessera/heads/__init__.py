@@ -5,5 +5,18 @@ from tessera.labels import Labels, read_labels
 from .fitting import fit
 from .head import Head, check_head, load_head
 from .inputs import HeadInput, check_pixel_head
+from .sampling import Sample, parse_stores, sample_vectors
 
-__all__ = ["Head", "HeadInput", "Labels", "check_head", "check_pixel_head", "fit", "load_head", "read_labels"]
+__all__ = [
+    "Head",
+    "HeadInput",
+    "Labels",
+    "Sample",
+    "check_head",
+    "check_pixel_head",
+    "fit",
+    "load_head",
+    "parse_stores",
+    "read_labels",
+    "sample_vectors",
+]

@@ -27,8 +27,8 @@ from tessera.learners import LEARNERS, SPATIAL, WEIGHTS, learn
 from tessera.maps import edges_of, ramp
 from tessera.validation import OutOfFold, Task, cross_validate, fit_applicability, fit_trust
 
-from ._sampling import Sample, parse_stores, sample_vectors
 from .head import Head
+from .sampling import Sample, parse_stores, sample_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

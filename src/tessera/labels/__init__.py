@@ -25,7 +25,7 @@ from .osm import ClassRule, OsmLabels, check_osm_labels, osm_labels, parse_tags,
 from .read import read_labels
 from .report import FEW_PLACES, LabelReport, LabelRow, describe_labels
 from .save import check_labels, write_labels
-from .source import EmbeddingSource, label_codes, parse_year, refuse_empty, sample_labels
+from .source import EmbeddingSource, label_codes, nowhere, parse_year, refuse_empty
 
 __all__ = [
     "CHIP",
@@ -67,6 +67,7 @@ __all__ = [
     "left_to_right",
     "make_folds",
     "map_values",
+    "nowhere",
     "one_line",
     "osm_labels",
     "parse_kind",
@@ -79,7 +80,6 @@ __all__ = [
     "read_classes",
     "read_labels",
     "refuse_empty",
-    "sample_labels",
     "sort_classes",
     "spatial_blocks",
     "testable",

@@ -95,42 +95,6 @@ def parse_year(store: EmbeddingSource, year: int | None) -> int:
     return int(year)
 
 
-def sample_labels(
-    sample: Callable[[NDArray[np.float64]], NDArray[np.float32]], lonlat: NDArray[np.float64], year: int, source: str
-) -> NDArray[np.float32]:
-    """The vectors of labelled places, of which some must have data.
-
-    Parameters
-    ----------
-    sample : (N, 2) degrees -> (N, D) vectors of the year, NaN = no data
-    lonlat : (N, 2) degrees
-    source : what to call the labels
-
-    Returns
-    -------
-    (N, D) float32, NaN = no data
-
-    Raises
-    ------
-    InputError
-        None has data, or one lies outside the store; the line says so where latitudes came first.
-    """
-
-    def with_data(places: NDArray[np.float64]) -> int:
-        return int(np.isfinite(sample(places)).all(axis=1).sum())
-
-    try:
-        values = sample(lonlat)
-    except InputError as error:
-        hint = swap_hint(lonlat, with_data)
-        if hint:
-            raise InputError(f"{source}: {error}; {hint}") from None
-        raise
-    if len(lonlat) and not np.isfinite(values).all(axis=1).any():
-        raise InputError(_nowhere(lonlat, year, source, with_data))
-    return values
-
-
 def label_codes(
     store: EmbeddingSource,
     lonlat: NDArray[np.float64],
@@ -167,15 +131,23 @@ def label_codes(
         progress(min(start + _PART, len(lonlat)), len(lonlat))
     usable = is_valid(found)
     if not usable.any():
-        raise InputError(_nowhere(lonlat, year, source, lambda places: int(is_valid(scales(places)).sum())))
+        raise InputError(nowhere(lonlat, str(year), source, lambda places: int(is_valid(scales(places)).sum())))
     return usable, np.isposinf(found)
 
 
-def _nowhere(
-    lonlat: NDArray[np.float64], year: int, source: str, with_data: Callable[[NDArray[np.float64]], int]
+def nowhere(
+    lonlat: NDArray[np.float64], years: str, source: str, with_data: Callable[[NDArray[np.float64]], int]
 ) -> str:
-    """What to say where no label has data."""
+    """What to say where no label has data.
+
+    Parameters
+    ----------
+    lonlat : (N, 2) degrees
+    years : that were looked up, in words
+    source : what to call the labels
+    with_data : (N, 2) degrees -> places with data, to see whether latitudes came first
+    """
     west, south = lonlat.min(axis=0)
     east, north = lonlat.max(axis=0)
     where = f"they lie within {west:.4g},{south:.4g},{east:.4g},{north:.4g}; tessera store info says where data is"
-    return f"none of {len(lonlat)} labels of {source} has data in {year}; {swap_hint(lonlat, with_data) or where}"
+    return f"none of {len(lonlat)} labels of {source} has data in {years}; {swap_hint(lonlat, with_data) or where}"

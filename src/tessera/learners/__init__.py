@@ -7,7 +7,17 @@ from .knn import CodedKnnModel, KnnModel
 from .linear import LinearModel
 from .mlp import MlpModel
 from .model import Model
-from .registry import HEADS, LEARNERS, SPATIAL, Learner, learn, learn_and_score, parse_heads, parse_settings
+from .registry import (
+    HEADS,
+    LEARNERS,
+    SPATIAL,
+    Learner,
+    learn,
+    learn_and_score,
+    parse_heads,
+    parse_settings,
+    settings_by_head,
+)
 from .settings import Setting
 from .spatial import SpatialModel
 from .training import WEIGHTS, Training
@@ -39,4 +49,5 @@ __all__ = [
     "learn_and_score",
     "parse_heads",
     "parse_settings",
+    "settings_by_head",
 ]

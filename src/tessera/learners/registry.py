@@ -134,6 +134,28 @@ def parse_settings(head: str, given: Mapping[str, Any] | str | None) -> dict[str
     return parse_own(head, LEARNERS[head].settings, given)
 
 
+def settings_by_head(heads: Iterable[str], given: Mapping[str, Any] | None) -> dict[str, dict[str, float | str]]:
+    """The settings of each of several heads: a setting goes to all heads that have one of its name.
+
+    Raises
+    ------
+    InputError
+        None of the heads has such a setting, or a value is outside its limits.
+    """
+    names = tuple(heads)
+    known = {name: LEARNERS[name].settings for name in names}
+    for setting in given or {}:
+        if not any(setting in own for own in known.values()):
+            have = "; ".join(f"{name}: {', '.join(own) or 'none'}" for name, own in known.items())
+            raise InputError(
+                f"setting {shown(setting)} of heads {', '.join(names)}; expected one that they have: {have}"
+            )
+    return {
+        name: parse_settings(name, {key: value for key, value in (given or {}).items() if key in own})
+        for name, own in known.items()
+    }
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Learn without threads, which cost more than they bring to small products, and without what scikit-learn warns of.

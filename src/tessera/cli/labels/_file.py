@@ -7,10 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ..terminal import JsonOption, KindOption, OverwriteOption, print_json, step
-
-_READING = "How labels are read"
-"""Panel of the help."""
+from ..terminal import (
+    READ,
+    GroupOption,
+    JsonOption,
+    KindOption,
+    OverwriteOption,
+    RegionOption,
+    YearColumnOption,
+    print_json,
+    step,
+)
 
 
 def labels_of_file(
@@ -31,59 +38,40 @@ def labels_of_file(
     ] = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the labels to a PNG.")] = None,
     kind: KindOption = None,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Column that names the site, field or cluster, which is never divided between training and test.",
-            rich_help_panel=_READING,
-        ),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Column that names the region of each feature.", rich_help_panel=_READING),
-    ] = None,
-    year_column: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Column with the year for which each feature is true, a number or a date.",
-            rich_help_panel=_READING,
-        ),
-    ] = None,
+    group: GroupOption = None,
+    region: RegionOption = None,
+    year_column: YearColumnOption = None,
     layer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Layer of a file with several.", rich_help_panel=_READING)
+        str | None, typer.Option(metavar="NAME", help="Layer of a file with several.", rich_help_panel=READ)
     ] = None,
     crs: Annotated[
         str | None,
         typer.Option(
             metavar="EPSG:CODE",
             help="CRS of a file that declares none, such as a CSV with x and y.",
-            rich_help_panel=_READING,
+            rich_help_panel=READ,
         ),
     ] = None,
     missing: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="VALUE", help="Value that means missing, such as -9999; may be repeated.", rich_help_panel=_READING
+            metavar="VALUE", help="Value that means missing, such as -9999; may be repeated.", rich_help_panel=READ
         ),
     ] = None,
-    per_polygon: Annotated[int, typer.Option(help="Most pixels of a polygon.", min=1, rich_help_panel=_READING)] = 200,
+    per_polygon: Annotated[int, typer.Option(help="Most pixels of a polygon.", min=1, rich_help_panel=READ)] = 200,
     edges: Annotated[
         str,
         typer.Option(
             metavar="drop|keep",
             help="Leave out pixels near the border of their polygon, if any others remain; or keep them.",
-            rich_help_panel=_READING,
+            rich_help_panel=READ,
         ),
     ] = "drop",
-    edge_m: Annotated[
-        float, typer.Option(help="How near to the border, metres.", min=0, rich_help_panel=_READING)
-    ] = 10.0,
+    edge_m: Annotated[float, typer.Option(help="How near to the border, metres.", min=0, rich_help_panel=READ)] = 10.0,
     per_class: Annotated[
         int,
         typer.Option(
-            help="Most pixels of each class of a raster; ten times as many of numbers.", min=1, rich_help_panel=_READING
+            help="Most pixels of each class of a raster; ten times as many of numbers.", min=1, rich_help_panel=READ
         ),
     ] = 1000,
     overwrite: OverwriteOption = False,

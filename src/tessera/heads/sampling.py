@@ -12,7 +12,7 @@ import numpy as np
 from tessera.base import InputError, shown
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.geo import swap_hint
-from tessera.labels import parse_year
+from tessera.labels import nowhere, parse_year
 
 from .inputs import HeadInput
 
@@ -152,7 +152,8 @@ def _of_own_years(stores: Sequence[EmbeddingSource], labels: Labels, dims: int |
     counted = {int(one): int(count) for one, count in zip(found, counts, strict=True) if one in held}
     stacked = StackedVectors(tuple(parts))
     if not stacked.valid.any():
-        raise InputError(_no_data(labels, f"{', '.join(map(str, held))}", lambda _: 0))
+        told = ", ".join(map(str, held))
+        raise InputError(nowhere(labels.lonlat, told, labels.source, lambda _: 0))
     return Sample(stacked, inputs, _outside(stacked.parts), counted, notes, tuple(stores))
 
 
@@ -180,17 +181,9 @@ def _sampled(
             raise InputError(f"{labels.source}: {error}; {hint}") from None
         raise
     if rows is None and not StackedVectors(parts).valid.any():
-        raise InputError(_no_data(labels, " and ".join(str(year) for _, year in wanted), with_data))
+        told = " and ".join(str(year) for _, year in wanted)
+        raise InputError(nowhere(lonlat, told, labels.source, with_data))
     return parts
-
-
-def _no_data(labels: Labels, years: str, with_data: Any) -> str:
-    assert labels.lonlat is not None  # noqa: S101 - asked before
-    west, south = labels.lonlat.min(axis=0)
-    east, north = labels.lonlat.max(axis=0)
-    where = f"they lie within {west:.4g},{south:.4g},{east:.4g},{north:.4g}; tessera store info says where data is"
-    hint = swap_hint(labels.lonlat, with_data)
-    return f"none of {len(labels)} labels of {labels.source} has data in {years}; {hint or where}"
 
 
 def _outside(parts: Sequence[CodedVectors]) -> NDArray[np.bool_]:
