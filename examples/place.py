@@ -71,7 +71,7 @@ class Place:
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             options = LandscapeOptions(roads=True, trees=True, towns=True, burns=FIRES, year_seed=year)
-            dates: dict[str, Any] = {"s2_dates": 20, "s1_dates": 10}
+            dates: dict[str, Any] = {"s2_dates": 8, "s1_dates": 4} if self.quick else {"s2_dates": 20, "s1_dates": 10}
             tessera.simulate(path, self.window, year, seed=SEED, options=options, **dates)
         return path
 

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> float:
     labels = tessera.read_labels(both, "what", group="square", per_polygon=1024, edges="keep")
 
     # Classes weigh as they occur: roads are rare, and a map in which they are too wide helps nobody.
-    settings = {"width": 8, "epochs": 8, "rate": 0.01} if place.quick else {"width": 16, "epochs": 15}
+    settings = {"width": 4, "epochs": 4, "rate": 0.02} if place.quick else {"width": 16, "epochs": 15}
     head = tessera.fit(
         place.store, labels, "what", head="unet", year=2023, weights="occur", settings=settings, colours=COLOURS
     )

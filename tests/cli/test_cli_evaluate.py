@@ -172,7 +172,10 @@ def test_stores_without_the_year_or_the_place(run: Run, tmp_path: Path) -> None:
         (("PLOTS", "--column", "crop"), "a table of pixel-years has a column label and takes none of them"),
         (("PLOTS", "--year-column", "year"), "a table of pixel-years has a column label and takes none of them"),
         (("PLOTS", "--set", "trees"), "--set 'trees'; expected NAME=VALUE"),
-        (("PLOTS", "--set", "neighbours=3"), "setting 'neighbours' of heads linear, forest; expected one that they have"),
+        (
+            ("PLOTS", "--set", "neighbours=3"),
+            "setting 'neighbours' of heads linear, forest; expected one that they have",
+        ),
         (("PLOTS", "--balance", "odd"), "weights 'odd'; expected even or occur"),
         (("PLACES", "--column", "crop"), "places need a store: tessera evaluate STORE"),
         (("PLOTS", "--encoder", "none.pt"), "none.pt"),

@@ -32,6 +32,8 @@ _STEPS = 100
 """Steps towards the shares of classes that explain the map; each brings the shares nearer."""
 _MOST_CLASSES = 40
 """Classes above which transitions are counted only: draws of a larger matrix take gigabytes."""
+_NUMBERS = 2_000_000
+"""Numbers that several draws of the confusion take at once, at most: 16 MB."""
 _PRIOR = 0.5
 """Added to each count of a row of the confusion: what was not seen may happen (Jeffreys)."""
 
@@ -145,13 +147,15 @@ def correct_transitions(
             "pixels",
             (why, *counted.notes),
         )
-    smooth = confusion + 0.0
-    estimate = _corrected(unmoved, moved, smooth / smooth.sum(axis=1, keepdims=True))
-    draws = np.empty((DRAWS, count, count))
     rng = np.random.default_rng(seed)
-    for draw in draws:
-        seen = np.stack([rng.dirichlet(row + _PRIOR) for row in confusion])
-        draw[:] = _corrected(unmoved, moved, seen)
+    seen = np.empty((1 + DRAWS, count, count))
+    seen[0] = confusion / confusion.sum(axis=1, keepdims=True)
+    for draw in seen[1:]:
+        draw[:] = [rng.dirichlet(row + _PRIOR) for row in confusion]
+    several = max(1, _NUMBERS // count**3)
+    parts = [_corrected(unmoved, moved, seen[start : start + several]) for start in range(0, len(seen), several)]
+    found = np.concatenate(parts)
+    estimate, draws = found[0], found[1:]
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     note = (
         "the intervals are those of the head's confusion on held-out labels, not of a probability sample: they hold if "
@@ -206,35 +210,32 @@ def sample_transitions(
 
 
 def _corrected(unmoved: NDArray[np.int64], moved: NDArray[np.int64], seen: NDArray[np.float64]) -> NDArray[np.float64]:
-    """True transitions (K, K) in pixels, given how often a true class (rows) is seen as each (columns)."""
-    out = np.diag(_shares_of_pairs(unmoved, seen)) + 0.0
+    """True transitions (D, K, K) in pixels, given D times how often a true class (rows) is seen as each (columns)."""
+    count = seen.shape[1]
+    # where both years are of one true class: pairs of classes that are seen
+    both = np.einsum("dti,dtj->dtij", seen, seen).reshape(len(seen), count, -1)
+    out = np.eye(count) * (_shares(unmoved.reshape(-1), both) * float(unmoved.sum()))[:, None, :]
     if moved.any():
-        first, second = (_shares(moved.sum(axis=axis), seen) for axis in (1, 0))
-        # of each mapped class, the chance of each true one: (true, mapped)
-        chances = [_chances(seen, shares) for shares in (first, second)]
-        out += chances[0] @ moved @ chances[1].T
+        # of each mapped class, the chance of each true one: (D, true, mapped)
+        first, second = (_chances(seen, _shares(moved.sum(axis=axis), seen)) for axis in (1, 0))
+        out = out + first @ moved.astype(np.float64) @ second.transpose(0, 2, 1)
     return np.asarray(out)
 
 
-def _shares_of_pairs(pixels: NDArray[np.int64], seen: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pixels of each true class that is the same in both years, from what is seen in each."""
-    both = np.einsum("ti,tj->tij", seen, seen).reshape(len(seen), -1)
-    return _shares(pixels.reshape(-1), both) * float(pixels.sum())
-
-
 def _shares(pixels: NDArray[np.int64], seen: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of each true class that best explains how many pixels are seen as each (K, M), by expectation maximisation
-    (Saerens et al. 2002)."""
-    shares = np.full(len(seen), 1 / len(seen))
+    """(D, K): share of each true class that best explains how many pixels are seen as each, (D, K, M), by expectation
+    maximisation (Saerens et al. 2002)."""
+    shares = np.full(seen.shape[:2], 1 / seen.shape[1])
     for _ in range(_STEPS):
-        total = shares @ seen
-        shares = shares * (seen @ np.divide(pixels, total, out=np.zeros_like(total), where=total > 0))
-        shares = shares / max(float(shares.sum()), 1e-300)
+        total = (shares[:, None, :] @ seen)[:, 0]
+        weight = np.divide(pixels, total, out=np.zeros_like(total), where=total > 0)
+        shares = shares * (seen @ weight[..., None])[..., 0]
+        shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
     return shares
 
 
 def _chances(seen: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    joint = shares[:, None] * seen
-    total = joint.sum(axis=0)
-    even = np.eye(len(seen))
+    joint = shares[..., None] * seen
+    total = joint.sum(axis=1, keepdims=True)
+    even = np.eye(seen.shape[1])
     return np.where(total > 0, np.divide(joint, total, out=np.zeros_like(joint), where=total > 0), even)
