@@ -174,7 +174,7 @@ def test_stores_without_the_year_or_the_place(run: Run, tmp_path: Path) -> None:
         (("PLOTS", "--set", "trees"), "--set 'trees'; expected NAME=VALUE"),
         (
             ("PLOTS", "--set", "neighbours=3"),
-            "setting 'neighbours' of heads linear, forest; expected one that they have",
+            "setting 'neighbours' of heads linear, forest; expected",
         ),
         (("PLOTS", "--balance", "odd"), "weights 'odd'; expected even or occur"),
         (("PLACES", "--column", "crop"), "places need a store: tessera evaluate STORE"),

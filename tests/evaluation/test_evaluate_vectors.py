@@ -62,7 +62,7 @@ def test_what_makes_features() -> None:
     model, codes = ModelIdentity("made", "ab" * 32, 2), np.arange(16, dtype=np.int8).reshape(8, 2)
 
     def sample_codes(lonlat: Any, year: int, dims: int | None = None) -> CodedVectors:
-        scales = np.full(len(lonlat), year - 2019, dtype=np.float32) / 4
+        scales = np.full(len(lonlat), (year - 2019) / 4, dtype=np.float32)
         scales[0] = np.nan
         return CodedVectors(codes[: len(lonlat)], scales)
 

@@ -12,7 +12,6 @@ from hypothesis.extra import numpy as hnp
 from tessera.base import InputError
 from tessera.geo import to_lonlat
 from tessera.labels import HeldOut, Labels, hold_out, make_folds, spatial_blocks
-from tessera.labels import testable as lies_in_two_folds
 from tessera.validation import Task, cross_validate
 
 
@@ -69,11 +68,6 @@ def test_a_group_over_the_date_line_has_its_centre_there() -> None:
     lonlat = np.array([[179.99, 0.01], [-179.97, 0.01], [-179.98, 0.01], [0.01, 0.01]])
     groups = held_apart(lonlat, np.array([0, 0, 1, 2]), 10.0)
     assert groups[0] == groups[1] == groups[2] != groups[3]
-
-
-def test_which_classes_can_be_tested() -> None:
-    classes, fold = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 0, 1])
-    assert lies_in_two_folds(classes, fold, 3).tolist() == [True, False, False]
 
 
 def placed(x_km: Any, y_km: Any = 0.0, **parts: Any) -> Labels:

@@ -133,7 +133,7 @@ def test_what_is_no_weights_of_a_head_is_kept(head: tessera.Head, tmp_path: Path
 
 
 def test_numbers_of_a_unet(store: FakeStore, tmp_path: Path) -> None:
-    labels = draw_labels(make_truth(), NAMES, 50)
+    labels = draw_labels(make_truth(), NAMES, 30)
     for number, feature in enumerate(labels["features"]):
         feature["properties"]["crop"] = NAMES.index(feature["properties"]["crop"]) * 10 + 0.01 * number
     head = tessera.fit(store, labels, "crop", head="unet", block_km=0.4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, shown
-from tessera.geo import PIXEL_SIZE, check_degrees, from_lonlat, lonlat_of, read_vector
+from tessera.geo import PIXEL_SIZE, check_degrees, lonlat_of, read_vector, to_zone
 from tessera.labels import NO_DATA, class_text
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ._asked import ChangeSource
 
-_DENSIFY_DEGREES = 0.01
 _MOST_POLYGONS = 200_000
 _HALF = PIXEL_SIZE / 2
 
@@ -44,10 +43,7 @@ def shapes_of(source: object, window: Window, what: str) -> tuple[NDArray[np.obj
         if geometry.geom_type not in ("Point", "MultiPoint", "Polygon", "MultiPolygon"):
             raise InputError(f"{table.source}, feature {row}, is a {geometry.geom_type}; expected polygons or points")
         check_degrees(shapely.get_coordinates(geometry), f"{table.source}, feature {row}")
-        metres = shapely.transform(
-            shapely.segmentize(geometry, _DENSIFY_DEGREES),
-            lambda points: np.column_stack(from_lonlat(points[:, 0], points[:, 1], window.zone)),
-        )
+        metres = to_zone(geometry, window.zone)
         if "Point" in geometry.geom_type:
             centres = (np.floor(shapely.get_coordinates(metres) / PIXEL_SIZE) + 0.5) * PIXEL_SIZE
             metres = shapely.union_all(shapely.box(*(centres - _HALF).T, *(centres + _HALF).T))

@@ -98,7 +98,7 @@ def fit(
 
     Example: tessera fit store.zarr plots.geojson --column crop --head forest -o crops.json
     """
-    from tessera.heads import check_head
+    from tessera.heads import check_head, head_files
     from tessera.heads import fit as fit_head
     from tessera.reports import check_report
     from tessera.store import open_store
@@ -138,4 +138,4 @@ def fit(
         print_json({**fitted.metrics, "head": fitted.head, "kind": fitted.kind, "values": values})
     else:
         print(fitted.report())
-        print(f"saved: {out}{'' if report is None else f', {report}'}")
+        print(f"saved: {', '.join(map(str, (*head_files(out, head), *([] if report is None else [report]))))}")

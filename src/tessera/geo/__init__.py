@@ -1,6 +1,6 @@
 """Space and time: the lattice and its cells, UTM zones, tile names, areas, periods, points, vector files."""
 
-from .area import Area, ZonePart, parse_area
+from .area import DENSIFY_DEGREES, Area, ZonePart, parse_area, to_zone
 from .crs import parse_crs, places_of
 from .degrees import box_around, check_degrees, swap_hint, wrapped
 from .grid import Grid
@@ -18,6 +18,7 @@ from .zones import from_lonlat, parse_zone, to_lonlat, zone_crs, zones_of
 __all__ = [
     "CELL_SIDES",
     "CELL_SIZE",
+    "DENSIFY_DEGREES",
     "EAST",
     "NORTH",
     "PIXEL_SIZE",
@@ -61,6 +62,7 @@ __all__ = [
     "swap_hint",
     "tiles_of",
     "to_lonlat",
+    "to_zone",
     "walk_xml",
     "wrapped",
     "write_vector",

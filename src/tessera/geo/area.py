@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
-_DENSIFY_DEGREES = 0.01
+DENSIFY_DEGREES = 0.01
 """Longest edge before projection: an edge straight in degrees then deviates by less than a pixel within a zone."""
 _TOLERANCE = 1e-6
 """Pixels; rounding of a projection must not add a row."""
@@ -100,7 +100,7 @@ class Area:
             piece = shapely.intersection(self.geometry, strip)
             if piece.area <= 0:
                 continue
-            found.append(_projected(piece, zone))
+            found.append(_part(piece, zone))
         return found
 
     def in_zone(self, zone: int) -> ZonePart:
@@ -108,7 +108,7 @@ class Area:
         parts = self.parts()
         if len(parts) == 1 and parts[0].zone == zone:
             return parts[0]
-        return _projected(self.geometry, zone)
+        return _part(self.geometry, zone)
 
     @property
     def zones(self) -> tuple[int, ...]:
@@ -116,14 +116,20 @@ class Area:
         return tuple(part.zone for part in self.parts())
 
 
-def _projected(geometry: BaseGeometry, zone: int) -> ZonePart:
+def to_zone(shapes: Any, zone: int) -> Any:
+    """Shapes in degrees, one or an array of them, in metres of a UTM zone; long edges bend as the projection does."""
     import shapely
 
     def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(from_lonlat(points[:, 0], points[:, 1], zone))
 
-    dense = shapely.segmentize(geometry, _DENSIFY_DEGREES)
-    return ZonePart(zone, shapely.make_valid(shapely.transform(dense, project)))
+    return shapely.transform(shapely.segmentize(shapes, DENSIFY_DEGREES), project)
+
+
+def _part(geometry: BaseGeometry, zone: int) -> ZonePart:
+    import shapely
+
+    return ZonePart(zone, shapely.make_valid(to_zone(geometry, zone)))
 
 
 def parse_area(area: object) -> Area:

@@ -3,7 +3,7 @@
 from tessera.labels import Labels, read_labels
 
 from .fitting import fit
-from .head import Head, check_head, load_head
+from .head import Head, check_head, head_files, load_head
 from .inputs import HeadInput, check_pixel_head
 from .sampling import Sample, parse_stores, sample_vectors
 
@@ -15,6 +15,7 @@ __all__ = [
     "check_head",
     "check_pixel_head",
     "fit",
+    "head_files",
     "load_head",
     "parse_stores",
     "read_labels",

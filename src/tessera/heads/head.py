@@ -18,7 +18,7 @@ from tessera.reports import write_report
 
 from ._file import FORMAT, read_head, write_head
 from ._report import format_report
-from ._tensors import check_tensors
+from ._tensors import check_tensors, tensors_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -432,6 +432,11 @@ class Head:
             overwrite=overwrite,
             progress=progress,
         )
+
+
+def head_files(path: str | Path, head: str) -> tuple[Path, ...]:
+    """The files of a saved head of this learner: its JSON, and of a "unet" the weights beside it."""
+    return (Path(path), tensors_path(Path(path))) if head in SPATIAL else (Path(path),)
 
 
 def check_head(path: str | Path, *, head: str = "", inputs: Iterable[object] = (), overwrite: bool = False) -> Path:

@@ -4,7 +4,7 @@ from .backdrop import read_backdrop
 from .blocks import FEW, spatial_blocks
 from .chips import CHIP, ChipVectors, read_around, read_chips
 from .codes import NO_DATA, cell, class_labels, code_note, kept_codes, left_to_right, map_values, one_line
-from .folds import LEAST_LABELS, LEAST_UNITS, Fold, bins_of, judged, make_folds, testable
+from .folds import LEAST_LABELS, LEAST_UNITS, Fold, bins_of, judged, make_folds
 from .held import SPLITS, HeldOut, hold_out
 from .labels import (
     CLASSES,
@@ -82,6 +82,5 @@ __all__ = [
     "refuse_empty",
     "sort_classes",
     "spatial_blocks",
-    "testable",
     "write_labels",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +16,10 @@ from tessera.geo import (
     SOUTH,
     WEST,
     check_degrees,
-    from_lonlat,
     parse_area,
     polygon_edges,
     to_lonlat,
+    to_zone,
     zones_of,
 )
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 DROP, KEEP = "drop", "keep"
 EDGES = (DROP, KEEP)
-_DENSIFY_DEGREES = 0.01
-"""Longest edge before projection, as areas have: one straight in degrees then deviates by less than a pixel."""
 _TOGETHER = 5_000
 """Polygons taken at a time, and `_ROWS` rows of pixels."""
 _ROWS = 1_000_000
@@ -236,12 +234,7 @@ def _runs(shapes: NDArray[np.object_], edge_m: float) -> tuple[_Runs, _Runs]:
 
     found: tuple[list[_Runs], list[_Runs]] = ([], [])
     for zone, kept, owner in _by_zone(shapes):
-        dense = shapely.segmentize(kept, _DENSIFY_DEGREES)
-
-        def project(points: NDArray[np.float64], zone: int = zone) -> NDArray[np.float64]:
-            return np.column_stack(from_lonlat(points[:, 0], points[:, 1], zone))
-
-        flat: Any = shapely.transform(dense, project)
+        flat = to_zone(kept, zone)
         found[0].append(_scan(zone, flat, owner))
         if edge_m > 0:
             found[1].append(_scan(zone, shapely.buffer(flat, -edge_m), owner))

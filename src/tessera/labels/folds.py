@@ -95,11 +95,6 @@ def judged(classes: NDArray[np.int64], units: NDArray[np.int64], count: int) -> 
     return (labels >= LEAST_LABELS) & (np.bincount(pairs[pairs >= 0], minlength=count) >= LEAST_UNITS)
 
 
-def testable(classes: NDArray[np.int64], fold: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Which of `count` classes lie in two folds or more, so that a model that is tested on one has met it: (count,)."""
-    return np.array([len(np.unique(fold[classes == index])) >= 2 for index in range(count)], dtype=np.bool_)
-
-
 def bins_of(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
     """(N,) numbers -> (N,) int64: the fifth of the numbers in which each lies, to deal groups by."""
     edges = np.quantile(numbers, np.linspace(0, 1, _BINS + 1)[1:-1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera.base import InputError
-from tessera.geo import PIXEL_SIZE, Area, Window, ZonePart, from_lonlat, parse_area, read_vector
+from tessera.geo import PIXEL_SIZE, Area, Window, ZonePart, parse_area, read_vector, to_zone
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,9 +91,6 @@ def _near_roads(roads: object, window: Window, metres: float) -> BaseGeometry:
     if not lines:
         raise InputError(f"{table.source} holds no lines among {len(table)} features; expected roads as lines")
 
-    def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(from_lonlat(points[:, 0], points[:, 1], window.zone))
-
     west, south, east, north = window.lonlat_bounds
     # a degree holds 111 km of latitude and less of longitude
     room = 2 * metres / 111_000 / max(0.1, float(np.cos(np.radians(max(abs(south), abs(north))))))
@@ -101,5 +98,5 @@ def _near_roads(roads: object, window: Window, metres: float) -> BaseGeometry:
     near = [one for one in lines if one.intersects(frame)]
     if not near:
         raise InputError(f"none of {len(lines)} lines of {table.source} lies within {metres:g} m of the area")
-    moved = [shapely.transform(shapely.segmentize(one.intersection(frame), 0.01), project) for one in near]
-    return shapely.union_all(shapely.buffer(np.array(moved, dtype=object), metres))
+    moved = to_zone(shapely.intersection(np.array(near, dtype=object), frame), window.zone)
+    return shapely.union_all(shapely.buffer(moved, metres))

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from pyproj import Transformer
     from shapely.geometry.base import BaseGeometry
 
-_DENSIFY_DEGREES = 0.01
-"""Longest edge before projection, as in `tessera.geo`: a straight edge in degrees then bends by less than a pixel."""
 _DENSIFY_METRES = 1000.0
 DEGREES = 1e-4
 """Resolution where a CRS counts degrees and none is given: 11 m, as the published global pyramid has it."""

@@ -10,6 +10,7 @@ import numpy as np
 from tessera.base import InputError, prefetched
 from tessera.embeddings import dequantise, is_valid
 from tessera.geo import (
+    DENSIFY_DEGREES,
     EAST,
     NORTH,
     PIXEL_SIZE,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 BLOCK = 1024
 """Side of a square, pixels; a cell."""
-_DENSIFY_DEGREES = 0.01
-"""Longest edge before projection, as in `tessera.geo`."""
 _SUM_PIXELS = 65_536
 """Vectors that are summed at a time: 67 MB of 128 float64."""
 _WASTE = 0.5
@@ -182,7 +181,7 @@ def _edges_in(shapes: NDArray[np.object_], zone: int) -> Edges | None:
         return None
     kept = shapes[near]
     kept[~whole] = shapely.intersection(kept[~whole], shapely.box(west, -90, east, 90))
-    dense: Any = shapely.segmentize(kept, _DENSIFY_DEGREES)
+    dense: Any = shapely.segmentize(kept, DENSIFY_DEGREES)
 
     def project(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         x, y = from_lonlat(lon, lat, zone)
