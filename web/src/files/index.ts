@@ -1,1 +1,2 @@
 export type * from "./types";
+export { MOST_RANGE, UrlFiles, parseUrl, type UrlOptions } from "./url";

@@ -1,1 +1,3 @@
+export { openStore } from "./open";
+export { isValid } from "./source";
 export type * from "./types";
