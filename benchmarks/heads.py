@@ -1,4 +1,4 @@
-"""Heads, how well and how fast: every head on real labels, and the pixels that each predicts a CPU-second.
+"""Heads, how well and how fast: every head on real labels; CPU-seconds to fit, and pixels predicted a CPU-second.
 
     python benchmarks/heads.py SHARED_DATA [--quick] [--draws 10] [--sets belgium slovenia corsica africa fuel]
         [--processes 2] [--docs] [--out benchmarks/output/heads]
@@ -112,28 +112,34 @@ def main() -> None:
 
 
 def measure_speed(given: argparse.Namespace) -> None:
-    """Pixels that each head predicts a CPU-second."""
+    """CPU-seconds that each head takes to fit, and the pixels that it predicts in one."""
     rng = np.random.default_rng(0)
     new, _ = vectors(given.pixels, rng)
-    print("| head | labels | pixels per CPU-second | scikit-learn | ratio | arrays, kB |\n|---|---|---|---|---|---|")
+    print(
+        "| head | labels | fit, CPU-seconds per 1,000 labels | scikit-learn | pixels per CPU-second | scikit-learn "
+        "| ratio | arrays, kB |\n|---|---|---|---|---|---|---|---|"
+    )
     pools: Any = require("threadpoolctl", extra="heads", purpose="measuring one thread")
     with pools.threadpool_limits(limits=1):
         for labels in given.labels:
             x, y = vectors(labels, rng)
             for name in HEADS:
                 model = learn(name, x, y, CLASSES)
+                learnt = best({"ours": partial(learn, name, x, y, CLASSES)}, given.rounds)
                 calls: dict[str, Callable[[], object]] = {"ours": partial(model.predict, new)}
                 peer = peers().get(name)
                 if peer is not None:
-                    peer.fit(x, y)
+                    learnt |= best({"theirs": partial(peer.fit, x, y)}, given.rounds)
                     calls["theirs"] = partial(peer.predict, new)
                 spent = best(calls, given.rounds)
                 rate = {key: given.pixels / seconds for key, seconds in spent.items()}
                 theirs = (
                     f"{rate['theirs']:,.0f} | {rate['ours'] / rate['theirs']:.2f}x" if peer is not None else "- | -"
                 )
+                fits = [f"{learnt[key] * 1000 / labels:.2f}" if key in learnt else "-" for key in ("ours", "theirs")]
                 size = sum(array.nbytes for array in model.arrays().values()) / 1000
-                print(f"| {name} | {labels:,} | {rate['ours']:,.0f} | {theirs} | {size:,.0f} |", flush=True)
+                told = f"{' | '.join(fits)} | {rate['ours']:,.0f} | {theirs} | {size:,.0f}"
+                print(f"| {name} | {labels:,} | {told} |", flush=True)
 
 
 if __name__ == "__main__":

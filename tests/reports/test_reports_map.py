@@ -177,6 +177,7 @@ def test_a_map_that_abstains_and_its_uncertainty_are_on_the_page(mapped: tuple[H
     with rasterio.open(tmp_path / "map.uncertainty.tif") as raster:
         bands = dict(zip(raster.descriptions, raster.read(), strict=True))
     assert f"{100 * np.mean(bands['applicability'] > 1):.0f} %" in page
+    assert f"{100 * np.mean(bands['applicability'] > 1):.0f} % of this map lies beyond distance 1." in page
     assert f"{np.mean(bands['set_size']):.3g}" in page
     assert 'id="doubt"' in page
     legend = read_map_classes(tiff)

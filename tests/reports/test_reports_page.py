@@ -240,6 +240,9 @@ def test_sets_of_nearly_all_classes_and_means_of_folds_are_explained(tmp_path: P
     assert "labels learnt from, mean of the folds" in words
     assert "Test labels whose class is in the prediction set" in words
     assert "unit" not in words.replace("community", "")
+    assert "7 % of the labels lie beyond distance 1 of the labels of other folds." in words
+    numbers = " ".join(read(numbers_head(), tmp_path)[0].words)
+    assert "would show 0.900; RMSE 3.10" in numbers
 
 
 def test_a_head_that_was_not_tested_has_a_page_that_says_so(tmp_path: Path) -> None:

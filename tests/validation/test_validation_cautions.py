@@ -16,7 +16,7 @@ def test_tested_classes_below_twenty_places_are_named(places: dict[str, int]) ->
     assert bool(text) == bool(few)
     if few:
         tested = sum(count > 0 for count in places.values())
-        assert text.startswith(f"{len(few)} of {tested} tested classes ")
+        assert text.startswith(f"all {tested} tested" if len(few) == tested else f"{len(few)} of {tested} tested")
         for name, count in list(few.items())[:12]:
             assert f"{name} ({count})" in text
         assert (" more." in text) == (len(few) > 12)

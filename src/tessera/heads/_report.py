@@ -218,7 +218,7 @@ def _where(row: dict[str, Any], grouped_by: Any) -> str:
     """The group of a label by its own name, and its place: " in field 12 at 5.24197,50.68743"."""
     called = row.get("name")
     own = called if isinstance(called, str) and isinstance(grouped_by, str) and grouped_by else ""
-    if own and grouped_by != FEATURE and not own.startswith(FEATURE):
+    if own and grouped_by != FEATURE and not own.casefold().startswith((FEATURE, grouped_by.casefold())):
         own = f"{grouped_by} {own}"
     lon, lat = row.get("lon"), row.get("lat")
     there = isinstance(lon, (int, float)) and isinstance(lat, (int, float))

@@ -28,7 +28,7 @@ COUNTED = {
     "flat": "polygons without an area are left out",
     "repaired": "invalid polygons were repaired",
     "small": "polygons hold no pixel centre; each is one pixel, of a place inside",
-    "capped": "polygons have more pixels than are kept of one",
+    "capped": "large polygons are represented by some of their pixels",
     "edge": "pixels at the border of their polygon are left out",
     "nodata": "pixels of the raster have no data",
     "beyond": "pixels lie beyond 80 S or 84 N and are left out",

@@ -108,9 +108,13 @@ def applicability_section(head: ReportedHead, beyond: float | None = None) -> Ht
     inside, kept = number(found.get("inside")), whole(found.get("references"))
     if not found:
         return Html("")
-    held = f"{percent(inside)} of labels lie within the reach of labels of other folds. " if inside is not None else ""
+    held = (
+        f"{percent(1 - inside)} of the labels lie beyond distance 1 of the labels of other folds. "
+        if inside is not None
+        else ""
+    )
     mapped = f"{percent(beyond)} of this map lies beyond distance 1. " if beyond is not None else ""
-    measured = f" It is measured to {kept:,} labelled vectors." if kept else ""
+    measured = f" The distance is measured to {kept:,} labelled vectors." if kept else ""
     return paragraph(
         f"{mapped}{held}Where the band applicability of a map (tessera map --uncertainty) is above 1, land is unlike "
         f"all labels, and no score here holds (Meyer and Pebesma 2021).{measured}"

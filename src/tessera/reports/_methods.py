@@ -190,8 +190,8 @@ def _held(head: ReportedHead) -> Part:
     if size is not None:
         mean = f", with {size:.2f} classes on average" if head.classes else f", {figures(size)} wide on average"
     return (
-        f"Conformal {what} at {percent(level)} counted each place once (Lee et al. 2023); on folds that they were not "
-        f"fitted on they held {spread(coverage, percent)} of labels{mean}.",
+        f"Conformal {what} at {percent(level)} counted each block of land once (Lee et al. 2023); on folds that they "
+        f"were not fitted on they held {spread(coverage, percent)} of labels{mean}.",
         ["conformal", "sets"] if head.classes else ["conformal"],
     )
 

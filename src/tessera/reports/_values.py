@@ -62,10 +62,13 @@ def percent(value: float | None) -> str:
 
 
 def figures(value: float | None) -> str:
-    """A number with three or more significant digits, "-" where there is none."""
+    """A number with three or more significant digits from 1 on, three decimals below; "-" where there is none."""
     if value is None:
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    size = abs(value)
+    if size < 0.001:
+        return f"{value:.3g}"
+    return f"{value:,.{3 if size < 1 else 2 if size < 10 else 1 if size < 100 else 0}f}"
 
 
 def hectares(value: float | None) -> str:

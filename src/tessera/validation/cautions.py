@@ -31,9 +31,10 @@ def few_tested_text(places: Mapping[str, int]) -> str:
         return ""
     listed = [f"{one_line(name, 40)} ({count})" for name, count in few.items()]
     more = f" and {len(few) - _LISTED} more" if len(few) > _LISTED else ""
-    verb = "was" if len(few) == 1 else "were"
+    count = f"all {tested}" if len(few) == tested else f"{len(few)} of {tested}"
+    verb = "was" if len(few) == 1 < tested else "were"
     return (
-        f"{len(few)} of {tested} tested classes {verb} tested on fewer than {FEW_PLACES} places (polygons, points or "
+        f"{count} tested classes {verb} tested on fewer than {FEW_PLACES} places (polygons, points or "
         f"groups): {', '.join(listed[:_LISTED])}{more}. Their scores are uncertain, and so are scores that count each "
         "class the same, such as macro-F1."
     )
