@@ -1,1 +1,2 @@
-export {};
+export { createMap, type MapOptions } from "./map";
+export type * from "./types";

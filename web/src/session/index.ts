@@ -1,1 +1,16 @@
-export {};
+export * from "./areas";
+export * from "./classify";
+export * from "./find";
+export * from "./hash";
+export * from "./hotkeys";
+export * from "./layers";
+export * from "./local";
+export * from "./look";
+export * from "./marks";
+export * from "./open";
+export * from "./places";
+export * from "./ramps";
+export * from "./readout";
+export * from "./services";
+export * from "./session.svelte";
+export * from "./share";

@@ -1,0 +1,3 @@
+import { noServices } from "../session";
+
+export const services = noServices;
