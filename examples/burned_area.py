@@ -1,4 +1,4 @@
-"""Burned area: what a fire changed between two years, from the embeddings of both side by side.
+"""Burned area: what changed between two years, and which of it a fire did, from the embeddings of both side by side.
 
 python examples/burned_area.py
 """
@@ -17,6 +17,12 @@ def main(arguments: list[str] | None = None) -> float:
     """Run the task; returns the F1 score of burnt pixels."""
     place = Place.from_arguments(__doc__, arguments)
     burnt = place.truth("burn") > 0.25
+
+    # First what changed at all, without labels: burns, and fields that were sown anew.
+    found = tessera.change(place.store, place.window, list(YEARS), place.folder / "change.tif", overwrite=True)
+    print(found.report())
+    moved = read_map(place.folder / "change.tif", band=2) == 1
+    print(f"{moved[burnt].mean():.0%} of burnt pixels have changed, and {moved[~burnt].mean():.0%} of the others")
 
     # Labels: points within the scar and around it; fields that were sown anew have changed, too, and did not burn.
     rng = np.random.default_rng(0)

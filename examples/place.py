@@ -112,7 +112,7 @@ class Place:
         return draw_panels(self.folder / f"{name}.png", shown, legend, overwrite=True)
 
 
-def read_map(path: Path) -> Any:
+def read_map(path: Path, band: int = 1) -> Any:
     """(H, W) values of a map."""
     with rasterio.open(path) as raster:
-        return raster.read(1)
+        return raster.read(band)
