@@ -9,6 +9,7 @@ import base64
 import json
 import math
 import struct
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def float32(number: float) -> float:
 
 
 def dot(one: list[int], other: list[int]) -> int:
-    return sum(a * b for a, b in zip(one, other, strict=True))
+    assert len(one) == len(other)
+    return sum(map(mul, one, other))
 
 
 def first_of_highest(scores: list[float]) -> int:

@@ -61,6 +61,7 @@ def nearest(
     count: int,
     *,
     distances: bool = False,
+    square: Sequence[NDArray[np.float64]] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(n, count) rows nearest to each vector, from the nearest, the first of those at one distance; and what orders
     them, or their squared distances.
@@ -74,11 +75,14 @@ def nearest(
     stacked : (n,) vectors of P parts
     rows : (N, d) codes of each part
     own : (N, P) scales of the rows
+    square : (N,) `squares` of each part of the rows; None: computed here
     """
+    if square is None:
+        square = [squares(part, own[:, index]) for index, part in enumerate(rows)]
     order = np.zeros((len(stacked), len(own)))
     for index, part in enumerate(stacked.parts):
-        square, double = squares(rows[index], own[:, index]), 2.0 * own[:, index]
-        order += square - (part.scales.astype(np.float64)[:, None] * double) * dots(part.codes, rows[index])
+        double = 2.0 * own[:, index]
+        order += square[index] - (part.scales.astype(np.float64)[:, None] * double) * dots(part.codes, rows[index])
     found, values = smallest(order, count)
     if not distances:
         return found, values

@@ -11,10 +11,10 @@ import numpy as np
 from tessera.base import InputError
 
 from ._fast import kernels
-from .model import expect
+from .model import expect, named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -153,6 +153,14 @@ class Trees:
             ends[moving] = node
             moving, node, own = moving[still], node[still], own[still]
         return number.take(ends)
+
+
+def named_trees(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> tuple[int, dict[str, NDArray[Any]]]:
+    """How many features there are, and the other arrays, if they are just those of these names."""
+    held = named(arrays, ("features", *names))
+    features = held.pop("features")
+    expect("features", features, np.int32, (1,))
+    return int(features[0]), held
 
 
 def in_breadth(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

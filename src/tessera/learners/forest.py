@@ -11,13 +11,14 @@ import numpy as np
 from tessera.base import InputError, require
 
 from ._fast import kernels
-from ._trees import LEAF, MAX_DEPTH, Trees, float32_below, in_breadth
-from .model import Model, expect, named
+from ._threads import processors
+from ._trees import LEAF, MAX_DEPTH, Trees, float32_below, in_breadth, named_trees
+from .model import Model, expect
 from .settings import Setting
 from .training import EVEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from numpy.typing import NDArray
@@ -94,10 +95,8 @@ class ForestModel(Model):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: int) -> Self:
-        held = named(arrays, ("features", *_NAMES))
-        features = held.pop("features")
-        expect("features", features, np.int32, (1,))
-        return cls(classes, int(features[0]), **held)
+        features, held = named_trees(arrays, _NAMES)
+        return cls(classes, features, **held)
 
 
 _NAMES = ("sizes", "feature", "threshold", "leaf", "values")
@@ -106,7 +105,8 @@ _NAMES = ("sizes", "feature", "threshold", "leaf", "values")
 def fit_forest(training: Training) -> ForestModel:
     """Grow trees, 100 by default.
 
-    Of a number a third of the features are tried at each split; of classes their root, and by default the classes weigh
+    They grow on all processors, and those of many labels some at a time; the trees do not depend on either. Of a number
+    a third of the features are tried at each split; of classes their root, and by default the classes weigh
     the same.
     """
     ensemble: Any = require("sklearn.ensemble", extra="heads", purpose="a forest")
@@ -115,19 +115,34 @@ def fit_forest(training: Training) -> ForestModel:
     if share == "auto":
         share = "sqrt" if training.classes else 1 / 3
     same = {
-        "n_estimators": own["trees"],
         "min_samples_leaf": own["least"],
         "max_features": share,
         "max_depth": MAX_DEPTH,
         "random_state": training.seed,
-        "n_jobs": 1,
+        # each tree has a seed of its own, so that threads grow the same trees
+        "n_jobs": processors() if len(training.x) >= _LABELS_OF_THREADS else 1,
+        "warm_start": True,
     }
     if training.classes:
         weigh = "balanced" if training.weights == EVEN else None
         model = ensemble.RandomForestClassifier(class_weight=weigh, **same)
     else:
         model = ensemble.RandomForestRegressor(**same)
-    return forest_of(model.fit(training.x, training.y), training.classes)
+    trees, parts = int(own["trees"]), list[_Grown]()
+    together = max(_LABELS_TOGETHER // len(training.x), processors())
+    for count in range(together, trees + together, together):
+        model.set_params(n_estimators=min(count, trees))
+        grown = model.fit(training.x, training.y).estimators_
+        parts += [_Grown.of(one.tree_) for one in grown[len(parts) :]]
+        # scikit-learn counts those that it has, and would hold them in several times the bytes
+        model.estimators_ = [None] * len(parts)
+    return _joined(parts, int(model.n_features_in_), training.classes)
+
+
+_LABELS_OF_THREADS = 200
+"""With fewer, threads cost as much as they bring."""
+_LABELS_TOGETHER = 2_000_000
+"""Labels x trees that scikit-learn holds at once: with ten classes at most about 500 MB."""
 
 
 def forest_of(model: Any, classes: int) -> ForestModel:
@@ -135,24 +150,39 @@ def forest_of(model: Any, classes: int) -> ForestModel:
 
     A threshold of scikit-learn is float64: for a float32 x, x <= t is x <= the largest float32 up to t.
     """
-    parts = [_arrays_of(one.tree_) for one in model.estimators_]
-    sizes = np.array([len(part[0]) for part in parts], dtype=np.int32)
-    feature, threshold, held = (np.concatenate([part[index] for part in parts]) for index in range(3))
-    values, leaf = np.unique(held, axis=0, return_inverse=True)
+    return _joined([_Grown.of(one.tree_) for one in model.estimators_], int(model.n_features_in_), classes)
+
+
+def _joined(trees: Sequence[_Grown], features: int, classes: int) -> ForestModel:
+    values, place = np.unique(np.concatenate([tree.values for tree in trees]), axis=0, return_inverse=True)
+    starts = np.cumsum([0, *(len(tree.values) for tree in trees)])
+    leaf = [place.reshape(-1)[start + tree.leaf] for start, tree in zip(starts, trees, strict=False)]
     return ForestModel(
         classes,
-        int(model.n_features_in_),
-        sizes,
-        feature.astype(np.int16),
-        threshold,
-        leaf.reshape(-1).astype(np.int32),
+        features,
+        np.array([len(tree.feature) for tree in trees], dtype=np.int32),
+        np.concatenate([tree.feature for tree in trees]),
+        np.concatenate([tree.threshold for tree in trees]),
+        np.concatenate(leaf).astype(np.int32),
         values,
     )
 
 
-def _arrays_of(tree: Any) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
-    """Feature and threshold of the nodes in the order of breadth, and what the leaves hold."""
-    order = in_breadth(tree.children_left, tree.children_right)
-    leaf = tree.children_left[order] < 0
-    threshold = float32_below(np.where(leaf, 0.0, tree.threshold[order]))
-    return np.where(leaf, LEAF, tree.feature[order]), threshold, tree.value[order[leaf]][:, 0, :]
+@dataclass(frozen=True, repr=False)
+class _Grown:
+    """A tree as `ForestModel` keeps it, with values of its own."""
+
+    feature: NDArray[np.int16]
+    threshold: NDArray[np.float32]
+    leaf: NDArray[np.int32]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, tree: Any) -> _Grown:
+        """A tree of scikit-learn."""
+        order = in_breadth(tree.children_left, tree.children_right)
+        leaf = tree.children_left[order] < 0
+        threshold = float32_below(np.where(leaf, 0.0, tree.threshold[order]))
+        values, place = np.unique(tree.value[order[leaf]][:, 0, :], axis=0, return_inverse=True)
+        feature = np.where(leaf, LEAF, tree.feature[order]).astype(np.int16)
+        return cls(feature, threshold, place.reshape(-1).astype(np.int32), values)

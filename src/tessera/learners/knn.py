@@ -165,8 +165,9 @@ class CodedKnnModel(CodedModel):
         if made is not None and moderate(self.scales, *(part.scales for part in whole.parts)):
             found = [self._compiled(made, whole)]
             return _voted(found, self.target, self.classes, by_distance=self.by_distance)
+        square = [part[: len(own)] for part in self._squares[0]]
         found = [
-            nearest(whole[k : k + step], self._own, own, near, distances=self.by_distance)
+            nearest(whole[k : k + step], self._own, own, near, distances=self.by_distance, square=square)
             for k in range(0, max(1, len(whole)), step)
         ]
         return _voted(found, self.target, self.classes, by_distance=self.by_distance)

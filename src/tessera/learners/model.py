@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +11,10 @@ import numpy as np
 from tessera.base import InputError
 from tessera.labels import MAX_CLASSES, NO_DATA
 
+from ._threads import in_threads
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Self
 
     from numpy.typing import NDArray
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 """Pixels predicted at a time: 32 MB of 128 float32."""
-_THREADS = 2
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,7 +113,7 @@ class Model(ABC):
             part, good = _valid(flat[start : start + _CHUNK])
             out[start : start + _CHUNK][good] = self.classes_of(part) if self.classes else self.scores_of(part)
 
-        _in_threads(predict, range(0, len(flat), _CHUNK))
+        in_threads(predict, range(0, len(flat), _CHUNK))
         return out.reshape(stacked.shape)
 
     def probabilities_codes(self, stacked: StackedVectors) -> NDArray[np.float32]:
@@ -128,7 +127,7 @@ class Model(ABC):
             part, good = _valid(flat[start : start + _CHUNK])
             out[start : start + _CHUNK][good] = self.chances(self.scores_of(part))
 
-        _in_threads(predict, range(0, len(flat), _CHUNK))
+        in_threads(predict, range(0, len(flat), _CHUNK))
         return out.reshape(*stacked.shape, self.classes)
 
     def _flat(self, stacked: StackedVectors) -> StackedVectors:
@@ -145,17 +144,6 @@ class Model(ABC):
     def _scored(self, rows: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         good = np.asarray(np.isfinite(rows).all(axis=1), dtype=np.bool_)
         return self.scores(rows[good].astype(np.float32, copy=False)), good
-
-
-def _in_threads(work: Callable[[int], None], starts: range) -> None:
-    """Do the work of each start, two at a time where there are two processors; each writes its own place."""
-    if len(starts) < 2 or (os.cpu_count() or 1) < _THREADS:
-        for start in starts:
-            work(start)
-        return
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(work, starts):
-            pass
 
 
 def _valid(flat: StackedVectors) -> tuple[StackedVectors, Any]:
