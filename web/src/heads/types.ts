@@ -40,7 +40,7 @@ export interface Samples {
   readonly scales: Float32Array; // (n,)
   readonly target: Int32Array; // (n,) index of the class
   readonly groups: Int32Array; // (n,) labels of one group stay together in validation
-  readonly places: Float64Array; // (n, 3) zone, easting, northing: for blocks of land
+  readonly places: Float64Array; // (n, 2) longitude, latitude: for blocks of land
 }
 
 export interface Learner {
