@@ -3,6 +3,7 @@ export * from "./errors";
 export * from "./json";
 export * from "./lru";
 export * from "./pcg64";
+export * from "./pauses";
 export * from "./progress";
 export * from "./sha256";
 export * from "./waiting";

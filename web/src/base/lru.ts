@@ -35,6 +35,11 @@ export class Lru<Value> {
     }
     this.#kept.set(key, { value, bytes });
     this.#bytes += bytes;
+    this.trim();
+  }
+
+  /** Drop what was used longest ago until the rest is within the limit. */
+  trim(): void {
     for (const oldest of this.#kept.keys()) {
       if (this.#bytes <= this.limit) break;
       this.drop(oldest);

@@ -1,1 +1,2 @@
+export { startCompute, type ComputeSettings } from "./compute";
 export type * from "./types";

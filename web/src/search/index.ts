@@ -1,1 +1,1 @@
-export {};
+export { prepare, score, type Examples, type Scoring } from "./score";

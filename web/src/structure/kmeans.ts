@@ -1,7 +1,6 @@
-import type { Running } from "../base";
+import { Pauses, type Running } from "../base";
 import type { Kernels } from "../kernels";
 import { quantiseMeans } from "./means";
-import { Pauses } from "./pauses";
 import { Random } from "./random";
 import { count, take, type Rows } from "./rows";
 

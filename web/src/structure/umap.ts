@@ -1,10 +1,9 @@
-import type { Running } from "../base";
+import { Pauses, type Running } from "../base";
 import type { Kernels } from "../kernels";
 import { principalAxes, project } from "./axes";
 import { Forces } from "./forces";
 import { fuzzyEdges, type Edges } from "./fuzzy";
 import { neighbours } from "./neighbours";
-import { Pauses } from "./pauses";
 import { Random } from "./random";
 import { count, take, type Rows } from "./rows";
 
