@@ -138,7 +138,8 @@ def test_numbers_of_the_metrics_are_on_the_page(tmp_path: Path) -> None:
     for count in (n for row in head.metrics["confusion"]["counts"] for n in row):
         assert f"{count:,}" in words
     calibration = head.metrics["calibration"]
-    assert f"temperature of {calibration['temperature']:.2f}" in words
+    assert calibration["temperature"] > 1
+    assert f"temperature of {calibration['temperature']:.2f}: the raw ones were too sure." in words
     assert f"{calibration['error_calibrated'][0]:.3f}" in words
     assert f"{100 * head.metrics['conformal']['coverage'][0]:.0f} %" in words
     assert "5.25000, 50.65300" in words

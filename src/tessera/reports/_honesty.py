@@ -29,7 +29,8 @@ def calibration_section(head: ReportedHead) -> Html:
     method, degree = str(found.get("method")), number(found.get("temperature"))
     said = _METHODS.get(method, "")
     if method == "temperature":
-        said += f" of {degree:.2f}." if degree is not None else "."
+        raw = "" if degree is None else "sure" if degree > 1 else "cautious"
+        said += f" of {degree:.2f}: the raw ones were too {raw}." if degree is not None else "."
     body = [
         [label, spread(cell(found.get(key)), show), spread(cell(found.get(f"{key}_calibrated")), show)]
         for key, label, show in (

@@ -9,7 +9,8 @@ from tessera.labels import FEW_PLACES, one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LISTED = 12
+_LISTED = 6
+"""Classes that are named; of more the report marks each in its table."""
 _WIDE = 0.75
 """Share of the classes from which on a prediction set rules out little."""
 
@@ -29,13 +30,15 @@ def few_tested_text(places: Mapping[str, int]) -> str:
     few, tested = few_tested(places), sum(count > 0 for count in places.values())
     if not few:
         return ""
-    listed = [f"{one_line(name, 40)} ({count})" for name, count in few.items()]
-    more = f" and {len(few) - _LISTED} more" if len(few) > _LISTED else ""
+    listed = ", ".join(f"{one_line(name, 40)} ({count})" for name, count in few.items())
+    if len(few) > _LISTED:
+        low, high = min(few.values()), max(few.values())
+        listed = f"{low} each" if low == high else f"{low} to {high} each"
     count = f"all {tested}" if len(few) == tested else f"{len(few)} of {tested}"
     verb = "was" if len(few) == 1 < tested else "were"
     return (
         f"{count} tested classes {verb} tested on fewer than {FEW_PLACES} places (polygons, points or "
-        f"groups): {', '.join(listed[:_LISTED])}{more}. Their scores are uncertain, and so are scores that count each "
+        f"groups): {listed}. Their scores are uncertain, and so are scores that count each "
         "class the same, such as macro-F1."
     )
 
