@@ -69,8 +69,9 @@ def test_map_equals_prediction_pixel_by_pixel(head: Head, store: FakeStore, tmp_
         tags = source.tags()
         assert json.loads(tags["TESSERA_CLASSES"]) == list(head.classes)
         assert (tags["TESSERA_MODEL_SHA256"], tags["TESSERA_YEAR"]) == (MODEL.sha256, "2021")
-    assert seen[0] == (0, window.height)
-    assert seen[-1] == (window.height, window.height)
+    # predicted, counted, written from overviews and tiles, drawn
+    assert seen[0] == (0, 5 * window.height)
+    assert seen[-1] == (5 * window.height, 5 * window.height)
     assert sorted(p.name for p in path.parent.iterdir()) == [
         *("map.classes.csv", "map.png", "map.qml", "map.tif", "map.tif.aux.xml")
     ]

@@ -113,11 +113,11 @@ def test_what_cannot_be_asked_is_one_line(store: YearStore, labels: Labels, opti
         fit(store, labels, "crop", **options)
 
 
-def test_a_path_in_place_of_a_store_is_told_how_to_open_it(labels: Labels) -> None:
-    with pytest.raises(
-        InputError, match=r"store is the path 'x.zarr'; expected an open store: tessera.open_store\('x.z"
-    ):
+def test_no_store_is_one_line(labels: Labels) -> None:
+    with pytest.raises(InputError, match=r"store not found: x\.zarr is no folder"):
         fit("x.zarr", labels, "crop")
+    with pytest.raises(InputError, match="store is a int; expected a path, a URL or an open store"):
+        fit(5, labels, "crop")
     with pytest.raises(InputError, match="no store"):
         fit([], labels, "crop")
 

@@ -144,7 +144,10 @@ def test_wrong_polygons_are_refused_before_any_work(store: Store, tmp_path: Path
         ({"polygons": tmp_path / "map.geojson"}, r"GeoJSON holds degrees, the map is in UTM"),
         ({"polygons": tmp_path / "mine.gpkg"}, r"mine.gpkg exists and is no earlier map polygons"),
         ({"polygons": tmp_path / "map.gpkg", "tolerance": -1}, r"tolerance -1 m; expected 0 to 1000"),
-        ({"min_area_ha": float("nan")}, r"minimum area nan ha; expected a number of 0 or above"),
+        ({"min_area_ha": float("nan")}, r"^minimum area nan ha; expected 0 to 1,000,000 hectares$"),
+        ({"min_area_ha": float("inf")}, r"^minimum area inf ha; expected 0 to 1,000,000 hectares$"),
+        ({"min_area_ha": 1e9}, r"^minimum area 1000000000\.0 ha; expected 0 to 1,000,000 hectares$"),
+        ({"min_area_ha": 1e5}, r"^minimum area 100000 ha; the map has [\d.,]+ ha: expected less than that$"),
     )
     for wanted, message in cases:
         with pytest.raises(InputError, match=message):

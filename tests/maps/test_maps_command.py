@@ -65,7 +65,7 @@ def test_a_map_with_all_its_files(run: Any, store: Store, head: Path, tmp_path: 
             ["--polygons", "map.shp"],
             "map polygons 'map.shp'; expected a path that ends in .gpkg, .parquet, .geoparquet, .fgb",
         ),
-        (["--min-area-ha", "-1"], "minimum area -1.0 ha; expected a number of 0 or above"),
+        (["--min-area-ha", "-1"], "minimum area -1.0 ha; expected 0 to 1,000,000 hectares"),
         (["--year", "2030"], "the store has no year 2030; it has 2024, 2025"),
     ],
 )

@@ -123,7 +123,7 @@ def test_a_store_that_changes_meanwhile_is_told(tmp_path: Path) -> None:
     store, head = make_store(tmp_path / "s.zarr"), make_head()
 
     def write(done: int, total: int) -> None:
-        if done == total:
+        if done == WINDOW.height:
             store.write(random_embeddings(WINDOW, 3, 0.0), YEAR)
 
     with pytest.raises(TesseraError, match="the store was written to while it was read; run the same command again"):

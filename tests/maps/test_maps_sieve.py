@@ -150,5 +150,5 @@ def test_hectares_are_pixels(hectares: float, pixels: int) -> None:
 
 @pytest.mark.parametrize("hectares", [-1, float("nan"), float("inf"), "1"])
 def test_a_wrong_area_is_refused(hectares: Any) -> None:
-    with pytest.raises(InputError, match=r"minimum area .* ha; expected a number of 0 or above"):
+    with pytest.raises(InputError, match=r"minimum area .* ha; expected 0 to 1,000,000 hectares"):
         least_pixels(hectares)

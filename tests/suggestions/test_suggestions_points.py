@@ -193,3 +193,18 @@ def test_each_choice_is_the_best_that_is_left(seed: int, count: int, pixels: int
         best = min(left([*before, k]) for k in free if k not in before)
         assert left([*before, one]) == pytest.approx(best, rel=1e-4, abs=1e-4)
         assert gains[step] == pytest.approx((left(before) - left([*before, one])) / left([]), rel=1e-2, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1 cmd", "@SUM(A1)", "a\u202eb", "a\x1b[31mb"])
+def test_names_in_files_neither_run_nor_turn_a_line(tmp_path: Path, name: str) -> None:
+    point = tessera.Suggestion(1, 5.1, 50.6, name, 0.5, f"-{name}", 0.25, 0.5, 0.1)
+    found = tessera.Suggestions((point,), 1, 2023, WINDOW, 10, 0)
+    for suffix in ("csv", "gpx", "geojson"):
+        text = found.write(tmp_path / f"p.{suffix}").read_bytes().decode()
+        assert "\u202e" not in text
+        assert "\x1b" not in text
+    row = next(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+    for field in ("predicted", "second", "reason"):
+        assert row[field][:1] not in tuple("=+-@")
+    # in memory the name is what it is
+    assert found[0].predicted == name

@@ -31,10 +31,12 @@ from .progress import Progress, silent
 from .quoting import printable, shortened, shown
 from .same import make_or_find, same_tree
 from .spool import Arrays, Spool, drop_spool, request_digest, spooled_bytes, spooling, was_placed
+from .tables import TURNING, cell_text, csv_text, safe_cell
 from .thrift import Chunk, Group, Page, page_headers, row_groups
 
 __all__ = [
     "STEP",
+    "TURNING",
     "Arrays",
     "Chunk",
     "Crew",
@@ -50,12 +52,14 @@ __all__ = [
     "Spool",
     "TakenError",
     "TesseraError",
+    "cell_text",
     "check_fields",
     "check_folder",
     "check_format",
     "check_output",
     "check_picture",
     "checked",
+    "csv_text",
     "decode_text",
     "drop_spool",
     "encoding_of",
@@ -96,6 +100,7 @@ __all__ = [
     "request_digest",
     "require",
     "row_groups",
+    "safe_cell",
     "safe_path",
     "same_tree",
     "sha256_hex",

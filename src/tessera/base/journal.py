@@ -98,10 +98,7 @@ class Journal:
         OSError
             The disk refuses; the commit stays pending.
         """
-        for key, name in steps:
-            if key in hidden and (name is None or (self.staging / name).exists()):
-                self.folder.remove(key)
-                self._sync(key)
+        self.hide(steps, hidden)
         for key, name in steps:
             if name is None:
                 self.folder.remove(key)
@@ -111,6 +108,13 @@ class Journal:
                 self._sync(key)
         self.folder.remove(self.intent)
         self.forget()
+
+    def hide(self, steps: Sequence[tuple[str, str | None]], hidden: Collection[str]) -> None:
+        """Remove files that readers open first, where a new one is staged; arguments as of `finish`."""
+        for key, name in steps:
+            if key in hidden and (name is None or (self.staging / name).exists()):
+                self.folder.remove(key)
+                self._sync(key)
 
     def forget(self) -> None:
         """Remove the staged files."""

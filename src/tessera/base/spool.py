@@ -75,7 +75,9 @@ class Spool:
         """Note finished files that are about to be moved to their place, so that the next run knows them again."""
         Folder(self.folder).write(_PLACED, json.dumps({file.name: _about(file) for file in files}).encode())
 
-    def place(self, names: Sequence[str], *, gone: Sequence[str] = ()) -> None:
+    def place(
+        self, names: Sequence[str], *, gone: Sequence[str] = (), elsewhere: Callable[[], None] | None = None
+    ) -> None:
         """Move files from `staging` beside the target as one commit: a kill at any point is finished by the next run.
 
         The last file is hidden first and appears last, so that it never stands beside files of another run.
@@ -84,6 +86,8 @@ class Spool:
         ----------
         names : files in `staging`, in the order in which they appear
         gone : files beside the target that are removed
+        elsewhere : puts files in other folders, while the last file is hidden. A run that is killed meanwhile is not
+            `was_placed`, so that the next one does it again
         """
         for name in names:
             _flush(self.staging / name)
@@ -91,7 +95,10 @@ class Spool:
         request = (self.folder / "request").read_text()
         journal = _journal(self.folder)
         journal.check(key for key, _ in steps)
-        journal.stage({}, (), {"request": request, "steps": steps})
+        journal.stage({}, (), {"request": request, "steps": steps, "elsewhere": elsewhere is not None})
+        if elsewhere is not None:
+            journal.hide(steps, {names[-1]})
+            elsewhere()
         journal.finish(steps, {names[-1]})
 
     def get(self, name: str) -> Arrays:
@@ -170,13 +177,14 @@ def spooled_bytes(target: Path) -> int:
 
 
 def _pending(folder: Path) -> tuple[str, list[tuple[str, str | None]]]:
-    """Request and steps of a commit that was begun; none where none was, or where its intent is not ours."""
+    """Request and steps of a commit that was begun; none where none was, or where its intent is not ours. No request
+    where the commit had files in other folders, which only the run itself can put there."""
     try:
         value = Folder(folder.parent).json(folder / "files" / "intent.json", what="intent", limit=1 << 20)
         steps = [(str(key), None if name is None else str(name)) for key, name in value["steps"]]
         if not all(Path(key).name == key != ".." and name in (None, key) for key, name in steps):
             return "", []
-        return str(value["request"]), steps
+        return "" if value.get("elsewhere", False) else str(value["request"]), steps
     except (InputError, OSError, KeyError, TypeError, ValueError):
         return "", []
 

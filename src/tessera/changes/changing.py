@@ -13,7 +13,7 @@ from tessera.base import InputError, TesseraError, checked, silent, spooling, st
 from tessera.embeddings import CodedVectors
 from tessera.geo import Window, parse_area
 from tessera.heads import check_pixel_head
-from tessera.labels import Labels, parse_year, read_labels
+from tessera.labels import Labels, parse_source, parse_year, read_labels
 
 from ._blocks import SIDE, Blocks, Plan
 from ._pictures import draw_change, draw_timeline, draw_transitions
@@ -40,7 +40,7 @@ _MOST_YEARS = 40
 
 @checked
 def change(
-    store: ChangeSource,
+    store: ChangeSource | str | Path,
     area: object,
     years: Sequence[int],
     out: str | Path = "change.tif",
@@ -72,7 +72,7 @@ def change(
 
     Parameters
     ----------
-    store : embeddings of two or more years, made by one model
+    store : embeddings of two or more years, made by one model: open, or its path or URL
     area : what `parse_area` reads, or a `Window`; None: the polygons' own
     years : two or more of the store's years, rising
     out : GeoTIFF to write
@@ -106,7 +106,8 @@ def change(
     >>> [path.name for path in found.files], found.moved[0].threshold.source
     (['change.png', 'change.tif'], 'robust')
     """
-    chosen = _parse_years(store, years)
+    source: ChangeSource = parse_source(store)
+    chosen = _parse_years(source, years)
     share = parse_false_alarms(false_alarms)
     if threshold is not None and not 0 <= threshold <= 2:
         raise InputError(f"threshold {threshold:g}; expected a cosine distance from 0 to 2")
@@ -120,15 +121,15 @@ def change(
         out, table=table, png=png, classes=head is not None or labels is not None, overwrite=overwrite
     )
     if labels is not None:
-        head = _fit(store, labels, column, chosen, learner, seed)
+        head = _fit(source, labels, column, chosen, learner, seed)
     if head is not None:
-        check_pixel_head(head.head, head.inputs, store.model)
-    plan, line_names = _plan(store, area, chosen, head, polygons, name, stable, seed)
-    store.refuse_empty(plan.area, plan.years)
-    request = _request(plan, store)
+        check_pixel_head(head.head, head.inputs, source.model)
+    plan, line_names = _plan(source, area, chosen, head, polygons, name, stable, seed)
+    source.refuse_empty(plan.area, plan.years)
+    request = _request(plan, source)
     with spooling(target, request) as spool:
         spool.fill(plan.parts(), plan.grid[0] * plan.grid[1], progress)
-        if _request(plan, store) != request:
+        if _request(plan, source) != request:
             raise TesseraError("the store was written to while it was read; run the same command again")
         given = None if threshold is None else Threshold(float(threshold), "given", 0, share)
         found = _measured(plan, spool, given, share)

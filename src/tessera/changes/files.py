@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, check_output, check_picture, is_parquet, is_png, is_text, is_tiff
+from tessera.base import InputError, check_output, check_picture, csv_text, is_parquet, is_png, is_text, is_tiff
 from tessera.labels import NO_DATA, one_line
 from tessera.rasters import RasterProfile, every_second, mean_of_valid, write_cog
 
@@ -150,13 +148,8 @@ def write_classes(path: Path, blocks: Blocks, tags: dict[str, str], name: object
 
 def transitions_csv(found: Sequence[Transitions]) -> str:
     """All transitions as CSV."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
     rows = [row for one in found for row in one.rows()]
-    writer.writerow(list(rows[0]))
-    for row in rows:
-        writer.writerow([_cell(value) for value in row.values()])
-    return out.getvalue()
+    return csv_text([list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)])
 
 
 def _cell(value: Any) -> Any:

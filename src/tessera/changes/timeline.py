@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tessera.base import safe_cell
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -83,11 +85,15 @@ class TimeLine:
         import pyarrow as pa
         from pyarrow import csv, parquet
 
-        table = pa.table(self.columns()).replace_schema_metadata({"writer": "tessera time line"})
+        columns = self.columns()
         if path.suffix.lower() == ".parquet":
-            parquet.write_table(table, path)
+            parquet.write_table(pa.table(columns).replace_schema_metadata({"writer": "tessera time line"}), path)
         else:
-            csv.write_csv(table, path)
+            safe = {
+                safe_cell(name): [safe_cell(one) if isinstance(one, str) else one for one in values]
+                for name, values in columns.items()
+            }
+            csv.write_csv(pa.table(safe), path)
 
 
 def gather(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from tessera.base import InputError, check_output, is_parquet, is_text, require,
 from .crs import parse_crs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -23,6 +24,9 @@ _ROWS = 65_536
 """Rows of a row group: a reader of one area skips the others."""
 _MARKED = 1 << 20
 """Leading bytes that hold the description of a layer."""
+
+
+_DATE = "1970-01-01T00:00:00.000Z"
 
 
 def check_vector(path: str | Path, kind: str, *, inputs: Iterable[object] = (), overwrite: bool = False) -> Path:
@@ -55,8 +59,9 @@ def write_vector(
     kind: str,
     crs: str = "EPSG:4326",
     notes: Mapping[str, str] | None = None,
+    date: str = _DATE,
 ) -> None:
-    """Write features to a path that `check_vector` has checked.
+    """Write features to a path that `check_vector` has checked. The same features give the same bytes.
 
     Parameters
     ----------
@@ -66,6 +71,7 @@ def write_vector(
     kind : as for `check_vector`; the file carries the mark "tessera <kind>"
     crs : of the geometries
     notes : name -> text, such as a licence; in the footer of a GeoParquet file, in the description of other layers
+    date : of the last change, which a GeoPackage holds; the clock's would make the bytes differ
 
     Raises
     ------
@@ -79,7 +85,7 @@ def write_vector(
             if path.suffix.lower() in VECTOR_SUFFIXES[:2]:
                 _write_parquet(part, geometries, columns, crs, about)
             else:
-                _write_ogr(part, geometries, columns, crs, about)
+                _write_ogr(part, geometries, columns, crs, about, date)
             part.replace(path)
             sync_folder(path.parent)
     except OSError as error:
@@ -113,7 +119,12 @@ def _write_parquet(
 
 
 def _write_ogr(
-    path: Path, geometries: NDArray[np.object_], columns: Mapping[str, NDArray[Any]], crs: str, about: dict[str, str]
+    path: Path,
+    geometries: NDArray[np.object_],
+    columns: Mapping[str, NDArray[Any]],
+    crs: str,
+    about: dict[str, str],
+    date: str,
 ) -> None:
     raw: Any = require("pyogrio.raw", extra="geo", purpose=f"writing {path.suffix}")
     import shapely
@@ -126,17 +137,30 @@ def _write_ogr(
         parts = [shapely.multipolygons([one]) if one.geom_type == "Polygon" else one for one in geometries.tolist()]
         geometries, kinds = np.asarray(parts, dtype=object), {"MultiPolygon"}
     said = "; ".join(f"{name}: {text}" for name, text in about.items())
-    raw.write(
-        path,
-        shapely.to_wkb(geometries),
-        field_data=list(columns.values()),
-        fields=list(columns),
-        layer=path.stem,
-        driver=_DRIVERS[path.suffix.lower()],
-        geometry_type=kinds.pop() if len(kinds) == 1 else "Unknown",
-        crs=crs,
-        layer_options={"DESCRIPTION": said},
-    )
+    with _clock_at(date):
+        raw.write(
+            path,
+            shapely.to_wkb(geometries),
+            field_data=list(columns.values()),
+            fields=list(columns),
+            layer=path.stem,
+            driver=_DRIVERS[path.suffix.lower()],
+            geometry_type=kinds.pop() if len(kinds) == 1 else "Unknown",
+            crs=crs,
+            layer_options={"DESCRIPTION": said},
+        )
+
+
+@contextmanager
+def _clock_at(date: str) -> Iterator[None]:
+    """Let GDAL write a date instead of the clock's."""
+    pyogrio: Any = require("pyogrio", extra="geo", purpose="writing features")
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": date})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
 
 def _arrow(values: NDArray[Any]) -> Any:

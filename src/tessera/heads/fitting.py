@@ -84,7 +84,8 @@ def fit(
 
     Parameters
     ----------
-    store : embeddings: a `Store`, or anything with its `sample_codes`; several stores put their vectors side by side
+    store : embeddings: a `Store`, its path or URL, or anything with its `sample_codes`; several
+        stores put their vectors side by side
     labels : the path of a vector file or table with points or polygons, a GeoDataFrame, GeoJSON, or `Labels`
     column : the attribute that holds the class or the number
     head : "linear" (logistic regression, or ridge regression of numbers, on standardised vectors), "knn", "forest",

@@ -352,7 +352,7 @@ class Head:
     @checked
     def map(
         self,
-        store: EmbeddingSource | Sequence[EmbeddingSource],
+        store: EmbeddingSource | str | Path | Sequence[EmbeddingSource | str | Path],
         area: object,
         year: int | Sequence[int] | None = None,
         out: str | Path = "map.tif",
@@ -380,7 +380,8 @@ class Head:
 
         Parameters
         ----------
-        store : embeddings of the same model; for a head that reads several stores, one for each input in their order
+        store : embeddings of the same model, open or at a path or URL; for a head that reads several stores, one for
+            each input in their order
         area : what `parse_area` reads, or a `Window`
         year : one of the store's years, or one for each input; the years that the head learnt from if None
         out : a path that ends in .tif or .tiff
@@ -397,7 +398,8 @@ class Head:
             which they share most border
         png : write pictures
         overwrite : replace files that are not an earlier map, too
-        progress : called as `progress(done, total)`, rows
+        progress : called as `progress(done, total)`, rows: once where they are predicted, and again for each pass over
+            them while files are made
 
         Returns
         -------

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, shown
+from tessera.base import InputError
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.geo import swap_hint
-from tessera.labels import nowhere, parse_year
+from tessera.labels import nowhere, parse_source, parse_year
 
 from .inputs import HeadInput
 
@@ -67,23 +67,17 @@ class Sample:
 
 
 def parse_stores(store: Any) -> tuple[EmbeddingSource, ...]:
-    """One store or several.
+    """One store or several, open or at a path or URL.
 
     Raises
     ------
     InputError
-        Something else, such as a path.
+        None, or something else; see `tessera.labels.parse_source`.
     """
     given = tuple(store) if isinstance(store, (list, tuple)) else (store,)
     if not given:
         raise InputError("no store; expected one or several")
-    for one in given:
-        if not hasattr(one, "sample_codes"):
-            path = str(one) if isinstance(one, str) or hasattr(one, "__fspath__") else None
-            what = f"the path {shown(path)}" if path is not None else f"a {type(one).__name__}"
-            open_it = f"tessera.open_store({path!r})" if path is not None else "tessera.open_store(path)"
-            raise InputError(f"store is {what}; expected an open store: {open_it}")
-    return given
+    return tuple(parse_source(one) for one in given)
 
 
 def sample_vectors(

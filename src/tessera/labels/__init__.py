@@ -25,7 +25,7 @@ from .osm import ClassRule, OsmLabels, check_osm_labels, osm_labels, parse_tags,
 from .read import read_labels
 from .report import FEW_PLACES, LabelReport, LabelRow, describe_labels
 from .save import check_labels, write_labels
-from .source import EmbeddingSource, label_codes, nowhere, parse_year, refuse_empty
+from .source import EmbeddingSource, label_codes, nowhere, parse_source, parse_year, refuse_empty
 
 __all__ = [
     "CHIP",
@@ -72,6 +72,7 @@ __all__ = [
     "osm_labels",
     "parse_kind",
     "parse_labels",
+    "parse_source",
     "parse_tags",
     "parse_year",
     "read_around",

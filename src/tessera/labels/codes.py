@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from tessera.base import printable, shortened
+from tessera.base import TURNING, printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,10 @@ def code_note(classes: Sequence[str]) -> str:
 
 
 def one_line(text: str, most: int | None = None) -> str:
-    """Text for XML, tags and pictures: white space as single blanks, control letters and what XML has not as `\\x1b`.
+    """Text for XML, tags and pictures, on one line.
+
+    White space is single blanks. Control letters, letters that turn the direction of text, and what XML cannot hold are
+    written as `\\x1b`.
 
     Parameters
     ----------
@@ -92,4 +95,5 @@ def cell(name: str) -> str:
 
 def _is_plain(letter: str) -> bool:
     # Cc: control, Cs: half of a pair; the last two places of each plane are no letters
-    return unicodedata.category(letter) not in ("Cc", "Cs") and ord(letter) & 0xFFFE != 0xFFFE
+    hidden = letter in TURNING or unicodedata.category(letter) in ("Cc", "Cs")
+    return not hidden and ord(letter) & 0xFFFE != 0xFFFE

@@ -14,7 +14,7 @@ from .blocks import ENOUGH, block_side, group_centres, spatial_blocks
 from .codes import cell
 from .folds import MAX_FOLDS
 from .labels import CLASSES, NUMBERS, Labels
-from .source import label_codes, parse_year
+from .source import label_codes, parse_source, parse_year
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +150,7 @@ class LabelReport:
     def draw(
         self,
         path: str | Path,
-        store: EmbeddingSource | None = None,
+        store: EmbeddingSource | str | Path | None = None,
         *,
         overwrite: bool = False,
         progress: Progress = silent,
@@ -168,6 +168,7 @@ class LabelReport:
         InputError
             The path cannot be written, or a store is given for a report without a year.
         """
+        store = None if store is None else parse_source(store)
         if store is not None and self.year is None:
             raise InputError("a store for the picture of labels that were described without one; describe them with it")
         return draw_labels(
@@ -178,7 +179,7 @@ class LabelReport:
 @checked
 def describe_labels(
     labels: Labels,
-    store: EmbeddingSource | None = None,
+    store: EmbeddingSource | str | Path | None = None,
     year: int | None = None,
     *,
     progress: Progress = silent,
@@ -192,7 +193,7 @@ def describe_labels(
     Parameters
     ----------
     labels : as `read_labels` returns them
-    store : embeddings, to count labels outside it and on pixels without data
+    store : embeddings, open or at a path or URL, to count labels outside it and on pixels without data
     year : the year of the store; its only one if None
     progress : called with the labels looked up and their number
 
@@ -220,8 +221,9 @@ def describe_labels(
     if store is None:
         year = None
     else:
-        year = parse_year(store, year)
-        usable, gone = label_codes(store, labels.lonlat, year, labels.source, progress=progress)
+        source: EmbeddingSource = parse_source(store)
+        year = parse_year(source, year)
+        usable, gone = label_codes(source, labels.lonlat, year, labels.source, progress=progress)
         outside, no_data = int(gone.sum()), int((~usable & ~gone).sum())
     own = _groups(labels)
     names, first, member = np.unique(own[usable], return_index=True, return_inverse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -78,6 +80,24 @@ def refuse_empty(store: EmbeddingSource, area: object, year: int) -> None:
     refuse = getattr(store, "refuse_empty", None)
     if refuse is not None:
         refuse(area, year)
+
+
+def parse_source(store: Any) -> Any:
+    """An open store; one at a path or URL is opened.
+
+    Raises
+    ------
+    InputError
+        Something else than a path, a URL or an open store; or what `tessera.open_store` refuses.
+    """
+    if isinstance(store, (str, os.PathLike)):
+        # by the package's face, as a user would: this room is behind a wall from the store
+        return import_module("tessera").open_store(store)
+    if not hasattr(store, "sample_codes"):
+        raise InputError(
+            f"store is a {type(store).__name__}; expected a path, a URL or an open store: tessera.open_store(path)"
+        )
+    return store
 
 
 def parse_year(store: EmbeddingSource, year: int | None) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, shown
 from tessera.rasters import RowsFile
 
 from ._patches import Patches
@@ -25,21 +25,33 @@ if TYPE_CHECKING:
     Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
+MOST_HECTARES = 1_000_000
+"""Of the smallest patch that stays: 10,000 square kilometres."""
+
+
 def least_pixels(hectares: float) -> int:
     """Pixels of the smallest patch that stays.
 
     Raises
     ------
     InputError
-        Not a finite number of 0 or above.
+        Not a number from 0 to `MOST_HECTARES`.
     """
     good = not isinstance(hectares, bool) and isinstance(hectares, (int, float, np.number))
-    if not good or not 0 <= float(hectares) < math.inf:
-        raise InputError(f"minimum area {hectares} ha; expected a number of 0 or above")
+    if not good or not 0 <= hectares <= MOST_HECTARES:
+        raise InputError(f"minimum area {shown(hectares)[1:-1]} ha; expected 0 to {MOST_HECTARES:,} hectares")
     return math.ceil(round(hectares / HECTARE, 6))
 
 
-def sieve(rows: Rows, strips: Sequence[range], width: int, least: int, nodata: int, folder: Path) -> Rows:
+def sieve(
+    rows: Rows,
+    strips: Sequence[range],
+    width: int,
+    least: int,
+    nodata: int,
+    folder: Path,
+    counted: Callable[[Rows], Rows] = lambda rows: rows,
+) -> Rows:
     """Give each patch of fewer than `least` pixels the class of the large patch with which it shares most border.
 
     Pixels of a class that touch at a side are one patch. A small patch beside several large ones takes the class of the
@@ -53,6 +65,7 @@ def sieve(rows: Rows, strips: Sequence[range], width: int, least: int, nodata: i
     strips : that are in memory at once, from north to south
     width : of the raster
     folder : where rasters lie while they are made; the caller removes it
+    counted : wraps the rows of each round, which reads them twice
 
     Returns
     -------
@@ -61,7 +74,7 @@ def sieve(rows: Rows, strips: Sequence[range], width: int, least: int, nodata: i
     shape = strips[-1].stop, width
     files: list[RowsFile] = []
     while True:
-        patches = Patches(rows, strips, nodata)
+        patches = Patches(counted(rows), strips, nodata)
         across = _chosen(_edges_across(patches, least))
         files.append(RowsFile(folder / f"sieved.{len(files)}", shape, np.uint8))
         changed, left = 0, False

@@ -12,10 +12,11 @@ import numpy as np
 from tessera.base import InputError
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.geo import EAST, NORTH, SOUTH, WEST, Window
-from tessera.labels import parse_year, refuse_empty
+from tessera.labels import parse_source, parse_year, refuse_empty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tessera.geo import Area
     from tessera.labels import EmbeddingSource
@@ -124,7 +125,10 @@ def _box(window: Window, north: int, west: int) -> tuple[slice, slice]:
 
 
 def find_sources(
-    head: MapHead, stores: EmbeddingSource | Sequence[EmbeddingSource], area: Area | Window, year: Any
+    head: MapHead,
+    stores: EmbeddingSource | str | Path | Sequence[EmbeddingSource | str | Path],
+    area: Area | Window,
+    year: Any,
 ) -> Sources:
     """Pair the inputs of a head with stores and years, and look whether the area has data.
 
@@ -139,7 +143,7 @@ def find_sources(
         Another number of stores or years, a store of another model, with fewer dims or without the year; or nothing was
         written in the area.
     """
-    given: list[Any] = list(stores) if isinstance(stores, (list, tuple)) else [stores]
+    given = [parse_source(one) for one in (stores if isinstance(stores, (list, tuple)) else (stores,))]
     inputs = head.inputs
     if len(given) not in (1, len(inputs)):
         raise InputError(f"{len(given)} stores; the head reads {_told(inputs)}: expected one for each, in this order")
@@ -191,10 +195,12 @@ def head_digest(head: MapHead) -> str:
     digest = hashlib.sha256()
 
     def add(value: Any) -> None:
-        digest.update(json.dumps(value, sort_keys=True, default=str).encode() + b"\0")
+        digest.update(json.dumps(value, sort_keys=True).encode() + b"\0")
 
-    add([head.head, head.column, head.classes, head.values, head.colours, head.edges])
-    add([[one.year, one.dims, one.model.sha256] for one in head.inputs])
+    # as plain values: what JSON cannot hold is an error, not a text that may differ from run to run
+    values, edges = [int(one) for one in head.values], [float(one) for one in head.edges]
+    add([head.head, head.column, head.classes, values, head.colours, edges])
+    add([[int(one.year), int(one.dims), one.model.sha256] for one in head.inputs])
     add(None if head.trust is None else head.trust.to_json())
     held = {} if head.applicability is None else head.applicability.arrays()
     for name, array in [*sorted(head.learnt.arrays().items()), *sorted(held.items())]:

@@ -8,10 +8,10 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from tessera.base import InputError, check_output, is_text, read_regular, shown
+from tessera.base import InputError, cell_text, check_output, csv_text, is_text, read_regular, shown
 from tessera.geo import PIXEL_SIZE
 from tessera.labels import cell, class_labels, one_line
 from tessera.rasters import open_raster, reading
@@ -164,15 +164,13 @@ def style_xml(legend: tuple[MapClass, ...], edges: tuple[float, ...]) -> str:
 
 
 def table_csv(legend: tuple[MapClass, ...], edges: tuple[float, ...]) -> str:
-    """The legend as a table, names as they are in the labels."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_RANGES if edges else _HEADER)
+    """The legend as a table, names as `safe_cell` writes them."""
+    rows: list[Sequence[Any]] = [_RANGES if edges else _HEADER]
     borders = ["", *edges, ""]
     for index, one in enumerate(legend):
         first = borders[index : index + 2] if edges else [one.value, one.name]
-        writer.writerow([*first, one.colour, one.pixels, f"{one.hectares:.2f}"])
-    return file.getvalue()
+        rows.append([*first, one.colour, one.pixels, f"{one.hectares:.2f}"])
+    return csv_text(rows)
 
 
 def class_tags(head: MapHead) -> dict[str, str]:
@@ -204,7 +202,7 @@ def read_map_classes(tiff: str | Path) -> tuple[MapClass, ...]:
             return tuple(_class_of(row, None, name) for name, row in zip(names, rows, strict=True))
         if tuple(header) != _HEADER:
             raise ValueError(f"columns {', '.join(header)}")
-        return tuple(_class_of(row, int(row[0]), row[1]) for row in rows)
+        return tuple(_class_of(row, int(row[0]), cell_text(row[1])) for row in rows)
     except FileNotFoundError:
         raise InputError(f"no table of classes {path}; expected one beside the map") from None
     except (ValueError, IndexError, csv.Error) as error:

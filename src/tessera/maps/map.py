@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera._version import __version__
-from tessera.base import InputError, TesseraError, check_output, is_png, is_tiff, spooling, was_placed
+from tessera.base import (
+    InputError,
+    TesseraError,
+    check_output,
+    is_png,
+    is_tiff,
+    spooling,
+    staging,
+    sync_folder,
+    was_placed,
+)
 from tessera.figures import to_rgb
 from tessera.geo import Window, parse_area
 from tessera.labels import NO_DATA, one_line
 from tessera.rasters import RasterProfile, mean_of_valid, mode_of_valid, write_cog
 
 from ._layers import ABSTAINED, ABSTAINED_COLOUR, MAP, PROBABILITIES, UNCERTAINTY, bands, parse_layers
+from ._phases import Phases
 from ._picture import draw_classes, draw_uncertainty
 from ._sieve import least_pixels, sieve
 from ._sources import find_sources, head_digest
@@ -70,7 +82,7 @@ _FORMAT = 1
 
 def write_map(
     head: MapHead,
-    stores: EmbeddingSource | Sequence[EmbeddingSource],
+    stores: EmbeddingSource | str | Path | Sequence[EmbeddingSource | str | Path],
     area: object,
     year: int | Sequence[int] | None,
     out: str | Path,
@@ -97,6 +109,11 @@ def write_map(
     parsed = area if isinstance(area, Window) else parse_area(area)
     sources = find_sources(head, stores, parsed, year)
     strips = Strips(head, sources, layers)
+    whole = sources.window.width * sources.window.height
+    if least > whole:
+        raise InputError(
+            f"minimum area {min_area_ha:g} ha; the map has {whole * HECTARE:,.2f} ha: expected less than that"
+        )
     state, window = sources.state(), sources.window
     digest = head_digest(head)
     request = {
@@ -112,15 +129,19 @@ def write_map(
         if spool.was_placed:
             spool.finished = True
             return target
-        strips.fill(spool, progress)
+        # rows are read again: counted, written twice, drawn; a round of the sieve reads them twice, patches four times
+        again = 3 + png + 2 * (least > 1) + 2 * probabilities + (2 + png) * uncertainty + 5 * (polygons is not None)
+        phases = Phases(progress, window.height, again)
+        strips.fill(spool, phases.cells)
         if sources.state() != state:
             raise TesseraError("the store was written to while it was read; run the same command again")
         finished = {name: Finished(strips, spool, name).read for name in layers.names}
         tags = _tags(head, digest, strips) | ({"TESSERA_MIN_AREA_HA": f"{min_area_ha:g}"} if least > 1 else {})
-        made = _Files(head, target, spool, strips, tags)
+        made = _Files(head, target, spool, strips, tags, phases)
         rows: Rows = finished[MAP]
         if least > 1:
-            rows = sieve(rows, strips.rows, window.width, least, NO_DATA, spool.staging)
+            counted = partial(phases.counted, passes=2)
+            rows = sieve(rows, strips.rows, window.width, least, NO_DATA, spool.staging, counted)
         legend = made.map(rows)
         if not any(one.pixels for one in legend):
             spool.finished = True
@@ -137,6 +158,7 @@ def write_map(
             made.polygons(Path(polygons), rows, finished.get(PROBABILITIES), legend, tolerance)
         made.place()
         spool.finished = True
+        phases.end()
     return target
 
 
@@ -223,12 +245,21 @@ _is_layer = is_tiff(_LAYER_TAG)
 class _Files:
     """The files of one map, made in the spool and put in place together."""
 
-    def __init__(self, head: MapHead, target: Path, spool: Spool, strips: Strips, tags: dict[str, str]) -> None:
+    def __init__(
+        self, head: MapHead, target: Path, spool: Spool, strips: Strips, tags: dict[str, str], phases: Phases
+    ) -> None:
         self._head, self._target, self._spool, self._strips, self._tags = head, target, spool, strips, tags
+        self._phases = phases
         self._names: list[str] = []
+        self._elsewhere: list[Path] = []
 
     def _path(self, target: Path) -> Path:
         """Where a file is made that will lie at `target`."""
+        if target.absolute().parent != self._target.absolute().parent:
+            self._elsewhere.append(target)
+            folder = self._spool.staging / "elsewhere"
+            folder.mkdir(exist_ok=True)
+            return folder / target.name
         if target.name not in self._names:
             self._names.append(target.name)
         return self._spool.staging / target.name
@@ -239,7 +270,7 @@ class _Files:
     def map(self, rows: Rows) -> tuple[MapClass, ...]:
         """The map and its legend as table, style and names."""
         head, strips = self._head, self._strips
-        counts, span = _count(head, rows, strips)
+        counts, span = _count(head, self._phases.counted(rows), strips)
         legend = legend_of(head, counts, _abstained(strips))
         if not any(one.pixels for one in legend):
             return legend
@@ -252,6 +283,7 @@ class _Files:
         )
         reduce = mean_of_valid if numbers else mode_of_valid(NO_DATA)
         target, name = self._target, f"the map {self._target}"
+        rows = self._phases.counted(rows, 2)
         write_cog(self._path(target), profile, lambda part: rows(part)[..., None], reduce, tile=_TILE, name=name)
         self._text(names_path(target), names_xml(legend, span))
         self._text(style_path(target), style_xml(legend, head.edges))
@@ -280,18 +312,21 @@ class _Files:
         if png:
             tiff = self._spool.staging / layer_path(self._target, UNCERTAINTY).name
             title = f"{self._head.column}, {_years(self._strips)}"
+            self._phases.begin()
             draw_uncertainty(self._path(_picture_path(self._target)), tiff, names, title, self._strips.window)
 
     def _layer(self, rows: Rows, name: str, profile: RasterProfile, reduce: Callable[..., Any]) -> None:
         target = layer_path(self._target, name)
         # a row of tiles is in memory
         tile = _TILE // 2 if profile.whole[2] <= _FEW else _TILE // 4
+        rows = self._phases.counted(rows, 2)
         write_cog(self._path(target), profile, rows, reduce, tile=tile, name=f"{name} {target}")
 
     def picture(self, legend: tuple[MapClass, ...]) -> None:
         """The picture of the map."""
         head, title = self._head, f"{self._head.column}, {_years(self._strips)}"
         tiff, window = self._spool.staging / self._target.name, self._strips.window
+        self._phases.begin()
         draw_classes(self._path(self._target.with_suffix(".png")), tiff, title, legend, head.edges, window)
 
     def polygons(
@@ -304,7 +339,7 @@ class _Files:
             found = rows(part)
             return np.where(np.isfinite(found), range_of(found, head.edges), NO_DATA).astype(np.uint8)
 
-        classes = rows if head.classes else ranges
+        classes = self._phases.counted(rows if head.classes else ranges, 4)
         made, values, pixels, patches, keys = polygons_of(classes, strips.rows, strips.window, NO_DATA, tolerance)
         if head.classes:
             place = {one.value: number for number, one in enumerate(legend)}
@@ -319,11 +354,23 @@ class _Files:
             columns |= {"value": values, "probability": mean_over(patches, keys, _picker(head, probabilities))}
         else:
             columns["mean"] = mean_over(patches, keys, lambda part, _: rows(part).astype(np.float64))
-        crs = strips.window.grid.crs
-        write_polygons(target, self._target, made, columns, legend, crs=crs, notes=self._tags)
+        self._phases.begin()
+        write_polygons(
+            self._path(target),
+            self._path(polygon_style_path(target, self._target)),
+            made,
+            columns,
+            legend,
+            crs=strips.window.grid.crs,
+            notes=self._tags,
+            date=f"{max(strips.sources.years):04d}-12-31T00:00:00.000Z",
+        )
 
     def place(self) -> None:
-        """Put all files in place, the map last; files of an earlier map that this one does not have go."""
+        """Put all files in place, the map last; files of an earlier map that this one does not have go.
+
+        Polygons in another folder go first, and come while no map is there: so they never lie beside another map.
+        """
         target = self._target
         names = [name for name in self._names if name != target.name]
         tests: dict[Path, Callable[[Path], bool]] = {
@@ -333,7 +380,20 @@ class _Files:
             target.with_suffix(".png"): is_png("map"),
         }
         gone = [path.name for path, ours in tests.items() if path.name not in names and path.is_file() and ours(path)]
-        self._spool.place([*names, target.name], gone=gone)
+        for path in self._elsewhere:
+            path.unlink(missing_ok=True)
+        self._spool.place([*names, target.name], gone=gone, elsewhere=self._put_elsewhere if self._elsewhere else None)
+
+    def _put_elsewhere(self) -> None:
+        """Copy files to other folders, which may be other disks; each appears whole."""
+        for path in self._elsewhere:
+            with staging(path) as folder:
+                part = folder / path.name
+                shutil.copyfile(self._spool.staging / "elsewhere" / path.name, part)
+                with part.open("rb+") as file:
+                    os.fsync(file.fileno())
+                part.replace(path)
+            sync_folder(path.parent)
 
 
 @contextmanager

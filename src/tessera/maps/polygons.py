@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from tessera.base import InputError, check_output, is_text, shown, write_atomic
+from tessera.base import Crew, InputError, check_output, is_text, shown, was_placed, write_atomic
 from tessera.geo import PIXEL_SIZE, check_vector, write_vector
 
 from ._patches import Patches
@@ -61,6 +61,9 @@ def check_polygons(path: str | Path, tiff: Path, *, inputs: Iterable[object] = (
         raise InputError(f"polygons {shown(str(path))}; GeoJSON holds degrees, the map is in UTM: expected .gpkg")
     if suffix not in SUFFIXES:
         raise InputError(f"{KIND} {shown(str(path))}; expected a path that ends in {', '.join(SUFFIXES)}")
+    if Path(path).absolute().parent == tiff.absolute().parent:
+        # a run that was killed while it put its files in place has written them
+        overwrite = overwrite or was_placed(tiff, Path(path))
     target = check_vector(path, KIND, inputs=inputs, overwrite=overwrite)
     style = polygon_style_path(target, tiff)
     check_output(style, "style of the polygons", inputs=inputs, ours=is_text(_STYLE_MARK), overwrite=overwrite)
@@ -82,7 +85,11 @@ def parse_tolerance(metres: float) -> float:
 
 
 def polygons_of(
-    rows: Rows, strips: Sequence[range], window: Window, nodata: int, tolerance: float
+    rows: Rows,
+    strips: Sequence[range],
+    window: Window,
+    nodata: int,
+    tolerance: float,
 ) -> tuple[NDArray[np.object_], NDArray[Any], NDArray[np.int64], Patches, NDArray[np.int64]]:
     """The patches of a map as polygons in its CRS.
 
@@ -135,7 +142,12 @@ def _simplified(polygons: NDArray[np.object_], tolerance: float) -> NDArray[np.o
         raise InputError(
             f"shapely {shapely.__version__} simplifies no shared borders; expected shapely 2.1 or later, or tolerance 0"
         )
-    out: NDArray[np.object_] = simplify(polygons, tolerance)
+    # minutes of one call for millions of vertices: in a thread, so that Ctrl-C ends the wait
+    crew = Crew(1, "simplify")
+    try:
+        out: NDArray[np.object_] = crew.submit(simplify, polygons, tolerance).result()
+    finally:
+        crew.dismiss(0.0)
     return out
 
 
@@ -161,27 +173,29 @@ def mean_over(
 
 
 def write_polygons(
-    target: Path,
-    tiff: Path,
+    path: Path,
+    style_file: Path,
     polygons: NDArray[np.object_],
     columns: Mapping[str, NDArray[Any]],
     legend: Sequence[MapClass],
     *,
     crs: str,
     notes: Mapping[str, str],
+    date: str,
 ) -> None:
-    """Write polygons and their style, each whole or not at all; a GeoPackage holds the style too.
+    """Write polygons and their style; a GeoPackage holds the style too.
 
     Parameters
     ----------
-    target, tiff : of the polygons and of the map, as `check_polygons` took them
+    path, style_file : where they are made
     columns : attributes, `class` among them
+    date : that a GeoPackage holds, as YYYY-MM-DDTHH:MM:SS.000Z
     """
     style = style_of(legend)
-    write_atomic(polygon_style_path(target, tiff), style.encode())
-    write_vector(target, polygons, columns, kind=KIND, crs=crs, notes=notes)
-    if target.suffix.lower() == ".gpkg":
-        _add_style(target, style)
+    write_atomic(style_file, style.encode())
+    write_vector(path, polygons, columns, kind=KIND, crs=crs, notes=notes, date=date)
+    if path.suffix.lower() == ".gpkg":
+        _add_style(path, style, date)
 
 
 def style_of(legend: Sequence[MapClass]) -> str:
@@ -226,17 +240,18 @@ useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), update_time
 """
 
 
-def _add_style(path: Path, style: str) -> None:
+def _add_style(path: Path, style: str, date: str) -> None:
     """Keep a style where QGIS looks for it in a GeoPackage."""
     with closing(sqlite3.connect(path)) as base, base:
         table, column = base.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchone()
         base.execute(_LAYER_STYLES)
         base.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES ('layer_styles', 'attributes', "
-            "'layer_styles')"
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change) VALUES ('layer_styles', "
+            "'attributes', 'layer_styles', ?)",
+            (date,),
         )
         base.execute(
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
-            "styleQML, useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, 1, ?, '')",
-            (table, column, "classes", style, _STYLE_MARK),
+            "styleQML, useAsDefault, description, owner, update_time) VALUES ('', '', ?, ?, ?, ?, 1, ?, '', ?)",
+            (table, column, "classes", style, _STYLE_MARK, date),
         )

@@ -9,7 +9,7 @@ import numpy as np
 from tessera.base import InputError, checked, silent
 from tessera.geo import PIXEL_SIZE, from_lonlat, to_lonlat
 from tessera.heads import check_pixel_head
-from tessera.labels import Labels, parse_year, read_labels, refuse_empty
+from tessera.labels import Labels, parse_source, parse_year, read_labels, refuse_empty
 
 from ._candidates import draw_candidates
 from ._choose import choose_points
@@ -17,6 +17,8 @@ from ._reach import Reach, parse_reach
 from .result import Suggestion, Suggestions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from tessera.base import Progress
@@ -31,7 +33,7 @@ _MOST_LABELLED = 20_000
 
 @checked
 def suggest(
-    store: EmbeddingSource,
+    store: EmbeddingSource | str | Path,
     area: object,
     count: int = 20,
     *,
@@ -54,7 +56,7 @@ def suggest(
 
     Parameters
     ----------
-    store : embeddings; of the head's model where a head is given
+    store : embeddings, open or at a path or URL; of the head's model where a head is given
     area : what `parse_area` reads, or a `Window`
     count : number of points, 1 to 1000
     head : whose uncertainty counts: 1 less the difference between its two highest probabilities. Without one, or with
@@ -94,16 +96,17 @@ def suggest(
         raise InputError(f"{count} points; expected 1 to {_MOST}")
     if not 0 <= spacing_m <= 1e6:
         raise InputError(f"{spacing_m} m between points; expected 0 or more")
+    source: EmbeddingSource = parse_source(store)
     if head is not None:
-        check_pixel_head(head.head, head.inputs, store.model)
-    chosen_year = parse_year(store, head.year if year is None and head is not None else year)
-    dims = None if head is None or head.dims == store.dims else head.dims
+        check_pixel_head(head.head, head.inputs, source.model)
+    chosen_year = parse_year(source, head.year if year is None and head is not None else year)
+    dims = None if head is None or head.dims == source.dims else head.dims
     given = _labels_of(labels, column)
     place = parse_reach(area, within)
-    window = store.region_grid(place)
-    refuse_empty(store, place, chosen_year)
+    window = source.region_grid(place)
+    refuse_empty(source, place, chosen_year)
     candidates = draw_candidates(
-        store.iter_codes(place, chosen_year, dims),
+        source.iter_codes(place, chosen_year, dims),
         window,
         Reach(place, window, roads, road_m),
         lambda values: _unsure(head, values),
@@ -117,7 +120,7 @@ def suggest(
     labelled = np.zeros((0, candidates.values.shape[1]), np.float32)
     known = np.zeros((0, 2))
     if given is not None and given.lonlat is not None:
-        found = store.sample_codes(given.lonlat, chosen_year, dims)
+        found = source.sample_codes(given.lonlat, chosen_year, dims)
         labelled = _thinned(found.values()[found.valid], seed)
         known = np.column_stack(from_lonlat(given.lonlat[:, 0], given.lonlat[:, 1], window.zone))
         free = np.flatnonzero(_apart(places, known, spacing_m))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tessera.base import InputError, check_output, is_json, is_text, require, write_atomic
-from tessera.labels import one_line
+from tessera.base import InputError, check_output, csv_text, is_json, is_text, require, write_atomic
+from tessera.labels import one_line, parse_source
 
 from ._picture import draw_suggestions
 
@@ -137,18 +135,18 @@ class Suggestions:
             {
                 "type": "Feature",
                 "geometry": {"type": "Point", "coordinates": [round(one.lon, 7), round(one.lat, 7)]},
-                "properties": {key: value for key, value in _row(one).items() if key not in ("lon", "lat")},
+                "properties": {key: _plain(value) for key, value in _row(one).items() if key not in ("lon", "lat")},
             }
             for one in self.points
         ]
         return {"type": "FeatureCollection", "description": _MARK, "features": features}
 
-    def draw(self, store: EmbeddingSource, path: str | Path, *, overwrite: bool = False) -> Path:
+    def draw(self, store: EmbeddingSource | str | Path, path: str | Path, *, overwrite: bool = False) -> Path:
         """Draw the points with their ranks on the false colours of the area, and the labels that there are, as a PNG.
 
         Parameters
         ----------
-        store : that the points came from
+        store : that the points came from, open or at a path or URL
         path : where to
         overwrite : replace a file too that is no earlier picture of suggestions
 
@@ -157,7 +155,7 @@ class Suggestions:
         InputError
             A path that cannot be written or holds another file.
         """
-        return draw_suggestions(self, store, path, overwrite=overwrite)
+        return draw_suggestions(self, parse_source(store), path, overwrite=overwrite)
 
     def write(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the points as waypoints for a GPS device (.gpx), as GeoJSON or as CSV, by the suffix.
@@ -202,10 +200,13 @@ def _row(one: Suggestion) -> dict[str, Any]:
     return {key: getattr(one, key) for key in (*_FIELDS, "reason")}
 
 
+def _plain(value: Any) -> Any:
+    """A name without control letters and letters that turn the direction of text, for files that go to others."""
+    return one_line(value) if isinstance(value, str) else value
+
+
 def _csv(points: tuple[Suggestion, ...]) -> bytes:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*_FIELDS, "reason"])
+    rows: list[list[Any]] = [[*_FIELDS, "reason"]]
     for one in points:
         row = _row(one)
         numbers = {"lon": f"{one.lon:.7f}", "lat": f"{one.lat:.7f}"}
@@ -214,8 +215,8 @@ def _csv(points: tuple[Suggestion, ...]) -> bytes:
             for key in ("probability", "second_probability", "uncertainty", "gain")
             if row[key] is not None
         }
-        writer.writerow([numbers.get(key, "" if row[key] is None else row[key]) for key in (*_FIELDS, "reason")])
-    return file.getvalue().encode()
+        rows.append([numbers.get(key, row[key]) for key in (*_FIELDS, "reason")])
+    return csv_text(rows).encode()
 
 
 def _gpx(points: tuple[Suggestion, ...]) -> bytes:
