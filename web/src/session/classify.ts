@@ -36,7 +36,7 @@ export async function learn(session: Session): Promise<void> {
       // classes without a label are not part of the head
       const classes = labels.classes.filter((each) => used.has(each.id));
       const some = { classes, labels: labels.labels };
-      const { samples, without, skipped } = await gather(some, loaded, store, running);
+      const { samples, without, skipped } = await gather(some, loaded, running);
       if (new Set(samples.target).size < 2)
         throw new PageError(
           "input",

@@ -50,6 +50,8 @@ export class Labelling {
 
   /** Labels of a store, as this browser kept them. */
   async open(identity: string, keeper: typeof openKeeper = openKeeper): Promise<void> {
+    // what was made before any store was open becomes the store's, unless it has labels already
+    const loose = this.keeper ? NOTHING : this.labels;
     this.close();
     this.history = begin(NOTHING);
     try {
@@ -62,7 +64,7 @@ export class Labelling {
       if (kept) {
         this.history = begin(kept);
         this.saved = "kept";
-      }
+      } else if (loose.classes.length > 0) this.step("labels from before", () => loose);
     } catch (error) {
       this.keeper = undefined;
       this.saved = "failed";

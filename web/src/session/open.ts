@@ -2,7 +2,8 @@ import type { StoreAddress } from "../compute";
 import { addClass, NOTHING } from "../labels";
 import { around } from "./areas";
 import { parseHash, storeUrl, type HashState } from "./hash";
-import { first } from "./look";
+import { addExample } from "./find";
+import { compareWith, first } from "./look";
 import type { Session } from "./session.svelte";
 
 /** Where the page was told to look for a store: in its address, or in the folder above where it is served at STORE/page/. */
@@ -66,6 +67,8 @@ export async function openStore(
   if (!said.view && whole) session.fit(whole);
   session.tell(`${store.name} is open: ${store.years.length} ${store.years.length === 1 ? "year" : "years"}.`);
   await first(session, whole);
+  await takeExamples(session, said);
+  if (said.compare !== undefined && store.years.includes(said.compare)) await compareWith(session, said.compare);
   return true;
 }
 
@@ -99,4 +102,12 @@ function takeHash(session: Session, said: HashState): void {
         }
       }, NOTHING),
     );
+}
+
+async function takeExamples(session: Session, said: HashState): Promise<void> {
+  const all = [
+    ...(said.like ?? []).map((at) => [at, 1] as const),
+    ...(said.unlike ?? []).map((at) => [at, -1] as const),
+  ];
+  for (const [at, sign] of all) await addExample(session, at, sign);
 }

@@ -1,10 +1,9 @@
-import { PageError } from "../base";
+import { PageError, type Running } from "../base";
 import type { Loaded } from "../compute";
-import { contains, lonLatOf, metresAt, partsOf, pixelAt, type Pixel } from "../geo";
+import { contains, metresAt, partsOf, pixelAt, type Pixel } from "../geo";
 import type { Samples } from "../heads";
 import { settled, type Label, type Labels } from "../labels";
-import type { Block, Store } from "../store";
-import type { Running } from "../base";
+import type { Block } from "../store";
 
 const MOST_PIXELS_OF_LABEL = 400; // a large polygon says no more with all its pixels
 const MOST_ELSEWHERE = 2_000; // pixels outside the area, each a request or a part of one
@@ -46,22 +45,13 @@ interface Wanted {
 }
 
 /** Vectors of all settled labels: those of the area from memory, others from the store. */
-export async function gather(
-  labels: Labels,
-  loaded: Loaded,
-  store: Store,
-  running: Running,
-  read: (
-    store: Store,
-    pixels: readonly Pixel[],
-    loaded: Loaded,
-    running: Running,
-  ) => Promise<readonly Block[]> = points,
-): Promise<Gathered> {
+export async function gather(labels: Labels, loaded: Loaded, running: Running): Promise<Gathered> {
   const index = new Map(labels.classes.map((each, at) => [each.id, at]));
   const groups = new Map<string, number>();
   const taken = new Set<string>();
   const wanted: Wanted[] = settled(labels).flatMap((label, at) => {
+    const target = index.get(label.classId);
+    if (target === undefined) return [];
     const key = label.group ?? label.id;
     const group = groups.get(key) ?? groups.size;
     groups.set(key, group);
@@ -70,51 +60,21 @@ export async function gather(
       const name = `${label.classId}:${pixel.zone}:${pixel.row}:${pixel.col}`;
       if (taken.has(name)) return [];
       taken.add(name);
-      return [{ pixel, target: index.get(label.classId) ?? 0, group, label: at }];
+      return [{ pixel, target, group, label: at }];
     });
   });
-  const here = wanted.filter(({ pixel }) => loaded.windows.some((window) => contains(window, pixel)));
-  const there = wanted.filter((each) => !here.includes(each)).slice(0, MOST_ELSEWHERE);
-  const skipped = wanted.length - here.length - there.length;
-  const blocks = [
-    here.length > 0
-      ? [
-          await loaded.gather(
-            here.map((each) => each.pixel),
-            running,
-          ),
-        ]
-      : [],
-    there.length > 0
-      ? await read(
-          store,
-          there.map((each) => each.pixel),
-          loaded,
-          running,
-        )
-      : [],
-  ].flat();
-  return { ...assembled([...here, ...there], blocks, loaded.dims), skipped };
+  const isHere = ({ pixel }: Wanted) => loaded.windows.some((window) => contains(window, pixel));
+  let elsewhere = 0;
+  const read = wanted.filter((each) => isHere(each) || (elsewhere += 1) <= MOST_ELSEWHERE);
+  const block = await loaded.gather(
+    read.map((each) => each.pixel),
+    running,
+  );
+  return { ...assembled(read, block, loaded.dims), skipped: wanted.length - read.length };
 }
 
-async function points(
-  store: Store,
-  pixels: readonly Pixel[],
-  loaded: Loaded,
-  running: Running,
-): Promise<readonly Block[]> {
-  return store.points(pixels.map(lonLatOf), loaded.year, loaded.dims, running);
-}
-
-function assembled(wanted: readonly Wanted[], blocks: readonly Block[], dims: number): Omit<Gathered, "skipped"> {
-  const all = new Int8Array(wanted.length * dims);
-  const scales = new Float32Array(wanted.length);
-  let at = 0;
-  for (const block of blocks) {
-    all.set(block.codes, at * dims);
-    scales.set(block.scales, at);
-    at += block.scales.length;
-  }
+function assembled(wanted: readonly Wanted[], block: Block, dims: number): Omit<Gathered, "skipped"> {
+  const { codes: all, scales } = block;
   const good = wanted.map((_, row) => row).filter((row) => Number.isFinite(scales[row]) && (scales[row] ?? 0) > 0);
   const codes = new Int8Array(good.length * dims);
   good.forEach((row, to) => codes.set(all.subarray(row * dims, (row + 1) * dims), to * dims));
