@@ -113,11 +113,17 @@ def test_a_store_and_labelled_places(run: Run, tmp_path: Path) -> None:
     assert (told["kind"], told["block_km"]) == ("regression", 0.1)
     # fit takes the same blocks and says so, and a head of numbers maps to numbers
     fit = ("fit", tmp_path / "store", places, "--column", "height", "--head", "forest", "--block-km", "0.1")
-    code, text, error = run(*fit, "-o", tmp_path / "height.json")
+    held = tmp_path / "held.parquet"
+    code, text, error = run(*fit, "-o", tmp_path / "height.json", "--out-of-fold", held)
     assert code == 0, error
+    assert text.splitlines()[-1] == f"saved: {tmp_path / 'height.json'}, {held}"
+    assert held.is_file()
     assert "forest head: numbers, 16 dims" in text
     assert f"{told['groups']} blocks of 0.1 km held apart" in text
     area = ("--bbox", "4.9,50.5,5.3,50.7")
+    code, said, error = run(*fit, "-o", tmp_path / "height.json", "--out-of-fold", places, "--overwrite")
+    assert (code, said) == (2, "")
+    assert "places.geojson" in error
     code, text, error = run(
         "map", tmp_path / "store", "--head", tmp_path / "height.json", *area, "-o", tmp_path / "h.tif"
     )

@@ -15,6 +15,7 @@ from heads_fakes import FakeStore, draw_labels, make_store, make_truth
 import tessera
 from tessera.base import InputError
 from tessera.geo import Window
+from tessera.heads import head_files
 from tessera.labels import read_around
 from tessera.learners import Setting, UnetModel
 from tessera.learners import unet as unet_module
@@ -53,6 +54,8 @@ def test_a_head_is_fitted_tested_saved_and_read(head: tessera.Head, store: FakeS
     assert head.metrics["accuracy"] > 0.7
     assert head.metrics["random"] is None
     assert sorted(path.name for path in saved.parent.iterdir()) == ["unet.json", "unet.safetensors"]
+    assert sorted(saved.parent.iterdir()) == list(head_files(saved, "unet"))
+    assert head_files(saved, "forest") == (saved,)
     assert set(json.loads(saved.read_text())["arrays"]) == {"file", "sha256", "bytes"}
     again = tessera.load_head(saved)
     assert isinstance(again.learnt, UnetModel)

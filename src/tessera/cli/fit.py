@@ -87,6 +87,14 @@ def fit(
         ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="HTML file: the report with pictures, on one page.")] = None,
+    out_of_fold: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Vector file to write: each tested label, what was predicted, its probability and fold.",
+            rich_help_panel=_TEST,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Deals labels to folds, and of what the head draws.", min=0)] = 0,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -98,7 +106,7 @@ def fit(
 
     Example: tessera fit store.zarr plots.geojson --column crop --head forest -o crops.json
     """
-    from tessera.heads import check_head, head_files
+    from tessera.heads import check_head, check_out_of_fold, head_files
     from tessera.heads import fit as fit_head
     from tessera.reports import check_report
     from tessera.store import open_store
@@ -107,6 +115,8 @@ def fit(
     check_head(out, head=head, inputs=inputs, overwrite=overwrite)
     if report is not None:
         check_report(report, inputs=(*inputs, out), overwrite=overwrite)
+    if out_of_fold is not None:
+        check_out_of_fold(out_of_fold, inputs=(*inputs, out, report), overwrite=overwrite)
     options: dict[str, Any] = {
         "kind": kind,
         "block_km": block_km,
@@ -123,6 +133,8 @@ def fit(
         "tune": tune,
         "curve": curve,
         "sample": sample,
+        "out_of_fold": out_of_fold,
+        "overwrite": overwrite,
     }
     stores: Any = [open_store(one) for one in (store, *(also or ()))]
     with step("Fitting", "fits") as progress:
@@ -138,4 +150,5 @@ def fit(
         print_json({**fitted.metrics, "head": fitted.head, "kind": fitted.kind, "values": values})
     else:
         print(fitted.report())
-        print(f"saved: {', '.join(map(str, (*head_files(out, head), *([] if report is None else [report]))))}")
+        more = [path for path in (report, out_of_fold) if path is not None and path.exists()]
+        print(f"saved: {', '.join(map(str, (*head_files(out, head), *more)))}")

@@ -5,6 +5,7 @@ from tessera.labels import Labels, read_labels
 from .fitting import fit
 from .head import Head, check_head, head_files, load_head
 from .inputs import HeadInput, check_pixel_head
+from .out_of_fold import check_out_of_fold
 from .sampling import Sample, parse_stores, sample_vectors
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Labels",
     "Sample",
     "check_head",
+    "check_out_of_fold",
     "check_pixel_head",
     "fit",
     "head_files",

@@ -28,10 +28,12 @@ from tessera.maps import edges_of, ramp
 from tessera.validation import OutOfFold, Task, cross_validate, fit_applicability, fit_trust
 
 from .head import Head
+from .out_of_fold import check_out_of_fold, write_out_of_fold
 from .sampling import Sample, parse_stores, sample_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -75,6 +77,8 @@ def fit(
     tune: bool = False,
     curve: bool | None = None,
     sample: str | None = None,
+    out_of_fold: str | Path | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> Head:
     """Learn classes or numbers from labelled places.
@@ -110,6 +114,10 @@ def fit(
     curve : measure scores by the number of labels; None: of heads that are quick to fit
     sample : "random" if the labels were drawn at random from the mapped area, so that areas can be estimated. A sample
         that was stratified by a finished map is for `Head.write_report`
+    out_of_fold : a vector file (.parquet, .gpkg, .fgb, .geojson) to write: a point for each label that was tested, with
+        its truth, what a head that had not met it predicted, the probability of that class as learnt, the fold, the
+        unit that intervals leave out, and the group
+    overwrite : replace a file in that place that holds no predictions
     progress : called as `progress(done, total)`, fits
 
     Returns
@@ -135,6 +143,7 @@ def fit(
     'forest'
     """
     _check_words(head, split, seed, weights, sample)
+    target_file = None if out_of_fold is None else check_out_of_fold(out_of_fold, inputs=(labels,), overwrite=overwrite)
     stores = parse_stores(store)
     places = _read(labels, column, kind, group, region, year_column)
     read = sample_vectors(stores, places, year, years, dims)
@@ -166,6 +175,10 @@ def fit(
     model = learn(
         head, learnt.x, learnt.y, len(names), seed, settings=learnt.settings, weights=weights, groups=learnt.stopping
     )
+    if target_file is not None and found is not None:
+        write_out_of_fold(target_file, found, own, names)
+    elif target_file is not None:
+        metrics["notes"].append(f"nothing could be tested, so {target_file.name} was not written")
     trust, applicability = _trust(metrics, found, names, vectors[rows], seed)
     metrics = _about(places, read, good, len(taken)) | metrics
     for index, name in enumerate(names):
