@@ -37,7 +37,7 @@ page: $(READY)
 	$(BIN)/python tools/page.py
 
 unit: $(READY)
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/belgium.py ../shared/data

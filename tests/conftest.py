@@ -48,6 +48,11 @@ settings.register_profile("house", deadline=None, max_examples=60, derandomize=T
 settings.load_profile("house")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files at the top run the package from end to end and take longest: they begin, so that none is waited for."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """One thread in this process: their number decides the last bits of sums."""
