@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError, check_output, checked, is_json, printable, shown, silent
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.figures import parse_colour
-from tessera.labels import CLASSES, NO_DATA, NUMBERS, Labels, map_values, read_labels
+from tessera.labels import CLASSES, NO_DATA, NUMBERS, Labels, check_class_names, map_values, read_labels
 from tessera.learners import SPATIAL
 from tessera.maps import TOLERANCE, edges_of, write_map
 from tessera.reports import write_report
@@ -92,6 +92,7 @@ class Head:
             parse_colour(colour)
         if "" in self.classes:
             raise InputError(f"a class of column {shown(self.column)} has no name; expected text")
+        check_class_names(self.classes, "the head")
         for text in (self.column, *self.classes):
             if any("\ud800" <= letter <= "\udfff" for letter in text):
                 raise InputError(f"{shown(text)} holds half of a character (a lone surrogate); expected text")
@@ -480,4 +481,8 @@ def load_head(path: str | Path) -> Head:
     >>> tessera.load_head("head.json").column
     'class'
     """
-    return Head(**read_head(Path(path)))
+    fields = read_head(Path(path))
+    try:
+        return Head(**fields)
+    except InputError as error:
+        raise InputError(f"head {path}: {error}") from None

@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -21,6 +21,8 @@ FEW_LABELS = 12
 """Labels up to which as many classes mean that labels are too few, not that they are no classes."""
 FEATURE = "feature"
 """What a group is where no column names groups."""
+MOST_LETTERS = 254
+"""Of the name of a class: what a column of a shapefile holds. Legends, tags and tables carry it."""
 MAX_CLASSES = 255
 """A map of classes is uint8, and 255 stands for no data."""
 COUNTED = {
@@ -112,6 +114,7 @@ class Labels:
                 raise InputError(
                     f"{self.source}: labels of {other or self.values.dtype} to classify; expected text (object)"
                 )
+            check_class_names(self.values.tolist(), self.source)
         for name, array, dtype, shape in (
             ("groups", self.groups, np.int64, (count,)),
             ("lonlat", self.lonlat, np.float64, (count, 2)),
@@ -204,6 +207,21 @@ def parse_labels(values: Any, kind: str | None, what: str) -> tuple[NDArray[Any]
         advice = f", or kind='{NUMBERS}' (--kind {NUMBERS}) for numbers" if number else ""
         raise InputError(f"{what} has {distinct} distinct values in {len(out)} labels; expected classes{advice}")
     return out, chosen
+
+
+def check_class_names(names: Iterable[str], source: str) -> None:
+    """Refuse names of classes that are too long; labels of vector files and rasters, and heads, are checked here.
+
+    Raises
+    ------
+    InputError
+        A name has more than `MOST_LETTERS` letters.
+    """
+    longest = max(names, key=len, default="")
+    if len(longest) > MOST_LETTERS:
+        raise InputError(
+            f"{source}: class {shown(longest, 40)} has {len(longest):,} letters; expected at most {MOST_LETTERS}"
+        )
 
 
 def class_text(text: str) -> str:

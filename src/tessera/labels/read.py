@@ -113,6 +113,8 @@ def read_labels(
         options: Any = {"crs": crs, "absent": missing, "per_class": per_class, "progress": progress}
         placed, name = read_raster(Path(str(source)), column, kind, **options)
         return one_label_a_pixel(placed, name, kind)
+    import shapely
+
     table = read_vector(source, layer=layer, crs=crs, most=MOST_FEATURES)
     if column is None:
         held_names = ", ".join(shown(name, 40)[1:-1] for name in list(table.columns)[:20])
@@ -123,6 +125,9 @@ def read_labels(
         raise InputError(f"{table.source} holds no features; expected labelled points or polygons")
     where = f"{table.source}, column {shown(column)}"
     values = parse_values(table.column(column), kind, where, typed=table.typed, absent=missing)
+    nowhere = shapely.is_missing(table.geometries) | shapely.is_empty(table.geometries)
+    if nowhere.size and nowhere.all():
+        raise InputError(f"{where}: none of {nowhere.size:,} features has a geometry; expected points or polygons")
     placed = place_features(
         table,
         values,

@@ -203,7 +203,8 @@ def _project_whole(parts: list[ZonePart], zone: int) -> Window:
     low, high = points.min(axis=0), points.max(axis=0)
     if low[0] < WEST or high[0] > EAST or low[1] < SOUTH or high[1] > NORTH:
         raise InputError(
-            f"the area reaches beyond the lattice of zone {zone}; expected one in neighbouring zones, or its parts"
+            f"the area is too wide for one grid: it reaches beyond UTM zone {zone} and its neighbours; expected an "
+            "area of a few degrees of longitude, part by part"
         )
     west, south = (int(value) for value in np.floor(low))
     east, north = (int(value) for value in np.ceil(high))
