@@ -98,3 +98,14 @@ def test_pixels_that_did_not_move_at_all_leave_a_threshold_above_zero() -> None:
     held.add(np.zeros(100, dtype=np.float32))
     held.add(np.full(10, 0.3, dtype=np.float32))
     assert 0 < find_threshold(held, None, None, 0.01).distance < 0.3
+
+
+def test_products_of_long_vectors_are_exact_too() -> None:
+    """1,500 dims of codes near 127: sums pass 2^24, where float32 leaves out every second whole number."""
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(120, 128, (2, 50, 1500)).astype(np.int8)
+    scales = np.ones(50, dtype=np.float32)
+    found = cosine_distance(CodedVectors(one, scales), CodedVectors(other, scales))
+    a, b = one.astype(np.int64), other.astype(np.int64)
+    squares = (a**2).sum(axis=1).astype(np.float64) * (b**2).sum(axis=1).astype(np.float64)
+    assert (found == (1 - (a * b).sum(axis=1) / np.sqrt(squares)).astype(np.float32)).all()

@@ -151,7 +151,27 @@ def test_labels_whose_class_the_buffer_leaves_out_are_counted() -> None:
     task = Task("prototype", vectors.astype(np.float32), y, 4, groups=groups)
     metrics, found = cross_validate(task, ("a", "b", "rare", "alone"), held, units=groups, curve=False)
     assert found is not None
-    assert metrics["per_class"]["rare"]["tested"] == 1
+    assert metrics["per_class"]["rare"]["tested"] == 3
     notes = " / ".join(metrics["notes"])
-    assert "2 of 28 labels are not scored, as no label of their class is learnt from in their fold: rare (2)" in notes
+    assert "2 of 27 tested labels count as wrong, as no label of their class is learnt from in their fold" in notes
+    assert "fold: rare (2); without them macro-F1 is 1.000" in notes
     assert "all in one group: alone" in notes
+    assert metrics["unmet"] == {
+        "labels": 2,
+        "classes": {"rare": 2},
+        "without": {"balanced_accuracy": 1.0, "macro_f1": 1.0, "accuracy": 1.0},
+    }
+    # as scikit-learn counts predictions of all tested labels: two of 27 are wrong
+    assert metrics["accuracy"] == pytest.approx(25 / 27)
+    assert metrics["per_class"]["rare"]["recall"] == pytest.approx(1 / 3)
+    assert found.met.sum() == 25
+    matrix = np.array(metrics["confusion"]["counts"])
+    assert matrix.sum() == 27
+    assert np.trace(matrix) == 25
+    # a class that cannot be tested was predicted all the same, and counts where labels are a sample
+    assert np.array(metrics["confusion"]["predicted"]).sum(axis=1).tolist() == [12, 12, 3, 1]
+    parts = np.array(metrics["confusion"]["parts"])
+    again = np.zeros((4, 4), dtype=int)
+    np.add.at(again, (parts[:, 1], parts[:, 2]), parts[:, 3])
+    assert (again == matrix).all()
+    assert len(np.unique(parts[:, 0])) == len(np.unique(groups[:27]))

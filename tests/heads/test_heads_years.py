@@ -138,8 +138,11 @@ def test_what_is_too_many_is_drawn_and_said(store: YearStore, labels: Labels, mo
     monkeypatch.setattr(fitting, "MOST_VALIDATED", 45)
     found = fit(store, labels, "crop", year=2021)
     assert (found.metrics["labels"], found.metrics["learnt"], found.metrics["validated"]) == (120, 60, 45)
-    assert "learnt from 60 of 120 labels, drawn at random" in found.metrics["notes"]
-    assert "tested on 45 of 120 labels, drawn at random" in found.metrics["notes"]
+    assert "learnt from 60 of 120 labels, drawn at random within each class and group" in found.metrics["notes"]
+    how = "drawn at random within each class and group; scores weigh them back"
+    assert f"tested on 45 of 120 labels, {how}" in found.metrics["notes"]
+    sampled = fit(store, labels, "crop", year=2021, sample="random")
+    assert "tested on 45 of 120 labels, drawn at random" in sampled.metrics["notes"]
     assert sum(row["labels"] for row in found.metrics["per_class"].values()) == 120
     assert fit(store, labels, "crop", year=2021).metrics == found.metrics
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pytest
 
 from tessera.labels import Labels, hold_out
-from tessera.validation import Task, Tuned, cross_validate
+from tessera.validation import Task, Tuned, cross_validate, tuning
 from tessera.validation import cross_validation as module
 from tessera.validation import tune as own_tune
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_a_search_divides_no_block_and_a_fold_uses_what_it_chose_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,3 +47,35 @@ def test_a_search_divides_no_block_and_a_fold_uses_what_it_chose_itself(monkeypa
     for fold in range(5):
         assert used[found.rows[found.fold == fold].tobytes()] == {2 * fold + 3}
     assert len(result["curve"]["points"]) > 2
+
+
+@pytest.mark.parametrize("split", ["spatial", "region", "year"])
+def test_inner_folds_keep_the_buffer_and_the_units_of_the_outer_ones(
+    monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    generator = np.random.default_rng(1)
+    lonlat = np.column_stack([5 + generator.uniform(0, 0.6, 400), 50 + generator.uniform(0, 0.4, 400)])
+    y = (np.floor(lonlat[:, 0] * 20) % 2).astype(np.int64)
+    years = generator.integers(2020, 2024, 400)
+    labels = Labels(np.array(["a", "b"], dtype=object)[y], lonlat=lonlat, years=years)
+    held = hold_out(labels, np.ones(400, dtype=np.bool_), split, 5.0 if split != "region" else None, 1.5)
+    x = np.column_stack([lonlat, years]).astype(np.float64)
+    blocks = held.groups if split != "region" else hold_out(labels, np.ones(400, dtype=np.bool_), "spatial").groups
+    unit = {tuple(place): (block, year) for place, block, year in zip(lonlat.tolist(), held.groups, years, strict=True)}
+    pairs: list[tuple[Any, Any]] = []
+
+    def watched(*args: Any, **_: Any) -> Any:
+        pairs.append((args[1], args[5]))
+        return np.full((len(args[5]), 2), 0.5)
+
+    monkeypatch.setattr(tuning, "learn_and_score", watched)
+    cross_validate(Task("knn", x, y, 2), ("a", "b"), held, units=blocks, tuning=True, curve=False)
+    assert len(pairs) > 20
+    for learnt, tested in pairs:
+        places = [np.cos(np.radians(50)) * part[:, :1] * 111.19 for part in (learnt, tested)]
+        apart = np.hypot(places[0] - places[1].T, 111.19 * (learnt[:, 1:2] - tested[:, 1:2].T))
+        assert apart.min() > 1.48
+        units = [{unit[tuple(row)] for row in part[:, :2].tolist()} for part in (learnt, tested)]
+        assert not {block for block, _ in units[0]} & {block for block, _ in units[1]}
+        if split == "year":
+            assert not {year for _, year in units[0]} & {year for _, year in units[1]}

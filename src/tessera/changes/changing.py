@@ -14,6 +14,7 @@ from tessera.embeddings import CodedVectors
 from tessera.geo import Window, parse_area
 from tessera.heads import check_pixel_head
 from tessera.labels import Labels, parse_source, parse_year, read_labels
+from tessera.validation import PARTS
 
 from ._blocks import SIDE, Blocks, Plan
 from ._pictures import draw_change, draw_timeline, draw_transitions
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from ._asked import ChangeSource
 
 _MOST_YEARS = 40
+_MOST_ROWS = 1_000_000
+"""Of labels in the file of a head."""
 
 
 @checked
@@ -331,7 +334,12 @@ def _transitions(
         elif confusion is None:
             out.append(count_transitions(years, plan.head.classes, unmoved + moved))
         else:
-            out.append(correct_transitions(years, plan.head.classes, unmoved, moved, confusion, seed=seed))
+            parts, pairs = _labels_of(plan.head, years)
+            out.append(
+                correct_transitions(
+                    years, plan.head.classes, unmoved, moved, confusion, parts=parts, pairs=pairs, seed=seed
+                )
+            )
         notes += out[-1].notes
     return tuple(out), notes
 
@@ -348,6 +356,32 @@ def _confusion(head: Head) -> NDArray[np.int64] | None:
     found = np.asarray(counts)
     shape = len(head.classes), len(head.classes)
     return found.astype(np.int64) if found.shape == shape and found.dtype.kind in "iu" else None
+
+
+def _labels_of(head: Head, years: tuple[int, int]) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """The labels behind the confusion by what was held out together, and those of both years at one place."""
+    held = head.metrics.get("confusion")
+    kept = held if isinstance(held, dict) else {}
+    parts, pairs = _rows(kept.get("parts"), 4, len(head.classes)), _rows(kept.get("pairs"), 8, len(head.classes))
+    if parts is None or pairs is None:
+        return parts, None
+    own = pairs[(pairs[:, 0] == years[0]) & (pairs[:, 1] == years[1])]
+    return parts, own[:, 2:] if len(own) else None
+
+
+def _rows(value: Any, width: int, classes: int) -> NDArray[np.int64] | None:
+    """Rows of whole numbers of a file: years, part, classes, count; None where they are something else."""
+    if not isinstance(value, list) or not 0 < len(value) <= _MOST_ROWS:
+        return None
+    try:
+        found = np.array(value)
+    except ValueError:
+        return None
+    if found.shape != (len(value), width) or found.dtype.kind not in "iu" or found.min() < 0:
+        return None
+    first = 1 if width == 4 else 3
+    good = found[:, first - 1].max() < PARTS and found[:, first:-1].max() < classes
+    return found.astype(np.int64) if good else None
 
 
 def _drift(plan: Plan, found: _Found) -> tuple[Drift, ...]:

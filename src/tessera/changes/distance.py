@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ROWS = 65_536
 """Vectors whose products are formed at a time."""
+_EXACT_DIMS = 1024
+"""Up to so many products of codes, 2^14 at most each, float32 sums exactly; float64 sums those of longer vectors."""
 _SHIFT = 12
 """Low bits of a float32 that a bin leaves out: bins are 0.05 % wide."""
 _BINS = (0x40000000 >> _SHIFT) + 2
@@ -53,10 +55,11 @@ def cosine_distance(one: CodedVectors, other: CodedVectors) -> NDArray[np.float3
     shape = one.scales.shape
     a, b = (part.codes.reshape(-1, part.dims) for part in (one, other))
     out = np.empty(len(a), dtype=np.float32)
+    # whole numbers up to 2^24
+    dtype: Any = np.float32 if one.dims <= _EXACT_DIMS else np.float64
     for start in range(0, len(a), _ROWS):
         rows = slice(start, start + _ROWS)
-        # float32 holds these sums exactly: they are whole numbers below 2^24
-        left, right = a[rows].astype(np.float32), b[rows].astype(np.float32)
+        left, right = a[rows].astype(dtype), b[rows].astype(dtype)
         dot, first, second = (
             np.einsum("ij,ij->i", x, y).astype(np.float64) for x, y in ((left, right), (left, left), (right, right))
         )

@@ -6,20 +6,23 @@ say how much there was, from the best evidence that is at hand:
 - a probability sample of places whose class is known in both years: the stratified estimator of
   `tessera.validation.estimate_areas`, whose classes are the transitions (Olofsson et al. 2014);
 - the head's confusion on labels that were held out: each mapped class stands for true classes with some probability.
-  Where the vectors did not move beyond the threshold, nothing changed, and both maps speak of one true class; where
-  they did, the errors of the two years are independent. The interval is that of the confusion, drawn 200 times;
+  Where the vectors did not move beyond the threshold, nothing changed, and both maps speak of one true class. How far
+  the errors of the two years go together is seen where labels of both years lie at the same places; else the interval
+  spans both extremes, independent errors and errors that coincide. Its draws take whole groups of labels;
 - pixels, without an interval.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tessera.base import InputError
 from tessera.validation import NOT_A_SAMPLE, estimate_areas
+
+from ._errors import Errors, correct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,14 +31,12 @@ if TYPE_CHECKING:
 
 PIXEL_HA = 0.01
 DRAWS = 200
-_STEPS = 100
-"""Steps towards the shares of classes that explain the map; each brings the shares nearer."""
 _MOST_CLASSES = 40
 """Classes above which transitions are counted only: draws of a larger matrix take gigabytes."""
-_NUMBERS = 2_000_000
-"""Numbers that several draws of the confusion take at once, at most: 16 MB."""
-_PRIOR = 0.5
-"""Added to each count of a row of the confusion: what was not seen may happen (Jeffreys)."""
+_CONFUSED = (
+    "the intervals are those of the head's confusion on held-out labels, not of a probability sample: they hold if "
+    "it errs here as it did there"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,6 +112,8 @@ def correct_transitions(
     moved: NDArray[np.int64],
     confusion: NDArray[np.int64],
     *,
+    parts: NDArray[np.int64] | None = None,
+    pairs: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Transitions:
     """Transitions corrected by the head's confusion on labels that were held out.
@@ -120,6 +123,9 @@ def correct_transitions(
     unmoved, moved : (K, K) pixels whose vectors lie within the threshold, and beyond it; rows the class that the head
         gives in the first year, columns in the second
     confusion : (K, K) labels, rows the truth and columns the prediction
+    parts : (R, 4) the same labels by what was held out together: part, truth, prediction, labels; None where that is
+        not known, and each label then counts as independent
+    pairs : (R, 6) labels of one place in both years: part, truth and truth, prediction and prediction, labels
     seed : draws the confusion
 
     Raises
@@ -137,39 +143,23 @@ def correct_transitions(
             if count > _MOST_CLASSES
             else "a class that was never tested: nothing says how often the head errs there"
         )
-        return Transitions(
-            years,
-            counted.classes,
-            counted.mapped,
-            counted.mapped,
-            counted.low,
-            counted.high,
-            "pixels",
-            (why, *counted.notes),
-        )
+        return replace(counted, notes=(why, *counted.notes))
+    errors = Errors(confusion, parts, pairs)
+    estimate = correct(unmoved, moved, errors.seen(None)[None], np.array([errors.together(None) or 0.0]))[0]
     rng = np.random.default_rng(seed)
-    seen = np.empty((1 + DRAWS, count, count))
-    seen[0] = confusion / confusion.sum(axis=1, keepdims=True)
-    for draw in seen[1:]:
-        draw[:] = [rng.dirichlet(row + _PRIOR) for row in confusion]
-    several = max(1, _NUMBERS // count**3)
-    parts = [_corrected(unmoved, moved, seen[start : start + several]) for start in range(0, len(seen), several)]
-    found = np.concatenate(parts)
-    estimate, draws = found[0], found[1:]
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
-    note = (
-        "the intervals are those of the head's confusion on held-out labels, not of a probability sample: they hold if "
-        "it errs here as it did there"
-    )
-    return Transitions(
-        years,
-        tuple(classes),
-        counted.mapped,
-        estimate * PIXEL_HA,
-        np.minimum(low, estimate) * PIXEL_HA,
-        np.maximum(high, estimate) * PIXEL_HA,
-        "confusion",
-        (note,),
+    drawn = [errors.draw(rng) for _ in range(DRAWS)]
+    seen = np.stack([errors.seen(one) for one in drawn])
+    spans = np.array([errors.extremes(errors.together(one)) for one in drawn])
+    # the wider of both extremes
+    ends = [np.quantile(correct(unmoved, moved, seen, span), [0.025, 0.975], axis=0) for span in spans.T]
+    low, high = np.min([one[0] for one in ends], axis=0), np.max([one[1] for one in ends], axis=0)
+    return replace(
+        counted,
+        area=estimate * PIXEL_HA,
+        low=np.minimum(low, estimate) * PIXEL_HA,
+        high=np.maximum(high, estimate) * PIXEL_HA,
+        source="confusion",
+        notes=(_CONFUSED, errors.note),
     )
 
 
@@ -207,35 +197,3 @@ def sample_transitions(
         "sample",
         found.notes,
     )
-
-
-def _corrected(unmoved: NDArray[np.int64], moved: NDArray[np.int64], seen: NDArray[np.float64]) -> NDArray[np.float64]:
-    """True transitions (D, K, K) in pixels, given D times how often a true class (rows) is seen as each (columns)."""
-    count = seen.shape[1]
-    # where both years are of one true class: pairs of classes that are seen
-    both = np.einsum("dti,dtj->dtij", seen, seen).reshape(len(seen), count, -1)
-    out = np.eye(count) * (_shares(unmoved.reshape(-1), both) * float(unmoved.sum()))[:, None, :]
-    if moved.any():
-        # of each mapped class, the chance of each true one: (D, true, mapped)
-        first, second = (_chances(seen, _shares(moved.sum(axis=axis), seen)) for axis in (1, 0))
-        out = out + first @ moved.astype(np.float64) @ second.transpose(0, 2, 1)
-    return np.asarray(out)
-
-
-def _shares(pixels: NDArray[np.int64], seen: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(D, K): share of each true class that best explains how many pixels are seen as each, (D, K, M), by expectation
-    maximisation (Saerens et al. 2002)."""
-    shares = np.full(seen.shape[:2], 1 / seen.shape[1])
-    for _ in range(_STEPS):
-        total = (shares[:, None, :] @ seen)[:, 0]
-        weight = np.divide(pixels, total, out=np.zeros_like(total), where=total > 0)
-        shares = shares * (seen @ weight[..., None])[..., 0]
-        shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
-    return shares
-
-
-def _chances(seen: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    joint = shares[..., None] * seen
-    total = joint.sum(axis=1, keepdims=True)
-    even = np.eye(seen.shape[1])
-    return np.where(total > 0, np.divide(joint, total, out=np.zeros_like(joint), where=total > 0), even)

@@ -41,6 +41,7 @@ class Plan:
     told : the split in words
     folds : amount -> its draws
     notes : what the reader has to know
+    held : the split, of all N labels
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Plan:
     told: str
     folds: dict[Amount, list[Fold]]
     notes: tuple[str, ...]
+    held: HeldOut
 
 
 def make_plan(
@@ -153,6 +155,7 @@ def make_plan(
         held.told(in_use),
         folds,
         tuple(notes),
+        held,
     )
 
 

@@ -217,7 +217,7 @@ def _scores(
     for index, fold in enumerate(folds):
         truth = plan.target[fold.test]
         own = replace(task, seed=(task.seed * 1009 + index) % 2**32)
-        settings = own.tuned(fold.train, plan.group).settings if tune else None
+        settings = own.tuned(fold.train, plan.held.inner(plan.group)).settings if tune else None
         said = own.predict(fold.train, fold.test, settings)
 
         def score(weights: NDArray[np.float64], truth: Any = truth, said: NDArray[np.float64] = said) -> Any:

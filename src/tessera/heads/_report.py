@@ -185,6 +185,9 @@ def _trust_lines(metrics: dict[str, Any], classes: int) -> list[str]:
         held = _first(conformal["coverage"])
         lines.append(f"{what} {_show(size)}{unit} hold {_show(held)} of held-out labels; {_show(level)} was wanted")
         lines += [text for text in [wide_sets_text(_first(size), classes)] if text]
+    flattered = next((found["note"] for found in (calibration, conformal) if found and found.get("note")), None)
+    if lines and isinstance(flattered, str):
+        lines.append(f"  {printable(flattered)}")
     return lines
 
 

@@ -25,8 +25,18 @@ from tessera.labels import (
 )
 from tessera.learners import LEARNERS, SPATIAL, WEIGHTS, learn
 from tessera.maps import edges_of, ramp
-from tessera.validation import OutOfFold, Task, cross_validate, fit_applicability, fit_trust
+from tessera.validation import (
+    FLATTERED,
+    OutOfFold,
+    Task,
+    counted_rows,
+    cross_validate,
+    fit_applicability,
+    fit_trust,
+    parts_of,
+)
 
+from ._drawing import draw_labels
 from .head import Head
 from .out_of_fold import check_out_of_fold, write_out_of_fold
 from .sampling import Sample, parse_stores, sample_vectors
@@ -157,8 +167,9 @@ def fit(
     if head in SPATIAL and kept.lonlat is not None:
         x = read_chips(read.windows(dims), kept.lonlat)
     every = Task(head, x, target, len(names), seed, dict(settings or {}), weights, kept.groups)
-    learnt, taken = _thinned(every, MOST_LEARNT, even=bool(names) and weights == "even")
-    tested, rows = _thinned(every, MOST_VALIDATED)
+    learnt, taken = draw_labels(every, MOST_LEARNT, "even" if weights == "even" else "share")
+    # a random sample stays one
+    tested, rows = draw_labels(every, MOST_VALIDATED, "share" if sample is None else "random")
     own = kept if len(rows) == len(kept) else _rows(kept, rows)
     held, units = _held(own, split, block_km, buffer_km)
     if held.unit == "block":
@@ -169,7 +180,7 @@ def fit(
         tested, names, held, units=units, tuning=tune, curve=curve, lonlat=own.lonlat, progress=progress
     )
     if tune:
-        search = tested.tuned(np.arange(len(tested.y)), units)
+        search = tested.tuned(np.arange(len(tested.y)), held.inner(units))
         learnt = replace(learnt, settings=search.settings)
         metrics["tuning"] = {**(metrics["tuning"] or {"per_fold": []}), **search.to_json()}
     model = learn(
@@ -179,6 +190,8 @@ def fit(
         write_out_of_fold(target_file, found, own, names)
     elif target_file is not None:
         metrics["notes"].append(f"nothing could be tested, so {target_file.name} was not written")
+    if found is not None and metrics["confusion"] is not None and read.years is not None:
+        metrics["confusion"]["pairs"] = _pairs(found, own, seed)
     trust, applicability = _trust(metrics, found, names, vectors[rows], seed)
     metrics = _about(places, read, good, len(taken)) | metrics
     for index, name in enumerate(names):
@@ -249,23 +262,6 @@ def _rows(labels: Labels, rows: NDArray[Any]) -> Labels:
     )
 
 
-def _thinned(task: Task, most: int, *, even: bool = False) -> tuple[Task, NDArray[np.int64]]:
-    """At most so many of the labels, and which; `even`: as many of each class as there are or as have room."""
-    count = len(task.y)
-    if count <= most:
-        return task, np.arange(count)
-    mixed = np.random.default_rng([task.seed, 83]).permutation(count)
-    if even:
-        rank = np.empty(count, dtype=np.int64)
-        for index in range(task.classes):
-            own = np.flatnonzero(task.y[mixed] == index)
-            rank[own] = np.arange(len(own))
-        mixed = mixed[np.argsort(rank, kind="stable")]
-    rows = np.sort(mixed[:most])
-    groups = None if task.groups is None else task.groups[rows]
-    return replace(task, x=task.x[rows], y=task.y[rows], groups=groups), rows
-
-
 def _held(
     labels: Labels, split: str, block_km: float | str | None, buffer_km: float | str | None
 ) -> tuple[HeldOut, NDArray[np.int64]]:
@@ -277,6 +273,23 @@ def _held(
     return held, hold_out(labels, every, "spatial", block_km, 0).groups
 
 
+def _pairs(found: OutOfFold, labels: Labels, seed: int) -> list[list[int]]:
+    """Labels of one place in two years, each year and the next that it has: both years, part, classes, predictions,
+    count."""
+    assert labels.years is not None  # noqa: S101 - asked before
+    assert labels.lonlat is not None  # noqa: S101 - asked before
+    place = np.unique(labels.lonlat[found.rows], axis=0, return_inverse=True)[1].reshape(-1)
+    year, said, part = labels.years[found.rows], found.raw.argmax(axis=1), parts_of(found.unit, seed)
+    order = np.lexsort((year, place))
+    one, other = order[:-1], order[1:]
+    both = (place[one] == place[other]) & (year[one] < year[other])
+    one, other = one[both], other[both]
+    if not len(one):
+        return []
+    truth = found.truth
+    return counted_rows(year[one], year[other], part[one], truth[one], truth[other], said[one], said[other])
+
+
 def _trust(
     metrics: dict[str, Any], found: OutOfFold | None, classes: Sequence[str], vectors: StackedVectors, seed: int
 ) -> tuple[Any, Any]:
@@ -285,9 +298,16 @@ def _trust(
     if found is None:
         return None, None
     trust = None
-    if len(np.unique(found.unit)) >= _FEW_UNITS:
-        trust, told = fit_trust(found.truth, found.raw, found.unit, classes, seed=seed)
+    # the head itself knows every class; and where few labels stand for many, each counts as often as it occurs
+    drawn = np.random.default_rng([seed, 84]).random(len(found.rows)) * found.amount.max() < found.amount
+    kept = found.met & drawn
+    if len(np.unique(found.unit[kept])) >= _FEW_UNITS:
+        trust, told = fit_trust(found.truth[kept], found.raw[kept], found.unit[kept], classes, seed=seed)
         metrics["notes"].extend(told.pop("notes"))
+        flattered = FLATTERED.get(metrics["split"])
+        for key in ("calibration", "conformal", "abstention"):
+            if told[key] is not None:
+                told[key]["note"] = flattered
         metrics |= told
     else:
         metrics["notes"].append(
@@ -298,7 +318,11 @@ def _trust(
     if len(x) < 2 or not np.ptp(x, axis=0).any():
         return trust, None
     reach = fit_applicability(x, folds, seed=seed)
-    metrics["applicability"] = {"threshold": reach.threshold, "references": len(reach.references)}
+    metrics["applicability"] = {
+        "threshold": reach.threshold,
+        "references": len(reach.references),
+        "inside": reach.inside,
+    }
     return trust, reach
 
 
@@ -353,12 +377,17 @@ def _notes(metrics: dict[str, Any], places: Labels, read: Sample, names: tuple[s
     if lost:
         notes.append(f"not learnt, as no label has data in {read.told}: {', '.join(lost)}")
     if metrics["learnt"] < metrics["labels"]:
-        notes.append(f"learnt from {metrics['learnt']:,} of {metrics['labels']:,} labels, drawn at random")
+        notes.append(f"learnt from {metrics['learnt']:,} of {metrics['labels']:,} labels, {_drawn(names)}")
     if metrics["validated"] < metrics["labels"]:
-        notes.append(f"tested on {metrics['validated']:,} of {metrics['labels']:,} labels, drawn at random")
+        how = "drawn at random" if metrics["sample"]["design"] else f"{_drawn(names)}; scores weigh them back"
+        notes.append(f"tested on {metrics['validated']:,} of {metrics['labels']:,} labels, {how}")
     if metrics["sample"]["design"] and not metrics["sample"]["single"]:
         notes.append("areas need one label a unit of the sample: labels of one group are several pixels of one place")
     return list(dict.fromkeys(notes))
+
+
+def _drawn(names: tuple[str, ...]) -> str:
+    return f"drawn at random within each {'class and group' if names else 'group'}"
 
 
 def _provenance(places: Labels, read: Sample, metrics: dict[str, Any], head: str, seed: int) -> dict[str, Any]:

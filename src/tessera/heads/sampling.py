@@ -113,7 +113,8 @@ def sample_vectors(
     notes: tuple[str, ...] = ()
     if labels.years is not None and set(np.unique(labels.years).tolist()) != {one for _, one in wanted}:
         lived = ", ".join(map(str, np.unique(labels.years).tolist()[:5]))
-        notes = (f"labels are of {lived} and learn from embeddings of {inputs[0].year} all the same, as asked",)
+        read = ", ".join(map(str, dict.fromkeys(one.year for one in inputs)))
+        notes = (f"labels are of {lived} and learn from embeddings of {read} all the same, as requested",)
     return Sample(StackedVectors(parts), inputs, _outside(parts), None, notes, tuple(store for store, _ in wanted))
 
 

@@ -100,6 +100,17 @@ class HeldOut:
             years=part(self.years),
         )
 
+    def inner(self, units: NDArray[np.int64]) -> HeldOut:
+        """What a search within the training labels of a round holds out, with the same buffer.
+
+        Regions and years stay what is held out, where labels are of three or more of them: one is tested, and two are
+        left to choose by. Else, and where the split was given or is random, whole (N,) units are.
+        """
+        if self.split == "region" and len(np.unique(self.groups)) > 2:
+            return replace(self, names=())
+        years = self.years if self.years is not None and len(np.unique(self.years)) > 2 else None
+        return replace(self, groups=units, names=(), test=None, years=years)
+
     def learnt(self, tested: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(N,) bool: the labels that may be learnt from while others are tested.
 

@@ -51,7 +51,14 @@ def calibration_section(head: ReportedHead) -> Html:
     heads = ["lower is better", "raw (95 % interval)", "calibrated (95 % interval)"]
     if as_they_are:
         heads, body = heads[:2], [row[:2] for row in body]
-    return Html(paragraph(said) + picture(png, alt, caption) + (table(heads, body) if body else ""))
+    after = table(heads, body) if body else ""
+    return Html(paragraph(said) + _flattered(found) + picture(png, alt, caption) + after)
+
+
+def _flattered(found: dict[str, Any]) -> Html:
+    """What the split leaves open."""
+    note = found.get("note")
+    return items([note], "notes") if isinstance(note, str) else Html("")
 
 
 def sets_section(head: ReportedHead) -> Html:
@@ -80,6 +87,7 @@ def sets_section(head: ReportedHead) -> Html:
                 "of land counts once). Measured on folds that it was not learnt from:"
             )
         )
+        out.append(_flattered(found))
         out.append(table(("measured", "value"), body))
         wide = wide_sets_text(size, len(head.classes))
         out.append(items([wide] if wide else [], "notes"))

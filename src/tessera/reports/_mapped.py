@@ -79,13 +79,22 @@ def map_section(head: ReportedHead, tiff: Path, legend: tuple[MapClass, ...]) ->
     return Html(picture(png, alt, f"{tiff.name}: {shares:,} pixels of 10 m, {shares / 100:,.0f} ha, {crs}."))
 
 
+OF_FOLDS = (
+    "these labels trained the head, so each was compared with a model of other folds, a little poorer than the map: "
+    "accuracies and intervals are those of such models. A sample drawn on the finished map (tessera report "
+    "--sample) measures the map itself"
+)
+
+
 def areas_of(head: ReportedHead, legend: tuple[MapClass, ...] | None) -> dict[str, Any] | None:
     """The areas of the classes as plain values: estimated where the labels are a probability sample, else counted."""
     if legend is None or not head.classes or not any(one.pixels for one in legend):
         return None
     pixels, names = [one.pixels for one in legend], [one.name for one in legend]
     design = part(head.metrics, "sample").get("design")
-    matrix = part(head.metrics, "confusion").get("counts")
+    # labels of classes that could not be tested are part of the sample, too
+    found = part(head.metrics, "confusion")
+    matrix = found.get("predicted", found.get("counts"))
     # strata of another map are not the classes of this one
     if design == "random" and matrix is not None:
         try:
@@ -93,7 +102,8 @@ def areas_of(head: ReportedHead, legend: tuple[MapClass, ...] | None) -> dict[st
         except (ValueError, OverflowError, TypeError):
             counts = np.zeros((0, 0), dtype=np.int64)
         if counts.shape == (len(pixels),) * 2 and (counts >= 0).all() and 0 < counts.sum() < 10**8:
-            return areas_of_confusion(counts, pixels, head.classes, design=design).to_json()
+            out = areas_of_confusion(counts, pixels, head.classes, design=design).to_json()
+            return {**out, "notes": [OF_FOLDS, *out["notes"]]}
     return count_areas(pixels, names).to_json()
 
 
@@ -125,9 +135,7 @@ def areas_section(legend: tuple[MapClass, ...] | None, areas: dict[str, Any] | N
     before = paragraph(
         f"Estimated from {areas['labels']:,} reference labels{of}, a {areas['design']} sample, by the stratified "
         f"estimator (Olofsson et al. 2014). Overall accuracy by area: {overall}. ",
-        "The map was compared with each label at its place; the labels must not have trained it."
-        if source
-        else "At a label the map is taken to show what models predicted that had not learnt from it.",
+        "The map was compared with each label at its place; the labels must not have trained it." if source else "",
     )
     return Html(
         before + items(areas["notes"], "notes") + table(heads, lines, "Area of each class, with 95 % intervals.")

@@ -219,8 +219,10 @@ def _areas(areas: dict[str, Any] | None) -> Part:
         f"{one_line(row['name'], 40)} {spread(cell(row['area']), hectares)} ha"
         for row in areas["classes"][:_MOST_CLASSES]
     )
+    # a sample that was drawn on the finished map has a source
+    of = "" if areas.get("source") else ", compared with predictions out of fold in place of the map,"
     return (
-        f"Areas were estimated from {areas['labels']:,} reference labels by the stratified estimator (Olofsson et al. "
-        f"2014): {listed}.",
+        f"Areas were estimated from {areas['labels']:,} reference labels{of} by the stratified estimator (Olofsson et "
+        f"al. 2014): {listed}.",
         ["areas"],
     )

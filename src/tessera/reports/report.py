@@ -135,8 +135,8 @@ def _cards(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
         beside = number(part(metrics, "random").get(key))
         below = f"95 % interval {show(low)} to {show(high)}" if low is not None else "no interval"
         below += f"; a random split would show {show(beside)}" if beside is not None else ""
-        error = number(metrics.get("rmse"))
-        below += f"; RMSE {figures(error)}" if key == "r2" and error is not None else ""
+        rmse = number(metrics.get("rmse"))
+        below += f"; RMSE {figures(rmse)}" if key == "r2" and rmse is not None else ""
         places = tested_places(head)
         few = few_tested(places) if head.classes else {}
         tested = sum(count > 0 for count in places.values())

@@ -59,8 +59,9 @@ def suggest(
     store : embeddings, open or at a path or URL; of the head's model where a head is given
     area : what `parse_area` reads, or a `Window`
     count : number of points, 1 to 1000
-    head : whose uncertainty counts: 1 less the difference between its two highest probabilities. Without one, or with
-        one of numbers, all pixels count the same, and the points cover what the area holds
+    head : whose uncertainty counts: 1 less the difference between its two highest probabilities, calibrated where the
+        head has a `trust`. Without one, or with one of numbers, all pixels count the same, and the points cover what
+        the area holds
     labels : the labels that there are: a vector file, GeoJSON, a GeoDataFrame or `Labels`
     column : of the labels, unless they are `Labels`
     year : one of the store's years; the head's if None, else the store's only one
@@ -158,9 +159,16 @@ def _unsure(head: Head | None, values: NDArray[np.float32]) -> NDArray[np.float6
     """(n, D) -> (n,) 0 to 1: one less the difference between the two highest probabilities."""
     if head is None or not head.classes:
         return np.ones(len(values))
-    two = np.sort(head.probabilities(values), axis=1)[:, -2:].astype(np.float64)
+    two = np.sort(_chances(head, values), axis=1)[:, -2:].astype(np.float64)
     out: NDArray[np.float64] = 1.0 - (two[:, 1] - two[:, 0])
     return out
+
+
+def _chances(head: Head, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, D) -> (n, K) probabilities, calibrated where the head can: a head that is too sure hides what it does not
+    know."""
+    raw = head.probabilities(values)
+    return raw if head.trust is None else head.trust.probabilities(raw)
 
 
 def _predicted(
@@ -171,7 +179,7 @@ def _predicted(
         return [(None, None, None, None)] * len(values)
     if not head.classes:
         return [(float(number), None, None, None) for number in head.predict(values)]
-    chances = head.probabilities(values).astype(np.float64)
+    chances = _chances(head, values).astype(np.float64)
     rank = np.argsort(-chances, axis=1, kind="stable")[:, :2]
     return [
         (head.classes[a], float(row[a]), head.classes[b], float(row[b]))

@@ -8,8 +8,8 @@ from .calibration import Calibration, Reliability, fit_calibration, reliability
 from .cautions import few_tested, few_tested_text, wide_sets_text
 from .conformal import abstention_threshold, place_quantile
 from .cross_validation import BY_UNIT, PER_CLASS, Task, cross_validate
-from .intervals import intervals, left_out, left_out_at_once
-from .out_of_fold import OutOfFold
+from .intervals import PARTS, intervals, left_out, left_out_at_once, parts_of
+from .out_of_fold import OutOfFold, counted_rows
 from .scores import (
     CLASS_METRICS,
     LOWER_IS_BETTER,
@@ -29,7 +29,7 @@ from .scores import (
     scores,
 )
 from .trust import ACCURACY, LEVEL, Trust
-from .trust_fitting import fit_trust
+from .trust_fitting import FLATTERED, fit_trust
 from .tuning import TUNED_BY, Tried, Tuned, tune
 
 __all__ = [
@@ -38,12 +38,14 @@ __all__ = [
     "CLASS_METRICS",
     "DESIGNS",
     "EACH_ONCE",
+    "FLATTERED",
     "LEVEL",
     "LOWER_IS_BETTER",
     "METRIC_NAMES",
     "NOT_A_SAMPLE",
     "NUMBER_METRICS",
     "NUMBER_TOTALS",
+    "PARTS",
     "PER_CLASS",
     "TIMES",
     "TOTALS",
@@ -65,6 +67,7 @@ __all__ = [
     "bootstrap",
     "confusion",
     "count_areas",
+    "counted_rows",
     "cross_validate",
     "draw_subset",
     "estimate_areas",
@@ -80,6 +83,7 @@ __all__ = [
     "left_out_at_once",
     "log_losses",
     "parse_amounts",
+    "parts_of",
     "place_quantile",
     "reliability",
     "score_by_group",

@@ -31,7 +31,7 @@ def fold_rows(found: OutOfFold, folds: Sequence[Fold], names: Sequence[str], cla
     for name in dict.fromkeys(fold.name for fold in folds):
         numbers = [number for number, fold in enumerate(folds) if fold.name == name]
         own = np.isin(found.fold, numbers)
-        truth, raw, once = found.truth[own], found.raw[own], np.ones((1, int(own.sum())))
+        truth, raw, once = found.truth[own], found.raw[own], found.amount[own][None]
         values: list[float | None]
         if not len(truth):
             values = [None] * len(names)

@@ -40,12 +40,14 @@ class Applicability:
     mean, std : (D,) float32, which vectors are standardised by
     references : (R, D) int16, labelled vectors in units of 1/1024 standard deviations
     threshold : distance at which the area of applicability ends, standard deviations
+    inside : share of the tested labels that lie within it, compared with labels of other folds; None after loading
     """
 
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
     references: NDArray[np.int16]
     threshold: float
+    inside: float | None = None
 
     def __post_init__(self) -> None:
         dims = self.references.shape[1] if self.references.ndim == 2 else -1
@@ -152,7 +154,8 @@ def fit_applicability(
         raise InputError(f"{len(x)} labels with the same vector; expected vectors that differ")
     low, high = np.quantile(away, [0.25, 0.75])
     threshold = float(away[away <= high + 1.5 * (high - low)].max())
-    return Applicability(mean, std, codes, threshold or float(away.max()))
+    threshold = threshold or float(away.max())
+    return Applicability(mean, std, codes, threshold, float((away <= threshold).mean()))
 
 
 def _nearest(rows: NDArray[np.float32], kept: NDArray[np.float32]) -> NDArray[np.float32]:

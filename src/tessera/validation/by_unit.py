@@ -31,6 +31,7 @@ def unit_scores(
     *,
     classes: int,
     seed: int,
+    amount: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """How sure scores of labels are, and what they are where each unit, or each group, counts once.
 
@@ -44,6 +45,7 @@ def unit_scores(
     groups : (N,) int64, the point or polygon that a label comes from
     classes : how many; 0 of numbers
     seed : deals units to parts, where there are more than 200
+    amount : (N,) how many labels each stands for; None: one
 
     Returns
     -------
@@ -55,16 +57,17 @@ def unit_scores(
     unit = np.unique(units, return_inverse=True)[1].reshape(-1).astype(np.int64)
     count, drawn = int(unit.max(initial=-1)) + 1, left_out(unit, seed)
     names = TOTALS if classes else NUMBER_TOTALS
-    even = 1 / np.bincount(unit)[unit]
+    each = np.ones(len(truth)) if amount is None else amount
+    even = each / np.bincount(unit, weights=each)[unit]
     if classes:
-        every = _of_classes(truth, raw, unit, drawn, classes)
+        every = _of_classes(truth, raw, unit, drawn, classes, each)
         once = score_by_group(_shares(truth, raw.argmax(axis=1), classes), drawn, unit, even)[:, : len(EACH_ONCE)]
     else:
 
         def score(weights: NDArray[np.float64]) -> NDArray[np.float64]:
             return score_numbers(truth, raw, weights)
 
-        every, once = (score_by_group(score, drawn, unit, amount) for amount in (1.0, even))
+        every, once = (score_by_group(score, drawn, unit, one) for one in (each, even))
     cells = intervals(every, names, count)
     named = EACH_ONCE if classes else names
     return {
@@ -87,24 +90,29 @@ def _of_classes(
     unit: NDArray[np.int64],
     drawn: NDArray[np.float32],
     classes: int,
+    amount: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """(J + 1, 8) scores of `TOTALS` under the weights of units."""
     predicted = raw.argmax(axis=1)
     if len(truth) <= _FULL:
         return score_by_group(
-            lambda weights: score_classes(truth, predicted, weights, classes=classes, probabilities=raw), drawn, unit
+            lambda weights: score_classes(truth, predicted, weights, classes=classes, probabilities=raw),
+            drawn,
+            unit,
+            amount,
         )
     # one row for all labels of a unit that were one class and taken for one class
-    rows, often = np.unique((unit * classes + truth) * classes + predicted, return_counts=True)
+    rows, member = np.unique((unit * classes + truth) * classes + predicted, return_inverse=True)
+    often = np.bincount(member.reshape(-1), weights=amount).astype(np.float64)
     of_unit, was, said = rows // classes**2, rows // classes % classes, rows % classes
-    shares = score_by_group(_shares(was, said, classes), drawn, of_unit, often.astype(np.float64))
-    once = np.ones((1, len(truth)))
+    shares = score_by_group(_shares(was, said, classes), drawn, of_unit, often)
+    once = amount[None]
     auc = np.full((len(drawn), 1), np.nan)
     place = TOTALS.index("auc")
     auc[0] = score_classes(truth, predicted, once, classes=classes, probabilities=raw)[0, place]
     weights = drawn.astype(np.float64)
-    sums = [np.bincount(unit, weights=values) for values in (log_losses(truth, raw), squares(truth, raw))]
-    means = (weights @ np.column_stack(sums)) / (weights @ np.bincount(unit))[:, None]
+    sums = [np.bincount(unit, weights=amount * values) for values in (log_losses(truth, raw), squares(truth, raw))]
+    means = (weights @ np.column_stack(sums)) / (weights @ np.bincount(unit, weights=amount))[:, None]
     return np.column_stack([shares, auc, means])
 
 

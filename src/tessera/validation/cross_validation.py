@@ -13,10 +13,10 @@ from tessera.learners import SPATIAL, learn_and_score
 
 from ._summary import fold_rows, pairs_of, places_of, worst_of
 from .amounts import Amount, draw_subset, parse_amounts
-from .by_unit import NUMBER_TOTALS, TOTALS, unit_scores
-from .intervals import intervals, left_out, plain
-from .out_of_fold import OutOfFold
-from .scores import confusion, score_by_group, score_classes, score_numbers, scores
+from .by_unit import EACH_ONCE, NUMBER_TOTALS, TOTALS, unit_scores
+from .intervals import intervals, left_out, parts_of, plain
+from .out_of_fold import OutOfFold, counted_rows
+from .scores import METRIC_NAMES, confusion, score_by_group, score_classes, score_numbers, scores
 from .tuning import Tuned, tune
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Task:
     classes : how many; 0 of numbers
     groups : (N,) int64, the labels' own groups; None where every label stands alone
     apart : (N,) int64, what a learner that stops early holds out whole, such as blocks; the groups if None
+    amount : (N,) float64, how many labels each stands for in a score; None: one
     """
 
     head: str
@@ -64,6 +65,12 @@ class Task:
     weights: str = "even"
     groups: NDArray[np.int64] | None = None
     apart: NDArray[np.int64] | None = None
+    amount: NDArray[np.float64] | None = None
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """How many labels each stands for, (N,)."""
+        return np.ones(len(self.y)) if self.amount is None else self.amount
 
     @property
     def stopping(self) -> NDArray[np.int64] | None:
@@ -86,17 +93,19 @@ class Task:
             groups=None if self.stopping is None else self.stopping[train],
         )
 
-    def tuned(self, train: NDArray[np.int64], units: NDArray[np.int64]) -> Tuned:
-        """Settings chosen by inner folds of some labels, which divide none of the (N,) units."""
+    def tuned(self, train: NDArray[np.int64], held: HeldOut) -> Tuned:
+        """Settings chosen by inner folds of some labels, made as `held` makes those of all N."""
+        inner = held.only(train)
         return tune(
             self.head,
             self.x[train],
             self.y[train],
             self.classes,
-            units[train],
+            inner.groups if self.stopping is None else self.stopping[train],
             self.seed,
             self.weights,
             settings=self.settings,
+            held=inner,
         )
 
 
@@ -114,7 +123,9 @@ def cross_validate(
     """Fit on all folds but one, predict that one, and score all predictions together.
 
     A class with fewer than three labels, or in one unit only, cannot be tested: its labels are learnt from but not
-    scored, and a note says so. Beside stands what a random split of the same labels would have shown.
+    scored, and a note says so. A label whose class its fold does not learn, though others do, counts as wrong:
+    without it a score would be that of the easier labels. Beside stands what a random split of the same labels would
+    have shown.
 
     Parameters
     ----------
@@ -153,6 +164,7 @@ def cross_validate(
         **dict.fromkeys(BY_UNIT),
         "per_fold": [],
         "confusion": None,
+        "unmet": None,
         "random": None,
         "gap": None,
         "curve": None,
@@ -171,19 +183,25 @@ def cross_validate(
     amounts = _amounts(y, folds, count) if curve else ()
     beside = _random_folds(task, held)
     meter = _Meter(progress, len(folds) * (1 + len(amounts)) + len(beside))
-    said, fold_of, searches = _out_of_fold(task, folds, can, units if tuning else None, meter)
-    rows = np.flatnonzero(fold_of >= 0)
-    if len(rows) < 2:
+    said, fold_of, met, searches = _out_of_fold(task, folds, held.inner(units) if tuning else None, meter)
+    tested = fold_of >= 0
+    rows = np.flatnonzero(tested & can[y] if count else tested)
+    if met[rows].sum() < 2:
         notes.append(f"not tested: no label of a class that other folds hold{held.advice}")
         return result, None
-    found = OutOfFold(y[rows], said[rows], units[rows], fold_of[rows], rows)
-    notes.extend(_left_out_notes(classes, y, can, folds, fold_of, where))
+    found = OutOfFold(y[rows], said[rows], units[rows], fold_of[rows], rows, met[rows], task.weight[rows])
     own = np.arange(len(y)) if task.groups is None else task.groups
-    result |= unit_scores(found.truth, found.raw, found.unit, own[rows], classes=count, seed=task.seed)
+    scored = unit_scores(
+        found.truth, found.raw, found.unit, own[rows], classes=count, seed=task.seed, amount=found.amount
+    )
+    result |= scored
     if count:
-        matrix = confusion(found.truth, found.raw.argmax(axis=1), count)
-        result["confusion"] = {"classes": list(classes), "counts": matrix.tolist()}
-        _fill_class_rows(result["per_class"], matrix, classes, can)
+        notes.extend(_class_notes(classes, can, where))
+        result["unmet"] = _unmet(found, classes)
+        notes.extend(_unmet_notes(result["unmet"], len(rows)))
+        result["confusion"] = _confusion(found, y[tested], said[tested], classes, task.seed)
+        _fill_class_rows(result["per_class"], found, classes, can)
+    notes.extend(_no_interval_notes(result, names))
     if result["per_unit"]["units"] < FEW:
         notes.append(
             f"intervals rest on {result['per_unit']['units']} blocks, fewer than {FEW}: they may be too narrow"
@@ -222,13 +240,29 @@ def _class_rows(y: NDArray[Any], classes: Sequence[str]) -> dict[str, dict[str, 
 
 
 def _fill_class_rows(
-    rows: dict[str, dict[str, Any]], matrix: NDArray[np.int64], classes: Sequence[str], can: NDArray[np.bool_]
+    rows: dict[str, dict[str, Any]], found: OutOfFold, classes: Sequence[str], can: NDArray[np.bool_]
 ) -> None:
-    found = scores(matrix)
+    count = len(classes)
+    cells = found.truth * count + found.raw.argmax(axis=1)
+    weighed = scores(np.bincount(cells, weights=found.amount, minlength=count**2).reshape(count, count))
+    tested = np.bincount(found.truth, minlength=count)
     for index, name in enumerate(classes):
-        rows[name]["tested"] = int(found.support[index])
-        if can[index] and found.support[index]:
-            rows[name].update({key: float(getattr(found, key)[index]) for key in PER_CLASS})
+        rows[name]["tested"] = int(tested[index])
+        if can[index] and tested[index]:
+            rows[name].update({key: float(getattr(weighed, key)[index]) for key in PER_CLASS})
+
+
+def _confusion(
+    found: OutOfFold, truth: NDArray[np.int64], raw: NDArray[np.float64], classes: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """Labels by class and prediction: those that are scored, all that were predicted, and the former part by part."""
+    said, count = found.raw.argmax(axis=1), len(classes)
+    return {
+        "classes": list(classes),
+        "counts": confusion(found.truth, said, count).tolist(),
+        "predicted": confusion(truth, raw.argmax(axis=1), count).tolist(),
+        "parts": counted_rows(parts_of(found.unit, seed), found.truth, said),
+    }
 
 
 def _can_be_tested(y: NDArray[Any], held: HeldOut, folds: Sequence[Fold], count: int) -> NDArray[np.bool_]:
@@ -247,50 +281,63 @@ def _can_be_tested(y: NDArray[Any], held: HeldOut, folds: Sequence[Fold], count:
 
 
 def _out_of_fold(
-    task: Task, folds: Sequence[Fold], can: NDArray[np.bool_], tuned_by: NDArray[np.int64] | None, meter: _Meter
-) -> tuple[NDArray[np.float64], NDArray[np.int64], list[Tuned]]:
-    """Predictions, the fold that made each, -1 where none could, and what each fold's search found."""
+    task: Task, folds: Sequence[Fold], tuned_by: HeldOut | None, meter: _Meter
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_], list[Tuned]]:
+    """Predictions, the fold that made each, -1 where none did, whether it had met the class, and what each search
+    found."""
     y, count = task.y, task.classes
     said = np.full((len(y), count) if count else len(y), np.nan)
-    fold_of = np.full(len(y), -1, dtype=np.int64)
+    fold_of, met = np.full(len(y), -1, dtype=np.int64), np.zeros(len(y), dtype=np.bool_)
     searches: list[Tuned] = []
     for number, fold in enumerate(folds):
-        test = fold.test
-        if count:
-            # a class that the fold does not learn from cannot be right in it
-            test = test[can[y[test]] & np.isin(y[test], y[fold.train])]
         if tuned_by is not None:
             searches.append(task.tuned(fold.train, tuned_by))
-        if len(test):
-            said[test] = task.predict(fold.train, test, searches[-1].settings if searches else None)
-            fold_of[test] = number
+        said[fold.test] = task.predict(fold.train, fold.test, searches[-1].settings if searches else None)
+        fold_of[fold.test] = number
+        met[fold.test] = np.isin(y[fold.test], y[fold.train]) if count else True
         meter.step()
-    return said, fold_of, searches
+    return said, fold_of, met, searches
 
 
-def _left_out_notes(
-    classes: Sequence[str],
-    y: NDArray[Any],
-    can: NDArray[np.bool_],
-    folds: Sequence[Fold],
-    fold_of: NDArray[np.int64],
-    where: str,
-) -> list[str]:
-    notes = []
+def _class_notes(classes: Sequence[str], can: NDArray[np.bool_], where: str) -> list[str]:
     left_out = [name for index, name in enumerate(classes) if not can[index]]
-    if left_out:
-        few = f"fewer than {LEAST_LABELS} labels, or all in one {where}"
-        notes.append(f"learnt but not tested, as they have {few}: {', '.join(left_out)}")
-    tested = np.unique(np.concatenate([fold.test for fold in folds]))
-    lost = y[tested[fold_of[tested] < 0]] if classes else y[:0]
-    counts = np.bincount(lost[can[lost]], minlength=len(classes)) if classes else np.zeros(0, dtype=np.int64)
-    if counts.any():
-        which = ", ".join(f"{name} ({many})" for name, many in zip(classes, counts, strict=True) if many)
-        notes.append(
-            f"{counts.sum()} of {len(tested)} labels are not scored, as no label of their class is learnt from in "
-            f"their fold: {which}"
-        )
-    return notes
+    few = f"fewer than {LEAST_LABELS} labels, or all in one {where}"
+    return [f"learnt but not tested, as they have {few}: {', '.join(left_out)}"] if left_out else []
+
+
+def _unmet(found: OutOfFold, classes: Sequence[str]) -> dict[str, Any] | None:
+    """The labels that can only be wrong, by class, and scores without them; None where there are none."""
+    if found.met.all():
+        return None
+    counts = np.bincount(found.truth[~found.met], minlength=len(classes))
+    known = found.met
+    without = _score(found.truth[known], found.raw[known], len(classes), found.amount[known])
+    return {
+        "labels": int(counts.sum()),
+        "classes": {name: int(many) for name, many in zip(classes, counts, strict=True) if many},
+        "without": {name: plain(without[TOTALS.index(name)]) for name in EACH_ONCE},
+    }
+
+
+def _unmet_notes(unmet: dict[str, Any] | None, tested: int) -> list[str]:
+    if unmet is None:
+        return []
+    which = ", ".join(f"{name} ({many})" for name, many in unmet["classes"].items())
+    value = unmet["without"]["macro_f1"]
+    without = "" if value is None else f"; without them macro-F1 is {value:.3f}"
+    return [
+        f"{unmet['labels']} of {tested} tested labels count as wrong, as no label of their class is learnt from in "
+        f"their fold: {which}{without}"
+    ]
+
+
+def _no_interval_notes(result: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Scores whose value some parts alone decide."""
+    ends = result["intervals"]
+    lost = [METRIC_NAMES[name] for name in names if result[name] is not None and ends[name][0] is None]
+    if not lost or result["per_unit"]["units"] < 2:
+        return []
+    return [f"no interval of {', '.join(lost)}: undefined if one of the blocks is left out, or too long to compute"]
 
 
 def _buffered(held: HeldOut, folds: Sequence[Fold]) -> float | None:
@@ -332,21 +379,24 @@ def _beside(
     meter: _Meter,
 ) -> dict[str, float | None] | None:
     """The scores of a random split, of the labels that the honest one scored."""
-    truth, raw = [], []
+    tested, raw = [], []
     for fold in folds:
         test = fold.test[np.isin(fold.test, rows)]
         if len(test):
-            truth.append(task.y[test])
+            tested.append(test)
             raw.append(task.predict(fold.train, test, settings))
         meter.step()
-    if not truth:
+    if not tested:
         return None
-    found = _score(np.concatenate(truth), np.concatenate(raw), task.classes)
+    every = np.concatenate(tested)
+    found = _score(task.y[every], np.concatenate(raw), task.classes, task.weight[every])
     return {name: plain(value) for name, value in zip(names, found, strict=True)}
 
 
-def _score(truth: NDArray[Any], raw: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
-    once = np.ones((1, len(truth)))
+def _score(
+    truth: NDArray[Any], raw: NDArray[np.float64], classes: int, amount: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    once = amount[None]
     if classes:
         found = score_classes(truth, raw.argmax(axis=1), once, classes=classes, probabilities=raw)
     else:
@@ -408,7 +458,7 @@ def _curve(
             meter.step()
         good = np.isfinite(raw).reshape(len(raw), -1).all(axis=1)
         if good.any():
-            value = _interval_of(metric, found.truth[good], raw[good], found.unit[good], task)
+            value = _interval_of(metric, found, good, raw[good], task)
             points.append({"labels": str(amount), "learnt": float(np.mean(learnt)), "draws": len(learnt), **value})
     honest = {"value": whole[metric], "low": whole["intervals"][metric][0], "high": whole["intervals"][metric][1]}
     every = float(np.mean([len(fold.train) for fold in folds]))
@@ -417,16 +467,17 @@ def _curve(
 
 
 def _interval_of(
-    metric: str, truth: NDArray[Any], raw: NDArray[np.float64], units: NDArray[np.int64], task: Task
+    metric: str, found: OutOfFold, rows: NDArray[np.bool_], raw: NDArray[np.float64], task: Task
 ) -> dict[str, float | None]:
-    unit = np.unique(units, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    truth, amount = found.truth[rows], found.amount[rows]
+    unit = np.unique(found.unit[rows], return_inverse=True)[1].reshape(-1).astype(np.int64)
     drawn = left_out(unit, task.seed)
     if task.classes:
         place, said = TOTALS.index(metric), raw.argmax(axis=1)
-        values = score_by_group(lambda w: score_classes(truth, said, w, classes=task.classes), drawn, unit)
+        values = score_by_group(lambda w: score_classes(truth, said, w, classes=task.classes), drawn, unit, amount)
     else:
         place = NUMBER_TOTALS.index(metric)
-        values = score_by_group(lambda w: score_numbers(truth, raw, w), drawn, unit)
+        values = score_by_group(lambda w: score_numbers(truth, raw, w), drawn, unit, amount)
     cell = intervals(values[:, place : place + 1], (metric,), int(unit.max()) + 1)[0]
     return dict(zip(("value", "low", "high"), cell, strict=True))
 

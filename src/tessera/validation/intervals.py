@@ -27,16 +27,30 @@ _Z = NormalDist().inv_cdf(0.975)
 _FLOOR = 1e-12
 _ABOVE_0 = ("rmse", "mae", "log_loss", "brier")
 _ANY = ("bias",)
+_TWO_SIDED = ("auc", "kappa")
+"""Undefined without a second class."""
 
 
 def left_out(unit: NDArray[np.int64], seed: int = 0) -> NDArray[np.float32]:
     """(J + 1, G) weights of units 0 to G - 1: all once, then each row without one part of them."""
     count = int(unit.max(initial=-1)) + 1
     parts = min(count, PARTS)
-    part = np.random.default_rng([seed, 80]).permutation(count) % max(1, parts)
+    part = _dealt(count, seed)
     rows = np.ones((parts + 1, count), dtype=np.float32)
     rows[part + 1, np.arange(count)] = 0
     return rows
+
+
+def parts_of(units: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
+    """(n,) any numbers of units -> (n,) int64: the part, 0 to 199, of each, as `left_out` deals them."""
+    unit = np.unique(units, return_inverse=True)[1].reshape(-1)
+    return _dealt(int(unit.max(initial=-1)) + 1, seed)[unit]
+
+
+def _dealt(count: int, seed: int) -> NDArray[np.int64]:
+    """The part of each of `count` units."""
+    out: NDArray[np.int64] = np.random.default_rng([seed, 80]).permutation(count) % max(1, min(count, PARTS))
+    return out
 
 
 def left_out_at_once(units: int) -> str:
@@ -59,17 +73,22 @@ def intervals(scores: NDArray[np.float64], names: Sequence[str], units: int) -> 
 
     Returns
     -------
-    M times [score, low, high]; None where it is undefined
+    M times [score, low, high]; None where it is undefined. A score that is undefined without one of the parts has no
+    interval: that part alone decides whether there is one, so the others do not tell how it varies
     """
-    return [_interval(scores[:, column], name, units) for column, name in enumerate(names)]
+    return [list(_interval(scores[:, column], name, units)) for column, name in enumerate(names)]
 
 
-def _interval(values: NDArray[np.float64], name: str, units: int) -> list[float | None]:
+def _interval(values: NDArray[np.float64], name: str, units: int) -> Sequence[float | None]:
     value, parts = float(values[0]), values[1:]
     if not math.isfinite(value):
         return [None, None, None]
-    parts = parts[np.isfinite(parts)]
+    exact = _exact(value, units) if name not in (*_ANY, *_ABOVE_0, *_TWO_SIDED, "r2") else None
     if len(parts) < 2:
+        return [value, None, None]
+    if exact is not None:
+        return exact
+    if not np.isfinite(parts).all():
         return [value, None, None]
     count = len(parts)
     error = math.sqrt((count - 1) / count * float(((parts - parts.mean()) ** 2).sum()))
@@ -84,13 +103,21 @@ def _interval(values: NDArray[np.float64], name: str, units: int) -> list[float 
         return [value, 1 - high, 1 - low] if name == "r2" else [value, low, high]
     base, width = (-1.0, 2.0) if name == "kappa" else (0.0, 1.0)
     share = (value - base) / width
-    if share < _FLOOR or share > 1 - _FLOOR:
-        exact = 0.025 ** (1 / max(1, units))
-        low, high = (0.0, 1 - exact) if share < 0.5 else (exact, 1.0)
+    ends = _exact(share, units)
+    if ends is not None:
+        low, high = ends[1:]
     else:
         middle, apart = math.log(share / (1 - share)), reach / width / (share * (1 - share))
         low, high = (1 / (1 + math.exp(-max(-50.0, min(50.0, middle + sign * apart)))) for sign in (-1, 1))
     return [value, base + width * low, base + width * high]
+
+
+def _exact(share: float, units: int) -> list[float] | None:
+    """A share of 0 or 1 and the binomial bound of as many independent units; None of other shares."""
+    if _FLOOR <= share <= 1 - _FLOOR:
+        return None
+    exact = 0.025 ** (1 / max(1, units))
+    return [share, 0.0, 1 - exact] if share < 0.5 else [share, exact, 1.0]
 
 
 def _t(freedom: int) -> float:

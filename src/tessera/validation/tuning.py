@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError, silent
-from tessera.labels import bins_of, make_folds
+from tessera.labels import HeldOut, bins_of
 from tessera.learners import LEARNERS, learn_and_score, parse_settings
 
 from .scores import CLASS_METRICS, LOWER_IS_BETTER, NUMBER_METRICS, score_classes, score_numbers
@@ -73,10 +73,14 @@ def tune(
     *,
     settings: Mapping[str, Any] | None = None,
     candidates: Sequence[Mapping[str, Any]] | None = None,
+    held: HeldOut | None = None,
     folds: int = INNER_FOLDS,
     progress: Progress = silent,
 ) -> Tuned:
-    """Choose settings by inner folds of whole groups, and nothing else: call it with the training part of a fold.
+    """Choose settings by inner folds, and nothing else: call it with the training part of a fold.
+
+    Inner folds are made by what makes the outer ones, with the same buffer: settings that gain from neighbours, such as
+    a single one, would win by them elsewhere.
 
     The learner's own settings are tried first and stay unless others score higher. Every setting is tested on the same
     folds, and is scored once over the predictions of all of them. With one group, or if no learner can be tested, the
@@ -85,10 +89,12 @@ def tune(
     Parameters
     ----------
     head, x, y, classes, seed, weights : as of `learn`; a class may be missing in `y`
-    groups : (N,) labels of one group are never split; None: every label is a group
+    groups : (N,) what a learner that stops early holds out whole, and what is never split where `held` is None; None:
+        every label is a group
     metric : a name of `CLASS_METRICS` or `NUMBER_METRICS`; macro-F1 or RMSE if None
     settings : fixed by the user, and tried with all others
     candidates : what to try; the learner's own `grid` if None
+    held : what the inner folds hold out, of these N labels, and the buffer around it; None: `groups`, without a buffer
     folds : at most this many
     progress : called as `progress(done, total)`, fits
 
@@ -112,21 +118,26 @@ def tune(
             wanted.append(settled)
     group = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
     strata = y.astype(np.int64) if classes else bins_of(y.astype(np.float64))
-    dealt = make_folds(strata, group, folds=folds, seed=seed)
-    if len(np.unique(dealt)) < 2 or len(wanted) < 2 or len(np.unique(y)) < 2:
+    apart = HeldOut("group", group.astype(np.int64)) if held is None else held
+    rounds = [
+        fold
+        for fold in apart.folds(strata, seed=seed, folds=folds)
+        if not classes or len(np.unique(y[fold.train])) >= 2
+    ]
+    if len(rounds) < 2 or len(wanted) < 2 or len(np.unique(y)) < 2:
         return Tuned(fixed, (), chosen)
+    tested = np.sort(np.concatenate([fold.test for fold in rounds]))
     tried, best, place, done = [], -np.inf, 0, 0
     for index, one in enumerate(wanted):
         said = np.zeros((len(y), classes)) if classes else np.zeros(len(y))
-        for fold in np.unique(dealt):
-            test = dealt == fold
-            train = ~test
+        for fold in rounds:
+            train, test = fold.train, fold.test
             said[test] = learn_and_score(
                 head, x[train], y[train], classes, seed, x[test], settings=one, weights=weights, groups=group[train]
             )
             done += 1
-            progress(done, len(wanted) * len(np.unique(dealt)))
-        score = _score(y, said, classes, chosen)
+            progress(done, len(wanted) * len(rounds))
+        score = _score(y[tested], said[tested], classes, chosen)
         tried.append(Tried(one, score))
         value = -np.inf if score is None else -score if chosen in LOWER_IS_BETTER else score
         if value > best:
