@@ -113,7 +113,7 @@ def clustered(seed: int, together: float, units: int = 40, each: int = 12) -> An
         wrong = [once < error, np.where(shared, once, twice) < error]
         shift = rng.integers(1, 3, (2, len(first)))
         shift[1] = np.where(shared, shift[0], shift[1])
-        return tuple((t + w * s) % 3 for t, w, s in zip((first, second), wrong, shift, strict=True))  # type: ignore[return-value]
+        return tuple((t + w * s) % 3 for t, w, s in zip((first, second), wrong, shift, strict=True))
 
     unmoved, moved = np.zeros((3, 3), dtype=np.int64), np.zeros((3, 3), dtype=np.int64)
     for one in range(3):
@@ -171,11 +171,11 @@ def test_intervals_of_single_labels_are_too_narrow_where_labels_lie_in_clusters(
 
 @pytest.mark.parametrize("together", [0.0, 0.4, 0.8])
 def test_how_far_errors_coincide_is_measured(together: float) -> None:
-    found = []
+    found: list[float] = []
     for seed in range(20):
         _, _, _, unit, truth, said = clustered(seed, together, units=200, each=4)
         pairs = np.array(counted_rows(unit, truth, truth, said[0], said[1]))
-        found.append(Errors(np.eye(3, dtype=np.int64), None, pairs).together(None))
+        found.append(Errors(np.eye(3, dtype=np.int64), None, pairs).together(None) or 0.0)
     # units differ in their rates, so errors of one place go together somewhat even if they are drawn one by one
     assert together - 0.05 < np.mean(found) < together + 0.2
     few = Errors(np.eye(3, dtype=np.int64), None, pairs[:2])

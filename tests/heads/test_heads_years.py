@@ -191,3 +191,36 @@ def test_learners_stop_early_on_whole_blocks(monkeypatch: pytest.MonkeyPatch) ->
     ((groups, units),) = seen
     assert (groups == units).all()
     assert 1 < len(np.unique(groups)) < len(groups)
+
+
+def test_labels_of_several_years_keep_how_both_were_predicted(store: YearStore, labels: Labels) -> None:
+    years = np.repeat(np.array([2021, 2022], dtype=np.int64), len(labels))
+    both = {
+        name: np.concatenate([getattr(labels, name)] * 2)
+        for name in ("values", "groups", "lonlat", "regions", "test")
+        if getattr(labels, name) is not None
+    }
+    found = fit(store, replace(labels, **both, years=years), "crop")
+    pairs = np.array(found.metrics["confusion"]["pairs"])
+    assert (pairs[:, 0] == 2021).all()
+    assert (pairs[:, 1] == 2022).all()
+    assert (pairs[:, 3] == pairs[:, 4]).all()
+    matrix, counts = np.array(found.metrics["confusion"]["counts"]), pairs[:, -1]
+    assert counts.sum() == matrix.sum() / 2
+    rights = sum(counts[pairs[:, 3] == pairs[:, 5 + side]].sum() for side in (0, 1))
+    assert rights == np.trace(matrix)
+
+
+@pytest.mark.parametrize("split", ["random", "spatial"])
+def test_a_random_split_says_that_coverage_is_flattered(store: YearStore, labels: Labels, split: str) -> None:
+    found = fit(store, labels, "crop", year=2021, split=split)
+    told = [found.metrics[key]["note"] for key in ("calibration", "conformal", "abstention")]
+    assert all((note is not None and "flattered" in note) == (split == "random") for note in told)
+    assert ("calibration, coverage and accuracy are flattered" in found.report()) == (split == "random")
+    assert 0 < found.metrics["applicability"]["inside"] <= 1
+
+
+def test_the_note_on_years_names_all_that_are_read(store: YearStore, labels: Labels) -> None:
+    old = replace(labels, years=np.full(len(labels), 2015, dtype=np.int64))
+    notes = fit(store, old, "crop", years=(2021, 2022)).metrics["notes"]
+    assert "labels are of 2015 and learn from embeddings of 2021, 2022 all the same, as requested" in notes

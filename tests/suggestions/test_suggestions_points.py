@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -24,6 +25,7 @@ from tessera.geo import from_lonlat, read_vector, to_lonlat
 from tessera.heads import fit
 from tessera.labels import Labels
 from tessera.suggestions._choose import choose_points
+from tessera.validation import Calibration, Trust
 
 TRUTH = make_truth()
 STORE = make_store(TRUTH)
@@ -208,3 +210,16 @@ def test_names_in_files_neither_run_nor_turn_a_line(tmp_path: Path, name: str) -
         assert row[field][:1] not in tuple("=+-@")
     # in memory the name is what it is
     assert found[0].predicted == name
+
+
+def test_uncertainty_is_that_of_calibrated_probabilities(head: Any) -> None:
+    soft = Trust(Calibration("temperature", temperature=4.0), 0.9, 0.5, threshold=0.0)
+    raw, calibrated = (tessera.suggest(STORE, WINDOW, 5, head=replace(head, trust=one)) for one in (None, soft))
+    for found, softer in ((raw, False), (calibrated, True)):
+        values = STORE.sample_codes(found.lonlat, found.year).values()
+        chances = head.probabilities(values)
+        chances = soft.probabilities(chances) if softer else chances
+        two = np.sort(chances, axis=1)[:, -2:]
+        assert [one.probability for one in found] == pytest.approx(two[:, 1].tolist(), abs=1e-5)
+        assert [one.uncertainty for one in found] == pytest.approx((1 - two[:, 1] + two[:, 0]).tolist(), abs=1e-5)
+    assert max(one.uncertainty for one in calibrated) > max(one.uncertainty for one in raw)

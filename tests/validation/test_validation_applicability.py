@@ -117,3 +117,14 @@ def test_arrays_that_no_area_of_applicability_has_are_refused(name: str, array: 
 def test_vectors_of_another_length_are_refused() -> None:
     with pytest.raises(InputError, match=r"expected \(n, 4\)"):
         fit_applicability(*cloud(20)).distance(np.zeros((3, 5), dtype=np.float32))
+
+
+def test_the_share_inside_is_that_of_tested_labels_within_the_threshold() -> None:
+    x, folds = cloud(60)
+    found = fit_applicability(x, folds)
+    rows = (x - found.mean) / found.std
+    kept = np.rint(rows * 1024) / 1024
+    apart = np.sqrt(((rows[:, None] - kept[None]) ** 2).sum(axis=2))
+    apart[folds[:, None] == folds[None]] = np.inf
+    assert found.inside == pytest.approx((apart.min(axis=1) <= found.threshold * (1 + 1e-5)).mean())
+    assert 0.5 < found.inside <= 1
