@@ -195,7 +195,7 @@ def test_learners_stop_early_on_whole_blocks(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_labels_of_several_years_keep_how_both_were_predicted(store: YearStore, labels: Labels) -> None:
     years = np.repeat(np.array([2021, 2022], dtype=np.int64), len(labels))
-    both = {
+    both: dict[str, Any] = {
         name: np.concatenate([getattr(labels, name)] * 2)
         for name in ("values", "groups", "lonlat", "regions", "test")
         if getattr(labels, name) is not None

@@ -127,4 +127,5 @@ def test_the_share_inside_is_that_of_tested_labels_within_the_threshold() -> Non
     apart = np.sqrt(((rows[:, None] - kept[None]) ** 2).sum(axis=2))
     apart[folds[:, None] == folds[None]] = np.inf
     assert found.inside == pytest.approx((apart.min(axis=1) <= found.threshold * (1 + 1e-5)).mean())
+    assert found.inside is not None
     assert 0.5 < found.inside <= 1
