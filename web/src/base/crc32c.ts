@@ -1,13 +1,17 @@
 // CRC-32C (Castagnoli), as Zarr's `crc32c` codec has it: eight bytes a step by tables.
 const WAYS = 8;
 
-const TABLES: readonly Int32Array[] = (() => {
-  const first = new Int32Array(256);
-  for (let byte = 0; byte < 256; byte++) {
+function tableOf(polynomial: number): Int32Array {
+  return Int32Array.from({ length: 256 }, (_, byte) => {
     let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-    first[byte] = crc;
-  }
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1;
+    return crc;
+  });
+}
+
+const ZIP = tableOf(0xedb88320);
+const TABLES: readonly Int32Array[] = (() => {
+  const first = tableOf(0x82f63b78);
   const tables = [first];
   for (let way = 1; way < WAYS; way++) {
     const last = tables[way - 1] ?? first;
@@ -42,5 +46,12 @@ export function crc32c(bytes: Uint8Array): number {
       T0[b >>> 24]!;
   }
   for (at += pairs * 4; at < bytes.length; at++) crc = (crc >>> 8) ^ T0[(crc ^ bytes[at]!) & 255]!;
+  return (crc ^ -1) >>> 0;
+}
+
+/** CRC-32 as zip files have it, 0 to 2^32 - 1. */
+export function crc32(bytes: Uint8Array): number {
+  let crc = -1;
+  for (const byte of bytes) crc = (crc >>> 8) ^ (ZIP[(crc ^ byte) & 255] ?? 0);
   return (crc ^ -1) >>> 0;
 }

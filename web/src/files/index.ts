@@ -1,2 +1,4 @@
+export { FolderFiles, ListFiles } from "./folder";
 export type * from "./types";
 export { MOST_RANGE, UrlFiles, parseUrl, type UrlOptions } from "./url";
+export { ZipFiles } from "./zip";

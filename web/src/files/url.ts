@@ -51,7 +51,7 @@ export class UrlFiles implements Files {
     });
   }
 
-  range(key: string, range: Range, running: Running = {}): Promise<Piece> {
+  async range(key: string, range: Range, running: Running = {}): Promise<Piece> {
     const length = "suffix" in range ? range.suffix : range.length;
     const isSound = Number.isSafeInteger(length) && length > 0 && length <= MOST_RANGE;
     if (!isSound || !("suffix" in range || (Number.isSafeInteger(range.offset) && range.offset >= 0))) {
