@@ -1,1 +1,4 @@
-export {};
+export { distances, type Vectors } from "./distance";
+export { FALSE_ALARMS, findThreshold, Histogram, type Threshold } from "./threshold";
+export { meanOf, timeline, type Moment, type YearMean } from "./timeline";
+export { countTransitions, type Transitions } from "./transitions";

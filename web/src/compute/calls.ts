@@ -44,6 +44,11 @@ export type WorkerCalls = {
     part: { window: Window; scores: Float32Array<ArrayBuffer> };
     result: null;
   };
+  distances: {
+    args: { loaded: number; other: number };
+    part: { window: Window; scores: Float32Array<ArrayBuffer> };
+    result: null;
+  };
   colours: {
     args: { loaded: number; colouring: Colouring };
     part: { window: Window; rgba: Uint8ClampedArray<ArrayBuffer> };

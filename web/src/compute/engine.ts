@@ -1,5 +1,6 @@
 // What a worker does: reads its blocks, keeps them, and computes where they are.
 import { Pauses, PageError, inParallel } from "../base";
+import { distances } from "../changes";
 import { partsOf, type Window } from "../geo";
 import { predictor } from "../heads";
 import { loadKernels, type Kernels } from "../kernels";
@@ -116,6 +117,20 @@ export function engine(): Handlers<WorkerCalls> {
           await pauses.maybe();
         }
         job.part({ window, scores }, [scores.buffer]);
+      }
+      return null;
+    },
+
+    async distances({ loaded: id, other }, job) {
+      const pauses = new Pauses(job.signal);
+      for (const { held, inside } of keptOf(id)) {
+        const then = loaded.get(other)?.get(nameOf(held.window))?.held;
+        // a window that the other year lacks is no data
+        const scores = then
+          ? distances(held, then, kernelsHere(), inside)
+          : new Float32Array(held.scales.length).fill(NaN);
+        job.part({ window: held.window, scores }, [scores.buffer]);
+        await pauses.maybe();
       }
       return null;
     },

@@ -21,6 +21,7 @@ export interface About {
 }
 
 export class LoadedArea implements Loaded {
+  readonly id: number;
   readonly area: Area;
   readonly year: number;
   readonly dims: number;
@@ -38,7 +39,7 @@ export class LoadedArea implements Loaded {
     this.#about = about;
     this.#pool = pool;
     this.#store = store;
-    ({ area: this.area, year: this.year, dims: this.dims } = about);
+    ({ id: this.id, area: this.area, year: this.year, dims: this.dims } = about);
     const sum = (of: (window: LoadedWindow) => number) => about.windows.reduce((all, window) => all + of(window), 0);
     this.windows = about.windows.map(({ window }) => window);
     this.pixels = sum(({ inside }) => inside);
@@ -65,6 +66,16 @@ export class LoadedArea implements Loaded {
     const part = this.#counting(got, running);
     await this.#pool.each(running, (caller, options) =>
       caller.call("score", { ...this.#mine(), query }, { ...options, part }),
+    );
+  }
+
+  async distances(other: Loaded, got: (part: ScorePart) => void, running: Running = {}): Promise<void> {
+    if (other.dims !== this.dims) {
+      throw new PageError("input", `vectors of ${this.dims} and ${other.dims} dims; expected the same in both years`);
+    }
+    const part = this.#counting(got, running);
+    await this.#pool.each(running, (caller, options) =>
+      caller.call("distances", { ...this.#mine(), other: other.id }, { ...options, part }),
     );
   }
 

@@ -27,6 +27,7 @@ export interface Compute {
 }
 
 export interface Loaded {
+  readonly id: number;
   readonly area: Area;
   readonly year: number;
   readonly dims: number;
@@ -37,6 +38,8 @@ export interface Loaded {
   classify(head: Head, got: (part: ClassPart) => void, running?: Running): Promise<void>;
   /** (window) float32 scores, as `query` defines them; NaN is no data or outside. */
   score(query: Query, got: (part: ScorePart) => void, running?: Running): Promise<void>;
+  /** (window) cosine distance to the same pixels of another year's area; NaN is no data in one of them, or outside. */
+  distances(other: Loaded, got: (part: ScorePart) => void, running?: Running): Promise<void>;
   /** False colours, one stretch for the area: three dims, or the principal axes of the area. */
   colours(
     how: "principal" | readonly [number, number, number],

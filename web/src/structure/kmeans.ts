@@ -69,21 +69,26 @@ async function starts(rows: Rows, k: number, kernels: Kernels, random: Random, p
   const squares = new Int32Array(n);
   kernels.squares(pool.codes, pool.dims, squares);
   const own = Float64Array.from(squares, (square, i) => square * (pool.scales[i] as number) ** 2);
-  const gap = new Float64Array(n).fill(Infinity);
-  const found = new Int32Array(n);
+  let gap = new Float64Array(n).fill(Infinity);
+  const index = new Int32Array(n);
   const order = new Float64Array(n);
-  const chosen = [random.below(n)];
+  // of a few draws a step, the one that leaves the least is taken (greedy k-means++, as scikit-learn has it)
+  const draws = 2 + Math.floor(Math.log(k));
+  const chosen: number[] = [];
   while (chosen.length < k) {
-    kernels.nearest([pool], take(pool, chosen.slice(-1)), 1, found, order);
-    let total = 0;
-    for (let i = 0; i < n; i++) {
-      gap[i] = Math.min(gap[i] as number, Math.max(0, (order[i] as number) + (own[i] as number)));
-      total += gap[i] as number;
+    let best = { total: Infinity, gap, at: -1 };
+    const total = gap.reduce((sum, value) => sum + value, 0);
+    for (let draw = 0; draw < (chosen.length === 0 ? 1 : draws); draw++) {
+      let left = random.next() * total;
+      const found = Number.isFinite(total) ? gap.findIndex((value) => (left -= value) < 0) : -1;
+      const at = found < 0 ? random.below(n) : found;
+      kernels.nearest([pool], take(pool, [at]), 1, index, order);
+      const next = gap.map((value, i) => Math.min(value, Math.max(0, (order[i] as number) + (own[i] as number))));
+      const sum = next.reduce((all, value) => all + value, 0);
+      if (sum < best.total) best = { total: sum, gap: next, at };
     }
-    let left = random.next() * total;
-    let next = gap.findIndex((value) => (left -= value) < 0);
-    if (next < 0) next = random.below(n);
-    chosen.push(next);
+    chosen.push(best.at);
+    gap = best.gap;
     await pauses.maybe();
   }
   return take(pool, chosen);
