@@ -140,5 +140,5 @@ if __name__ == "__main__":
         made = make_head(case)
         made.save(FOLDER / f"{case}.json", overwrite=True)
         told[case] = vectors_json(dims) | predicted(made, vectors_of(dims))
-    for case, value in told.items():
-        (FOLDER / f"{case}.predicted.json").write_text(json.dumps(value) + "\n")
+    for name, content in told.items():
+        (FOLDER / f"{name}.predicted.json").write_text(json.dumps(content) + "\n")

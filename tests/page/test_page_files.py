@@ -55,7 +55,7 @@ def test_polygons_are_valid_and_cover_the_map(written: Path) -> None:
     features = json.loads((written / "map.geojson").read_text(encoding="utf-8"))["features"]
     shapes = [shapely.geometry.shape(feature["geometry"]) for feature in features]
     assert all(shape.is_valid for shape in shapes)
-    assert all(shape.exterior.is_ccw for shape in shapes)
+    assert all(isinstance(shape, shapely.Polygon) and shape.exterior.is_ccw for shape in shapes)
     values = np.fromfile(written / "index.bin", np.uint8)
     for name, value in zip(NAMES, (0, 3, 7), strict=True):
         hectares = sum(f["properties"]["hectares"] for f in features if f["properties"]["class"] == name)
