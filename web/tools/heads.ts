@@ -1,3 +1,3 @@
-// What tools/parity.mjs runs.
-export { predictor, readHead, writeHead } from "../src/heads";
+// What tools/parity.mjs and tools/fit.mjs run.
+export { fitHead, LEARNERS, predictor, readHead, writeHead } from "../src/heads";
 export { javascriptKernels, wasmKernels } from "../src/kernels";
