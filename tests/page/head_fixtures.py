@@ -136,9 +136,9 @@ def vectors_json(widths: Sequence[int]) -> dict[str, Any]:
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     told: dict[str, dict[str, Any]] = {}
-    for case, (_, _, dims, _) in CASES.items():
+    for case, about in CASES.items():
         made = make_head(case)
         made.save(FOLDER / f"{case}.json", overwrite=True)
-        told[case] = vectors_json(dims) | predicted(made, vectors_of(dims))
+        told[case] = vectors_json(about[2]) | predicted(made, vectors_of(about[2]))
     for name, content in told.items():
         (FOLDER / f"{name}.predicted.json").write_text(json.dumps(content) + "\n")
