@@ -161,7 +161,7 @@ export class Source {
   async #readPixels(place: Place, codes: string, blocks: readonly Block[], running: Running): Promise<void> {
     const [scaleArray, codeArray] = [arrayOf(place.extent, SCALES.name), arrayOf(place.extent, codes)];
     if (!isExact(scaleArray.form) || !isExact(codeArray.form)) {
-      for (const block of blocks) await this.#readPlace(place, codes, block, running);
+      await inParallel(blocks, PLACES, (block) => this.#readPlace(place, codes, block, running));
       return;
     }
     const keys = [scaleArray, codeArray].map(({ spec, form }) => [keyOf(place, spec), form] as const);
