@@ -21,6 +21,7 @@ from zarr.codecs import BloscCodec
 
 from tessera.catalogue import write_manifest
 from tessera.geo import NORTH, WEST, Window, from_lonlat, to_lonlat
+from tessera.preview import read_overview, update_preview
 from tessera.shards import Layout
 from tessera.store import open_store
 from tessera.testing import SMALL_LAYOUT, SMALL_MODEL, random_embeddings, small_store
@@ -32,6 +33,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "web" / "tests" / "fixtures" / "s
 YEARS = (2023, 2021)  # in order of arrival
 _PLACE = (6.0, 50.0)
 _SIDE = 40
+_NEEDLESS = {"x", "y", "band", "band_d2", "observation_counts", "state", "colours.json"}
 
 
 def windows() -> list[Window]:
@@ -127,18 +129,40 @@ def points(store: Store) -> list[dict[str, Any]]:
     return found
 
 
+def overviews(store: Store) -> list[dict[str, Any]]:
+    """Means and pictures of the windows, as Python and zarr read them; rows and columns are of overview pixels."""
+    found: list[dict[str, Any]] = []
+    for year in YEARS:
+        for window in windows():
+            for level in (160, 1280):
+                side = level // 10
+                means = read_overview(store, window, year, level=level)
+                row, col = (NORTH - window.north) // side, (window.west - WEST) // side
+                height, width = means.shape[:2]
+                entry: dict[str, Any] = {"year": year, "zone": window.zone, "level": level, "row": row, "col": col}
+                entry |= {"height": height, "width": width, "values": _text(means.values.astype("<f4").tobytes())}
+                entry["valid"] = np.rint(means.valid.values * side**2).astype(int).reshape(-1).tolist()
+                if level == 160:
+                    root = zarr.open_group(f"{store.objects.root}/overviews/utm{window.zone}/d160", mode="r")
+                    box = (store.years.index(year), slice(row, row + height), slice(col, col + width))
+                    picture: Any = root["rgb"]
+                    entry["rgba"] = np.asarray(picture[box]).reshape(-1).tolist()
+                found.append(entry)
+    return found
+
+
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def pack(folder: Path, path: Path) -> None:
+def pack(folder: Path, path: Path, parts_of_store: tuple[str, ...] = ("tessera.json", "zarr.json", "utm")) -> None:
     """A zip of what readers need of a store: metadata, time axes and shards."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for file in sorted(folder.rglob("*")):
             key = file.relative_to(folder).as_posix()
             parts = key.split("/")
-            is_needed = parts[0] in ("tessera.json", "zarr.json", "manifest.parquet") or parts[0].startswith("utm")
-            if file.is_file() and is_needed and not set(parts) & {"x", "y", "band", "band_d2", "observation_counts"}:
+            is_needed = parts[0].startswith(parts_of_store) and not set(parts) & _NEEDLESS
+            if file.is_file() and is_needed:
                 archive.writestr(zipfile.ZipInfo(key), file.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 
 
@@ -150,6 +174,10 @@ def main() -> None:
         folders = make(scratch)
         write_manifest(open_store(folders["ours"]))
         shutil.move(folders["ours"] / "manifest.parquet", FOLDER / "manifest.parquet")
+        ours = open_store(folders["ours"])
+        update_preview(ours)
+        pack(folders["ours"], FOLDER / "overviews.zip", ("overviews",))
+        (FOLDER / "overviews.json").write_text(json.dumps(overviews(ours)))
         for name, folder in folders.items():
             pack(folder, FOLDER / f"{name}.zip")
         (FOLDER / "expected.json").write_text(json.dumps(expected(open_store(folders["ours"]))))

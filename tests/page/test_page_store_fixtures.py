@@ -7,8 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from store_fixtures import FOLDER, expected, make, points
+from store_fixtures import FOLDER, expected, make, overviews, points
 
+from tessera.preview import update_preview
 from tessera.store import open_store
 
 
@@ -19,8 +20,11 @@ def told() -> object:
 
 
 def test_python_writes_the_same_today(tmp_path: Path, told: object) -> None:
-    """Codes, scales and points of a store that is written now."""
-    assert json.loads(json.dumps(expected(open_store(make(tmp_path)["ours"])))) == told
+    """Codes, scales and points of a store that is written now, and its overviews."""
+    store = open_store(make(tmp_path)["ours"])
+    assert json.loads(json.dumps(expected(store))) == told
+    update_preview(store)
+    assert json.loads(json.dumps(overviews(store))) == json.loads((FOLDER / "overviews.json").read_text())
 
 
 @pytest.mark.parametrize("name", ["ours", "published"])

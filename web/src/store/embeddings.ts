@@ -14,7 +14,8 @@ import {
 } from "../geo";
 import { SCALES } from "./layout";
 import { isValid, type Extent, type Source } from "./source";
-import type { Block, Model, Picture, Store } from "./types";
+import type { Overviews } from "./overviews";
+import type { Block, Model, Store } from "./types";
 
 /** Degrees from a zone's border within which the neighbour's pixel serves where the zone's own has no data. */
 const SEAM = 0.1;
@@ -32,7 +33,7 @@ export interface Parts {
   /** Position of a year on the time axis of a group: undefined is no axis, null no such year there. */
   timeOf(extent: Extent, year: number, running: Running): Promise<number | undefined | null>;
   extent(running: Running): Promise<readonly Box[]>;
-  preview?: (area: Area, year: number, width: number, running: Running) => Promise<readonly Picture[] | undefined>;
+  overviews?: Overviews;
 }
 
 export class EmbeddingStore implements Store {
@@ -44,6 +45,7 @@ export class EmbeddingStore implements Store {
   readonly zones: readonly number[];
   readonly etag: string | undefined;
   readonly preview?: NonNullable<Store["preview"]>;
+  readonly means?: NonNullable<Store["means"]>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -53,8 +55,10 @@ export class EmbeddingStore implements Store {
     this.years = parts.years;
     this.zones = [...parts.zones.keys()].sort((a, b) => a - b);
     this.etag = parts.etag;
-    const { preview } = parts;
-    if (preview) this.preview = (area, year, width, running = {}) => preview(area, year, width, running);
+    const { overviews } = parts;
+    if (overviews === undefined) return;
+    this.preview = (area, year, width, running = {}) => overviews.preview(area, year, width, running);
+    this.means = (area, year, level, running = {}) => overviews.means(area, year, level, running);
   }
 
   extent(running: Running = {}): Promise<readonly Box[]> {

@@ -1,7 +1,7 @@
 // Stores that others wrote: the published `geoemb:` layout, and the older `tessera:` stores of one year.
 import { PageError, Reading, parseJson, sha256, shown, type Json, type JsonObject, type Running } from "../base";
 import type { Files } from "../files";
-import { NORTH, PIXEL_SIZE, WEST, type Window } from "../geo";
+import { NORTH, PIXEL_SIZE, ROWS, WEST, boxOf, type Window } from "../geo";
 import { EmbeddingStore } from "./embeddings";
 import { parseYear } from "./header";
 import { MOST_DIMS, SCALES } from "./layout";
@@ -42,6 +42,8 @@ export async function openForeign(files: Files, name: string, running: Running):
   for (const [zone, node] of nodes) zones.set(zone, [extentOf(zone, node, dims, isYear, read)]);
   const times = isYear ? undefined : timesOf(files, nodes, read);
   const [first] = zones.values();
+  // arrays that span the whole lattice say nothing of where data lie
+  const boxes = [...zones.values()].flat().flatMap(({ window }) => (window.height < ROWS ? [boxOf(window)] : []));
   const years = times ? await times(first?.[0]?.group ?? "") : [parseYear(attributes["tessera:year"], read)];
   const sizes = [...(first?.[0]?.specs.values() ?? [])].filter(({ spec }) => spec.dtype === "int8");
   return new EmbeddingStore({
@@ -57,7 +59,7 @@ export async function openForeign(files: Files, name: string, running: Running):
       const at = (await times(extent.group)).indexOf(year);
       return at < 0 ? null : at;
     },
-    extent: () => Promise.resolve([]),
+    extent: () => Promise.resolve(boxes),
   });
 }
 

@@ -6,6 +6,7 @@ import { EmbeddingStore } from "./embeddings";
 import { DOCUMENT, DOCUMENT_LIMIT, parseHeader } from "./header";
 import { SCALES, codesSpec, formatOf, type Layout } from "./layout";
 import { manifestBoxes } from "./manifest";
+import { Overviews } from "./overviews";
 import { Shards } from "./shard";
 import { Source, type Extent } from "./source";
 
@@ -20,6 +21,7 @@ export async function openOurs(files: Files, running: Running): Promise<Embeddin
   }
   const header = parseHeader(piece.bytes, `${files.name}/${DOCUMENT}`);
   const { layout, years } = header;
+  const shards = new Shards(files);
   return new EmbeddingStore({
     name: nameOf(files),
     identity: files.identity,
@@ -27,9 +29,10 @@ export async function openOurs(files: Files, running: Running): Promise<Embeddin
     model: header.model,
     years: [...years].sort((a, b) => a - b),
     zones: new Map(header.zones.map((zone) => [zone, [latticeExtent(zone, layout)]])),
-    source: new Source(new Shards(files), { isClean: true, isWhole: true }),
+    source: new Source(shards, { isClean: true, isWhole: true }),
     timeOf: (_, year) => Promise.resolve(years.includes(year) ? years.indexOf(year) : null),
     extent: (other) => manifestBoxes(files, other),
+    overviews: new Overviews(files, shards, header),
   });
 }
 

@@ -57,9 +57,35 @@ export class Source {
     };
     const places = extents.flatMap(([extent, time]) => placesOf(extent, time, window));
     await inParallel(places, PLACES, (place) =>
-      this.#steady(place, codes, running, () => this.#readPlace(place, codes, block, running)),
+      this.#steady(place, [SCALES.name, codes], running, () => this.#readPlace(place, codes, block, running)),
     );
     return block;
+  }
+
+  /** One array over a window, pixel-major, 0 where nothing is; undefined where no shard of it is there. */
+  async readArray(
+    window: Window,
+    extent: Extent,
+    time: number | undefined,
+    name: string,
+    running: Running,
+  ): Promise<Uint8Array | Uint16Array | undefined> {
+    const { spec, form } = arrayOf(extent, name);
+    const size = window.height * window.width * spec.bands;
+    const data = spec.dtype === "uint16" ? new Uint16Array(size) : new Uint8Array(size);
+    const target: Target = { window, data, bands: spec.bands };
+    let isThere = false;
+    await inParallel(placesOf(extent, time, window), PLACES, (place) =>
+      this.#steady(place, [name], running, async () => {
+        const part = intersect(place.window, window);
+        const [shard] = await this.shards.openAll([[keyOf(place, spec), form]], running);
+        if (part === undefined || shard === undefined) return;
+        isThere = true;
+        copyBox(target, part, 0);
+        await this.#copy(place, shard, part, target, () => true, running);
+      }),
+    );
+    return isThere ? data : undefined;
   }
 
   async #readPlace(place: Place, codes: string, block: Block, running: Running): Promise<void> {
@@ -153,7 +179,7 @@ export class Source {
       }
     }
     await inParallel(groups.values(), PLACES, ({ place, members }) =>
-      this.#steady(place, codes, running, () => this.#readPixels(place, codes, members, running)),
+      this.#steady(place, [SCALES.name, codes], running, () => this.#readPixels(place, codes, members, running)),
     );
     return out;
   }
@@ -189,7 +215,7 @@ export class Source {
   }
 
   /** Read until one version of a place is met: again if it was replaced, removed or lacked pixels. */
-  async #steady(place: Place, codes: string, running: Running, read: () => Promise<void>): Promise<void> {
+  async #steady(place: Place, arrays: readonly string[], running: Running, read: () => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       checkCancelled(running.signal);
       try {
@@ -199,7 +225,7 @@ export class Source {
         if (isCancelled(error) || !(error instanceof PageError)) throw error;
         const isPassing = error.kind === "changed" || error.kind === "missing" || error instanceof LacksError;
         if (!isPassing) throw error;
-        this.shards.drop([SCALES.name, codes].map((name) => keyOf(place, arrayOf(place.extent, name).spec)));
+        this.shards.drop(arrays.map((name) => keyOf(place, arrayOf(place.extent, name).spec)));
         if (attempt === ATTEMPTS) throw error;
         await sleep(20 * 2 ** (attempt - 1), running.signal);
       }

@@ -43,6 +43,18 @@ export interface Store {
   ): Promise<readonly (Block & { pixel: Pixel })[]>;
   /** Stored false colour of an area, as RGBA windows of overview pixels; undefined if the store has none. */
   preview?(area: Area, year: number, width: number, running?: Running): Promise<readonly Picture[] | undefined>;
+  /** Mean vectors of larger pixels, a rectangle a zone, for a search over a country; undefined if the store has none. */
+  means?(area: Area, year: number, level: 160 | 1280, running?: Running): Promise<readonly Means[] | undefined>;
+}
+
+/** Means of the valid vectors of `step` x `step` pixels of 10 m; a mean of unlike vectors is shorter than they are. */
+export interface Means {
+  readonly window: Window; // in pixels of 10 m
+  readonly step: number;
+  readonly dims: number;
+  readonly codes: Int8Array<ArrayBuffer>; // (height / step, width / step, dims)
+  readonly scales: Float32Array<ArrayBuffer>;
+  readonly valid: Uint16Array; // valid pixels of 10 m behind each mean
 }
 
 /** RGBA pixels on a rectangle of a zone, `step` pixels of 10 m each. */
