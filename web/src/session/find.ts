@@ -27,7 +27,7 @@ function showExamples(session: Session): void {
 }
 
 /** The vector of the pixel at a place becomes an example of what is looked for, or of what is not. */
-export async function addExample(session: Session, at: LonLat, sign: 1 | -1): Promise<void> {
+export async function addExample(session: Session, at: LonLat, sign: 1 | -1, isLast = true): Promise<void> {
   const { finding, store, year } = session;
   if (!store || year === undefined) return;
   if (finding.positives.length + finding.negatives.length >= MOST_EXAMPLES)
@@ -54,7 +54,7 @@ export async function addExample(session: Session, at: LonLat, sign: 1 | -1): Pr
   if (sign > 0) finding.positives = [...finding.positives, example];
   else finding.negatives = [...finding.negatives, example];
   showExamples(session);
-  await score(session);
+  if (isLast) await score(session);
 }
 
 export async function removeExample(session: Session, id: string): Promise<void> {
@@ -70,6 +70,7 @@ export function clearScores(session: Session): void {
   const { finding } = session;
   [finding.positives, finding.negatives] = [[], []];
   [finding.pixels, finding.above, finding.best] = [0, 0, undefined];
+  finding.isChosen = false;
   session.dropLayer(SCORES);
   showExamples(session);
 }
@@ -99,37 +100,64 @@ export async function score(session: Session): Promise<void> {
   session.putLayer({
     id: SCORES,
     title: `Like the examples, ${loaded.year}`,
-    paint: paint(finding.threshold),
+    paint: paint(finding.threshold, finding.range),
     tiles,
     visible: true,
     opacity: 0.85,
     side: "both",
   });
-  let [best, pixels] = [-Infinity, 0];
-  for (const { data } of tiles)
-    for (const value of data)
-      if (value === value) {
-        pixels += 1;
-        if (value > best) best = value;
-      }
+  const { pixels, best, low, tenth } = summary(tiles);
   finding.pixels = pixels;
   finding.best = pixels > 0 ? best : undefined;
-  setThreshold(session, finding.threshold);
+  if (pixels > 0) finding.range = [Math.min(0.9, Math.floor(low * 20) / 20), Math.max(1, Math.ceil(best * 20) / 20)];
+  // until the user says otherwise, the tenth that is most alike
+  const threshold = finding.isChosen || pixels === 0 ? finding.threshold : Math.round(tenth * 200) / 200;
+  apply(session, threshold);
   session.tell(
     `${finding.above.toLocaleString("en")} of ${pixels.toLocaleString("en")} pixels are at or above the threshold.`,
   );
 }
 
-function paint(threshold: number) {
-  return { kind: "scores", low: 0.3, high: 1, threshold, ramp: RAMPS.viridis } as const;
+function paint(threshold: number, [low, high]: readonly [number, number]) {
+  return { kind: "scores", low, high, threshold, ramp: RAMPS.viridis } as const;
+}
+
+const BINS = 4096;
+
+/** The best score, and those that all but a hundredth, and only a tenth, of the pixels reach. */
+function summary(tiles: readonly Tile[]): { pixels: number; best: number; low: number; tenth: number } {
+  const bins = new Uint32Array(BINS); // of scores from -2 to 3
+  let [pixels, best] = [0, -Infinity];
+  for (const { data } of tiles)
+    for (const value of data) {
+      if (value !== value) continue;
+      pixels += 1;
+      if (value > best) best = value;
+      const bin = Math.min(BINS - 1, Math.max(0, Math.floor(((value + 2) / 5) * BINS)));
+      bins[bin] = (bins[bin] ?? 0) + 1;
+    }
+  const reached = (share: number) => {
+    let sum = 0;
+    for (let bin = BINS - 1; bin >= 0; bin -= 1) {
+      sum += bins[bin] ?? 0;
+      if (sum >= share * pixels) return (bin / BINS) * 5 - 2;
+    }
+    return -2;
+  };
+  return { pixels, best, low: reached(0.99), tenth: reached(0.1) };
+}
+
+function apply(session: Session, threshold: number): void {
+  const { finding } = session;
+  finding.threshold = threshold;
+  session.changeLayer(SCORES, { paint: paint(threshold, finding.range) });
+  finding.above = countAbove(session.layer(SCORES), threshold);
 }
 
 /** Another threshold: nothing is read and nothing computed again but the count. */
 export function setThreshold(session: Session, threshold: number): void {
-  const { finding } = session;
-  finding.threshold = threshold;
-  session.changeLayer(SCORES, { paint: paint(threshold) });
-  finding.above = countAbove(session.layer(SCORES), threshold);
+  session.finding.isChosen = true;
+  apply(session, threshold);
 }
 
 /** Pixels above the threshold, spread over the area, become proposed labels of the chosen class. */

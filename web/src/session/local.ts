@@ -1,5 +1,6 @@
 import { PageError } from "../base";
 import type { StoreAddress } from "../compute";
+import { holdsLabels, importFile } from "./import";
 import { openStore } from "./open";
 import type { Session } from "./session.svelte";
 import { storeUrl } from "./hash";
@@ -60,6 +61,8 @@ export async function openDropped(session: Session, items: DataTransferItemList)
   const file = item.getAsFile();
   const ask: unknown = Reflect.get(item, "getAsFileSystemHandle");
   const handle: unknown = typeof ask === "function" ? await ask.call(item) : undefined;
+  if (file && !(handle instanceof FileSystemDirectoryHandle) && (await holdsLabels(file)))
+    return importFile(session, file);
   const address: StoreAddress | undefined =
     handle instanceof FileSystemDirectoryHandle
       ? { kind: "folder", handle }
@@ -75,6 +78,9 @@ export async function openDropped(session: Session, items: DataTransferItemList)
   else
     session.jobs.fail(
       "Open",
-      new PageError("input", `“${file?.name ?? "this"}” was dropped; expected the folder of a store or a zip file.`),
+      new PageError(
+        "input",
+        `“${file?.name ?? "this"}” was dropped; expected the folder or the zip file of a store, or labels as GeoJSON, CSV or a zipped shapefile.`,
+      ),
     );
 }

@@ -89,7 +89,7 @@ function reset(session: Session): void {
 /** What a link says beyond the store. Its classes are taken only where this browser has none of this store. */
 function takeHash(session: Session, said: HashState): void {
   if (said.area) session.setArea(said.area);
-  if (said.threshold !== undefined) session.finding.threshold = said.threshold;
+  if (said.threshold !== undefined) [session.finding.threshold, session.finding.isChosen] = [said.threshold, true];
   const { labelling } = session;
   const { classes } = said;
   if (classes && labelling.labels.classes.length === 0)
@@ -109,5 +109,5 @@ async function takeExamples(session: Session, said: HashState): Promise<void> {
     ...(said.like ?? []).map((at) => [at, 1] as const),
     ...(said.unlike ?? []).map((at) => [at, -1] as const),
   ];
-  for (const [at, sign] of all) await addExample(session, at, sign);
+  for (const [index, [at, sign]] of all.entries()) await addExample(session, at, sign, index === all.length - 1);
 }

@@ -1,5 +1,5 @@
 import { PageError } from "../base";
-import type { Compute, Learning } from "../compute";
+import { startCompute, type Compute, type Learning } from "../compute";
 import { openKeeper } from "../labels";
 
 /** What the session works with. Tests give others. */
@@ -9,11 +9,16 @@ export interface Services {
   readonly keeper: typeof openKeeper;
 }
 
-const missing = (what: string) => Promise.reject(new PageError("refused", `This page was built without ${what}.`));
-
-/** Until the workers are there. */
-export const noServices: Services = {
-  compute: () => missing("a reader of stores"),
-  learning: () => missing("learners"),
-  keeper: openKeeper,
-};
+/** Workers that start when they are first needed. */
+export function pageServices(): Services {
+  let compute: Promise<Compute> | undefined;
+  return {
+    compute: () => {
+      compute ??= startCompute();
+      compute.catch(() => (compute = undefined)); // the next call tries again
+      return compute;
+    },
+    learning: () => Promise.reject(new PageError("refused", "This page was built without learners.")),
+    keeper: openKeeper,
+  };
+}

@@ -5,6 +5,7 @@ import type { DrawingTool, Drawn, Mark, PageMap, RasterLayer, Tile, View } from 
 import { bytesOf, boxOfArea, sameArea } from "./areas";
 import { Classifying } from "./classifying.svelte";
 import { Finding } from "./finding.svelte";
+import { Importing } from "./importing.svelte";
 import { Jobs } from "./jobs.svelte";
 import { Labelling } from "./labelling.svelte";
 import { addTiles, changeLayer, dropLayer, moveLayer, putLayer, type Layers } from "./layers";
@@ -31,6 +32,7 @@ export class Session {
   readonly looking = new Looking();
   readonly finding = new Finding();
   readonly classifying = new Classifying();
+  readonly importing = new Importing();
 
   store = $state.raw<Store | undefined>();
   address = $state.raw<StoreAddress | undefined>();

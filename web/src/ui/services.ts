@@ -1,3 +1,0 @@
-import { noServices } from "../session";
-
-export const services = noServices;
