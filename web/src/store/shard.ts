@@ -46,9 +46,11 @@ export class Shards {
   ): Promise<(Shard | undefined)[]> {
     const kept = wanted.map(([key]) => this.#kept.get(key));
     const isFresh = kept.every((entry) => entry !== undefined && entry.until > Date.now());
-    if (isFresh) return Promise.all(kept.map((entry) => entry?.shard));
+    const anew = () => Promise.all(wanted.map(([key, form]) => this.#open(key, form)));
+    // a read that another began may fail for what was the matter then
+    const shards = isFresh ? Promise.all(kept.map((entry) => entry?.shard)).catch(anew) : anew();
     // a reader that is cancelled must not fail those that wait for the same index
-    return waitFor(Promise.all(wanted.map(([key, form]) => this.#open(key, form))), running.signal);
+    return waitFor(shards, running.signal);
   }
 
   drop(keys: Iterable<string>): void {
@@ -59,13 +61,16 @@ export class Shards {
     const size = indexBytes(form);
     const shard = this.#read(key, form);
     this.#kept.put(key, { shard, until: Date.now() + INDEX_MS }, size);
+    const isMine = () => this.#kept.get(key)?.shard === shard;
     shard.then(
       (found) => {
         const isEmpty = found === undefined || !found.index.offsets.some((offset) => offset >= 0);
         // it may be a place that is just being written
-        if (isEmpty) this.#kept.put(key, { shard, until: Date.now() + ABSENT_MS }, 100);
+        if (isEmpty && isMine()) this.#kept.put(key, { shard, until: Date.now() + ABSENT_MS }, 100);
       },
-      () => this.#kept.drop(key),
+      () => {
+        if (isMine()) this.#kept.drop(key);
+      },
     );
     return shard;
   }

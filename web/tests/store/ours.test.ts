@@ -151,6 +151,18 @@ describe("a store of our layout", () => {
     });
   });
 
+  it("reads anew where another reader, cancelled since, had asked in vain", async () => {
+    let asked = 0;
+    server.delay = 30;
+    server.fault = (path) => (path.includes("/embeddings/c/") && (asked += 1) === 1 ? 403 : undefined);
+    const stop = new AbortController();
+    const cancelled = store.read(first.window, first.year, 8, { signal: stop.signal });
+    stop.abort();
+    await expect(cancelled).rejects.toMatchObject({ name: "AbortError" });
+    checkBlock(await store.read(first.window, first.year, 8), int8(first.codes), float32(first.scales));
+    expect(asked).toBeGreaterThan(1);
+  });
+
   it("ends when it is cancelled, and works afterwards", async () => {
     server.delay = 30;
     const stop = new AbortController();
