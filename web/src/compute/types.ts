@@ -1,6 +1,6 @@
 import type { Running } from "../base";
 import type { Area, Pixel, Window } from "../geo";
-import type { Head, Samples } from "../heads";
+import type { About, Head, Samples, Settings } from "../heads";
 import type { Block, Store } from "../store";
 
 /** How a store is opened, in values that a worker can be given. */
@@ -75,14 +75,8 @@ export interface ColourPart {
   readonly rgba: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** What learns and validates runs in a worker too. */
+/** What learns runs in a worker too. */
 export interface Learning {
-  fit(
-    samples: Samples,
-    head: string,
-    classes: readonly string[],
-    settings: Readonly<Record<string, number | boolean>>,
-    seed: number,
-    running?: Running,
-  ): Promise<Head>;
+  fit(samples: Samples, head: string, about: About, settings: Settings, seed: number, running?: Running): Promise<Head>;
+  close(): void;
 }

@@ -1,6 +1,8 @@
 import { PageError } from "../base";
 import type { Tile } from "../map";
+import type { HeadInput } from "../heads";
 import { settled } from "../labels";
+import type { Store } from "../store";
 import { load } from "./look";
 import { gather } from "./samples";
 import type { Session } from "./session.svelte";
@@ -10,6 +12,10 @@ export function mapLayer(year: number): string {
 }
 
 const SEED = 0;
+
+function modelOf({ model }: Store): HeadInput["model"] {
+  return { name: model.name, sha256: model.sha256, dims: model.dims, prefix_dims: model.prefixDims };
+}
 
 /** Learns from the labels, then maps the area with what was learnt. */
 export async function learn(session: Session): Promise<void> {
@@ -43,10 +49,14 @@ export async function learn(session: Session): Promise<void> {
           "Labels with data of fewer than two classes in this year; add labels where the map has colours.",
         );
       const learning = await session.services.learning();
-      const names = classes.map((each) => each.name);
-      const head = await learning.fit(samples, classifying.learner, names, classifying.settings, SEED, running);
+      const about = {
+        classes: classes.map((each) => each.name),
+        colours: classes.map((each) => each.colour),
+        column: "class",
+        input: { year: loaded.year, dims: loaded.dims, model: modelOf(store), store: store.name },
+      };
       return {
-        head: { ...head, colours: classes.map((each) => each.colour) },
+        head: await learning.fit(samples, classifying.learner, about, classifying.settings, SEED, running),
         count: samples.scales.length,
         outside: without + skipped,
       };

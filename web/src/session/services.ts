@@ -1,5 +1,4 @@
-import { PageError } from "../base";
-import { startCompute, type Compute, type Learning } from "../compute";
+import { startCompute, startLearning, type Compute, type Learning } from "../compute";
 import { openKeeper } from "../labels";
 
 /** What the session works with. Tests give others. */
@@ -12,13 +11,14 @@ export interface Services {
 /** Workers that start when they are first needed. */
 export function pageServices(): Services {
   let compute: Promise<Compute> | undefined;
+  let learning: Promise<Learning> | undefined;
   return {
     compute: () => {
       compute ??= startCompute();
       compute.catch(() => (compute = undefined)); // the next call tries again
       return compute;
     },
-    learning: () => Promise.reject(new PageError("refused", "This page was built without learners.")),
+    learning: () => (learning ??= Promise.resolve(startLearning())),
     keeper: openKeeper,
   };
 }

@@ -67,6 +67,7 @@ function load(area: Area, year: number): Loaded {
   const windows = plan(area);
   const size = windows.reduce((sum, { height, width }) => sum + height * width, 0);
   return {
+    id: year,
     area,
     year,
     dims: DIMS,
@@ -101,6 +102,7 @@ function load(area: Area, year: number): Loaded {
       }
       return Promise.resolve();
     },
+    distances: () => Promise.reject(new Error("not here")),
     colours: (_, got) => {
       calls.push("colours");
       for (const window of windows)
@@ -127,7 +129,8 @@ const compute: Compute = {
 };
 
 const learning: Learning = {
-  fit: (samples, kind, classes) => {
+  close: () => undefined,
+  fit: (samples, kind, { classes, colours }) => {
     const means = new Int8Array(classes.length * DIMS);
     samples.target.forEach((target, row) =>
       means.set(samples.codes.subarray(row * DIMS, (row + 1) * DIMS), target * DIMS),
@@ -137,7 +140,7 @@ const learning: Learning = {
       kind: "classification",
       classes,
       values: classes.map((_, index) => index),
-      colours: [],
+      colours,
       column: "class",
       inputs: [],
       arrays: { means: { dtype: "int8", shape: [classes.length, DIMS], data: means } },
