@@ -9,8 +9,9 @@ const [, , labels, folder] = process.argv;
 if (labels === undefined || folder === undefined) throw new Error("usage: node tools/fit.mjs LABELS.json FOLDER");
 
 /** @type {typeof import("./heads")} */
-const { fitHead, javascriptKernels, LEARNERS, predictor, writeHead } = await load("tools/heads.ts");
-/** @type {{ dims: number, classes: number, codes: string, scales: string, target: number[], field: number[] }} */
+const { fitHead, javascriptKernels, LEARNERS, metricsOf, predictor, validate, writeHead } =
+  await load("tools/heads.ts");
+/** @type {{ dims: number, classes: number, codes: string, scales: string, target: number[], field: number[], block: number[] }} */
 const kept = JSON.parse(readFileSync(labels, "utf8"));
 
 /** @param {string} text */
@@ -22,7 +23,7 @@ const samples = {
   scales: new Float32Array(bytes(kept.scales)),
   target: Int32Array.from(kept.target),
   groups: Int32Array.from(kept.field),
-  places: new Float64Array(kept.target.length * 2),
+  places: Float64Array.from(kept.block.flatMap((block) => [5 + 0.4 * (block % 6), 50 + 0.3 * Math.floor(block / 6)])),
 };
 const model = { name: "m", sha256: "ab".repeat(32), dims: kept.dims, prefix_dims: [kept.dims] };
 const about = {
@@ -33,7 +34,9 @@ const about = {
 };
 for (const { head } of LEARNERS) {
   const made = await fitHead(samples, head, about, head === "mlp" ? { epochs: 5 } : {});
-  writeFileSync(join(folder, `${head}.json`), writeHead(made));
+  const report = head === "mlp" ? undefined : await validate({ samples, head, about }, javascriptKernels());
+  const metrics = report ? metricsOf(report, new Set(samples.groups).size) : made.rest["metrics"];
+  writeFileSync(join(folder, `${head}.json`), writeHead({ ...made, rest: { ...made.rest, metrics } }));
   const { classes } = await predictor(made, javascriptKernels()).classify([samples]);
   writeFileSync(join(folder, `${head}.map`), classes);
 }
