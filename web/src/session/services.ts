@@ -1,10 +1,11 @@
-import { startCompute, startLearning, type Compute, type Learning } from "../compute";
+import { startCompute, startLearning, startStructure, type Compute, type Learning, type Structure } from "../compute";
 import { openKeeper } from "../labels";
 
 /** What the session works with. Tests give others. */
 export interface Services {
   readonly compute: () => Promise<Compute>;
   readonly learning: () => Promise<Learning>;
+  readonly structure: () => Structure;
   readonly keeper: typeof openKeeper;
 }
 
@@ -12,6 +13,7 @@ export interface Services {
 export function pageServices(): Services {
   let compute: Promise<Compute> | undefined;
   let learning: Promise<Learning> | undefined;
+  let structure: Structure | undefined;
   return {
     compute: () => {
       compute ??= startCompute();
@@ -19,6 +21,7 @@ export function pageServices(): Services {
       return compute;
     },
     learning: () => (learning ??= Promise.resolve(startLearning())),
+    structure: () => (structure ??= startStructure()),
     keeper: openKeeper,
   };
 }

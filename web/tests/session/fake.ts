@@ -1,5 +1,5 @@
 // A store of one zone whose pixels are of one of three kinds of land in stripes, and workers that are none.
-import type { Compute, Learning, Loaded, StoreAddress } from "../../src/compute";
+import type { Compute, Learning, Loaded, StoreAddress, Structure } from "../../src/compute";
 import { boxOf, contains, cover, lonLatOf, pixelAt, type Area, type Pixel, type Window } from "../../src/geo";
 import type { Head } from "../../src/heads";
 import { merge, type Keeper, type Labels } from "../../src/labels";
@@ -21,6 +21,8 @@ export function block(window: Window, pixels: readonly Pixel[]): Block {
   const scales = Float32Array.from(pixels, (pixel) => (contains(WHOLE, pixel) ? 0.01 : Infinity));
   return { window, dims: DIMS, codes, scales };
 }
+
+export const hasChanged = (pixel: Pixel): boolean => pixel.col - WHOLE.col < 16;
 
 const pixelsOf = ({ zone, row, col, height, width }: Window): Pixel[] =>
   Array.from({ length: height * width }, (_, index) => ({
@@ -62,12 +64,13 @@ export function fakeStore(identity = "fake"): Store {
 }
 
 export const calls: string[] = [];
+let loads = 0;
 
 function load(area: Area, year: number): Loaded {
   const windows = plan(area);
   const size = windows.reduce((sum, { height, width }) => sum + height * width, 0);
   return {
-    id: year,
+    id: (loads += 1),
     area,
     year,
     dims: DIMS,
@@ -102,7 +105,18 @@ function load(area: Area, year: number): Loaded {
       }
       return Promise.resolve();
     },
-    distances: () => Promise.reject(new Error("not here")),
+    // the first stripe of kind 0 has changed in 2023, the others moved by a little
+    distances: (other, got) => {
+      calls.push("distances");
+      for (const window of windows)
+        got({
+          window,
+          scores: Float32Array.from(pixelsOf(window), (pixel) =>
+            other.year === year ? 0 : hasChanged(pixel) ? 0.5 : 0.01 + ((pixel.row * 31 + pixel.col * 17) % 97) / 1e4,
+          ),
+        });
+      return Promise.resolve();
+    },
     colours: (_, got) => {
       calls.push("colours");
       for (const window of windows)
@@ -110,7 +124,13 @@ function load(area: Area, year: number): Loaded {
       return Promise.resolve();
     },
     gather: (pixels) => Promise.resolve(block({ ...WHOLE, height: pixels.length, width: 1 }, pixels)),
-    sample: () => Promise.reject(new Error("not here")),
+    sample: (count) => {
+      calls.push("sample");
+      const all = windows.flatMap(pixelsOf);
+      const stride = Math.max(1, Math.floor(all.length / count));
+      const pixels = all.filter((_, index) => index % stride === 0).slice(0, count);
+      return Promise.resolve({ pixels, rows: block({ ...WHOLE, height: pixels.length, width: 1 }, pixels) });
+    },
     release: () => void calls.push(`release ${year}`),
   };
 }
@@ -175,8 +195,40 @@ export function fakeKeepers(): (
   };
 }
 
+/** A picture in which each kind of land is a cloud around a place of its own: 0, 10 and 20 to the right. */
+const kindOfRow = ({ codes, dims }: { codes: Int8Array; dims: number }, row: number) =>
+  [0, 1, 2].find((kind) => (codes[row * dims + kind] ?? 0) > 50) ?? 0;
+
+const structure: Structure = {
+  principal: (rows) =>
+    Promise.resolve(
+      Float32Array.from({ length: 2 * rows.scales.length }, (_, index) =>
+        index % 2 === 0 ? 10 * kindOfRow(rows, index / 2) + (index % 7) / 10 : (index % 11) / 10,
+      ),
+    ),
+  umap: async (rows, _, got, running) => {
+    for (const epoch of [0, 1, 2]) {
+      await Promise.resolve();
+      running?.signal?.throwIfAborted();
+      running?.progress?.(epoch, 2, "epochs");
+      got({ points: new Float32Array(2 * rows.scales.length).fill(epoch), epoch, epochs: 2 });
+    }
+  },
+  kmeans: (rows, groups) =>
+    Promise.resolve({
+      centres: { dims: rows.dims, codes: new Int8Array(groups * rows.dims), scales: new Float32Array(groups).fill(1) },
+      member: Int32Array.from(rows.scales, (_, row) => Math.min(groups - 1, kindOfRow(rows, row))),
+    }),
+  close: () => void calls.push("structure closed"),
+};
+
 export function fakeServices(keeper = fakeKeepers()): Services {
-  return { compute: () => Promise.resolve(compute), learning: () => Promise.resolve(learning), keeper };
+  return {
+    compute: () => Promise.resolve(compute),
+    learning: () => Promise.resolve(learning),
+    structure: () => structure,
+    keeper,
+  };
 }
 
 export const place = (row: number, col: number) => lonLatOf({ zone: 31, row: WHOLE.row + row, col: WHOLE.col + col });
