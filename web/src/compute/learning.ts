@@ -1,7 +1,10 @@
 // Learning takes seconds, and blocks must answer meanwhile: it has a worker of its own.
-import { fitHead, type About, type Head, type Samples, type Settings } from "../heads";
+import type { Running } from "../base";
+import { fitHead, predictor, type About, type Head, type Samples, type Settings } from "../heads";
+import { loadKernels, type Kernels } from "../kernels";
+import { suggest, uncertainty, validate, type Report, type Suggestion, type Task } from "../validation";
 import { Caller, type Handlers, type Port } from "./rpc";
-import type { Learning } from "./types";
+import type { Learning, SuggestQuestion } from "./types";
 
 export type LearningCalls = {
   fit: {
@@ -9,13 +12,28 @@ export type LearningCalls = {
     part: never;
     result: Head;
   };
+  validate: { args: Task; part: never; result: Report };
+  suggest: { args: SuggestQuestion; part: never; result: readonly Suggestion[] };
 };
 
-export function learningCalls(): Handlers<LearningCalls> {
+export function learningCalls(load: () => Promise<Kernels> = loadKernels): Handlers<LearningCalls> {
+  let kernels: Promise<Kernels> | undefined;
+  const ready = () => (kernels ??= load());
   return {
     fit: ({ samples, head, about, settings, seed }, { signal, progress }) =>
       fitHead(samples, head, about, settings, seed, { signal, progress }),
+    validate: async (task, { signal, progress }) => validate(task, await ready(), { signal, progress }),
+    suggest: async (question, { signal, progress }) => chosen(question, await ready(), { signal, progress }),
   };
+}
+
+async function chosen(question: SuggestQuestion, kernels: Kernels, running: Running): Promise<readonly Suggestion[]> {
+  const { candidates, labelled, head, count, spacing } = question;
+  const { signal } = running;
+  const unsure = head
+    ? uncertainty(await predictor(head, kernels).probabilities([candidates], signal && { signal }), head.classes.length)
+    : new Float64Array(candidates.scales.length).fill(1);
+  return suggest({ ...candidates, unsure }, labelled, count, spacing, running);
 }
 
 interface Hand extends Port {
@@ -33,6 +51,8 @@ export function startLearning(spawn: () => Hand = spawnLearning): Learning {
   return {
     fit: (samples, head, about, settings, seed, running = {}) =>
       caller.call("fit", { samples, head, about, settings, seed }, running),
+    validate: (task, running = {}) => caller.call("validate", task, running),
+    suggest: (question, running = {}) => caller.call("suggest", question, running),
     close: () => {
       hand.terminate();
       caller.break("learning was closed");

@@ -150,6 +150,8 @@ const compute: Compute = {
 
 const learning: Learning = {
   close: () => undefined,
+  validate: () => Promise.reject(new Error("not faked")),
+  suggest: () => Promise.resolve([]),
   fit: (samples, kind, { classes, colours }) => {
     const means = new Int8Array(classes.length * DIMS);
     samples.target.forEach((target, row) =>
