@@ -4,6 +4,7 @@ import type { HeadInput } from "../heads";
 import { settled } from "../labels";
 import type { Store } from "../store";
 import { load } from "./look";
+import { showNext, test } from "./testing";
 import { gather } from "./samples";
 import type { Session } from "./session.svelte";
 
@@ -57,6 +58,7 @@ export async function learn(session: Session): Promise<void> {
       };
       return {
         head: await learning.fit(samples, classifying.learner, about, classifying.settings, SEED, running),
+        samples,
         count: samples.scales.length,
         outside: without + skipped,
       };
@@ -65,7 +67,10 @@ export async function learn(session: Session): Promise<void> {
   );
   if (!fitted) return;
   classifying.fitted = fitted;
+  classifying.report = undefined;
+  showNext(session, []);
   await classify(session);
+  await test(session);
 }
 
 /** The map of the area, block by block as it is computed. */
@@ -77,7 +82,7 @@ export async function classify(session: Session, year = session.year): Promise<v
   const id = mapLayer(loaded.year);
   const paint = { kind: "classes", colours: head.colours } as const;
   session.dropLayer(id);
-  session.putLayer({ id, title: `Map ${loaded.year}`, paint, tiles: [], visible: true, opacity: 0.85, side: "both" });
+  session.putLayer({ id, title: `Map ${loaded.year}`, paint, tiles: [], visible: true, opacity: 1, side: "both" });
   const areas = head.classes.map(() => 0);
   let waiting: Tile[] = [];
   let due: number | undefined;

@@ -103,7 +103,7 @@ export async function score(session: Session): Promise<void> {
     paint: paint(finding.threshold, finding.range),
     tiles,
     visible: true,
-    opacity: 0.85,
+    opacity: 1,
     side: "both",
   });
   const { pixels, best, low, tenth } = summary(tiles);

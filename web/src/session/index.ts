@@ -1,5 +1,6 @@
 export * from "./areas";
 export * from "./classify";
+export * from "./download";
 export * from "./find";
 export * from "./hash";
 export * from "./hotkeys";
@@ -16,3 +17,4 @@ export * from "./save";
 export * from "./services";
 export * from "./session.svelte";
 export * from "./share";
+export * from "./testing";

@@ -84,6 +84,8 @@ function reset(session: Session): void {
   session.finding.positives = [];
   session.finding.negatives = [];
   session.classifying.fitted = undefined;
+  session.classifying.report = undefined;
+  session.classifying.next = [];
 }
 
 /** What a link says beyond the store. Its classes are taken only where this browser has none of this store. */

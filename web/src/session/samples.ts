@@ -1,6 +1,6 @@
 import { PageError, type Running } from "../base";
 import type { Loaded } from "../compute";
-import { contains, metresAt, partsOf, pixelAt, type Pixel } from "../geo";
+import { contains, lonLatOf, partsOf, pixelAt, type Pixel } from "../geo";
 import type { Samples } from "../heads";
 import { settled, type Label, type Labels } from "../labels";
 import type { Block } from "../store";
@@ -82,7 +82,7 @@ function assembled(wanted: readonly Wanted[], block: Block, dims: number): Omit<
     good.map((row) => wanted[row]).map((each) => (each ? value(each) : 0));
   const places = good.flatMap((row) => {
     const pixel = wanted[row]?.pixel;
-    return pixel ? [pixel.zone, ...metresAt(pixel.row + 0.5, pixel.col + 0.5)] : [0, 0, 0];
+    return pixel ? lonLatOf(pixel) : [0, 0];
   });
   return {
     samples: {

@@ -1,18 +1,9 @@
 import { PageError } from "../base";
 import type { Places } from "../formats";
 import { mapLayer } from "./classify";
+import { download } from "./download";
 import { SCORES } from "./find";
 import type { Session } from "./session.svelte";
-
-/** Gives the user a file. */
-export function download(name: string, content: BlobPart, type = "application/octet-stream"): void {
-  const url = URL.createObjectURL(new Blob([content], { type }));
-  const anchor = document.createElement("a");
-  anchor.href = url;
-  anchor.download = name;
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
 
 function stem(session: Session): string {
   return (session.store?.name ?? "tessera").replace(/\.zarr$/, "").replace(/[^A-Za-z0-9_-]+/g, "-") || "tessera";

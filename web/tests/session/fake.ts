@@ -150,8 +150,8 @@ const compute: Compute = {
 
 const learning: Learning = {
   close: () => undefined,
-  validate: () => Promise.reject(new Error("not faked")),
-  suggest: () => Promise.resolve([]),
+  validate: () => Promise.reject(new DOMException("cancelled", "AbortError")),
+  suggest: (_, candidates) => Promise.resolve([{ index: candidates.scales.length - 1, unsure: 0.5, gain: 0.1 }]),
   fit: (samples, kind, { classes, colours }) => {
     const means = new Int8Array(classes.length * DIMS);
     samples.target.forEach((target, row) =>
