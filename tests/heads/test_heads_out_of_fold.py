@@ -11,6 +11,7 @@ from heads_fakes import draw_labels, make_store, make_truth
 from tessera.base import InputError
 from tessera.geo import read_vector
 from tessera.heads import fit
+from tessera.labels import read_labels
 from tessera.validation import confusion
 
 NAMES = ("forest", "town", "water")
@@ -38,6 +39,32 @@ def test_the_file_holds_what_the_report_counts(tmp_path: Path, suffix: str) -> N
     placed = {tuple(np.round(f["geometry"]["coordinates"], 6)): f["properties"]["crop"] for f in labels["features"]}
     said = {tuple(np.round((p.x, p.y), 6)): name for p, name in zip(table.geometries, truth, strict=True)}
     assert said.items() <= {place: str(name) for place, name in placed.items()}.items()
+
+
+def test_groups_have_the_names_of_their_column(tmp_path: Path) -> None:
+    labels, path = draw_labels(TRUTH, NAMES, 20), tmp_path / "held.parquet"
+    for number, feature in enumerate(labels["features"]):
+        feature["properties"]["site"] = None if number == 7 else f"site {number // 4}"
+    store = make_store(TRUTH)
+    fit(store, read_labels(labels, "crop", group="site"), "crop", block_km=0.4, out_of_fold=path)
+    groups = set(read_vector(path).column("group").tolist())
+    assert "feature 7" in groups
+    assert {f"site {number}" for number in range(15)} >= groups - {"feature 7"}
+    fit(store, read_labels(labels, "crop"), "crop", block_km=0.4, out_of_fold=path)
+    assert set(read_vector(path).column("group").tolist()) == {f"feature {number}" for number in range(60)}
+
+
+def test_predictions_of_an_earlier_fit_are_not_called_those_of_this_one(tmp_path: Path) -> None:
+    labels, path = draw_labels(TRUTH, NAMES, 20), tmp_path / "held.parquet"
+    store = make_store(TRUTH)
+    fit(store, labels, "crop", block_km=0.4, out_of_fold=path)
+    # one block: nothing can be tested
+    notes = fit(store, labels, "crop", block_km=500, out_of_fold=path).metrics["notes"]
+    assert "nothing could be tested, so no prediction was written; held.parquet is that of an earlier fit" in notes
+    path.unlink()
+    notes = fit(store, labels, "crop", block_km=500, out_of_fold=path).metrics["notes"]
+    assert "nothing could be tested, so no prediction was written" in notes
+    assert not path.exists()
 
 
 def test_numbers_have_no_probability_and_files_of_others_stay(tmp_path: Path) -> None:

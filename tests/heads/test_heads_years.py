@@ -14,6 +14,7 @@ from tessera.base import InputError
 from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.heads import fit, load_head
 from tessera.labels import Labels, read_labels
+from tessera.learners import learn
 
 NAMES = ("forest", "town", "water")
 TRUTH = make_truth()
@@ -191,6 +192,20 @@ def test_learners_stop_early_on_whole_blocks(monkeypatch: pytest.MonkeyPatch) ->
     ((groups, units),) = seen
     assert (groups == units).all()
     assert 1 < len(np.unique(groups)) < len(groups)
+
+
+def test_a_head_of_many_labels_stops_early_on_whole_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, seen = draw_labels(TRUTH, NAMES, 20), []
+
+    def spy(*args: Any, groups: Any, **kwargs: Any) -> Any:
+        seen.append(groups)
+        return learn(*args, groups=groups, **kwargs)
+
+    monkeypatch.setattr(fitting, "learn", spy)
+    monkeypatch.setattr(fitting, "MOST_VALIDATED", 40)
+    fit(make_store(TRUTH), labels, "crop", block_km=0.2)
+    assert len(seen[-1]) == 60
+    assert 1 < len(np.unique(seen[-1])) < 60
 
 
 def test_labels_of_several_years_keep_how_both_were_predicted(store: YearStore, labels: Labels) -> None:

@@ -150,5 +150,6 @@ def fit(
         print_json({**fitted.metrics, "head": fitted.head, "kind": fitted.kind, "values": values})
     else:
         print(fitted.report())
-        more = [path for path in (report, out_of_fold) if path is not None and path.exists()]
+        held_out = out_of_fold if fitted.metrics["folds"] else None
+        more = [path for path in (report, held_out) if path is not None]
         print(f"saved: {', '.join(map(str, (*head_files(out, head), *more)))}")

@@ -175,7 +175,7 @@ def fit(
     if held.unit == "block":
         # what stops a learner early must be no neighbour of what it learns from either
         tested = replace(tested, apart=units)
-        learnt = replace(learnt, apart=units) if len(learnt.y) == len(units) else learnt
+        learnt = replace(learnt, apart=units if len(taken) == len(rows) else _blocks(_rows(kept, taken), held.block_km))
     metrics, found = cross_validate(
         tested, names, held, units=units, tuning=tune, curve=curve, lonlat=own.lonlat, progress=progress
     )
@@ -189,7 +189,8 @@ def fit(
     if target_file is not None and found is not None:
         write_out_of_fold(target_file, found, own, names)
     elif target_file is not None:
-        metrics["notes"].append(f"nothing could be tested, so {target_file.name} was not written")
+        old = f"; {target_file.name} is that of an earlier fit" if target_file.exists() else ""
+        metrics["notes"].append(f"nothing could be tested, so no prediction was written{old}")
     if found is not None and metrics["confusion"] is not None and read.years is not None:
         metrics["confusion"]["pairs"] = _pairs(found, own, seed)
     trust, applicability = _trust(metrics, found, names, vectors[rows], seed)
@@ -266,11 +267,12 @@ def _held(
     labels: Labels, split: str, block_km: float | str | None, buffer_km: float | str | None
 ) -> tuple[HeldOut, NDArray[np.int64]]:
     """What is held out, and the units of intervals: blocks, also where single labels or large regions are held out."""
-    every = np.ones(len(labels), dtype=np.bool_)
-    held = hold_out(labels, every, split, block_km, buffer_km)
-    if held.unit == "block":
-        return held, held.groups
-    return held, hold_out(labels, every, "spatial", block_km, 0).groups
+    held = hold_out(labels, np.ones(len(labels), dtype=np.bool_), split, block_km, buffer_km)
+    return held, held.groups if held.unit == "block" else _blocks(labels, block_km)
+
+
+def _blocks(labels: Labels, block_km: float | str | None) -> NDArray[np.int64]:
+    return hold_out(labels, np.ones(len(labels), dtype=np.bool_), "spatial", block_km, 0).groups
 
 
 def _pairs(found: OutOfFold, labels: Labels, seed: int) -> list[list[int]]:

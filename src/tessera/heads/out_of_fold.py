@@ -32,7 +32,8 @@ def check_out_of_fold(path: str | Path, *, inputs: Iterable[object] = (), overwr
 
 
 def write_out_of_fold(path: Path, found: OutOfFold, labels: Labels, classes: Sequence[str]) -> None:
-    """Write a point for each label that was tested: truth, predicted, probability (of classes), fold, unit and group.
+    """Write a point for each label that was tested: truth, predicted, probability (of classes), fold, unit
+    and the name of the group.
 
     Parameters
     ----------
@@ -49,7 +50,9 @@ def write_out_of_fold(path: Path, found: OutOfFold, labels: Labels, classes: Seq
         columns = {"truth": names[found.truth], "predicted": names[said], "probability": found.raw.max(axis=1)}
     columns |= {"fold": found.fold + 1, "unit": found.unit}
     if labels.groups is not None:
-        columns["group"] = labels.groups[found.rows]
+        groups, member = np.unique(labels.groups[found.rows], return_inverse=True)
+        called = [labels.group_name(group) for group in groups.tolist()]
+        columns["group"] = np.array(called, dtype=object)[member.reshape(-1)]
     assert labels.lonlat is not None  # noqa: S101 - labels of a store have places
     points = np.asarray(shapely.points(labels.lonlat[found.rows]), dtype=object)
     write_vector(path, points, columns, kind=KIND, notes={"source": labels.source})
