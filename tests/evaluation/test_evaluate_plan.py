@@ -369,5 +369,5 @@ def test_draws_of_a_split_by_year_take_the_years_in_turn(again: bool) -> None:
     tested = np.unique(np.concatenate([fold.test for fold in folds]))
     assert tested.tolist() == list(range(count))
     one = replace(labelled, years=np.full(count, 2020))
-    with pytest.raises(InputError, match="are all of"):
+    with pytest.raises(InputError, match="are all of 2020; expected two years"):
         make_plan(one, everything(one), amounts, split="year")

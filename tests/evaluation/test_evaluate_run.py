@@ -17,8 +17,10 @@ from evaluate_made import groups_of, told_apart
 from tessera.base import InputError, Kept, TesseraError
 from tessera.evaluation import Evaluation, evaluate
 from tessera.evaluation._curves import draw_sets
+from tessera.evaluation._kept import key_of
+from tessera.evaluation.plan import make_plan
 from tessera.labels import Labels
-from tessera.validation import CLASS_METRICS
+from tessera.validation import CLASS_METRICS, Task, parse_amounts
 
 
 def compared(tmp: Path | None = None, **options: object) -> Evaluation:
@@ -326,6 +328,17 @@ def test_kept_scores_of_other_settings_are_not_taken(tmp_path: Path) -> None:
     for more in ({}, {"settings": {"neighbours": 1}}, {"weights": "occur"}, {"tune": True}):
         evaluate(x, labelled, **options, **more)  # type: ignore[arg-type]
     assert len(list(tmp_path.glob("*.part"))) == 4
+
+
+def test_kept_scores_of_a_search_belong_to_its_buffer() -> None:
+    labelled, x = told_apart()
+    (amount,) = parse_amounts("10/class", "classification")
+    plan = make_plan(labelled, np.ones(len(labelled), dtype=np.bool_), (amount,), draws=2)
+    wide = replace(plan, held=replace(plan.held, buffer_km=1.0))
+    task = Task("knn", x, plan.target, len(plan.classes), groups=plan.group)
+    for tuned in (False, True):
+        one, other = (key_of(task, which, amount, 5, tuned=tuned) for which in (plan, wide))
+        assert (one != other) == tuned
 
 
 def test_a_year_is_tested_by_the_others() -> None:

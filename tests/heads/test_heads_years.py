@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,8 @@ def test_labels_of_several_years_keep_how_both_were_predicted(store: YearStore, 
     assert counts.sum() == matrix.sum() / 2
     rights = sum(counts[pairs[:, 3] == pairs[:, 5 + side]].sum() for side in (0, 1))
     assert rights == np.trace(matrix)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "head-format.md").read_text(encoding="utf-8")
+    assert all(f"| `confusion.{key}` |" in page for key in found.metrics["confusion"])
 
 
 @pytest.mark.parametrize("split", ["random", "spatial"])

@@ -155,7 +155,7 @@ def test_a_chosen_buffer_leaves_half_of_the_training_labels() -> None:
     ("split", "change", "line"),
     [
         ("year", {"years": None}, "has no years; expected a column that names the year"),
-        ("year", {"years": np.full(60, 2020)}, "expected two years"),
+        ("year", {"years": np.full(60, 2020)}, "are all of 2020; expected two years"),
         ("region", {"regions": np.full(60, "a", dtype=object)}, "lie in 1 region; expected at least two"),
         ("region", {"regions": None, "lonlat": None}, "has no regions and no places"),
     ],

@@ -32,6 +32,11 @@ def key_of(task: Task, plan: Plan, amount: Amount, times: int, *, tuned: bool) -
         *(part for fold in plan.folds[amount] for part in (fold.train, fold.test)),
     ]
     how = f"{task.weights} {sorted((task.settings or {}).items())} {tuned}"
+    if tuned:
+        # what a search holds out depends on the split itself, not on the folds alone
+        held = plan.held
+        how += f" {held.split} {held.buffer_km}"
+        arrays += [part for part in (held.groups, held.own, held.places, held.years) if part is not None]
     about = f"{VERSION} {plan.kind} {len(plan.classes)} {task.head} {times} {task.seed} {digest_of(*arrays)} {how}"
     return f"{sha256_hex(about.encode())}.part"
 

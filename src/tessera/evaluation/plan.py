@@ -73,7 +73,7 @@ def make_plan(
 
     What is held out together is what `tessera.labels.hold_out` says. One group in three is tested, each draw another;
     of a split by year one year after another, in a third of the groups where a group is labelled in several years;
-    classes are spread over both sides as evenly as groups allow. A class with fewer than 4 labels, or in one group
+    classes are spread over both sides as evenly as groups allow. A class with fewer than 3 labels, or in one group
     alone, is left out, and said. A number a class takes all of a class that has fewer; of other amounts each class gets
     2 labels first (1 where they do not suffice), the rest are drawn evenly from all.
 

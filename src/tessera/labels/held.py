@@ -282,7 +282,8 @@ def _units(
         if labels.years is None:
             raise InputError(f"{labels.source} has no years; expected a column that names the year of each label")
         if len(np.unique(labels.years[usable])) < 2:
-            raise InputError(f"labels of {labels.source} are all of {labels.years[usable][:1]}; expected two years")
+            only = ", ".join(map(str, np.unique(labels.years[usable])))
+            raise InputError(f"labels of {labels.source} are all of {only or 'no year'}; expected two years")
         if places is None:
             return HeldOut(split, own, years=labels.years, why="each year is tested by a head of the others", **common)
     chosen, count = (side, 0) if side is not None else block_side(labels, usable)
