@@ -135,6 +135,7 @@ def test_classes_that_few_places_test_are_marked() -> None:
     assert re.search(r"\ntown +\d+ +\d+ +\d+ +7\*  ", text)
     assert "* 1 of 3 tested classes was tested on fewer than 20 places (polygons, points or groups): town (7)." in text
     assert re.search(r" in feature \d+ at ", text)
+    assert "held out and worst (features counted from 0):" in text
     assert "*" not in fit(make_store(TRUTH), draw_labels(TRUTH, NAMES, 25), "crop").report()
 
 

@@ -49,6 +49,21 @@ def test_a_search_divides_no_block_and_a_fold_uses_what_it_chose_itself(monkeypa
     assert len(result["curve"]["points"]) > 2
 
 
+def test_a_class_that_no_fold_both_tests_and_learns_is_told_as_that() -> None:
+    generator = np.random.default_rng(2)
+    # 10 places 60 km apart, and two of a third class, 12 km from each other, so that the buffer of 30 km parts them
+    lon = np.repeat([*np.arange(10.0), 15.0, 15.0 + 12 / 71], 20)
+    lonlat = np.column_stack([lon, np.full(240, 50.0)]) + generator.uniform(0, 0.001, (240, 2))
+    y = np.where(lon >= 15, 2, np.arange(240) % 2)
+    labels = Labels(np.array(["a", "b", "rare"], dtype=object)[y], lonlat=lonlat)
+    held = hold_out(labels, np.ones(240, dtype=np.bool_), "spatial", 5.0, 30.0)
+    x = generator.normal(size=(240, 3)) + y[:, None]
+    result, _ = cross_validate(Task("knn", x, y, 3), ("a", "b", "rare"), held, units=held.groups, curve=False)
+    assert "learnt but not tested, as no fold that tests them learns them too: rare" in result["notes"]
+    assert not any("fewer than 3 labels" in note for note in result["notes"])
+    assert result["per_class"]["rare"]["f1"] is None
+
+
 @pytest.mark.parametrize("split", ["spatial", "region", "year"])
 def test_inner_folds_keep_the_buffer_and_the_units_of_the_outer_ones(
     monkeypatch: pytest.MonkeyPatch, split: str

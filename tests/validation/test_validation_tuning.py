@@ -57,6 +57,22 @@ def test_equal_scores_keep_the_learners_own_settings(monkeypatch: pytest.MonkeyP
     assert tune("linear", x, y, 2, groups).settings == {}
 
 
+def test_the_score_counts_what_labels_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics: Any = pytest.importorskip("sklearn.metrics")
+    monkeypatch.setattr(module, "learn_and_score", lambda *args, **_: args[5])
+    _, y, groups = noisy()
+    rng = np.random.default_rng(1)
+    said, amount = rng.random((len(y), 2)), np.where(y == 0, 7.0, 1.0)
+    for weights in (None, amount):
+        found = tune("linear", said, y, 2, groups, amount=weights)
+        wanted = metrics.f1_score(y, said.argmax(axis=1), average="macro", sample_weight=weights)
+        assert found.tried[0].score == pytest.approx(wanted)
+    numbers = rng.normal(size=len(y))
+    found = tune("knn", numbers, y.astype(np.float64), 0, groups, amount=amount)
+    wanted = metrics.root_mean_squared_error(y, numbers, sample_weight=amount)
+    assert found.tried[0].score == pytest.approx(wanted)
+
+
 def test_of_numbers_the_least_error_is_chosen() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(90, 3))

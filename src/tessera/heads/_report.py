@@ -214,7 +214,8 @@ def _worst_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
             lines.append(
                 f"  {_show(row.get('truth'))}, predicted {_show(row.get('predicted'))}{_where(row, grouped_by)}"
             )
-    return ["look at these labels first, held out and worst:", *lines] if lines else []
+    counted = " (features counted from 0)" if any(f" in {FEATURE} " in line for line in lines) else ""
+    return [f"look at these labels first, held out and worst{counted}:", *lines] if lines else []
 
 
 def _where(row: dict[str, Any], grouped_by: Any) -> str:

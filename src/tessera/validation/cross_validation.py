@@ -106,6 +106,7 @@ class Task:
             self.weights,
             settings=self.settings,
             held=inner,
+            amount=None if self.amount is None else self.amount[train],
         )
 
 
@@ -146,7 +147,7 @@ def cross_validate(
     names = TOTALS if count else NUMBER_TOTALS
     notes = list(held.notes)
     folds = held.folds(y if count else bins_of(y), seed=task.seed)
-    can = _can_be_tested(y, held, folds, count)
+    enough, can = _can_be_tested(y, held, folds, count)
     wanted = len(folds) >= (1 if held.test is not None else 2) and (not count or can.sum() >= 2)
     result: dict[str, Any] = {
         "split": held.split,
@@ -196,7 +197,7 @@ def cross_validate(
     )
     result |= scored
     if count:
-        notes.extend(_class_notes(classes, can, where))
+        notes.extend(_class_notes(classes, enough, can, where))
         result["unmet"] = _unmet(found, classes)
         notes.extend(_unmet_notes(result["unmet"], len(rows)))
         result["confusion"] = _confusion(found, y[tested], said[tested], classes, task.seed)
@@ -265,19 +266,22 @@ def _confusion(
     }
 
 
-def _can_be_tested(y: NDArray[Any], held: HeldOut, folds: Sequence[Fold], count: int) -> NDArray[np.bool_]:
-    """(K,) bool: classes with enough labels and units, which some fold tests and learns from; (1,) of numbers."""
+def _can_be_tested(
+    y: NDArray[Any], held: HeldOut, folds: Sequence[Fold], count: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(K,) bool: classes with enough labels and units, and those of them that some fold both tests and learns from;
+    (1,) of numbers."""
     if not count:
-        return np.ones(1, dtype=np.bool_)
+        return np.ones(1, dtype=np.bool_), np.ones(1, dtype=np.bool_)
     if held.test is not None:
         learnt, tested = (np.bincount(y[part], minlength=count) for part in (~held.test, held.test))
-        can = (learnt >= 2) & (tested >= 1)
+        enough = (learnt >= 2) & (tested >= 1)
     else:
-        can = judged(y, held.groups, count)
+        enough = judged(y, held.groups, count)
     met = np.zeros(count, dtype=np.bool_)
     for fold in folds:
         met[np.intersect1d(y[fold.train], y[fold.test])] = True
-    return can & met
+    return enough, enough & met
 
 
 def _out_of_fold(
@@ -299,10 +303,16 @@ def _out_of_fold(
     return said, fold_of, met, searches
 
 
-def _class_notes(classes: Sequence[str], can: NDArray[np.bool_], where: str) -> list[str]:
-    left_out = [name for index, name in enumerate(classes) if not can[index]]
-    few = f"fewer than {LEAST_LABELS} labels, or all in one {where}"
-    return [f"learnt but not tested, as they have {few}: {', '.join(left_out)}"] if left_out else []
+def _class_notes(classes: Sequence[str], enough: NDArray[np.bool_], can: NDArray[np.bool_], where: str) -> list[str]:
+    reasons = (
+        (f"as they have fewer than {LEAST_LABELS} labels, or all in one {where}", ~enough),
+        ("as no fold that tests them learns them too", enough & ~can),
+    )
+    return [
+        f"learnt but not tested, {why}: {', '.join(classes[index] for index in np.flatnonzero(which))}"
+        for why, which in reasons
+        if which.any()
+    ]
 
 
 def _unmet(found: OutOfFold, classes: Sequence[str]) -> dict[str, Any] | None:

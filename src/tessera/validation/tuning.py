@@ -74,6 +74,7 @@ def tune(
     settings: Mapping[str, Any] | None = None,
     candidates: Sequence[Mapping[str, Any]] | None = None,
     held: HeldOut | None = None,
+    amount: NDArray[np.float64] | None = None,
     folds: int = INNER_FOLDS,
     progress: Progress = silent,
 ) -> Tuned:
@@ -95,6 +96,7 @@ def tune(
     settings : fixed by the user, and tried with all others
     candidates : what to try; the learner's own `grid` if None
     held : what the inner folds hold out, of these N labels, and the buffer around it; None: `groups`, without a buffer
+    amount : (N,) how many labels each stands for in the score; None: one
     folds : at most this many
     progress : called as `progress(done, total)`, fits
 
@@ -127,6 +129,7 @@ def tune(
     if len(rounds) < 2 or len(wanted) < 2 or len(np.unique(y)) < 2:
         return Tuned(fixed, (), chosen)
     tested = np.sort(np.concatenate([fold.test for fold in rounds]))
+    each = np.ones(len(tested)) if amount is None else amount[tested]
     tried, best, place, done = [], -np.inf, 0, 0
     for index, one in enumerate(wanted):
         said = np.zeros((len(y), classes)) if classes else np.zeros(len(y))
@@ -137,7 +140,7 @@ def tune(
             )
             done += 1
             progress(done, len(wanted) * len(rounds))
-        score = _score(y[tested], said[tested], classes, chosen)
+        score = _score(y[tested], said[tested], each, classes, chosen)
         tried.append(Tried(one, score))
         value = -np.inf if score is None else -score if chosen in LOWER_IS_BETTER else score
         if value > best:
@@ -145,8 +148,10 @@ def tune(
     return Tuned(wanted[place], tuple(tried), chosen)
 
 
-def _score(y: NDArray[Any], said: NDArray[np.float64], classes: int, metric: str) -> float | None:
-    once = np.ones((1, len(y)))
+def _score(
+    y: NDArray[Any], said: NDArray[np.float64], amount: NDArray[np.float64], classes: int, metric: str
+) -> float | None:
+    once = amount[None]
     if classes:
         found = score_classes(y.astype(np.int64), said.argmax(axis=1), once, classes=classes, probabilities=said)
         value = float(found[0, CLASS_METRICS.index(metric)])
