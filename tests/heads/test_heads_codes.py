@@ -188,23 +188,51 @@ def test_letters_of_other_scripts_are_drawn_without_a_warning(store: FakeStore, 
         assert image.width > 600
 
 
+CLASS_TABLE, RANGE_TABLE = "value,name,colour,pixels,hectares\n", "from,to,colour,pixels,hectares\n"
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        b"",
-        b"value,name\n",
-        b"value,name,colour,pixels,hectares\nx,a,#ffffff,1,1\n",
-        b"value,name,colour,pixels,hectares\n0,a,#ffffff,-1,1\n",
-        b"value,name,colour,pixels,hectares\n0,a,red,1,1\n",
-        b"from,to,colour,pixels,hectares\n0,1,#ffffff,-1,1\n",
-        b"\xff\xfe",
-        b"a\x00b",
+        ("", "an empty file, not value,name,"),
+        ("value,name\n", "columns 'value, name', not value,name,colour"),
+        (CLASS_TABLE + "x,a,#ffffff,1,1\n", "row 2 has value 'x', not 0 to 254"),
+        (CLASS_TABLE + "0,a,#ffffff,1,1\n1.0,b,#ffffff,1,1\n", r"row 3 has value '1\.0', not 0 to 254"),
+        (CLASS_TABLE + "255,a,#ffffff,1,1\n", "row 2 has value '255', not 0 to 254"),
+        (CLASS_TABLE + "-1,a,#ffffff,1,1\n", "row 2 has value '-1'"),
+        (CLASS_TABLE + "1,a\n", r"row 2 has 2 cells \('1,a'\), not 5"),
+        (CLASS_TABLE + "1,a,#ffffff,1,1,2\n", "row 2 has 6 cells .*, not 5"),
+        (CLASS_TABLE + "1,a,#ffffff,1,1\n\n", "row 3 has 0 cells"),
+        (CLASS_TABLE + "0,a,#ffffff,-1,1\n", "row 2 has '-1' pixels, not a whole number"),
+        (CLASS_TABLE + f"0,a,#ffffff,{'9' * 5000},1\n", r"row 2 has '9+\.\.\.' pixels, not a whole number"),
+        (CLASS_TABLE + f"0,a,#ffffff,{'9' * 19},1\n", r"row 2 has '9+' pixels, not a whole number"),
+        (CLASS_TABLE + "0,a,red,1,1\n", "row 2 has colour 'red', not #rrggbb"),
+        (CLASS_TABLE + "0,,#ffffff,1,1\n", "row 2 has no name"),
+        (CLASS_TABLE + "0,a,#ffffff,1,1\n0,b,#ffffff,1,1\n", "two rows have the value '0'"),
+        (CLASS_TABLE + "0,a,#ffffff,1,1\n1,a,#ffffff,1,1\n", "two rows have the name 'a'"),
+        (CLASS_TABLE + "0,a,#ffffff,1,1\n" * 300, "300 rows, more than values of a map"),
+        (CLASS_TABLE + f"0,{'a' * 200_000},#ffffff,1,1\n", "field larger than"),
+        (RANGE_TABLE + "0,1,#ffffff,-1,1\n", "row 2 has '-1' pixels"),
+        (RANGE_TABLE, "0 ranges, not two or more"),
+        (RANGE_TABLE + ",,#ffffff,1,1\n", "1 ranges, not two or more"),
+        (RANGE_TABLE + ",b,#ffffff,1,1\nb,,#ffffff,1,1\n", "row 3 begins at 'b', not at a number above"),
+        (RANGE_TABLE + ",nan,#ffffff,1,1\nnan,,#ffffff,1,1\n", "row 3 begins at 'nan'"),
+        (RANGE_TABLE + ",5,#ffffff,1,1\n5,2,#ffffff,1,1\n2,,#ffffff,1,1\n", "row 4 begins at '2'"),
+        ("\udcff\udcfe", "not UTF-8"),
+        ("a\x00b", r"columns 'a\\x00b'|line contains NUL"),
     ],
 )
-def test_a_table_that_is_none_is_told(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "m.classes.csv").write_bytes(content)
-    with pytest.raises(InputError, match="no table of classes"):
+def test_a_table_that_is_none_is_told_by_row(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "m.classes.csv").write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(InputError, match=f"no table of classes: .*{message}.*; expected the table as tessera map") as told:
         read_map_classes(tmp_path / "m.tif")
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 400 + len(str(tmp_path))
+
+
+def test_a_table_that_a_spreadsheet_saved_as_utf_8_is_read(tmp_path: Path) -> None:
+    (tmp_path / "m.classes.csv").write_bytes(f"{CLASS_TABLE}3,Wiese,#00ff00,7,0.07\n".encode("utf-8-sig"))
+    assert read_map_classes(tmp_path / "m.tif") == (MapClass(3, "Wiese", "#00ff00", 7),)
 
 
 def test_no_table_is_told(tmp_path: Path) -> None:

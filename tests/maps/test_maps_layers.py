@@ -241,3 +241,11 @@ def test_the_picture_of_uncertainty_shows_what_varies(
         assert found[:3] == ["below 1", "1 to 2", "2 to 4"]
         light = [int(colour[1:3], 16) + int(colour[3:5], 16) for _, colour in drawn["entries"]]
         assert light == sorted(light, reverse=True)
+
+
+def test_the_name_of_where_a_head_abstains_is_no_name_of_a_class(store: Store, tmp_path: Path) -> None:
+    names = ("uncertain", "(uncertain)", "((uncertain))", "10")
+    head = replace(make_head(trust=FakeTrust()), classes=names)
+    path = head.map(store, WINDOW, out=tmp_path / "a.tif", abstain=True, polygons=tmp_path / "a.gpkg", png=False)
+    assert [one.name for one in read_map_classes(path)][-1] == "(((uncertain)))"
+    assert len({one.name for one in read_map_classes(path)}) == 5

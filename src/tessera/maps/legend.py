@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from tessera.base import InputError, cell_text, check_output, csv_text, is_text, read_regular, shown
 from tessera.geo import PIXEL_SIZE
-from tessera.labels import cell, class_labels, one_line
+from tessera.labels import NO_DATA, cell, class_labels, one_line
 from tessera.rasters import open_raster, reading
 
 from .ranges import range_names
@@ -32,6 +33,9 @@ _RANGES = ("from", "to", "colour", "pixels", "hectares")
 """The columns of a table of classes, and of one of ranges of numbers."""
 _STYLE_MARK = "classes of a map by tessera"
 _LIMIT = 16 * 1024 * 1024
+_MOST_PIXELS = 10**15
+"""Of a class: more than the Earth has."""
+_AS_WRITTEN = "expected the table as tessera map wrote it: map the area again"
 _COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 
@@ -195,29 +199,75 @@ def read_map_classes(tiff: str | Path) -> tuple[MapClass, ...]:
     """
     path = table_path(Path(tiff))
     try:
-        text = read_regular(path, what="table of classes", limit=_LIMIT).decode()
-        header, *rows = csv.reader(io.StringIO(text, newline=""))
-        if tuple(header) == _RANGES:
-            names = range_names(tuple(float(low) for low, *_ in rows[1:]))
-            return tuple(_class_of(row, None, name) for name, row in zip(names, rows, strict=True))
-        if tuple(header) != _HEADER:
-            raise ValueError(f"columns {', '.join(header)}")
-        return tuple(_class_of(row, int(row[0]), cell_text(row[1])) for row in rows)
+        # a spreadsheet begins UTF-8 with a mark
+        text = read_regular(path, what="table of classes", limit=_LIMIT).decode("utf-8-sig")
+        return _legend_from(list(csv.reader(io.StringIO(text, newline=""))))
     except FileNotFoundError:
         raise InputError(f"no table of classes {path}; expected one beside the map") from None
-    except (ValueError, IndexError, csv.Error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is no table of classes: {shown(error)}; expected {','.join(_HEADER)}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no table of classes: not UTF-8; {_AS_WRITTEN}") from None
+    except csv.Error as error:
+        raise InputError(f"{path} is no table of classes: {error}; {_AS_WRITTEN}") from None
+    except _TableError as error:
+        raise InputError(f"{path} is no table of classes: {error}; {_AS_WRITTEN}") from None
 
 
-def _class_of(row: Sequence[str], value: int | None, name: str) -> MapClass:
-    """A row of a table, which may come from a stranger."""
-    _, _, colour, pixels, _ = row
-    count = int(pixels)
-    if count < 0 or not _COLOUR.fullmatch(colour):
-        raise ValueError(f"colour {colour}, {count} pixels")
-    return MapClass(value, name, colour, count)
+class _TableError(Exception):
+    """What is wrong with a table, without its path."""
+
+
+def _legend_from(rows: Sequence[Sequence[str]]) -> tuple[MapClass, ...]:
+    """The legend in the rows of a table, which may come from a stranger."""
+    header = tuple(rows[0]) if rows else ()
+    if header not in (_HEADER, _RANGES):
+        told = f"columns {shown(', '.join(header))}" if header else "an empty file"
+        raise _TableError(f"{told}, not {','.join(_HEADER)} or {','.join(_RANGES)}")
+    if len(rows) > NO_DATA + 2:
+        raise _TableError(f"{len(rows) - 1:,} rows, more than values of a map")
+    found: list[MapClass] = []
+    edges: list[float] = []
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(header):
+            raise _TableError(f"row {number} has {len(row)} cells ({shown(','.join(row), 40)}), not {len(header)}")
+        first, second, colour, count, _ = row
+        pixels = _whole(count, _MOST_PIXELS)
+        if pixels is None or not _COLOUR.fullmatch(colour):
+            what = f"{shown(count, 20)} pixels" if pixels is None else f"colour {shown(colour, 20)}"
+            raise _TableError(f"row {number} has {what}, not {'a whole number' if pixels is None else '#rrggbb'}")
+        if header == _RANGES:
+            edges += [] if number == 2 else [_number(first)]
+            if not all(map(math.isfinite, edges)) or edges != sorted(set(edges)):
+                raise _TableError(f"row {number} begins at {shown(first, 20)}, not at a number above the one before")
+            found.append(MapClass(None, "", colour, pixels))
+            continue
+        value, name = _whole(first, NO_DATA - 1), cell_text(second)
+        if value is None or not name:
+            what = f"value {shown(first, 20)}, not 0 to {NO_DATA - 1}" if value is None else "no name"
+            raise _TableError(f"row {number} has {what}")
+        found.append(MapClass(value, name, colour, pixels))
+    if header == _RANGES:
+        if not edges:
+            raise _TableError(f"{len(found)} ranges, not two or more")
+        return tuple(replace(one, name=name) for one, name in zip(found, range_names(tuple(edges)), strict=True))
+    for what, held in (("value", [one.value for one in found]), ("name", [one.name for one in found])):
+        twice = next((one for index, one in enumerate(held) if one in held[:index]), None)
+        if twice is not None:
+            raise _TableError(f"two rows have the {what} {shown(twice, 40)}")
+    return tuple(found)
+
+
+def _whole(text: str, most: int) -> int | None:
+    """A whole number of 0 to `most` in plain digits, else None."""
+    value = int(text) if len(text) <= 20 and text.isascii() and text.isdecimal() else -1
+    return value if 0 <= value <= most else None
+
+
+def _number(text: str) -> float:
+    """NaN where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def empty_share(tiff: str | Path) -> float:

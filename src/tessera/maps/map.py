@@ -452,8 +452,10 @@ def _tags(head: MapHead, digest: str, strips: Strips) -> dict[str, str]:
 
 def _abstained(strips: Strips) -> tuple[int, str, str] | None:
     """Value, name and colour of the pixels where the head abstains; None where it never does."""
-    value, names = strips.layers.abstained, strips.head.classes
-    return None if value is None else (value, f"({ABSTAINED})" if ABSTAINED in names else ABSTAINED, ABSTAINED_COLOUR)
+    value, name = strips.layers.abstained, ABSTAINED
+    while name in strips.head.classes:
+        name = f"({name})"
+    return None if value is None else (value, name, ABSTAINED_COLOUR)
 
 
 def _years(strips: Strips) -> str:
