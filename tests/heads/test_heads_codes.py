@@ -224,7 +224,9 @@ CLASS_TABLE, RANGE_TABLE = "value,name,colour,pixels,hectares\n", "from,to,colou
 )
 def test_a_table_that_is_none_is_told_by_row(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "m.classes.csv").write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(InputError, match=f"no table of classes: .*{message}.*; expected the table as tessera map") as told:
+    with pytest.raises(
+        InputError, match=f"no table of classes: .*{message}.*; expected the table as tessera map"
+    ) as told:
         read_map_classes(tmp_path / "m.tif")
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 400 + len(str(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,8 @@ def _edit(path: Path, **arrays: Any) -> None:
         ({"file": "other.safetensors"}, "weights are missing: .*other.safetensors; keep the two files together"),
         ({"sha256": "ab" * 32}, "expected 'abab.*the weights of another head"),
         ({"more": 1}, "expected the file, sha256 and bytes"),
+        ({"bytes": -1}, r"has [\d,]+ bytes; the head's JSON says '-1': expected its own weights"),
+        ({"bytes": "many"}, "the head's JSON says 'many': expected its own weights"),
     ],
 )
 def test_a_json_that_names_other_weights_is_refused(saved: Path, arrays: dict[str, Any], message: str) -> None:
@@ -107,8 +110,6 @@ def test_a_json_that_names_other_weights_is_refused(saved: Path, arrays: dict[st
 
 
 def test_weights_that_are_damaged_are_refused(saved: Path) -> None:
-    import hashlib
-
     weights = saved.with_suffix(".safetensors")
     good = weights.read_bytes()
     huge = (2**40).to_bytes(8, "little") + good[8:]
@@ -120,9 +121,60 @@ def test_weights_that_are_damaged_are_refused(saved: Path) -> None:
     ):
         weights.write_bytes(data)
         if "another" not in message:
-            _edit(saved, sha256=hashlib.sha256(data).hexdigest())
+            _edit(saved, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
         with pytest.raises(InputError, match=message):
             tessera.load_head(saved)
+
+
+def _rewritten(saved: Path, arrays: dict[str, tuple[str, list[int], bytes]]) -> None:
+    """The arrays of a head's weights as given: type, shape and bytes of each, as safetensors lays them out."""
+    header, offset = {}, 0
+    for name, (kind, shape, data) in arrays.items():
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
+    text = json.dumps(header).encode()
+    whole = len(text).to_bytes(8, "little") + text + b"".join(data for _, _, data in arrays.values())
+    saved.with_suffix(".safetensors").write_bytes(whole)
+    _edit(saved, sha256=hashlib.sha256(whole).hexdigest(), bytes=len(whole))
+
+
+def _arrays(head: tessera.Head) -> dict[str, tuple[str, list[int], bytes]]:
+    kinds = {"float32": "F32", "float64": "F64"}
+    return {name: (kinds[one.dtype.name], list(one.shape), one.tobytes()) for name, one in head.learnt.arrays().items()}
+
+
+@pytest.mark.parametrize("name", ["stem", "mean", "head", "kernel_3", "scale"])
+def test_weights_of_no_dimension_or_not_finite_are_refused(head: tessera.Head, saved: Path, name: str) -> None:
+    good = _arrays(head)
+    kind, shape, data = good[name]
+    _rewritten(saved, {**good, name: ("F32", [], b"\0" * 4)})
+    with pytest.raises(InputError, match=rf"{name} float32 \(\); expected|kernels of width 0"):
+        tessera.load_head(saved)
+    nan = np.full(1, np.nan, np.float32 if kind == "F32" else np.float64).tobytes()
+    _rewritten(saved, {**good, name: (kind, shape, nan + data[len(nan) :])})
+    with pytest.raises(InputError, match=f"{name} holds numbers that are not finite; expected finite float"):
+        tessera.load_head(saved)
+    _rewritten(saved, {**good, name: ("BF16", [2], b"\0" * 4)})
+    with pytest.raises(InputError, match="holds values of type 'BF16'; expected float32 or float64"):
+        tessera.load_head(saved)
+
+
+def test_many_strange_arrays_are_told_in_a_line(head: tessera.Head, saved: Path) -> None:
+    _rewritten(saved, _arrays(head) | {f"a{number}": ("F32", [0], b"") for number in range(500)})
+    with pytest.raises(InputError, match=r"the arrays have 'a0, a1, .* besides; expected kernel_0") as told:
+        tessera.load_head(saved)
+    assert len(str(told.value)) < 700 + len(str(saved))
+
+
+def test_weights_that_overflow_are_told_and_not_mapped(
+    head: tessera.Head, store: FakeStore, saved: Path, tmp_path: Path
+) -> None:
+    good = _arrays(head)
+    kind, shape, _ = good["stem"]
+    _rewritten(saved, {**good, "stem": (kind, shape, np.full(shape, 3e38, np.float32).tobytes())})
+    with pytest.raises(InputError, match="scores that are not finite: its file is damaged"), np.errstate(all="ignore"):
+        tessera.load_head(saved).map(store, store.window, out=tmp_path / "m.tif", png=False)
+    assert not (tmp_path / "m.tif").exists()
 
 
 def test_what_is_no_weights_of_a_head_is_kept(head: tessera.Head, tmp_path: Path) -> None:

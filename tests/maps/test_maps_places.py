@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from PIL import Image
 from tessera.base import InputError
 from tessera.figures import draw_map
 from tessera.geo import Window, from_lonlat, parse_area, to_lonlat
+from tessera.labels import read_around
+from tessera.learners import UnetModel
+from tessera.learners._unet_layers import CONVOLUTIONS
 from tessera.maps import _strips as strips_module
 from tessera.maps._picture import true_north
 from tessera.testing import random_embeddings, small_store
@@ -46,6 +50,46 @@ def test_a_map_over_a_zone_border_has_no_seam(tmp_path: Path, monkeypatch: pytes
     np.testing.assert_array_equal(found[inside], head.predict_codes(whole)[inside])
     assert (found[inside] != 255).all()
     assert (lon[inside] < 6).sum() > 1000 < (lon[inside] > 6).sum()
+
+
+def test_a_map_of_windows_reads_across_a_zone_border(tmp_path: Path) -> None:
+    """A U-Net says the same of a pixel, whether the area ends at the border of its zone or goes on in the next."""
+    pytest.importorskip("torch")
+    store = small_store(tmp_path / "s.zarr", zones=(31, 32))
+    wide = parse_area("5.983,50.600,6.015,50.608")
+    for part in wide.parts():
+        window = part.window
+        grown = Window(window.zone, window.west - 20, window.north + 20, window.width + 40, window.height + 40)
+        store.write(random_embeddings(grown, part.zone, 0.0), YEAR)
+    rng = np.random.default_rng(5)
+
+    def some(*shape: int) -> Any:
+        return (rng.normal(size=shape) / np.sqrt(np.prod(shape[1:]) or 1)).astype(np.float32)
+
+    layers = CONVOLUTIONS
+    kernels = tuple(2 * some(few * 2, many * 2, 3, 3) for many, few in layers)
+    biases = tuple(some(few * 2) for _, few in layers)
+    last = np.concatenate([100 * some(4, 2), some(4, 9) / 100], axis=1).astype(np.float32)
+    rest = {"head": last, "head_bias": some(4), "mean": np.zeros(8, np.float32)}
+    rest["std"] = np.ones(8, np.float32)
+    learnt = UnetModel(4, some(2, 9), some(2), kernels, biases, scale=np.array([0.0, 1.0]), **rest)
+    head = replace(make_head(), head="unet", learnt=learnt)
+    found = []
+    for name, area in (("wide", wide), ("own", parse_area("5.985,50.602,5.9995,50.606"))):
+        path = head.map(store, area, out=tmp_path / f"{name}.tif", png=False)
+        with rasterio.open(path) as raster:
+            found.append((store.region_grid(area), raster.read(1)))
+    (whole, all_), (part_, own) = found
+    assert whole.zone == part_.zone == 31
+    same = all_[part_.slices_in(whole)]
+    assert (own != 255).sum() > 1000
+    np.testing.assert_array_equal(same[own != 255], own[own != 255])
+    assert len(np.unique(own)) > 2
+    # what lies across the border is seen: without it others are found
+    vectors = [read_around([(store, YEAR, None)], part_, learnt.margin, across=across) for across in (True, False)]
+    with_it, without = (learnt.predict_window(one, part_.west, part_.north) for one in vectors)
+    assert vectors[0].valid.sum() > vectors[1].valid.sum() + 1000
+    assert (with_it != without).any()
 
 
 def test_an_area_without_data_is_told_where_data_lie(tmp_path: Path) -> None:

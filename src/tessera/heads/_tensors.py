@@ -53,7 +53,7 @@ def read_tensors(folder: Path, about: Any) -> dict[str, NDArray[Any]]:
     """
     if not isinstance(about, dict) or set(about) != {"file", "sha256", "bytes"}:
         raise InputError(f"arrays {shown(about)}; expected the file, sha256 and bytes of its weights")
-    name, digest = about["file"], about["sha256"]
+    name, digest, size = about["file"], about["sha256"], about["bytes"]
     if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name or "\\" in name:
         raise InputError(f"weights in {shown(name)}; expected the name of a file beside the head")
     path = folder / name
@@ -69,11 +69,17 @@ def read_tensors(folder: Path, about: Any) -> dict[str, NDArray[Any]]:
     found = sha256_hex(data)
     if found != digest:
         raise InputError(f"{path} has SHA-256 {found[:12]}; expected {shown(digest, 14)}: the weights of another head")
+    if type(size) is not int or size != len(data):
+        raise InputError(
+            f"{path} has {len(data):,} bytes; the head's JSON says {shown(size, 20)}: expected its own weights"
+        )
     if int.from_bytes(data[:8], "little") > min(_HEADER_LIMIT, len(data)):
         raise InputError(f"{path} is no safetensors file: its header claims more bytes than a head has")
     try:
         arrays: dict[str, NDArray[Any]] = numpy_format.load(data)
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except KeyError as error:
+        raise InputError(f"{path} holds values of type {error}; expected {' or '.join(_TYPES)}") from None
+    except (SafetensorError, ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged or no safetensors file: {error}") from None
     strange = next((key for key, array in arrays.items() if array.dtype.name not in _TYPES), None)
     if strange is not None:

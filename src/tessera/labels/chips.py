@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
-from tessera.embeddings import CodedVectors, StackedVectors
-from tessera.geo import EAST, NORTH, SOUTH, WEST, Window, points_in_zones
+from tessera.embeddings import CodedVectors, StackedVectors, is_valid
+from tessera.geo import EAST, NORTH, PIXEL_SIZE, SOUTH, WEST, Window, points_in_zones, to_lonlat, zones_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CHIP, CORE = 96, 64
 """Pixels of a side of a window, and of the square in its middle whose labels it is read for."""
+_LOWEST, _HIGHEST = -80, 84
+"""Degrees of latitude that UTM zones reach."""
 _MOST_BYTES = 2 * 1024**3
 """Codes of all windows of a fit, at most."""
 
@@ -99,18 +101,24 @@ def read_chips(inputs: Inputs, lonlat: NDArray[np.float64]) -> ChipVectors:
     return ChipVectors(own, windows, chip, row, col)
 
 
-def read_around(inputs: Inputs, window: Window, margin: int) -> StackedVectors:
+def read_around(inputs: Inputs, window: Window, margin: int, *, across: bool = True) -> StackedVectors:
     """Read a window and `margin` pixels on each side of it: (H + 2 margin, W + 2 margin).
+
+    Pixels that lie in another UTM zone are those of that zone, the nearest to each.
 
     Parameters
     ----------
     inputs : as of `read_chips`
+    across : False: read the window's zone alone
     """
     west, north = window.west - margin, window.north + margin
-    return _read(inputs, window.zone, west, north, window.width + 2 * margin, window.height + 2 * margin)
+    sides = window.width + 2 * margin, window.height + 2 * margin
+    return _read(inputs, window.zone, west, north, *sides, across=across)
 
 
-def _read(inputs: Inputs, zone: int, west: int, north: int, width: int, height: int) -> StackedVectors:
+def _read(
+    inputs: Inputs, zone: int, west: int, north: int, width: int, height: int, *, across: bool = True
+) -> StackedVectors:
     """What the inputs hold on a rectangle, which may reach beyond the lattice."""
     left, right = max(west, WEST), min(west + width, EAST)
     top, bottom = min(north, NORTH), max(north - height, SOUTH)
@@ -125,5 +133,33 @@ def _read(inputs: Inputs, zone: int, west: int, north: int, width: int, height: 
                 rows = slice(row, row + len(strip))
                 codes[rows, cols], scales[rows, cols] = strip.codes, strip.scales
                 row += len(strip)
+            if across:
+                box = slice(north - top, north - bottom), cols
+                _cross(store, year, dims, inside, codes[box], scales[box])
         parts.append(CodedVectors(codes, scales))
     return StackedVectors(tuple(parts))
+
+
+def _cross(
+    store: EmbeddingSource,
+    year: int,
+    dims: int | None,
+    window: Window,
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+) -> None:
+    """Fill in what a store holds in other zones: of pixels that lie there, and of others without data beside them."""
+    x = (np.arange(window.west, window.east) + 0.5) * PIXEL_SIZE
+    y = (window.north - np.arange(window.height) - 0.5) * PIXEL_SIZE
+    sides, _ = to_lonlat(np.repeat(x[[0, -1]], len(y)), np.tile(y, 2), window.zone)
+    if (zones_of(sides) == window.zone).all():
+        return
+    xx, yy = np.meshgrid(x, y)
+    lon, lat = to_lonlat(xx, yy, window.zone)
+    wanted = ((zones_of(lon) != window.zone) | ~is_valid(scales)) & (lat >= _LOWEST) & (lat <= _HIGHEST)
+    if not wanted.any():
+        return
+    found = store.sample_codes(np.column_stack([lon[wanted], lat[wanted]]), year, dims)
+    good = is_valid(found.scales)
+    rows, cols = (index[good] for index in np.nonzero(wanted))
+    codes[rows, cols], scales[rows, cols] = found.codes[good], found.scales[good]

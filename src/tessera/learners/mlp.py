@@ -9,7 +9,7 @@ import numpy as np
 
 from tessera.base import InputError, require
 
-from .model import Model, expect, expect_standard, softmax
+from .model import Model, expect, expect_standard, refuse_overflow, softmax
 from .settings import Setting
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class MlpModel(Model):
             values = values @ weights + bias
             if index < len(self.weights) - 1:
                 values = np.maximum(values, 0, out=values)
+        refuse_overflow(values)
         if self.classes:
             return np.asarray(values, dtype=np.float32)
         return np.asarray(values[:, 0] * self.scale[1] + self.scale[0], dtype=np.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tessera.base import InputError
+from tessera.base import InputError, shown
 from tessera.labels import MAX_CLASSES, NO_DATA
 
 from ._threads import in_threads
@@ -159,6 +159,18 @@ def standard(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     return mean, std
 
 
+def refuse_overflow(scores: NDArray[Any]) -> None:
+    """Refuse scores that are not finite: no class can be told from them.
+
+    Raises
+    ------
+    InputError
+        Finite weights of a size that no learner gives.
+    """
+    if not np.isfinite(scores).all():
+        raise InputError("the head gives scores that are not finite: its file is damaged; expected one as fit saved it")
+
+
 def softmax(logits: NDArray[Any]) -> NDArray[Any]:
     """(n, K) logits -> (n, K) probabilities."""
     grown = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -174,13 +186,15 @@ def expect(name: str, array: NDArray[Any], dtype: Any, shape: tuple[int, ...]) -
     InputError
         Naming the array.
     """
-    if array.dtype != np.dtype(dtype) or array.shape != shape or not np.isfinite(array).all():
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
         raise InputError(f"{name} {array.dtype} {array.shape}; expected finite {np.dtype(dtype)} {shape}")
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} holds numbers that are not finite; expected finite {np.dtype(dtype)} {shape}")
 
 
 def expect_standard(mean: NDArray[np.float32], std: NDArray[np.float32]) -> int:
     """Check mean and standard deviation of D features; returns D."""
-    dims = len(mean) if mean.ndim == 1 else -1
+    dims = len(mean) if mean.ndim else 1
     expect("mean", mean, np.float32, (dims,))
     expect("std", std, np.float32, (dims,))
     if dims < 1 or not (std > 0).all():
@@ -197,5 +211,7 @@ def named(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> dict[st
         Some are lacking or more are there.
     """
     if set(arrays) != set(names):
-        raise InputError(f"arrays {', '.join(sorted(arrays)) or 'none'}; expected {', '.join(names)}")
+        lacking, strange = (", ".join(sorted(one)) for one in (set(names) - set(arrays), set(arrays) - set(names)))
+        told = [f"lack {lacking}"] * bool(lacking) + [f"have {shown(strange)} besides"] * bool(strange)
+        raise InputError(f"the arrays {' and '.join(told)}; expected {', '.join(names)}")
     return dict(arrays)

@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError
 from tessera.labels import NO_DATA, ChipVectors
 
-from .model import Model
+from .model import Model, refuse_overflow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,4 +76,6 @@ class SpatialModel(Model):
                 f"a window of {' x '.join(map(str, vectors.shape))} vectors of {vectors.dims} dims; expected "
                 f"{self.dims} dims and {edge} pixels around the window on each side"
             )
-        return self.blend(vectors, west, north), vectors.valid[edge:-edge, edge:-edge]
+        found, valid = self.blend(vectors, west, north), vectors.valid[edge:-edge, edge:-edge]
+        refuse_overflow(found[valid])
+        return found, valid

@@ -72,7 +72,7 @@ class UnetModel(SpatialModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        dims, width = expect_standard(self.mean, self.std), len(self.stem)
+        dims, width = expect_standard(self.mean, self.std), self.stem.size // (len(self.mean) + 1)
         if not 1 <= width <= _MOST_WIDTH or len(self.kernels) != len(CONVOLUTIONS) != len(self.biases):
             raise InputError(f"{len(self.kernels)} kernels of width {width}; expected {len(CONVOLUTIONS)} of 1 to 256")
         expect("stem", self.stem, np.float32, (width, dims + 1))

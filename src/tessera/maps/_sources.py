@@ -11,8 +11,8 @@ import numpy as np
 
 from tessera.base import InputError
 from tessera.embeddings import CodedVectors, StackedVectors
-from tessera.geo import EAST, NORTH, SOUTH, WEST, Window
-from tessera.labels import parse_source, parse_year, refuse_empty
+from tessera.geo import Window
+from tessera.labels import parse_source, parse_year, read_around, refuse_empty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,23 +69,10 @@ class Sources:
     def read_grown(self, window: Window, margin: int) -> StackedVectors:
         """The vectors of a part of the map's window and so many pixels around it; beyond the lattice they are no data.
 
-        Pixels around the map are read in its zone alone.
+        Pixels in another UTM zone are read there. A window asks for one zone, and is read in it alone.
         """
-        west, east = max(window.west - margin, WEST), min(window.east + margin, EAST)
-        south, north = max(window.south - margin, SOUTH), min(window.north + margin, NORTH)
-        there = Window(window.zone, west, north, east - west, north - south)
-        shape = window.height + 2 * margin, window.width + 2 * margin
-        into = _box(there, window.north + margin, window.west - margin)
-        inner = slice(margin, margin + window.height), slice(margin, margin + window.width)
-        found = []
-        for part in self.parts:
-            wide, own = self._read(part, there, there), self._read(part, self.area, window)
-            codes = np.zeros((*shape, own.dims), dtype=np.int8)
-            scales = np.full(shape, np.nan, dtype=np.float32)
-            codes[into], scales[into] = wide.codes, wide.scales
-            codes[inner], scales[inner] = own.codes, own.scales
-            found.append(CodedVectors(codes, scales))
-        return StackedVectors(tuple(found))
+        inputs = [(part.store, part.year, part.dims) for part in self.parts]
+        return read_around(inputs, window, margin, across=not isinstance(self.area, Window))
 
     @staticmethod
     def _read(part: Part, area: Area | Window, window: Window) -> CodedVectors:
@@ -116,12 +103,6 @@ class Sources:
             if told:
                 return told
         return "expected an area that the store covers"
-
-
-def _box(window: Window, north: int, west: int) -> tuple[slice, slice]:
-    """Where a window lies in an array whose first pixel is at `north` and `west`."""
-    down, right = north - window.north, window.west - west
-    return slice(down, down + window.height), slice(right, right + window.width)
 
 
 def find_sources(
