@@ -51,9 +51,9 @@ const LAYERS: readonly LayerSpecification[] = [
     filter: ["==", ["geometry-type"], "Point"],
     paint: {
       "circle-color": ["case", isLook("proposed", "negative"), "#ffffff", ["get", "colour"]],
-      "circle-radius": ["case", isLook("chosen"), 8, 6],
+      "circle-radius": ["case", isLook("chosen"), 8, isLook("dot"), 3.5, 6],
       "circle-stroke-color": ["case", isLook("proposed", "negative"), ["get", "colour"], "#ffffff"],
-      "circle-stroke-width": ["case", isLook("proposed", "negative", "chosen"), 3, 2],
+      "circle-stroke-width": ["case", isLook("proposed", "negative", "chosen"), 3, isLook("dot"), 1, 2],
     },
   },
   {

@@ -41,7 +41,7 @@ export interface Mark {
   readonly shape:
     { readonly kind: "point"; readonly at: LonLat } | { readonly kind: "polygon"; readonly rings: Polygon };
   readonly colour: string;
-  readonly look: "label" | "proposed" | "chosen" | "area" | "extent" | "negative";
+  readonly look: "label" | "proposed" | "chosen" | "area" | "extent" | "negative" | "dot";
 }
 
 export type DrawingTool = "point" | "polygon" | "rectangle" | "brush";

@@ -86,6 +86,7 @@ function reset(session: Session): void {
   session.classifying.fitted = undefined;
   session.classifying.report = undefined;
   session.classifying.next = [];
+  session.structuring.clear();
 }
 
 /** What a link says beyond the store. Its classes are taken only where this browser has none of this store. */

@@ -11,6 +11,7 @@ import { Labelling } from "./labelling.svelte";
 import { addTiles, changeLayer, dropLayer, moveLayer, putLayer, type Layers } from "./layers";
 import { Looking } from "./looking.svelte";
 import type { Services } from "./services";
+import { Structuring } from "./structuring.svelte";
 
 /** A panel that waits for something to be drawn on the map. */
 export interface Tool {
@@ -33,6 +34,7 @@ export class Session {
   readonly finding = new Finding();
   readonly classifying = new Classifying();
   readonly importing = new Importing();
+  readonly structuring = new Structuring();
 
   store = $state.raw<Store | undefined>();
   address = $state.raw<StoreAddress | undefined>();

@@ -7,6 +7,7 @@ import Label from "./label/Label.svelte";
 import Look from "./look/Look.svelte";
 import type { IconName } from "./parts/icons";
 import Share from "./share/Share.svelte";
+import Structure from "./structure/Structure.svelte";
 
 export interface Panel {
   readonly id: string; // in the URL's hash
@@ -21,5 +22,6 @@ export const PANELS: readonly Panel[] = [
   { id: "find", title: "Find", icon: "find", component: Find },
   { id: "label", title: "Label", icon: "label", component: Label },
   { id: "classify", title: "Classify", icon: "classify", component: Classify },
+  { id: "structure", title: "Structure", icon: "structure", component: Structure },
   { id: "share", title: "Share", icon: "share", component: Share },
 ];
