@@ -309,7 +309,7 @@ def _class_notes(classes: Sequence[str], enough: NDArray[np.bool_], can: NDArray
         ("as no fold that tests them learns them too", enough & ~can),
     )
     return [
-        f"learnt but not tested, {why}: {', '.join(classes[index] for index in np.flatnonzero(which))}"
+        f"learnt but not tested, {why}: {', '.join(name for name, one in zip(classes, which, strict=True) if one)}"
         for why, which in reasons
         if which.any()
     ]
