@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -359,3 +360,30 @@ def test_files_of_others_stay(store: Store, tmp_path: Path) -> None:
         )
     assert isinstance(found, Change)
     assert isinstance(found.to_json()["moved"][0]["changed_hectares"], float)
+
+
+def test_files_of_an_earlier_change_that_this_one_lacks_go(store: Store, tmp_path: Path) -> None:
+    change(store, WINDOW, (2021, 2022), tmp_path / "c.tif", head=fake_head())
+    (tmp_path / "c.transitions.png").write_text("mine")
+    change(store, WINDOW, (2022, 2023), tmp_path / "c.tif", png=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", "c.transitions.png"]
+    assert (tmp_path / "c.transitions.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"classes": 3, "counts": [[9, 1, 0], [1, 9, 0], [0, 0, 9]]},
+        {"classes": list(NAMES), "counts": [[9, -4, 0], [1, 9, 0], [0, 0, 9]]},
+        {"classes": list(NAMES), "counts": [[9, 1], [1, 9, 0], [0, 0, 9]]},
+        {"classes": list(NAMES), "counts": [[9, 2**63, 0], [1, 9, 0], [0, 0, 9]]},
+        {"classes": list(NAMES), "counts": [[9, 0.5, 0], [1, 9, 0], [0, 0, 9]]},
+    ],
+)
+def test_a_confusion_of_a_stranger_is_no_confusion(store: Store, tmp_path: Path, held: dict[str, Any]) -> None:
+    head = fake_head()
+    good = {"classes": list(NAMES), "counts": [[9, 1, 0], [1, 9, 0], [0, 0, 9]]}
+    for confusion, source in ((good, "confusion"), (held, "pixels")):
+        made = replace(head, metrics={**head.metrics, "confusion": confusion})
+        found = change(store, WINDOW, (2021, 2022), tmp_path / "c.tif", head=made, png=False)
+        assert found.transitions[0].source == source

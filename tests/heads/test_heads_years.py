@@ -52,6 +52,7 @@ def test_each_label_learns_from_its_own_year(store: YearStore, labels: Labels) -
     found = fit(store, with_years(labels, years), "crop", head="knn")
     assert found.metrics["label_years"] == {"2021": 60, "2022": 60}
     assert found.year == 2022
+    assert found.report().startswith("knn head: 3 classes, 8 dims, years 2021, 2022, model fake-nano (")
     # what was learnt in a year is known again in it; in the other year it looks like another class
     own = [store.sample_codes(labels.lonlat, year) for year in (2021, 2022)]
     both = CodedVectors(
@@ -94,6 +95,8 @@ def test_years_stand_side_by_side_in_their_order(store: YearStore, labels: Label
     assert (found.names(found.predict_codes(StackedVectors(parts))) == labels.values).mean() > 0.95
     two = fit([store, store], labels, "crop", year=2021)
     assert [one.year for one in two.inputs] == [2021, 2021]
+    assert found.report().startswith("linear head: 3 classes, 16 dims, years 2022, 2021, model fake-nano (")
+    assert two.report().startswith("linear head: 3 classes, 16 dims, year 2021, model fake-nano (")
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,37 @@ def test_a_planted_intent_moves_nothing_out_of_the_folder(tmp_path: Path) -> Non
     assert not list(out.parent.glob(".*"))
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_polygons_of_an_earlier_map_go_with_it(tmp_path: Path, suffix: str) -> None:
+    store, out = make_store(tmp_path / "s.zarr"), tmp_path / "b" / "map.tif"
+    one, other = (out.with_name(f"{name}{suffix}") for name in "pq")
+    make_head().map(store, WINDOW, out=out, polygons=one, png=False)
+    make_head().map(store, WINDOW, out=out, polygons=other, png=False)
+    assert {path.name for path in out.parent.iterdir()} >= {other.name, "q.qml"}
+    assert not one.exists()
+    assert not one.with_suffix(".qml").exists()
+    make_head(1).map(store, WINDOW, out=out, png=False)
+    assert not other.exists()
+    assert not other.with_suffix(".qml").exists()
+
+
+def test_polygons_that_are_no_longer_those_of_the_map_stay(tmp_path: Path) -> None:
+    store, out = make_store(tmp_path / "s.zarr"), tmp_path / "b" / "map.tif"
+    polygons = out.with_name("p.gpkg")
+    make_head().map(store, WINDOW, out=out, polygons=polygons, png=False)
+    # another map in the folder took the file
+    make_head(1).map(store, WINDOW, out=out.with_name("other.tif"), polygons=polygons, png=False)
+    before = polygons.read_bytes()
+    make_head().map(store, WINDOW, out=out, png=False)
+    assert polygons.read_bytes() == before
+    # and polygons in another folder are not those of this one
+    far = tmp_path / "far" / "p.gpkg"
+    make_head().map(store, WINDOW, out=out, polygons=far, png=False)
+    make_head().map(store, WINDOW, out=out, png=False)
+    assert far.is_file()
+    assert polygons.read_bytes() == before
+
+
 def test_simplification_can_be_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, out = make_store(tmp_path / "s.zarr"), tmp_path / "b" / "map.tif"
     waited: list[Any] = []

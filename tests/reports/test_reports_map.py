@@ -17,9 +17,11 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "heads"))
 from heads_fakes import WINDOW, draw_labels, make_store, make_truth, pixel_lonlat
 
 from tessera.base import InputError
+from tessera.figures import draw_map
 from tessera.heads import Head, fit
 from tessera.labels import Labels
 from tessera.maps import read_map_classes
+from tessera.reports import _mapped
 from tessera.validation import Calibration, Trust, areas_of_confusion, estimate_areas, fit_applicability
 
 pytest.importorskip("rasterio")
@@ -65,6 +67,40 @@ def test_a_probability_sample_gives_areas_with_intervals(mapped: tuple[Head, Pat
     assert "stratified estimator (Olofsson et al. 2014)" in page
     assert "doi:10.1016/j.rse.2014.02.015" in page
     assert "no probability sample" not in page
+
+
+def test_the_picture_has_the_year_of_the_map(
+    mapped: tuple[Head, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, tiff = mapped
+    later = replace(head, inputs=tuple(replace(one, year=2019) for one in head.inputs))
+    titles = []
+
+    def draw(*args: Any, title: str, **kwargs: Any) -> Any:
+        titles.append(title)
+        return draw_map(*args, title=title, **kwargs)
+
+    monkeypatch.setattr(_mapped, "draw_map", draw)
+    later.write_report(tmp_path / "report.html", tiff)
+    assert titles == ["crop, 2021"]
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_a_random_sample_that_gives_no_areas_is_still_called_one(
+    mapped: tuple[Head, Path], tmp_path: Path, tested: bool
+) -> None:
+    head, tiff = mapped
+    sure = replace(head, trust=Trust(Calibration("none", 1.0), 0.9, 0.5, threshold=0.999, accuracy=0.9))
+    if tested:
+        tiff = sure.map(make_store(make_truth()), WINDOW, 2021, out=tmp_path / "map.tif", abstain=True, png=False)
+    else:
+        sure = replace(sure, metrics={**head.metrics, "confusion": None})
+    sampled = replace(sure, metrics={**sure.metrics, "sample": {"design": "random", "strata": None}})
+    page = sampled.write_report(tmp_path / "report.html", tiff).read_text(encoding="utf-8")
+    assert "no probability sample" not in page
+    assert ("the map abstains" in page) == tested
+    assert ("the head was not tested" in page) == (not tested)
+    assert "Areas are pixel counts of the map, without intervals." in page
 
 
 def drawn(tiff: Path, each: int = 40, seed: int = 0) -> Labels:

@@ -212,6 +212,23 @@ def test_each_split_has_its_own_sentence_of_methods(split: str, tmp_path: Path) 
     assert f"macro-F1 {tested.get(split, f'on {split}s not learnt from')}" in words
 
 
+@pytest.mark.parametrize(
+    ("told", "years"),
+    [
+        ({"label_years": {"2019": 5, "2021": 7}, "years": [2021]}, "2019, 2021"),
+        ({"label_years": None, "years": [2022, 2020, 2022]}, "2022, 2020"),
+        ({"years": ["<b>", 20211, None]}, "2023"),
+        ({}, "2023"),
+    ],
+)
+def test_all_years_that_were_learnt_from_are_named(told: dict[str, Any], years: str, tmp_path: Path) -> None:
+    head = rich_head()
+    head.metrics |= told
+    page = write_report(head, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert f"<h1>land cover: random forest, {years}</h1>" in page
+    assert f"dimensions a 10 m pixel; {years}) " in page or f"dimensions a 10 m pixel; {years})." in page
+
+
 def test_classes_of_few_places_are_marked_and_worst_examples_name_their_group(tmp_path: Path) -> None:
     head = rich_head(grouped_by="farm")
     head.metrics["per_class"]["crop"]["places"] = 7

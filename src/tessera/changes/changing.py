@@ -21,7 +21,7 @@ from ._pictures import draw_change, draw_timeline, draw_transitions
 from ._stable import read_reference, shapes_of
 from .distance import FALSE_ALARMS, Histogram, Threshold, find_threshold, parse_false_alarms
 from .drift import Drift, measure_drift
-from .files import TAG, beside, check_change, transitions_csv, write_classes, write_distances
+from .files import TAG, beside, check_change, left_over, transitions_csv, write_classes, write_distances
 from .result import Change, Moved
 from .timeline import TimeLine, gather
 from .transitions import Transitions, correct_transitions, count_transitions, sample_transitions
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _MOST_YEARS = 40
 _MOST_ROWS = 1_000_000
 """Of labels in the file of a head."""
+_MOST_COUNTED = 10**9
+"""Labels of one row: sums of all rows then fit into int64."""
 
 
 @checked
@@ -351,11 +353,22 @@ def _confusion(head: Head) -> NDArray[np.int64] | None:
         names, counts = held.get("classes"), held.get("counts")
     else:
         names, counts = list(head.classes), held
-    if counts is None or list(names or ()) != list(head.classes):
+    if counts is None or names != list(head.classes):
         return None
-    found = np.asarray(counts)
+    found = _whole_numbers(counts)
     shape = len(head.classes), len(head.classes)
-    return found.astype(np.int64) if found.shape == shape and found.dtype.kind in "iu" else None
+    return found if found is not None and found.shape == shape else None
+
+
+def _whole_numbers(value: list[Any]) -> NDArray[np.int64] | None:
+    """Counts and indices of a file; None where they are something else, below 0, or more than labels can be."""
+    try:
+        found = np.array(value)
+    except ValueError:
+        return None
+    if found.dtype.kind not in "iu" or not found.size or found.min() < 0 or found.max() > _MOST_COUNTED:
+        return None
+    return found.astype(np.int64)
 
 
 def _labels_of(head: Head, years: tuple[int, int]) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
@@ -373,15 +386,12 @@ def _rows(value: Any, width: int, classes: int) -> NDArray[np.int64] | None:
     """Rows of whole numbers of a file: years, part, classes, count; None where they are something else."""
     if not isinstance(value, list) or not 0 < len(value) <= _MOST_ROWS:
         return None
-    try:
-        found = np.array(value)
-    except ValueError:
-        return None
-    if found.shape != (len(value), width) or found.dtype.kind not in "iu" or found.min() < 0:
+    found = _whole_numbers(value)
+    if found is None or found.shape != (len(value), width):
         return None
     first = 1 if width == 4 else 3
     good = found[:, first - 1].max() < PARTS and found[:, first:-1].max() < classes
-    return found.astype(np.int64) if good else None
+    return found if good else None
 
 
 def _drift(plan: Plan, found: _Found) -> tuple[Drift, ...]:
@@ -411,7 +421,8 @@ def _drift(plan: Plan, found: _Found) -> tuple[Drift, ...]:
 
 
 def _write(target: Path, spool: Spool, found: _Found, transitions: tuple[Transitions, ...], *, png: bool) -> list[Path]:
-    """Write all files into the spool, then place them beside the target, which comes last."""
+    """Write all files into the spool, then place them beside the target, which comes last; those of an earlier change
+    that this one does not have go."""
     plan, folder = found.blocks.plan, spool.staging
     model = plan.store.model
     tags = {
@@ -437,7 +448,7 @@ def _write(target: Path, spool: Spool, found: _Found, transitions: tuple[Transit
             draw_transitions(folder / beside(target, "transitions.png").name, transitions)
             names.append(beside(target, "transitions.png").name)
     names.append(target.name)
-    spool.place(names)
+    spool.place(names, gone=left_over(target, names))
     return [target.with_name(name) for name in names]
 
 

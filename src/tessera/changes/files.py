@@ -78,6 +78,17 @@ def check_change(
     return target
 
 
+def left_over(target: Path, names: Sequence[str]) -> list[str]:
+    """Files of an earlier change beside the target that this one, which writes `names`, does not have."""
+    tests = {
+        beside(target, "classes.tif"): is_tiff(TAG),
+        beside(target, "transitions.csv"): is_text(_ROWS_OF_TABLE),
+        beside(target, "transitions.png"): is_png("transitions"),
+        target.with_suffix(".png"): is_png("map"),
+    }
+    return [path.name for path, ours in tests.items() if path.name not in names and path.is_file() and ours(path)]
+
+
 def write_distances(
     path: Path, blocks: Blocks, thresholds: Sequence[Threshold], tags: dict[str, str], name: object
 ) -> None:

@@ -14,7 +14,7 @@ from tessera.figures import parse_colour
 from tessera.labels import CLASSES, NO_DATA, NUMBERS, Labels, check_class_names, map_values, read_labels
 from tessera.learners import SPATIAL
 from tessera.maps import TOLERANCE, edges_of, write_map
-from tessera.reports import write_report
+from tessera.reports import write_report, years_text
 
 from ._file import FORMAT, read_head, write_head
 from ._report import format_report
@@ -264,9 +264,11 @@ class Head:
         For each class also its value on a map, precision, recall and F1.
         """
         what = f"{len(self.classes)} classes" if self.classes else "numbers"
+        years = years_text(self.metrics, self.year)
+        models = dict.fromkeys(f"{one.model.name} ({one.model.sha256[:12]})" for one in self.inputs)
         heading = (
-            f"{self.head} head: {what}, {self.dims} dims, year {self.year}, "
-            f"model {self.model.name} ({self.model.sha256[:12]})"
+            f"{self.head} head: {what}, {self.dims} dims, year{'s' * (',' in years)} {years}, "
+            f"model{'s' * (len(models) > 1)} {' and '.join(models)}"
         )
         return format_report(heading, self.metrics, self.classes, self.column, self.span)
 

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from tessera.base import (
 from tessera.figures import to_rgb
 from tessera.geo import Window, parse_area
 from tessera.labels import NO_DATA, one_line
-from tessera.rasters import RasterProfile, mean_of_valid, mode_of_valid, write_cog
+from tessera.rasters import RasterProfile, mean_of_valid, mode_of_valid, open_raster, reading, write_cog
 
 from ._layers import ABSTAINED, ABSTAINED_COLOUR, MAP, PROBABILITIES, UNCERTAINTY, bands, parse_layers
 from ._phases import Phases
@@ -54,6 +54,7 @@ from .polygons import (
     mean_over,
     parse_tolerance,
     polygon_style_path,
+    polygons_beside,
     polygons_of,
     write_polygons,
 )
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 
 _CLASSES_TAG, _LAYER_TAG = "TESSERA_CLASSES", "TESSERA_LAYER"
 """Tags that tell a map of ours, and the layers beside it, from other GeoTIFFs."""
+_POLYGONS_TAG, _HEAD_TAG = "TESSERA_POLYGONS", "TESSERA_HEAD_SHA256"
 _TILE, _FEW = 512, 16
 """Side of a tile, pixels; and bands of a layer up to which its tiles are half as long, else a quarter."""
 _FORMAT = 1
@@ -142,7 +144,7 @@ def write_map(
         if least > 1:
             counted = partial(phases.counted, passes=2)
             rows = sieve(rows, strips.rows, window.width, least, NO_DATA, spool.staging, counted)
-        legend = made.map(rows)
+        legend = made.map(rows, None if polygons is None else Path(polygons))
         if not any(one.pixels for one in legend):
             spool.finished = True
             name = "the window" if isinstance(parsed, Window) else parsed.name
@@ -253,9 +255,12 @@ class _Files:
         self._names: list[str] = []
         self._elsewhere: list[Path] = []
 
+    def _is_beside(self, path: Path) -> bool:
+        return path.absolute().parent == self._target.absolute().parent
+
     def _path(self, target: Path) -> Path:
         """Where a file is made that will lie at `target`."""
-        if target.absolute().parent != self._target.absolute().parent:
+        if not self._is_beside(target):
             self._elsewhere.append(target)
             folder = self._spool.staging / "elsewhere"
             folder.mkdir(exist_ok=True)
@@ -267,9 +272,10 @@ class _Files:
     def _text(self, target: Path, text: str) -> None:
         self._path(target).write_text(text, encoding="utf-8", newline="")
 
-    def map(self, rows: Rows) -> tuple[MapClass, ...]:
-        """The map and its legend as table, style and names."""
+    def map(self, rows: Rows, polygons: Path | None) -> tuple[MapClass, ...]:
+        """The map and its legend as table, style and names; a tag names the polygons that lie beside it."""
         head, strips = self._head, self._strips
+        beside = {} if polygons is None or not self._is_beside(polygons) else {_POLYGONS_TAG: one_line(polygons.name)}
         counts, span = _count(head, self._phases.counted(rows), strips)
         legend = legend_of(head, counts, _abstained(strips))
         if not any(one.pixels for one in legend):
@@ -277,7 +283,7 @@ class _Files:
         numbers = not head.classes
         colours = {one.value: (*to_rgb(one.colour), 255) for one in legend if one.value is not None}
         profile = self._profile("float32" if numbers else "uint8", np.nan if numbers else NO_DATA)(
-            tags={**class_tags(head), **self._tags},
+            tags={**class_tags(head), **self._tags, **beside},
             names=(one_line(head.column),),
             colours={} if numbers else {**colours, NO_DATA: (0, 0, 0, 0)},
         )
@@ -379,10 +385,22 @@ class _Files:
             _picture_path(target): is_png("map"),
             target.with_suffix(".png"): is_png("map"),
         }
-        gone = [path.name for path, ours in tests.items() if path.name not in names and path.is_file() and ours(path)]
+        old = [path for path, ours in tests.items() if path.is_file() and ours(path)] + self._old_polygons()
+        gone = [path.name for path in old if path.name not in names]
         for path in self._elsewhere:
             path.unlink(missing_ok=True)
         self._spool.place([*names, target.name], gone=gone, elsewhere=self._put_elsewhere if self._elsewhere else None)
+
+    def _old_polygons(self) -> list[Path]:
+        """The polygons and their style beside an earlier map, which names them."""
+        target = self._target
+        if not target.is_file() or not is_tiff(_POLYGONS_TAG)(target):
+            return []
+        # a damaged map names none
+        with suppress(InputError), reading(target), open_raster(target) as source:
+            tags = source.tags()
+            return polygons_beside(target, tags.get(_POLYGONS_TAG, ""), tags.get(_HEAD_TAG, ""))
+        return []
 
     def _put_elsewhere(self) -> None:
         """Copy files to other folders, which may be other disks; each appears whole."""
@@ -437,7 +455,7 @@ def _tags(head: MapHead, digest: str, strips: Strips) -> dict[str, str]:
         "TESSERA_MODEL_SHA256": ", ".join(model.sha256 for model in models),
         "TESSERA_YEAR": _years(strips),
         "TESSERA_HEAD": head.head,
-        "TESSERA_HEAD_SHA256": digest,
+        _HEAD_TAG: digest,
         "TESSERA_HEAD_YEAR": ", ".join(str(one.year) for one in head.inputs),
         "TESSERA_STORE": ", ".join(one_line(part.name) for part in strips.sources.parts),
         "TESSERA_LABELS_SHA256": str(labels.get("sha256") or "") if isinstance(labels, dict) else "",

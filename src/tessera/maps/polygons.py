@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from tessera.base import Crew, InputError, check_output, is_text, shown, was_placed, write_atomic
+from tessera.base import Crew, InputError, check_output, is_parquet, is_text, shown, was_placed, write_atomic
 from tessera.geo import PIXEL_SIZE, check_vector, write_vector
 
 from ._patches import Patches
@@ -32,6 +33,8 @@ SUFFIXES = (".gpkg", ".parquet", ".geoparquet", ".fgb")
 TOLERANCE = 10.0
 """Metres, by default: a pixel, which turns stairs along a slope into a line."""
 _STYLE_MARK = "polygons of a map by tessera"
+_MARKED = 1 << 20
+"""Leading bytes that hold the notes of a layer."""
 
 
 def polygon_style_path(target: Path, tiff: Path) -> Path:
@@ -68,6 +71,24 @@ def check_polygons(path: str | Path, tiff: Path, *, inputs: Iterable[object] = (
     style = polygon_style_path(target, tiff)
     check_output(style, "style of the polygons", inputs=inputs, ours=is_text(_STYLE_MARK), overwrite=overwrite)
     return target
+
+
+def polygons_beside(tiff: Path, name: str, head: str) -> list[Path]:
+    """The polygons of a map beside it and their style, if they are still those that it was made with.
+
+    Parameters
+    ----------
+    name : of the polygons, as the map tells it
+    head : SHA-256 of the map's head, which the polygons tell too
+    """
+    path = tiff.with_name(Path(name).name or tiff.name)
+    if not head or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return []
+    found = is_parquet if "parquet" in path.suffix.lower() else partial(is_text, most=_MARKED)
+    if not all(found(mark)(path) for mark in (f"tessera {KIND}", head)):
+        return []
+    style = polygon_style_path(path, tiff)
+    return [path, style] if style.is_file() and is_text(_STYLE_MARK)(style) else [path]
 
 
 def parse_tolerance(metres: float) -> float:

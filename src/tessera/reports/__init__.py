@@ -2,5 +2,6 @@
 
 from .asked import ReportedHead
 from .report import check_report, write_report
+from .values import years_text
 
-__all__ = ["ReportedHead", "check_report", "write_report"]
+__all__ = ["ReportedHead", "check_report", "write_report", "years_text"]

@@ -17,7 +17,7 @@ from tessera.validation import (
 
 from ._page import Html, heat, items, name, paragraph, picture, swatch, table
 from ._pictures import draw_curve, draw_scatter
-from ._values import cell, figures, hectares, number, part, percent, rows, share, spread, texts, whole, with_interval
+from .values import cell, figures, hectares, number, part, percent, rows, share, spread, texts, whole, with_interval
 
 if TYPE_CHECKING:
     from .asked import ReportedHead

@@ -14,7 +14,7 @@ from tessera.rasters import open_raster, reading
 
 from ._page import Html, paragraph, picture, table
 from ._pictures import draw_bands
-from ._values import figures, percent, texts
+from .values import figures, percent, texts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from tessera.validation import wide_sets_text
 
 from ._page import Html, items, paragraph, picture, table
 from ._pictures import draw_reliability
-from ._values import cell, figures, number, part, percent, share, spread, whole
+from .values import cell, figures, number, part, percent, share, spread, whole
 
 if TYPE_CHECKING:
     from .asked import ReportedHead

@@ -16,7 +16,7 @@ from tessera.rasters import open_raster, reading
 from tessera.validation import areas_of_confusion, count_areas
 
 from ._page import Html, items, name, paragraph, picture, swatch, table
-from ._values import cell, hectares, part, percent, spread
+from .values import cell, hectares, part, percent, spread
 
 if TYPE_CHECKING:
     from tessera.maps import MapClass
@@ -58,7 +58,7 @@ def map_section(head: ReportedHead, tiff: Path, legend: tuple[MapClass, ...]) ->
         shrink = max(1.0, max(source.height, source.width) / MAX_SIDE)
         shape = tuple(max(1, round(side / shrink)) for side in (source.height, source.width))
         values = source.read(1, out_shape=shape)
-        bounds, crs = tuple(source.bounds), str(source.crs)
+        bounds, crs, year = tuple(source.bounds), str(source.crs), source.tags().get("TESSERA_YEAR", "")
     if head.classes:
         place = np.full(256, NO_DATA, dtype=np.uint8)
         place[[one.value or 0 for one in legend]] = np.arange(len(legend), dtype=np.uint8)
@@ -69,7 +69,7 @@ def map_section(head: ReportedHead, tiff: Path, legend: tuple[MapClass, ...]) ->
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.png"
         heading = "class" if head.classes else "range"
-        title = one_line(f"{head.column}, {head.year}", 80)
+        title = one_line(f"{head.column}, {year}" if year else head.column, 80)
         draw_map(path, index, entries, title=title, bounds=bounds, crs=crs, heading=heading)
         png = path.read_bytes()
     shares = sum(one.pixels for one in legend)
@@ -83,6 +83,11 @@ OF_FOLDS = (
     "these labels trained the head, so each was compared with a model of other folds, a little poorer than the map: "
     "accuracies and intervals are those of such models. A sample drawn on the finished map (tessera report "
     "--sample) measures the map itself"
+)
+
+OF_PIXELS = (
+    "pixel counts, not estimates of area: {why}, so its errors cannot be estimated from the labels, although they are "
+    "a random sample; draw a sample on the finished map for areas with intervals (tessera report --sample)"
 )
 
 
@@ -104,7 +109,11 @@ def areas_of(head: ReportedHead, legend: tuple[MapClass, ...] | None) -> dict[st
         if counts.shape == (len(pixels),) * 2 and (counts >= 0).all() and 0 < counts.sum() < 10**8:
             out = areas_of_confusion(counts, pixels, head.classes, design=design).to_json()
             return {**out, "notes": [OF_FOLDS, *out["notes"]]}
-    return count_areas(pixels, names).to_json()
+    counted = count_areas(pixels, names).to_json()
+    if design != "random":
+        return counted
+    why = "the map abstains in places" if len(pixels) > len(head.classes) else "the head was not tested"
+    return {**counted, "notes": [OF_PIXELS.format(why=why)]}
 
 
 def areas_section(legend: tuple[MapClass, ...] | None, areas: dict[str, Any] | None) -> Html:

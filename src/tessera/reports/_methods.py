@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tessera.labels import FEATURE, one_line
-from tessera.validation import METRIC_NAMES, left_out_at_once
+from tessera.validation import METRIC_NAMES, NOT_A_SAMPLE, left_out_at_once
 
 from ._accuracy import totals, units_of
-from ._values import cell, figures, hectares, number, part, percent, rows, spread, whole, with_interval
+from .values import cell, figures, hectares, number, part, percent, rows, spread, whole, with_interval, years_text
 
 if TYPE_CHECKING:
     from .asked import ReportedHead
@@ -63,8 +63,6 @@ def _learnt(head: ReportedHead) -> str:
     metrics = head.metrics
     software = head.provenance.get("software")
     program = one_line(software, 40) if isinstance(software, str) else "tessera"
-    years = metrics.get("years")
-    told = ", ".join(str(one) for one in years) if isinstance(years, list) and years else str(head.year)
     labels, groups = whole(metrics.get("labels")), whole(metrics.get("groups"))
     amount = f"{labels:,} labels" if labels is not None else "labels"
     amount += f" from {groups:,} groups (polygons, fields or sites)" if groups is not None and groups != labels else ""
@@ -85,7 +83,7 @@ def _learnt(head: ReportedHead) -> str:
         if settings
         else ""
     )
-    about = f"SHA-256 {head.model.sha256[:16]}; {head.dims} dimensions a 10 m pixel; {told}"
+    about = f"SHA-256 {head.model.sha256[:16]}; {head.dims} dimensions a 10 m pixel; {years_text(metrics, head.year)}"
     model = f"{one_line(head.model.name, 80)} ({about})"
     return (
         f"{one_line(head.column, 80)} was mapped with {program} from satellite embeddings of the model {model}. "
@@ -213,8 +211,8 @@ def _areas(areas: dict[str, Any] | None) -> Part:
     if areas is None:
         return "", []
     if areas["design"] is None:
-        said = "Areas are pixel counts of the map, without intervals, since the labels are no probability sample."
-        return said, []
+        why = ", since the labels are no probability sample" if NOT_A_SAMPLE in areas["notes"] else ""
+        return f"Areas are pixel counts of the map, without intervals{why}.", []
     listed = "; ".join(
         f"{one_line(row['name'], 40)} {spread(cell(row['area']), hectares)} ha"
         for row in areas["classes"][:_MOST_CLASSES]

@@ -10,7 +10,7 @@ import numpy as np
 from tessera.figures import draw_plainly, figure_png, new_figure
 from tessera.labels import one_line
 
-from ._values import cell, number, rows
+from .values import cell, number, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from tessera.labels import FEATURE, one_line
 
 from ._page import Html, link, name, paragraph, picture, table
 from ._pictures import draw_places
-from ._values import figures, number, part, rows, share, whole
+from .values import figures, number, part, rows, share, whole
 
 if TYPE_CHECKING:
     from .asked import ReportedHead

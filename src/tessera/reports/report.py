@@ -30,7 +30,7 @@ from ._methods import LEARNERS, methods_of
 from ._page import MARK, Html, items, link, page, paragraph, table, text
 from ._places import kept_labels, labels_section, tuning_section, worst_section
 from ._sample import areas_of_sample
-from ._values import cell, figures, number, part, percent, spread, whole, with_interval
+from .values import cell, figures, number, part, percent, spread, whole, with_interval, years_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +108,8 @@ def write_report(
             ),
         ),
     ]
-    title = f"{one_line(head.column, 80)}: {LEARNERS.get(head.head, one_line(head.head, 40))}, {head.year}"
+    title = f"{one_line(head.column, 80)}: {LEARNERS.get(head.head, one_line(head.head, 40))}"
+    title += f", {years_text(head.metrics, head.year)}"
     what = f"{len(head.classes)} classes" if head.classes else "numbers"
     tested = f"tested {tested_on(head.metrics)}" if totals(head) else "not tested"
     subtitle = f"{what} from {head.dims} dimensions of the embeddings of {head.model.name}; {tested}"

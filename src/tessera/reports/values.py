@@ -51,6 +51,20 @@ def texts(value: Any) -> list[str]:
     return [one for one in value[:_MOST] if isinstance(one, str)] if isinstance(value, list) else []
 
 
+def years_text(metrics: dict[str, Any], year: int) -> str:
+    """The years whose embeddings a head learnt from, such as "2021, 2022"; `year` where it does not say.
+
+    Parameters
+    ----------
+    metrics : of the head
+    year : of its first input
+    """
+    listed = metrics.get("years")
+    found = list(part(metrics, "label_years")) or (listed if isinstance(listed, list) else [])
+    known = [text for one in found if (text := str(one)).isascii() and text.isdigit() and len(text) == 4]
+    return ", ".join(dict.fromkeys(known)) or str(year)
+
+
 def share(value: float | None, digits: int = 3) -> str:
     """A score for people, "-" where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
