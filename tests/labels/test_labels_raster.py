@@ -125,6 +125,9 @@ def test_names_of_classes(tmp_path: Path) -> None:
     assert read_labels(path).classes == ("0", "2", "lake", "town")
     (tmp_path / "land.classes.csv").write_text("value,name,colour,pixels,hectares\n2,wood,#000000,1,0.01\n")
     assert read_labels(path).classes == ("0", "1", "3", "wood")
+    # as tables are written, so that a spreadsheet runs no name
+    (tmp_path / "land.classes.csv").write_text("value,name\n1,'=bog\n2,wood\n")
+    assert read_labels(path).classes == ("0", "3", "=bog", "wood")
     import rasterio
 
     with rasterio.open(path, "r+") as file:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera.base import InputError, exists, read_regular
+from tessera.base import InputError, cell_text, exists, read_regular
 from tessera.geo import PIXEL_SIZE, parse_crs, places_of, walk_xml
 from tessera.rasters import sample_raster
 
@@ -159,7 +159,7 @@ def _of_table(path: Path) -> dict[int, str]:
     text = read_regular(path, what="table of classes", limit=_LIMIT).decode("utf-8", "replace")
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
-        return {int(row["value"]): str(row["name"]) for row in rows}
+        return {int(row["value"]): cell_text(str(row["name"])) for row in rows}
     except (KeyError, ValueError, TypeError, csv.Error):
         return {}
 
