@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,24 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = {"type": "FeatureCollection", "features": features}
     (folder / "labels.geojson").write_text(json.dumps(labels))
     tessera.fit(store, folder / "labels.geojson", "class").save(folder / "head.json")
+    _write_project(folder, store.model, labels)
     return folder
+
+
+def _write_project(folder: Path, model: tessera.ModelIdentity, labels: dict[str, Any]) -> None:
+    about = {
+        "format": "tessera-project",
+        "version": 1,
+        "store": {"url": None, "name": "store.zarr", "etag": None, "model": model.to_json()},
+        "year": YEAR,
+        "area": None,
+        "classes": [{"name": name, "colour": "#808080"} for name in ("crop", "forest", "other")],
+        "places": "exact",
+    }
+    with zipfile.ZipFile(folder / "project.zip", "w") as archive:
+        archive.writestr("project.json", json.dumps(about))
+        archive.writestr("labels.geojson", json.dumps(labels))
+        archive.write(folder / "head.json", "heads/linear.json")
 
 
 def test_files_say_the_versions_of_the_page(made: Path) -> None:

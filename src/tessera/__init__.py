@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tessera.encode import Encoder, load_encoder
     from tessera.evaluation import Evaluation, evaluate
     from tessera.geo import Window, parse_area
-    from tessera.heads import Head, fit, load_head
+    from tessera.heads import Head, Project, fit, load_head, load_project
     from tessera.labels import LabelReport, Labels, OsmLabels, describe_labels, osm_labels, read_labels
     from tessera.scale import EmbedReport, embed
     from tessera.scenes import Recipe, build_cube, build_cubes
@@ -34,7 +34,7 @@ _HOMES = {
     "encode": ("Encoder", "load_encoder"),
     "evaluation": ("Evaluation", "evaluate"),
     "geo": ("Window", "parse_area"),
-    "heads": ("Head", "fit", "load_head"),
+    "heads": ("Head", "Project", "fit", "load_head", "load_project"),
     "labels": ("LabelReport", "Labels", "OsmLabels", "describe_labels", "osm_labels", "read_labels"),
     "scale": ("EmbedReport", "embed"),
     "scenes": ("Recipe", "build_cube", "build_cubes"),
@@ -58,6 +58,7 @@ __all__ = [
     "ModelIdentity",
     "OsmLabels",
     "PixelCube",
+    "Project",
     "Recipe",
     "Store",
     "Suggestion",
@@ -76,6 +77,7 @@ __all__ = [
     "fit",
     "load_encoder",
     "load_head",
+    "load_project",
     "open_cube",
     "open_store",
     "osm_labels",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from tessera.base import InputError
 
 from .terminal import (
     LEARN,
@@ -28,14 +31,60 @@ from .terminal import (
     years_of,
 )
 
+if TYPE_CHECKING:
+    from tessera.embeddings import ModelIdentity
+
 _TEST = "How it is tested"
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Labels by a file and its column, or by a project."""
+
+    labels: Any
+    column: str
+    colours: dict[str, str] | None = None
+    group: str | None = None
+    year: int | None = None
+    model: ModelIdentity | None = None
+    kind: str | None = None
+
+
+def _given(
+    labels: Path | None, column: str | None, project: Path | None, *, year: object, years: object, group: object
+) -> _Given:
+    from tessera.heads import load_project
+
+    if project is None:
+        if labels is None or column is None:
+            raise InputError("labels without a file or a --column; expected LABELS and --column, or --project")
+        return _Given(labels, column)
+    if labels is not None or column is not None:
+        raise InputError("labels by a file and by --project; expected one of the two")
+    opened = load_project(project)
+    options = opened.fit_options()
+    return _Given(
+        options["labels"],
+        options["column"],
+        options["colours"],
+        None if group is not None else options["group"],
+        None if year is not None or years is not None else options["year"],
+        opened.model,
+        options["kind"],
+    )
 
 
 def fit(
     store: StoreArgument,
-    labels: Annotated[Path, typer.Argument(help="Vector file of labelled points or polygons.")],
-    column: Annotated[str, typer.Option(help="Column that holds the class or the number.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Head to write, a JSON file.")],
+    labels: Annotated[
+        Path | None, typer.Argument(help="Vector file of labelled points or polygons; not with --project.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="Column that holds the class or the number.")] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(metavar="ZIP", help="Project of the page: its labels, classes, colours and year."),
+    ] = None,
     year: Annotated[
         int | None, typer.Option(help="Year; may be left out if the store holds one.", rich_help_panel=READ)
     ] = None,
@@ -111,21 +160,23 @@ def fit(
     from tessera.reports import check_report
     from tessera.store import open_store
 
-    inputs = (store, *(also or ()), labels)
+    given = _given(labels, column, project, year=year, years=years, group=group)
+    inputs = (store, *(also or ()), labels, project)
     check_head(out, head=head, inputs=inputs, overwrite=overwrite)
     if report is not None:
         check_report(report, inputs=(*inputs, out), overwrite=overwrite)
     if out_of_fold is not None:
         check_out_of_fold(out_of_fold, inputs=(*inputs, out, report), overwrite=overwrite)
     options: dict[str, Any] = {
-        "kind": kind,
+        "kind": kind or given.kind,
         "block_km": block_km,
         "buffer_km": buffer_km,
-        "year": year,
+        "year": year if given.year is None else given.year,
         "years": None if years is None else years_of(years),
         "dims": dims,
         "seed": seed,
-        "group": group,
+        "group": group or given.group,
+        "colours": given.colours,
         "region": region,
         "year_column": year_column,
         "weights": balance,
@@ -137,9 +188,20 @@ def fit(
         "overwrite": overwrite,
     }
     stores: Any = [open_store(one) for one in (store, *(also or ()))]
+    if given.model is not None and stores[0].model.sha256 != given.model.sha256:
+        raise InputError(
+            f"project {project} is about embeddings of {given.model.name} ({given.model.sha256[:12]}), the store has "
+            f"those of {stores[0].model.name} ({stores[0].model.sha256[:12]}); expected the same model"
+        )
     with step("Fitting", "fits") as progress:
         fitted = fit_head(
-            stores if also else stores[0], labels, column, head=head, split=split, progress=progress, **options
+            stores if also else stores[0],
+            given.labels,
+            given.column,
+            head=head,
+            split=split,
+            progress=progress,
+            **options,
         )
     fitted.save(out, overwrite=overwrite)
     if report is not None:

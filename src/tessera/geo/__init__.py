@@ -1,5 +1,6 @@
 """Space and time: the lattice and its cells, UTM zones, tile names, areas, periods, points, vector files."""
 
+from .archive import read_members
 from .area import DENSIFY_DEGREES, Area, ZonePart, parse_area, to_zone
 from .crs import parse_crs, places_of
 from .degrees import box_around, check_degrees, swap_hint, wrapped
@@ -56,6 +57,7 @@ __all__ = [
     "places_of",
     "points_in_zones",
     "polygon_edges",
+    "read_members",
     "read_vector",
     "split_numbers",
     "square_at",

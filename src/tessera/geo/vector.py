@@ -135,7 +135,7 @@ def _one(path: Path, kind: str, source: str, most: int, wanted: Wanted) -> Vecto
 
 def _from_zip(path: Path, source: str, wanted: Wanted, *, unpacked: bool) -> list[tuple[str, VectorTable]]:
     from ._ogr import read_ogr
-    from ._zip import unzipped
+    from .archive import unzipped
 
     with unzipped(path, source) as (kind, datasets):
         if kind != "zip":

@@ -104,6 +104,17 @@ def read_head(path: Path) -> dict[str, Any]:
         raise InputError(f"head not found: {path}") from None
     except OSError as error:
         raise InputError(f"cannot read the head {path}: {error.strerror or error}") from None
+    return parse_head(data, path)
+
+
+def parse_head(data: bytes, path: Path) -> dict[str, Any]:
+    """The fields of a `Head` from the bytes of its file; `path` names it in messages.
+
+    Raises
+    ------
+    InputError
+        It has another format or version, or holds sizes or numbers that no head has.
+    """
     if data.count(b",") > _MOST_VALUES:
         raise InputError(f"head {path} holds {data.count(b','):,} values; expected at most {_MOST_VALUES:,}")
     is_object = data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")

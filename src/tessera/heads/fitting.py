@@ -102,8 +102,8 @@ def fit(
         stores put their vectors side by side
     labels : the path of a vector file or table with points or polygons, a GeoDataFrame, GeoJSON, or `Labels`
     column : the attribute that holds the class or the number
-    head : "linear" (logistic regression, or ridge regression of numbers, on standardised vectors), "knn", "forest",
-        "mlp", or "unet", which looks at the pixels around a label, too
+    head : "linear" (logistic regression, or ridge regression of numbers, on standardised vectors), "prototype",
+        "knn", "forest", "boosting" (extra `boosting`), "mlp", or "unet", which looks at the pixels around a label, too
     split : how labels are held out. "spatial": blocks of land; "group": the labels' own groups; "region": one region
         after another; "year": one year after another; "given": the labels that `Labels.test` marks. No split but
         "random" and "given" divides a group. "random" keeps nothing together, and the report says that it flatters

@@ -21,7 +21,7 @@ from ._report import format_report
 from ._tensors import check_tensors, tensors_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -483,7 +483,17 @@ def load_head(path: str | Path) -> Head:
     >>> tessera.load_head("head.json").column
     'class'
     """
-    fields = read_head(Path(path))
+    return head_of(read_head(Path(path)), path)
+
+
+def head_of(fields: Mapping[str, Any], path: object) -> Head:
+    """A head of the fields of its file; `path` names it in messages.
+
+    Raises
+    ------
+    InputError
+        They contradict each other.
+    """
     try:
         return Head(**fields)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Untrusted Zip archives: spreadsheets, KMZ and zipped vector files, unpacked within limits into a temporary folder."""
+"""Untrusted Zip archives, unpacked within limits: spreadsheets, KMZ, zipped vector files; known members in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._sheets import check_sheets
 from .table import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _MEMBERS = 10_000
 _UNPACKED = 2 * 1024**3
@@ -49,6 +49,40 @@ def unzipped(path: Path, source: str) -> Iterator[tuple[str, list[tuple[str, Pat
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, RuntimeError) as error:
             raise InputError(f"{source} cannot be unpacked: {shown(error)[1:-1]}") from None
         yield kind, found
+
+
+def read_members(path: Path, what: str, limit: Callable[[str], int | None]) -> dict[str, bytes]:
+    """Name -> bytes of some members of an archive; no name leads out of it, no member is larger than it may be.
+
+    Parameters
+    ----------
+    path : the archive
+    what : its kind, in messages
+    limit : most bytes of a member by its name; None leaves it out
+
+    Raises
+    ------
+    InputError
+        It is missing, no archive, damaged, or a member is larger or has a name that leads out of it.
+    """
+    where = f"{what} {path}"
+    found: dict[str, bytes] = {}
+    try:
+        with open_regular(path, what=what) as file, zipfile.ZipFile(file) as archive:
+            for name, info in _members(archive, where).items():
+                most = limit(name)
+                if most is None:
+                    continue
+                with archive.open(info) as member:
+                    data = member.read(most + 1)
+                if len(data) > most:
+                    raise InputError(f"{where}: {shown(name)} has more than {most:,} bytes; expected at most that")
+                found[name] = data
+    except FileNotFoundError:
+        raise InputError(f"{where} not found; expected a file") from None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, RuntimeError) as error:
+        raise InputError(f"{where} cannot be unpacked: {shown(error)[1:-1]}") from None
+    return found
 
 
 def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo]:
