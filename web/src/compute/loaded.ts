@@ -83,12 +83,13 @@ export class LoadedArea implements Loaded {
     how: "principal" | readonly [number, number, number],
     got: (part: ColourPart) => void,
     running: Running = {},
+    like: Loaded = this,
   ): Promise<void> {
     if (how !== "principal" && !how.every((dim) => Number.isInteger(dim) && dim >= 0 && dim < this.dims)) {
       throw new PageError("input", `colours of the dims ${how.join(", ")}; expected three from 0 to ${this.dims - 1}`);
     }
     const signal = running.signal ? { signal: running.signal } : {};
-    const { rows } = await this.sample(COLOUR_SAMPLE, 1, signal);
+    const { rows } = await like.sample(COLOUR_SAMPLE, 1, signal);
     const colouring = colouringOf({ dims: this.dims, codes: rows.codes, scales: rows.scales }, how);
     const part = this.#counting(got, running);
     await this.#pool.each(running, (caller, options) =>

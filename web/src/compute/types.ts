@@ -41,11 +41,15 @@ export interface Loaded {
   score(query: Query, got: (part: ScorePart) => void, running?: Running): Promise<void>;
   /** (window) cosine distance to the same pixels of another year's area; NaN is no data in one of them, or outside. */
   distances(other: Loaded, got: (part: ScorePart) => void, running?: Running): Promise<void>;
-  /** False colours, one stretch for the area: three dims, or the principal axes of the area. */
+  /**
+   * False colours, one stretch for the area: three dims, or the principal axes of the area. With the axes and the
+   * stretch of `like`, such as another year of it, the same vector has the same colour in both.
+   */
   colours(
     how: "principal" | readonly [number, number, number],
     got: (part: ColourPart) => void,
     running?: Running,
+    like?: Loaded,
   ): Promise<void>;
   gather(pixels: readonly Pixel[], running?: Running): Promise<Block>; // (n, 1) rows in the order asked
   sample(

@@ -54,11 +54,14 @@ export async function colour(
   if (!loaded) return;
   const tiles: Tile[] = [];
   const id = coloursLayer(loaded.year);
+  // years that are compared have one stretch
+  const main = session.year === undefined ? undefined : session.looking.loaded[session.year];
+  const like = main && sameArea(main.area, loaded.area) && main.dims === loaded.dims ? main : loaded;
   const done = await session.jobs.run(
     "loading",
     "Colouring",
     async (running) => {
-      await loaded.colours(how, ({ window, rgba }) => tiles.push({ window, step: 1, data: rgba }), running);
+      await loaded.colours(how, ({ window, rgba }) => tiles.push({ window, step: 1, data: rgba }), running, like);
       return true;
     },
     { lane: `colours-${loaded.year}`, retry: () => void colour(session, how, year) },
