@@ -35,7 +35,9 @@ def change(
         Path | None, typer.Option(help="Labels that hold in every year: learn one head from all years.")
     ] = None,
     column: Annotated[str | None, typer.Option(help="Column of the labels that holds the class or the number.")] = None,
-    learner: Annotated[str, typer.Option(help="What learns from --labels: linear, knn, forest or mlp.")] = "linear",
+    learner: Annotated[
+        str, typer.Option(help="What learns from --labels: linear, prototype, knn, forest, boosting or mlp.")
+    ] = "linear",
     stable: Annotated[
         str | None, typer.Option(metavar="FILE", help="Polygons or points that have not changed: sets the threshold.")
     ] = None,

@@ -4,7 +4,7 @@ from .asked import LegendHead
 from .legend import MapClass, area_table, empty_share, read_map_classes
 from .map import check_map, layer_path, map_files, write_map
 from .polygons import TOLERANCE
-from .ranges import edges_of, ramp, range_names, varies
+from .ranges import edges_of, ramp, range_names, range_of, varies
 
 __all__ = [
     "TOLERANCE",
@@ -18,6 +18,7 @@ __all__ = [
     "map_files",
     "ramp",
     "range_names",
+    "range_of",
     "read_map_classes",
     "varies",
     "write_map",

@@ -11,7 +11,7 @@ import numpy as np
 from tessera.base import InputError, shown
 from tessera.figures import MAX_SIDE, draw_map
 from tessera.labels import NO_DATA, class_labels, one_line
-from tessera.maps import empty_share, read_map_classes
+from tessera.maps import empty_share, range_of, read_map_classes
 from tessera.rasters import open_raster, reading
 from tessera.validation import areas_of_confusion, count_areas
 
@@ -64,8 +64,7 @@ def map_section(head: ReportedHead, tiff: Path, legend: tuple[MapClass, ...]) ->
         place[[one.value or 0 for one in legend]] = np.arange(len(legend), dtype=np.uint8)
         index = place[np.asarray(values, dtype=np.uint8)]
     else:
-        ranges = np.searchsorted(np.asarray(head.edges), values, side="right")
-        index = np.where(np.isfinite(values), ranges, NO_DATA).astype(np.uint8)
+        index = np.where(np.isfinite(values), range_of(values, head.edges), NO_DATA).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.png"
         heading = "class" if head.classes else "range"
