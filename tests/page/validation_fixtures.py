@@ -78,20 +78,21 @@ def blocks() -> list[dict[str, Any]]:
     return out
 
 
-def lonlat_of_blocks(block: Any, field: Any) -> Any:
-    """Degrees for the labels of `learner_fixtures`: its blocks lie 30 km apart, its fields within 200 m."""
+def lonlat_of_blocks(block: Any, field: Any, truth: Any) -> Any:
+    """Degrees for the labels of `learner_fixtures`: blocks 3 km apart, fields within 2 km by their class."""
     rng = np.random.default_rng(12)
-    near = rng.uniform(0, 0.002, (int(field.max()) + 1, 2))
-    return np.column_stack([5 + 0.4 * (block % 6), 50 + 0.3 * (block // 6)]) + near[field]
+    near = rng.uniform(0, 0.006, (int(field.max()) + 1, 2))
+    near[:, 0] += 0.004 * np.array([truth[field == one][0] for one in range(len(near))])
+    return np.column_stack([5 + 0.04 * (block % 6), 50 + 0.03 * (block // 6)]) + near[field]
 
 
 def validated() -> dict[str, Any]:
     """Cross-validation of three learners whose fits are the same in both."""
     x, y, field, block = learner_fixtures.labels()
-    lonlat = lonlat_of_blocks(block, field)
+    lonlat = lonlat_of_blocks(block, field, y)
     names = tuple(f"class {k}" for k in range(learner_fixtures.CLASSES))
     labels = labels_at(lonlat, field, np.array(names)[y])
-    held = hold_out(labels, np.ones(len(y), dtype=np.bool_), "spatial", buffer_km=0)
+    held = hold_out(labels, np.ones(len(y), dtype=np.bool_), "spatial")
     out = {}
     for head in ("prototype", "linear", "knn"):
         task = Task(head, x, y, len(names), groups=field)
@@ -104,6 +105,7 @@ def validated() -> dict[str, Any]:
             "folds": metrics["folds"],
             "units": metrics["units"],
             "block_km": metrics["block_km"],
+            "buffer_km": metrics["buffer_km"],
         }
     return {"lonlat": lonlat.reshape(-1).tolist(), "heads": out}
 

@@ -16,8 +16,9 @@ export function metricsOf(report: Report, groups: number): Readonly<Record<strin
   return {
     ...base,
     split: report.split,
-    split_why: report.blockKm === null ? "" : `blocks of ${report.blockKm} km, by the page, without a buffer`,
+    split_why: report.blockKm === null ? "" : `blocks of ${report.blockKm} km, by the page`,
     block_km: report.blockKm,
+    buffer_km: report.bufferKm,
     unit: report.unit,
     units: report.units,
     folds: report.folds,

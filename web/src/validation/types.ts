@@ -27,6 +27,7 @@ export interface Report {
   readonly head: string;
   readonly split: Split;
   readonly blockKm: number | null;
+  readonly bufferKm: number | null; // labels nearer to a tested one are not learnt from
   readonly unit: "block" | "group" | "label";
   readonly units: number;
   readonly folds: number; // 0: not tested, and the notes say why

@@ -2,6 +2,7 @@ import type { Running } from "../base";
 import { fitHead, predictor, type About, type Samples, type Settings } from "../heads";
 import type { Kernels } from "../kernels";
 import { blocksOf, FEW } from "./blocks";
+import { agreement, buffered, bufferOf, earthKm, type Round } from "./buffer";
 import { LEAST_LABELS, LEAST_UNITS, makeFolds, spreadOf } from "./folds";
 import { intervalOf, partsOf } from "./intervals";
 import { confusion, scoresOf, type Matrix } from "./scores";
@@ -21,34 +22,69 @@ export interface Task {
 
 /**
  * Test a learner: each fold of blocks of land is predicted by a head of the others, and all predictions are scored
- * together. A class with fewer than three labels or in one block only is learnt but not scored. There is no buffer
- * around tested blocks, as Python has: the scores are those of land beside labelled land.
+ * together. Labels near a tested block are not learnt from, as far as the labels resemble their neighbours. A class with
+ * fewer than three labels or in one block only is learnt but not scored.
  */
 export async function validate(task: Task, kernels: Kernels, running?: Running): Promise<Report> {
   const { samples, about } = task;
   const [seed, split, y, n] = [task.seed ?? 0, task.split ?? "spatial", samples.target, samples.target.length];
   const held = unitsOf(samples, split);
-  const fold = makeFolds(y, held.units, seed);
+  const { rounds, km, note } = roundsOf(samples, makeFolds(y, held.units, seed), split);
   const spread = spreadOf(y, held.units, about.classes.length);
-  const rounds = fold.reduce((most, one) => Math.max(most, one), -1) + 1;
   const can = spread.labels.map((labels, k) => {
     const enough = labels >= LEAST_LABELS && (spread.units[k] ?? 0) >= LEAST_UNITS;
-    return enough && new Set(fold.filter((_, row) => y[row] === k)).size >= 2 ? 1 : 0;
+    const has = (rows: Int32Array) => rows.some((row) => y[row] === k);
+    return enough && rounds.some((round) => has(round.learnt) && has(round.tested)) ? 1 : 0;
   });
-  const notes = cautions(about, spread, can, split, held);
+  const notes = [...cautions(about, spread, can, split, held), ...(note ? [note] : [])];
   const predicted = new Int32Array(n).fill(-1);
-  if (rounds < 2 || can.reduce((a, b) => a + b, 0) < 2) {
+  const known = { held, km, spread, can, predicted, notes, seed };
+  if (rounds.length < 2 || can.reduce((a, b) => a + b, 0) < 2) {
     const where = held.km === null ? "place" : `block of ${held.km} km`;
     notes.unshift(`not tested: fewer than two classes have ${LEAST_LABELS} labels in more than one ${where}`);
-    return reportOf(task, held, 0, spread, can, predicted, null, notes, seed);
+    return reportOf(task, { ...known, folds: 0, random: null });
   }
-  const beside = split === "random" ? undefined : makeFolds(y, Int32Array.from(y.keys()), seed);
-  const others = beside ? (n >= MANY ? 2 : new Set(beside).size) : 0;
-  const total = rounds + others;
-  await outOfFold(task, kernels, fold, rounds, predicted, running, 0, total);
+  const alone = split === "random" ? undefined : makeFolds(y, Int32Array.from(y.keys()), seed);
+  const beside = alone ? foldsOf(alone).slice(0, n >= MANY ? 2 : undefined) : [];
+  const total = rounds.length + beside.length;
+  await outOfFold(task, kernels, rounds, predicted, running, 0, total);
   const random = new Int32Array(n).fill(-1);
-  if (beside) await outOfFold(task, kernels, beside, others, random, running, rounds, total);
-  return reportOf(task, held, rounds, spread, can, predicted, beside ? random : null, notes, seed);
+  await outOfFold(task, kernels, beside, random, running, rounds.length, total);
+  const met = rounds.flatMap(({ learnt, tested }) => {
+    const classes = new Set(learnt.map((row) => y[row] ?? -1));
+    return [...tested].filter((row) => can[y[row] ?? 0] && !classes.has(y[row] ?? -1));
+  });
+  if (met.length)
+    notes.push(`${met.length} tested labels count as wrong: their fold learns from no label of their class`);
+  return reportOf(task, { ...known, folds: rounds.length, random: beside.length ? random : null });
+}
+
+function foldsOf(fold: Int32Array): Round[] {
+  const rows = Int32Array.from(fold.keys());
+  return [...new Set(fold)]
+    .sort((a, b) => a - b)
+    .map((one) => ({
+      learnt: rows.filter((row) => fold[row] !== one),
+      tested: rows.filter((row) => fold[row] === one),
+    }))
+    .filter((round) => round.learnt.length > 0);
+}
+
+/** The folds, and the buffer around what is tested. */
+function roundsOf(samples: Samples, fold: Int32Array, split: Split) {
+  const rounds = foldsOf(fold);
+  const places = earthKm(samples.places);
+  const found = split === "spatial" ? agreement(samples.target, places, samples.groups) : undefined;
+  if (!found || rounds.length < 2) return { rounds, km: null, note: undefined };
+  const { km, wanted } = bufferOf(found, places, rounds);
+  const short = km < wanted / 2;
+  const [is, should] = [km, wanted].map((one) =>
+    one < 1 ? `${Math.round(one * 1000)} m` : `${one.toPrecision(3)} km`,
+  );
+  const note = short
+    ? `labels agree up to ${should} and the buffer is ${is}: neighbours may still flatter the scores; label more places apart`
+    : undefined;
+  return { rounds: buffered(rounds, places, km), km, note };
 }
 
 interface Held {
@@ -68,21 +104,17 @@ function unitsOf(samples: Samples, split: Split): Held {
 async function outOfFold(
   { samples, head, about, settings, seed }: Task,
   kernels: Kernels,
-  fold: Int32Array,
-  rounds: number,
+  rounds: readonly Round[],
   predicted: Int32Array,
   running: Running | undefined,
   done: number,
   total: number,
 ): Promise<void> {
   const inner: Running = running?.signal ? { signal: running.signal } : {};
-  for (let round = 0; round < rounds; round++) {
+  for (const [index, { learnt, tested }] of rounds.entries()) {
     running?.signal?.throwIfAborted();
-    running?.progress?.(done + round, total, "fits");
-    const rows = Int32Array.from(fold.keys());
-    const [learnt, tested] = [rows.filter((row) => fold[row] !== round), rows.filter((row) => fold[row] === round)];
+    running?.progress?.(done + index, total, "fits");
     const met = [...new Set(learnt.map((row) => samples.target[row] ?? 0))].sort((a, b) => a - b);
-    if (!met.length) continue;
     if (met.length === 1) {
       for (const row of tested) predicted[row] = met[0] ?? 0;
       continue;
@@ -96,7 +128,7 @@ async function outOfFold(
     const { classes } = await predictor(made, kernels).classify([part(samples, tested, [])], undefined, inner);
     tested.forEach((row, at) => (predicted[row] = met[classes[at] ?? 0] ?? 0));
   }
-  running?.progress?.(done + rounds, total, "fits");
+  running?.progress?.(done + rounds.length, total, "fits");
 }
 
 /** Some labels; classes by their place in `met`. */
@@ -139,17 +171,20 @@ function cautions({ classes }: About, spread: Spread, can: Int32Array, split: Sp
   ];
 }
 
-function reportOf(
-  { samples, head, about, split }: Task,
-  held: Held,
-  folds: number,
-  spread: Spread,
-  can: Int32Array,
-  predicted: Int32Array,
-  random: Int32Array | null,
-  notes: readonly string[],
-  seed: number,
-): Report {
+interface Known {
+  readonly held: Held;
+  readonly km: number | null; // of the buffer
+  readonly folds: number;
+  readonly spread: Spread;
+  readonly can: Int32Array;
+  readonly predicted: Int32Array;
+  readonly random: Int32Array | null;
+  readonly notes: readonly string[];
+  readonly seed: number;
+}
+
+function reportOf({ samples, head, about, split }: Task, known: Known): Report {
+  const { held, km, folds, spread, can, predicted, random, notes, seed } = known;
   const { target } = samples;
   const count = about.classes.length;
   const scored = Int32Array.from(target.keys()).filter(
@@ -175,6 +210,7 @@ function reportOf(
     head,
     split: split ?? "spatial",
     blockKm: held.km,
+    bufferKm: km,
     unit: held.unit,
     units: new Set(held.units).size,
     folds,

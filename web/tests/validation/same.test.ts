@@ -52,6 +52,7 @@ interface Validated {
   readonly folds: number;
   readonly units: number;
   readonly block_km: number;
+  readonly buffer_km: number;
 }
 
 const FOLDER = join(import.meta.dirname, "../fixtures");
@@ -134,6 +135,7 @@ describe("validation", () => {
       const found = await report(head);
       expect(found.confusion).toEqual(want.counts);
       expect([found.folds, found.units, found.blockKm]).toEqual([want.folds, want.units, want.block_km]);
+      expect(found.bufferKm).toBeCloseTo(want.buffer_km, 9);
       const totals = [
         [found.accuracy, want.accuracy],
         [found.balancedAccuracy, want.balanced_accuracy],

@@ -5,7 +5,8 @@ import { float32, standardised, trainingOf, turns, type Training } from "./sampl
 
 const HIDDEN = [128, 64];
 const [RATE, DECAY, BATCH, DROPOUT] = [2e-3, 0.01, 64, 0.2];
-const [EPOCHS, FEW_EPOCHS, LEAST_EPOCHS, PATIENCE] = [80, 60, 40, 20];
+const FEW_EPOCHS = 60;
+const [LEAST_STEPS, LEAST_EPOCHS] = [400, [8, 40]] as const; // many labels need fewer epochs
 const ENOUGH = 200; // labels from which some groups are held out to choose the epoch
 const [BETA1, BETA2, SMALL] = [0.9, 0.999, 1e-8];
 
@@ -20,7 +21,7 @@ export const mlp: Learner = {
     const training = trainingOf(samples, classes);
     const x = Float32Array.from(standardised(training, training.std));
     const wanted = Math.min(5000, Math.floor(Number(settings["epochs"] ?? 0)));
-    const turn = turns(running, 2 * EPOCHS, "epochs");
+    const turn = turns(running, 4 * leastEpochs(training.n), "epochs");
     const every = Int32Array.from(training.y.keys());
     const held = wanted > 0 ? undefined : heldOut(samples, training, new Fast(new Pcg64(seed, 6)));
     const found = held ? await bestEpoch(training, x, every, held, seed, turn) : FEW_EPOCHS;
@@ -65,13 +66,19 @@ async function bestEpoch(
   turn: Turn,
 ): Promise<number> {
   const [learnt, tested] = [every.filter((p) => !held[p]), every.filter((p) => held[p])];
+  const some = leastEpochs(training.n);
   let [least, best] = [Infinity, 0];
-  await train(training, x, learnt, EPOCHS, seed, turn, (network, epoch) => {
+  await train(training, x, learnt, 2 * some, seed, turn, (network, epoch) => {
     const loss = network.loss(training, x, tested);
     if (loss < least) [least, best] = [loss, epoch + 1];
-    return epoch + 1 - best < PATIENCE;
+    return epoch + 1 - best < some / 2;
   });
-  return Math.max(LEAST_EPOCHS, best);
+  return Math.max(some, best);
+}
+
+function leastEpochs(labels: number): number {
+  const [low, high] = LEAST_EPOCHS;
+  return Math.max(low, Math.min(high, Math.round((LEAST_STEPS * BATCH) / labels)));
 }
 
 /** A fifth of the groups, but no class's last labels; undefined where labels or groups are few. */
