@@ -4,3 +4,4 @@ export { writeGeoTiff, type About } from "./geotiff";
 export { classMap, valuesOf, type Saved } from "./maps";
 export { joinClasses, joinNumbers, type Mosaic, type Tile } from "./mosaic";
 export { patches, toPolygon, type Patch } from "./outlines";
+export { readProject, writeProject, type Project } from "./project";
