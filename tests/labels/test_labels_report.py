@@ -230,3 +230,35 @@ def test_the_land_lies_where_it_is(monkeypatch: pytest.MonkeyPatch, most: int) -
     assert colour(-4, 60) == colour(163, 60) == (255, 255, 255)
     assert x.min() > left
     assert y.max() < top
+
+
+@pytest.mark.parametrize("size", [(0.01, 0.008), (0.003, 0.03), (0.09, 0.004), (9.0, 6.0)])
+def test_the_scale_bar_and_the_arrow_hide_no_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[float, float]
+) -> None:
+    """Labels along all edges: none lies under the bar, its letters, or the arrow."""
+    kept: list[Any] = []
+
+    def save(figure: Any, path: Path, *_: Any, **__: Any) -> Path:
+        figure.draw_without_rendering()
+        kept.append(figure)
+        return path
+
+    monkeypatch.setattr(_picture, "save_figure", save)
+    steps = np.linspace(0, 1, 60)
+    ends = np.repeat([0.0, 1.0], 60)
+    unit = np.concatenate([np.column_stack([np.tile(steps, 2), ends]), np.column_stack([ends, np.tile(steps, 2)])])
+    labels = Labels(np.array(["a", "b"] * 120, dtype=object), lonlat=np.array([5.0, 50.6]) + unit * size)
+    describe_labels(labels).draw(tmp_path / "a.png")
+    (axes,) = kept[0].axes
+    bar, *dots = sorted(axes.lines, key=lambda one: one.get_marker() == "o")
+    boxes = [one.get_window_extent() for one in axes.texts if one.get_text() and not one.get_text().startswith("note")]
+    assert len(boxes) == 2
+    ends_ = axes.transData.transform(np.column_stack(bar.get_data()))
+    boxes.append(type(boxes[0])([ends_.min(axis=0) - 4, ends_.max(axis=0) + 4]))
+    places = np.concatenate([axes.transData.transform(np.column_stack(one.get_data())) for one in dots])
+    assert len(places) == 240
+    half = 3.5 / 72 * kept[0].dpi
+    for box in boxes:
+        near = (places[:, 0] > box.x0 - half) & (places[:, 0] < box.x1 + half)
+        assert not (near & (places[:, 1] > box.y0 - half) & (places[:, 1] < box.y1 + half)).any()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,12 @@ _LONG_SIDE = 7.0
 """Inches of the longer side of the map."""
 _MARGIN = 0.06
 """Land around the outermost labels, a share of their extent."""
+_BAR_SHARE, _BAR_POINTS = 0.04, 24.0
+"""The scale bar ends so high above the lower edge: a share of the height, and the points of its letters and a dot."""
+_ARROW_SHARE, _ARROW_POINTS = 0.04, 14.0
+"""The arrow to north begins so far from the right edge."""
+_GROWN = 1.2
+"""How much larger a frame may get by room for both."""
 _LEAST_PX = 64
 """Pixels of a side of the map, at least."""
 _WIDEST = 3.0
@@ -91,6 +97,7 @@ def draw_labels(
     assert labels.lonlat is not None  # noqa: S101 - asked before
     shown_ = usable if usable.any() else np.ones(len(labels), dtype=np.bool_)
     frame, x, y = _frame(labels.lonlat, shown_)
+    frame = _with_room(frame)
     wide, tall = frame.right - frame.left, (frame.top - frame.bottom) * frame.aspect
     scale = _LONG_SIDE / max(wide, tall)
     figure = new_figure(max(wide * scale, 2.5), max(tall * scale, 1.6), dpi=160)
@@ -139,6 +146,17 @@ def _frame(
         return _Frame(*edges, zone), x, y
     x = apart + middle
     return _Frame(*_edges(x[used], lat[used], 0.1), None), x, lat
+
+
+def _with_room(frame: _Frame) -> _Frame:
+    """The same land and more of it below and to the right, where scale bar and arrow then hide no label."""
+    wide, tall = frame.right - frame.left, (frame.top - frame.bottom) * frame.aspect
+    # a picture that grows is drawn smaller, and so are these
+    point = max(wide, tall) * _GROWN / (72 * _LONG_SIDE)
+    share = _MARGIN / (1 + 2 * _MARGIN)
+    right = max(0.0, _ARROW_SHARE * wide * _GROWN + _ARROW_POINTS * point - share * wide)
+    below = max(0.0, _BAR_SHARE * tall * _GROWN + _BAR_POINTS * point - share * tall)
+    return replace(frame, right=frame.right + right, bottom=frame.bottom - below / frame.aspect)
 
 
 def _edges(x: NDArray[np.float64], y: NDArray[np.float64], least: float) -> tuple[float, float, float, float]:
