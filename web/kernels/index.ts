@@ -53,6 +53,31 @@ export function dots(codes: usize, n: i32, dims: i32, packed: usize, rows: i32, 
   }
 }
 
+/** scores = scores + t * (factor * dot) of each vector and row; the first part begins with the bias. */
+export function addScores(
+  dot: usize,
+  n: i32,
+  rows: i32,
+  factor: usize,
+  scales: usize,
+  bias: usize,
+  scores: usize,
+  begins: bool,
+): void {
+  const line = (<usize>rows) << 3;
+  for (let p = 0; p < n; p++) {
+    const t = f64x2.splat(<f64>load<f32>(scales + ((<usize>p) << 2)));
+    let from = dot + <usize>p * (line >> 1);
+    const to = scores + <usize>p * line;
+    for (let r: usize = 0; r < line; r += 16) {
+      const whole = f64x2.convert_low_i32x4_s(v128.load64_zero(from));
+      const was = v128.load(begins ? bias + r : to + r);
+      v128.store(to + r, f64x2.add(was, f64x2.mul(t, f64x2.mul(v128.load(factor + r), whole))));
+      from += 8;
+    }
+  }
+}
+
 /** The sums of the lanes of four vectors, as one. */
 function across(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));

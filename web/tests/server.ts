@@ -44,6 +44,7 @@ export async function serve(files: Map<string, Uint8Array>): Promise<Served> {
         server.close(() => resolve());
       }),
   };
+  const known = new WeakMap<Uint8Array, string>();
   return served;
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -70,7 +71,8 @@ export async function serve(files: Map<string, Uint8Array>): Promise<Served> {
     }
     const file = served.files.get(path);
     if (file === undefined) return send(404);
-    const etag = `"${file.length}-${file.reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7)}"`;
+    const etag = known.get(file) ?? `"${file.length}-${file.reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7)}"`;
+    known.set(file, etag);
     if (served.etags !== "none") response.setHeader("ETag", served.etags === "weak" ? `W/${etag}` : etag);
     const found = served.ignoresRanges ? null : /^bytes=(\d*)-(\d*)$/.exec(range ?? "");
     if (!found) return send(200, file, fault === "cut");

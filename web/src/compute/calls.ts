@@ -5,9 +5,10 @@ import type { Query, StoreAddress } from "./types";
 
 export type Place = { readonly window: Window; readonly at: readonly number[] }; // pixels of a window, row by row
 
-/** How three numbers of a pixel become a colour: value = dot(axis, vector) - shift, stretched from low to high. */
+/** How three numbers of a pixel become a colour: dot(axis, code) x factor x scale - shift, stretched from low to high. */
 export interface Colouring {
-  readonly axes: Float64Array; // (3, dims)
+  readonly axes: Int16Array; // (3, dims)
+  readonly factor: readonly number[]; // of a step of the axes
   readonly shift: readonly number[];
   readonly low: readonly number[];
   readonly high: readonly number[];
@@ -53,6 +54,12 @@ export type WorkerCalls = {
     args: { loaded: number; colouring: Colouring };
     part: { window: Window; rgba: Uint8ClampedArray<ArrayBuffer> };
     result: null;
+  };
+  /** The axes and the stretch of sampled vectors. */
+  colouring: {
+    args: { dims: number; rows: Rows; how: "principal" | readonly [number, number, number] };
+    part: never;
+    result: Colouring;
   };
   /** Rows of pixels, place by place in order. */
   gather: { args: { loaded: number; places: readonly Place[] }; part: never; result: Rows };

@@ -1,4 +1,5 @@
 // False colours: three numbers of a pixel along axes, stretched between two of their percentiles.
+import type { Kernels } from "../kernels";
 import { isValid, type Block } from "../store";
 import { principalAxes, project, quantile, type Rows } from "../structure";
 import type { Colouring } from "./calls";
@@ -6,6 +7,8 @@ import type { Colouring } from "./calls";
 /** As the stored previews have it (docs/preview.md). */
 const GAMMA = 0.7;
 const [LOW, HIGH] = [0.02, 0.98];
+const MOST = 32767;
+const CURVE = Uint8Array.from({ length: 1025 }, (_, k) => Math.round(255 * (k / 1024) ** GAMMA));
 
 /** Colours of the principal axes of sampled vectors, or of three dims of them. */
 export function colouringOf(rows: Rows, how: "principal" | readonly [number, number, number]): Colouring {
@@ -18,9 +21,13 @@ export function colouringOf(rows: Rows, how: "principal" | readonly [number, num
   axes.set(found.axes); // fewer than three dims have fewer axes: their colour stays dark
   const values = project(rows, { ...found, axes });
   const columns = [0, 1, 2].map((k) => values.filter((_, n) => n % 3 === k));
+  // 16 bits an axis: an error of a thousandth of the stretch is not seen
+  const parts = [0, 1, 2].map((k) => axes.subarray(k * dims, (k + 1) * dims));
+  const peaks = parts.map((part) => part.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1);
   return {
-    axes,
-    shift: [0, 1, 2].map((k) => found.mean.reduce((sum, mean, d) => sum + mean * (axes[k * dims + d] ?? 0), 0)),
+    axes: Int16Array.from(axes, (value, n) => Math.round((value / (peaks[Math.floor(n / dims)] ?? 1)) * MOST)),
+    factor: peaks.map((peak) => peak / MOST),
+    shift: parts.map((part) => found.mean.reduce((sum, mean, d) => sum + mean * (part[d] ?? 0), 0)),
     low: columns.map((column) => quantile(column, LOW)),
     high: columns.map((column) => quantile(column, HIGH)),
   };
@@ -36,27 +43,22 @@ function dimAxes(how: readonly [number, number, number], dims: number): Float64A
 export function paint(
   { codes, scales, dims }: Block,
   inside: Uint8Array | undefined,
-  { axes, shift, low, high }: Colouring,
+  { axes, factor, shift, low, high }: Colouring,
+  kernels: Kernels,
 ): Uint8ClampedArray<ArrayBuffer> {
   const rgba = new Uint8ClampedArray(scales.length * 4);
-  const curve = Uint8Array.from({ length: 1025 }, (_, k) => Math.round(255 * (k / 1024) ** GAMMA));
-  for (let k = 0; k < 3; k++) {
-    const axis = axes.subarray(k * dims, (k + 1) * dims);
-    const used = [...axis.keys()].filter((d) => axis[d] !== 0);
-    const only = used.length === 1 ? used[0] : undefined;
-    const factor = only === undefined ? 1 : (axis[only] ?? 1);
-    const [from, span] = [low[k] ?? 0, (high[k] ?? 1) - (low[k] ?? 0)];
-    for (let pixel = 0; pixel < scales.length; pixel++) {
-      const scale = scales[pixel] ?? NaN;
-      if (inside?.[pixel] === 0 || !isValid(scale)) continue;
-      const start = pixel * dims;
-      let sum = 0;
-      if (only !== undefined) sum = factor * (codes[start + only] ?? 0);
-      else for (let d = 0; d < dims; d++) sum += (axis[d] ?? 0) * (codes[start + d] ?? 0);
-      const share = span > 0 ? (sum * scale - (shift[k] ?? 0) - from) / span : 0;
-      rgba[pixel * 4 + k] = curve[Math.round(1024 * Math.min(1, Math.max(0, share)))] ?? 0;
-      rgba[pixel * 4 + 3] = 255;
+  const dots = new Int32Array(scales.length * 3);
+  kernels.dots(codes, dims, axes, 3, dots);
+  for (let pixel = 0; pixel < scales.length; pixel++) {
+    const scale = scales[pixel] ?? NaN;
+    if (inside?.[pixel] === 0 || !isValid(scale)) continue;
+    for (let k = 0; k < 3; k++) {
+      const value = (dots[3 * pixel + k] ?? 0) * (factor[k] ?? 0) * scale - (shift[k] ?? 0);
+      const span = (high[k] ?? 0) - (low[k] ?? 0);
+      const share = span > 0 ? Math.min(1, Math.max(0, (value - (low[k] ?? 0)) / span)) : 0;
+      rgba[4 * pixel + k] = CURVE[Math.round(1024 * share)] ?? 0;
     }
+    rgba[4 * pixel + 3] = 255;
   }
   return rgba;
 }

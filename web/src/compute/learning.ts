@@ -1,11 +1,10 @@
 // Learning takes seconds, and blocks must answer meanwhile: it has a worker of its own.
+import type { Running } from "../base";
 import { fitHead, predictor, type About, type Head, type Samples, type Settings } from "../heads";
-import { loadKernels } from "../kernels";
-import { suggest, uncertainty, validate, type Labelled, type Report, type Suggestion, type Task } from "../validation";
+import { loadKernels, type Kernels } from "../kernels";
+import { suggest, uncertainty, validate, type Report, type Suggestion, type Task } from "../validation";
 import { Caller, type Handlers, type Port } from "./rpc";
-import type { Learning, Places } from "./types";
-
-const SPACING = 100; // metres between places that are suggested
+import type { Learning, SuggestQuestion } from "./types";
 
 export type LearningCalls = {
   fit: {
@@ -13,25 +12,28 @@ export type LearningCalls = {
     part: never;
     result: Head;
   };
-  validate: { args: { task: Task }; part: never; result: Report };
-  suggest: {
-    args: { head: Head; candidates: Places; labelled: Labelled; count: number };
-    part: never;
-    result: readonly Suggestion[];
-  };
+  validate: { args: Task; part: never; result: Report };
+  suggest: { args: SuggestQuestion; part: never; result: readonly Suggestion[] };
 };
 
-export function learningCalls(): Handlers<LearningCalls> {
+export function learningCalls(load: () => Promise<Kernels> = loadKernels): Handlers<LearningCalls> {
+  let kernels: Promise<Kernels> | undefined;
+  const ready = () => (kernels ??= load());
   return {
     fit: ({ samples, head, about, settings, seed }, { signal, progress }) =>
       fitHead(samples, head, about, settings, seed, { signal, progress }),
-    validate: async ({ task }, { signal, progress }) => validate(task, await loadKernels(), { signal, progress }),
-    suggest: async ({ head, candidates, labelled, count }, { signal, progress }) => {
-      const probabilities = await predictor(head, await loadKernels()).probabilities([candidates], { signal });
-      const unsure = uncertainty(probabilities, head.classes.length);
-      return suggest({ ...candidates, unsure }, labelled, count, SPACING, { signal, progress });
-    },
+    validate: async (task, { signal, progress }) => validate(task, await ready(), { signal, progress }),
+    suggest: async (question, { signal, progress }) => chosen(question, await ready(), { signal, progress }),
   };
+}
+
+async function chosen(question: SuggestQuestion, kernels: Kernels, running: Running): Promise<readonly Suggestion[]> {
+  const { candidates, labelled, head, count, spacing } = question;
+  const { signal } = running;
+  const unsure = head
+    ? uncertainty(await predictor(head, kernels).probabilities([candidates], signal && { signal }), head.classes.length)
+    : new Float64Array(candidates.scales.length).fill(1);
+  return suggest({ ...candidates, unsure }, labelled, count, spacing, running);
 }
 
 interface Hand extends Port {
@@ -49,9 +51,8 @@ export function startLearning(spawn: () => Hand = spawnLearning): Learning {
   return {
     fit: (samples, head, about, settings, seed, running = {}) =>
       caller.call("fit", { samples, head, about, settings, seed }, running),
-    validate: (task, running = {}) => caller.call("validate", { task }, running),
-    suggest: (head, candidates, labelled, count, running = {}) =>
-      caller.call("suggest", { head, candidates, labelled, count }, running),
+    validate: (task, running = {}) => caller.call("validate", task, running),
+    suggest: (question, running = {}) => caller.call("suggest", question, running),
     close: () => {
       hand.terminate();
       caller.break("learning was closed");

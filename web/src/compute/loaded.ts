@@ -5,7 +5,6 @@ import type { Head } from "../heads";
 import type { Block, Store } from "../store";
 import { Random } from "../structure";
 import type { LoadedWindow, Rows } from "./calls";
-import { colouringOf } from "./colours";
 import type { Pool } from "./pool";
 import type { ClassPart, ColourPart, Loaded, Query, ScorePart } from "./types";
 
@@ -90,7 +89,10 @@ export class LoadedArea implements Loaded {
     }
     const signal = running.signal ? { signal: running.signal } : {};
     const { rows } = await like.sample(COLOUR_SAMPLE, 1, signal);
-    const colouring = colouringOf({ dims: this.dims, codes: rows.codes, scales: rows.scales }, how);
+    const [caller] = this.#pool.callers;
+    if (caller === undefined) return;
+    const { codes, scales } = rows;
+    const colouring = await caller.call("colouring", { dims: this.dims, rows: { codes, scales }, how }, signal);
     const part = this.#counting(got, running);
     await this.#pool.each(running, (caller, options) =>
       caller.call("colours", { ...this.#mine(), colouring }, { ...options, part }),

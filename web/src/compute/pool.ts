@@ -1,11 +1,12 @@
 // The page's workers: each owns the blocks that fall to it by their place.
 import { isCancelled, type Running } from "../base";
 import type { Window } from "../geo";
+import { ROW_WIDTH } from "./blocks";
 import type { WorkerCalls } from "./calls";
 import { Caller, type Options, type Port } from "./rpc";
 
 const MOST_WORKERS = 4;
-const GRID = 256; // pixels: blocks of a grid of this size fall to one worker
+const GRID = 256; // pixels: rows of blocks
 
 export interface Hand extends Port {
   terminate(): void;
@@ -38,7 +39,7 @@ export class Pool {
 
   /** The number of the worker that owns a window. */
   ownerOf({ zone, row, col }: Window): number {
-    return (2 * Math.floor(row / GRID) + Math.floor(col / GRID) + zone) % this.callers.length;
+    return (Math.floor(row / GRID) + Math.floor(col / ROW_WIDTH) + zone) % this.callers.length;
   }
 
   /** Items by the worker that owns their window. */

@@ -2,7 +2,7 @@ import type { Running } from "../base";
 import type { Area, Pixel, Window } from "../geo";
 import type { About, Head, Samples, Settings } from "../heads";
 import type { Block, Store } from "../store";
-import type { Labelled, Report, Suggestion, Task } from "../validation";
+import type { Candidates, Labelled, Report, Suggestion, Task } from "../validation";
 
 /** How a store is opened, in values that a worker can be given. */
 export type StoreAddress =
@@ -80,25 +80,20 @@ export interface ColourPart {
   readonly rgba: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** What learns and validates runs in a worker too. */
+/** What learns runs in a worker too. */
 export interface Learning {
   fit(samples: Samples, head: string, about: About, settings: Settings, seed: number, running?: Running): Promise<Head>;
+  /** Predictions of labels by heads of other blocks of land, and their scores. */
   validate(task: Task, running?: Running): Promise<Report>;
-  /** Where the next labels help most. */
-  suggest(
-    head: Head,
-    candidates: Places,
-    labelled: Labelled,
-    count: number,
-    running?: Running,
-  ): Promise<readonly Suggestion[]>;
+  /** Where the next labels help most, the most useful first. */
+  suggest(question: SuggestQuestion, running?: Running): Promise<readonly Suggestion[]>;
   close(): void;
 }
 
-/** Vectors and where they are. */
-export interface Places {
-  readonly dims: number;
-  readonly codes: Int8Array; // (n, dims)
-  readonly scales: Float32Array; // (n,)
-  readonly places: Float64Array; // (n, 2) metres
+export interface SuggestQuestion {
+  readonly candidates: Omit<Candidates, "unsure">; // such as `Loaded.sample` gives
+  readonly labelled: Labelled;
+  readonly head?: Head; // whose uncertainty counts; without one all candidates count the same
+  readonly count: number;
+  readonly spacing?: number; // metres between two of them, and to a label; 100 if absent
 }

@@ -1,6 +1,6 @@
 // Files below a URL: exact ranges, tried again where it may help, each of one version.
 import { Gate, PageError, isCancelled, shown, sleep, type Running } from "../base";
-import { readBody } from "./body";
+import { lengthOf, readBody } from "./body";
 import type { Files, Piece, Range } from "./types";
 
 /** Requests of one place that are under way at once. */
@@ -230,13 +230,6 @@ export function parseUrl(text: string): string {
   url.hash = "";
   url.search = "";
   return url.href.replace(/\/+$/, "");
-}
-
-function lengthOf(answer: Response): number | undefined {
-  const text = answer.headers.get("Content-Length");
-  // a packed body has another length than the file
-  const isPacked = (answer.headers.get("Content-Encoding") ?? "identity") !== "identity";
-  return text !== null && /^\d{1,15}$/.test(text) && !isPacked ? Number(text) : undefined;
 }
 
 function versionOf(answer: Response): string | undefined {

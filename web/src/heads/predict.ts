@@ -67,6 +67,20 @@ export function predictor(head: Head, kernels: Kernels): Predictor {
     calibrate?.(scores);
   }
 
+  /** The probability of the class that was found. */
+  function sure(scores: Float64Array, at: number, found: number): number {
+    if (calibrate) {
+      const row = scores.subarray(at, at + count);
+      probable(row);
+      return row[found] ?? 0;
+    }
+    const most = scores[at + found] as number;
+    if (shares) return most;
+    let sum = 0;
+    for (let k = at; k < at + count; k++) sum += Math.exp((scores[k] as number) - most);
+    return 1 / sum;
+  }
+
   const ofClasses = () => (count ? undefined : refuse("the head predicts numbers; expected a head of classes"));
 
   return {
@@ -78,13 +92,12 @@ export function predictor(head: Head, kernels: Kernels): Predictor {
       const classes = new Uint8Array(total).fill(NO_DATA);
       const confidence = new Uint8Array(total).fill(NO_DATA);
       await slices(parts, running, (from, out) => {
-        out.classes.forEach((found, p) => {
-          if (found === NO_DATA || inside?.[from + p] === 0) return;
-          const row = out.scores.subarray(p * count, (p + 1) * count);
-          probable(row);
+        for (let p = 0; p < out.classes.length; p++) {
+          const found = out.classes[p] as number;
+          if (found === NO_DATA || inside?.[from + p] === 0) continue;
           classes[from + p] = found;
-          confidence[from + p] = Math.round(254 * Math.max(0, Math.min(1, row[found] ?? 0)));
-        });
+          confidence[from + p] = Math.round(254 * Math.max(0, Math.min(1, sure(out.scores, p * count, found))));
+        }
       });
       return { classes, confidence };
     },

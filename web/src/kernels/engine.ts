@@ -7,6 +7,7 @@ export interface Engine {
   reset(): void;
   squares(codes: Int8Array, dims: number, out: Int32Array): void;
   products(rows: Int16Array, dims: number, count: number): Products;
+  linear(parts: readonly LinearPart[], bias: Float64Array): Sums;
   neighbours(parts: readonly NearPart[], count: number): Neighbours;
   trees(trees: Grown): Sums;
   network(head: MlpArrays): Network;
@@ -16,6 +17,13 @@ export interface Engine {
 export interface Products {
   readonly stride: number;
   run(codes: Int8Array, n: number): Int32Array;
+}
+
+/** Weights of one part, and what a step of each class's weights is worth. */
+export interface LinearPart {
+  readonly rows: Int16Array;
+  readonly dims: number;
+  readonly factor: Float64Array;
 }
 
 /** Rows of one part, and the float64 factors of docs/head-format.md: `square` is s s |q|^2, `double` is 2 s. */
@@ -42,7 +50,7 @@ export interface Grown extends TreeArrays {
   readonly adds: Int32Array | undefined; // (T,) the column
 }
 
-/** (n, stride) float64 sums over the trees. */
+/** (n, stride) float64 sums: over the trees, or of parts and bias. */
 export interface Sums {
   readonly stride: number;
   run(parts: readonly Part[], n: number): Float64Array;

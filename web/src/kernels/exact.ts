@@ -62,29 +62,16 @@ export class Exact implements Kernels {
 
   linear(parts: readonly Part[], head: LinearArrays, out: Out): void {
     const { classes, scale, bias } = head;
-    const products = this.#prepared(head, "linear", () => {
+    const sums = this.#prepared(head, "linear", () => {
       const dims = dimsOf(parts);
-      return starts(parts).map((start, index) => {
+      const each = starts(parts).map((start, index) => {
         const width = (parts[index] as Part).dims;
-        return this.#engine.products(columns(head.weights, dims, start, width), width, classes);
+        const factor = Float64Array.from({ length: classes }, (_, k) => scale[k * parts.length + index] as number);
+        return { rows: columns(head.weights, dims, start, width), dims: width, factor };
       });
+      return this.#engine.linear(each, bias);
     });
-    const scores = new Float64Array(CHUNK * classes);
-    this.#scored(parts, CHUNK, classes, out, (chunk, n) => {
-      for (let p = 0; p < n; p++) scores.set(bias, p * classes);
-      chunk.forEach((part, index) => {
-        const { stride, run } = products[index] as (typeof products)[number];
-        const dots = run(part.codes, n);
-        const factor = Float64Array.from({ length: classes }, (_, k) => scale[k * chunk.length + index] as number);
-        for (let p = 0; p < n; p++) {
-          const t = part.scales[p] as number;
-          for (let k = 0, at = p * classes, dot = p * stride; k < classes; k++, at++, dot++) {
-            scores[at] = (scores[at] as number) + t * ((factor[k] as number) * (dots[dot] as number));
-          }
-        }
-      });
-      return { found: scores, stride: classes };
-    });
+    this.#scored(parts, CHUNK, classes, out, (chunk, n) => ({ found: sums.run(chunk, n), stride: sums.stride }));
   }
 
   knn(parts: readonly Part[], head: KnnArrays, out: Out): void {
@@ -208,17 +195,29 @@ export class Exact implements Kernels {
   ): void {
     out.classes.fill(255);
     out.scores?.fill(NaN);
+    const { classes: found, scores } = out;
     this.#chunks(parts, step, (chunk, from, n) => {
-      const { found, stride } = work(chunk, n);
+      const { found: values, stride } = work(chunk, n);
       for (let p = 0; p < n; p++) {
-        if (!chunk.every((part) => isData(part.scales[p]))) continue;
-        let [best, at] = [0, p * stride];
-        for (let k = 1; k < classes; k++) if ((found[at + k] as number) > (found[at + best] as number)) best = k;
-        out.classes[from + p] = best;
-        out.scores?.set(found.subarray(at, at + classes), (from + p) * classes);
+        if (!hasData(chunk, p)) continue;
+        const at = p * stride;
+        let best = 0;
+        let most = values[at] as number;
+        for (let k = 1; k < classes; k++) {
+          const one = values[at + k] as number;
+          if (one > most) [best, most] = [k, one];
+        }
+        found[from + p] = best;
+        if (!scores) continue;
+        for (let k = 0, to = (from + p) * classes; k < classes; k++, to++) scores[to] = values[at + k] as number;
       }
     });
   }
+}
+
+function hasData(parts: readonly Part[], p: number): boolean {
+  for (const part of parts) if (!isData(part.scales[p])) return false;
+  return true;
 }
 
 function dimsOf(parts: readonly Part[]): number {

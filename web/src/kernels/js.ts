@@ -1,4 +1,4 @@
-import type { Engine, Grown, NearPart, Neighbours, Network, Products, Sums } from "./engine";
+import type { Engine, Grown, LinearPart, NearPart, Neighbours, Network, Products, Sums } from "./engine";
 import type { MlpArrays, Part } from "./types";
 
 /** The same loops in JavaScript, where a browser has no WebAssembly SIMD. */
@@ -23,6 +23,30 @@ export class JsEngine implements Engine {
         if (out.length < n * count) out = new Int32Array(n * count);
         multiply(codes, n, dims, rows, count, out);
         return out;
+      },
+    };
+  }
+
+  linear(parts: readonly LinearPart[], bias: Float64Array): Sums {
+    const classes = bias.length;
+    const products = parts.map(({ rows, dims }) => this.products(rows, dims, classes));
+    let scores = new Float64Array(0);
+    return {
+      stride: classes,
+      run: (vectors, n) => {
+        if (scores.length < n * classes) scores = new Float64Array(n * classes);
+        for (let p = 0; p < n; p++) scores.set(bias, p * classes);
+        parts.forEach(({ factor }, index) => {
+          const part = vectors[index] as Part;
+          const dots = (products[index] as Products).run(part.codes, n);
+          for (let p = 0, at = 0; p < n; p++) {
+            const t = part.scales[p] as number;
+            for (let k = 0; k < classes; k++, at++) {
+              scores[at] = (scores[at] as number) + t * ((factor[k] as number) * (dots[at] as number));
+            }
+          }
+        });
+        return scores;
       },
     };
   }

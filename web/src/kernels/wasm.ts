@@ -1,4 +1,4 @@
-import type { Engine, Grown, NearPart, Neighbours, Network, Products, Sums } from "./engine";
+import type { Engine, Grown, LinearPart, NearPart, Neighbours, Network, Products, Sums } from "./engine";
 import type { MlpArrays, Part } from "./types";
 
 /** What kernels/index.ts exports. */
@@ -6,6 +6,16 @@ interface Exports {
   readonly memory: WebAssembly.Memory;
   dots(codes: number, n: number, dims: number, packed: number, rows: number, out: number): void;
   squares(codes: number, n: number, dims: number, out: number): void;
+  addScores(
+    dot: number,
+    n: number,
+    rows: number,
+    factor: number,
+    scales: number,
+    bias: number,
+    scores: number,
+    begins: number,
+  ): void;
   addOrder(
     dot: number,
     n: number,
@@ -87,6 +97,30 @@ export class WasmEngine implements Engine {
       run: (codes, n) => {
         this.#begin();
         return this.#int32(this.#dots(codes, n, dims, packed, stride), n * stride);
+      },
+    };
+  }
+
+  linear(parts: readonly LinearPart[], bias: Float64Array): Sums {
+    const stride = upTo(bias.length, 4);
+    const first = this.#table(padded(bias, stride, 0));
+    const tables = parts.map(({ rows, dims, factor }) => ({
+      dims,
+      packed: this.#table(packRows(rows, dims, bias.length)),
+      factor: this.#table(padded(factor, stride, 0)),
+    }));
+    return {
+      stride,
+      run: (vectors, n) => {
+        this.#begin();
+        const scores = this.#room(n * stride * 8);
+        tables.forEach(({ dims, packed, factor }, index) => {
+          const part = vectors[index] as Part;
+          const scales = this.#copy(part.scales);
+          const dots = this.#dots(part.codes, n, dims, packed, stride);
+          this.#own.addScores(dots, n, stride, factor, scales, first, scores, index === 0 ? 1 : 0);
+        });
+        return this.#float64(scores, n * stride);
       },
     };
   }

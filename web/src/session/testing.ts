@@ -70,7 +70,10 @@ export async function suggestNext(session: Session): Promise<void> {
       const candidates = { dims: rows.dims, codes: rows.codes, scales: rows.scales, places: Float64Array.from(metres) };
       const labelled = { codes, scales, places: Float64Array.from(own) };
       const learning = await session.services.learning();
-      const suggestions = await learning.suggest(fitted.head, candidates, labelled, SUGGESTED, running);
+      const suggestions = await learning.suggest(
+        { head: fitted.head, candidates, labelled, count: SUGGESTED },
+        running,
+      );
       return suggestions.flatMap(({ index, unsure }): Next[] => {
         const pixel = pixels[index];
         return pixel ? [{ id: `next-${index}`, at: lonLatOf(pixel), unsure }] : [];

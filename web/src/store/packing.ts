@@ -14,36 +14,31 @@ export async function unpack(
   if (packer !== "gzip" && claimed !== size) {
     throw new PageError("corrupt", `${where} claims ${claimed ?? "no number of"} bytes; expected ${size}`);
   }
-  const out = packer === "gzip" ? await gunzip(bytes, size, where) : await decode(bytes, packer, where);
+  const out = packer === "gzip" ? await gunzip(bytes, size, where) : await decode(bytes, size, packer, where);
   if (out.length !== size) {
     throw new PageError("corrupt", `${where} unpacks to ${out.length} bytes; expected ${size}`);
   }
   return out;
 }
 
-async function decode(bytes: Uint8Array, packer: "blosc" | "zstd", where: string): Promise<Uint8Array> {
-  const codec = await (packer === "blosc" ? blosc() : zstd());
+async function decode(bytes: Uint8Array, size: number, packer: "blosc" | "zstd", where: string): Promise<Uint8Array> {
   try {
-    return await codec.decode(bytes);
+    if (packer === "zstd") return (await import("fzstd")).decompress(bytes, new Uint8Array(size));
+    return await (await blosc()).decode(bytes);
   } catch (error) {
     throw new PageError("corrupt", `${where} cannot be unpacked`, { cause: error });
   }
 }
 
-const once = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => {
-  let made: Promise<Value> | undefined;
-  return () => (made ??= make());
-};
-const blosc = once(async () =>
-  (await import("numcodecs/blosc")).default.fromConfig({
-    id: "blosc",
-    blocksize: 0,
-    clevel: 5,
-    cname: "zstd",
-    shuffle: 1,
-  }),
-);
-const zstd = once(async () => (await import("numcodecs/zstd")).default.fromConfig({ id: "zstd", level: 1 }));
+type Blosc = { decode(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> };
+let made: Promise<Blosc> | undefined;
+
+function blosc(): Promise<Blosc> {
+  made ??= import("numcodecs/blosc").then(({ default: codec }) =>
+    codec.fromConfig({ id: "blosc", blocksize: 0, clevel: 5, cname: "zstd", shuffle: 1 }),
+  );
+  return made;
+}
 
 /** Decompressed length by blosc's header of 16 bytes; undefined where the header contradicts itself. */
 function bloscLength(bytes: Uint8Array): number | undefined {

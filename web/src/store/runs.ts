@@ -12,7 +12,7 @@ export interface Run {
 export function joinRanges(
   starts: readonly number[],
   stops: readonly number[],
-  { gap = 0, limit = 8 * 2 ** 20, waste = 1 }: { gap?: number; limit?: number; waste?: number },
+  { gap = 0, limit = 9 * 2 ** 20, waste = 1 }: { gap?: number; limit?: number; waste?: number },
 ): readonly Run[] {
   const runs: Run[] = [];
   let members: number[] = [];

@@ -187,7 +187,7 @@ export class Source {
   async #readPixels(place: Place, codes: string, blocks: readonly Block[], running: Running): Promise<void> {
     const [scaleArray, codeArray] = [arrayOf(place.extent, SCALES.name), arrayOf(place.extent, codes)];
     if (!isExact(scaleArray.form) || !isExact(codeArray.form)) {
-      await inParallel(blocks, PLACES, (block) => this.#readPlace(place, codes, block, running));
+      await this.#readChunksOf(place, codes, blocks, codeArray.form.chunk, running);
       return;
     }
     const keys = [scaleArray, codeArray].map(({ spec, form }) => [keyOf(place, spec), form] as const);
@@ -212,6 +212,33 @@ export class Source {
     if (lacking.length > 0 && this.rules.isWhole) {
       throw lacks(this.shards.where(keyOf(place, codeArray.spec)), lacking.length);
     }
+  }
+
+  /** Pixels of packed chunks: each chunk is read once, however many of them it holds. */
+  async #readChunksOf(place: Place, codes: string, blocks: readonly Block[], chunk: number, running: Running) {
+    const groups = new Map<string, { window: Window; members: Block[] }>();
+    for (const block of blocks) {
+      const { zone, row, col } = block.window;
+      const snap = (value: number, origin: number) => origin + Math.floor((value - origin) / chunk) * chunk;
+      const [top, left] = [snap(row, place.window.row), snap(col, place.window.col)];
+      const group = groups.get(`${top} ${left}`) ?? {
+        window: { zone, row: top, col: left, height: chunk, width: chunk },
+        members: [],
+      };
+      group.members.push(block);
+      groups.set(`${top} ${left}`, group);
+    }
+    await inParallel(groups.values(), PLACES, async ({ window, members }) => {
+      const dims = members[0]?.dims ?? 0;
+      const size = chunk ** 2;
+      const all = { window, dims, codes: new Int8Array(size * dims), scales: new Float32Array(size).fill(Infinity) };
+      await this.#readPlace(place, codes, all, running);
+      for (const { window: pixel, codes: to, scales } of members) {
+        const at = (pixel.row - window.row) * chunk + pixel.col - window.col;
+        scales[0] = all.scales[at] ?? Infinity;
+        to.set(all.codes.subarray(at * dims, (at + 1) * dims));
+      }
+    });
   }
 
   /** Read until one version of a place is met: again if it was replaced, removed or lacked pixels. */
