@@ -1,4 +1,6 @@
 export * from "./areas";
+export * from "./change";
+export type * from "./changing.svelte";
 export * from "./classify";
 export * from "./download";
 export * from "./find";

@@ -87,6 +87,7 @@ function reset(session: Session): void {
   session.classifying.report = undefined;
   session.classifying.next = [];
   session.structuring.clear();
+  session.changing.clear();
 }
 
 /** What a link says beyond the store. Its classes are taken only where this browser has none of this store. */

@@ -3,6 +3,7 @@ import type { Area, Box, LonLat } from "../geo";
 import type { Store } from "../store";
 import type { DrawingTool, Drawn, Mark, PageMap, RasterLayer, Tile, View } from "../map";
 import { bytesOf, boxOfArea, sameArea } from "./areas";
+import { Changing } from "./changing.svelte";
 import { Classifying } from "./classifying.svelte";
 import { Finding } from "./finding.svelte";
 import { Importing } from "./importing.svelte";
@@ -35,6 +36,7 @@ export class Session {
   readonly classifying = new Classifying();
   readonly importing = new Importing();
   readonly structuring = new Structuring();
+  readonly changing = new Changing();
 
   store = $state.raw<Store | undefined>();
   address = $state.raw<StoreAddress | undefined>();

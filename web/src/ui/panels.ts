@@ -1,6 +1,7 @@
 import type { Component } from "svelte";
 
 import type { Session } from "../session";
+import Change from "./change/Change.svelte";
 import Classify from "./classify/Classify.svelte";
 import Find from "./find/Find.svelte";
 import Label from "./label/Label.svelte";
@@ -23,5 +24,6 @@ export const PANELS: readonly Panel[] = [
   { id: "label", title: "Label", icon: "label", component: Label },
   { id: "classify", title: "Classify", icon: "classify", component: Classify },
   { id: "structure", title: "Structure", icon: "structure", component: Structure },
+  { id: "change", title: "Change", icon: "change", component: Change },
   { id: "share", title: "Share", icon: "share", component: Share },
 ];
