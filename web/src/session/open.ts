@@ -93,7 +93,8 @@ function reset(session: Session): void {
 /** What a link says beyond the store. Its classes are taken only where this browser has none of this store. */
 function takeHash(session: Session, said: HashState): void {
   if (said.area) session.setArea(said.area);
-  session.hidden = new Set(said.hidden);
+  session.hidden.clear();
+  for (const each of said.hidden ?? []) session.hidden.add(each);
   if (said.threshold !== undefined) [session.finding.threshold, session.finding.isChosen] = [said.threshold, true];
   const { labelling } = session;
   const { classes } = said;

@@ -50,7 +50,7 @@ export class Session {
   box = $state.raw<Box | undefined>(); // what is seen of the map
   area = $state.raw<Area | undefined>(); // what was chosen; else it is what is seen
   layers = $state.raw<Layers>([]);
-  hidden: ReadonlySet<string> = new Set(); // layers that a link says are off, until they are there
+  readonly hidden = new Set<string>(); // layers that a link says are off, until they are there
   marks = $state.raw<Readonly<Record<string, readonly Mark[]>>>({}); // on the map, by panel
   tool = $state.raw<Tool | undefined>();
   swipe = $state<number | undefined>(); // share of the map's width
@@ -136,7 +136,7 @@ export class Session {
   }
 
   putLayer(layer: RasterLayer): void {
-    const isOff = this.hidden.has(layer.id) && !this.layer(layer.id);
+    const isOff = this.hidden.delete(layer.id) && !this.layer(layer.id);
     this.layers = putLayer(this.layers, isOff ? { ...layer, visible: false } : layer);
   }
 

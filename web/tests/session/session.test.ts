@@ -210,6 +210,17 @@ describe("labels", () => {
 });
 
 describe("sharing", () => {
+  it("keeps the layers off that the link says are off, and lets them be shown again", async () => {
+    const session = new Session(fakeServices());
+    await openStore(session, { kind: "url", url: URL_ }, { hidden: ["colours-2023"] });
+    expect(session.layer("colours-2023")?.visible).toBe(false);
+    session.changeLayer("colours-2023", { visible: true });
+    await setYear(session, 2022);
+    await setYear(session, 2023);
+    expect(session.layer("colours-2022")).toBeUndefined();
+    expect(hashState(session).hidden).toBeUndefined();
+  });
+
   it("carries what is seen to another browser, labels excepted", async () => {
     const session = await opened();
     session.labelling.addClass("beech", "#882255");
