@@ -16,5 +16,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 2000,
   },
-  test: { include: ["tests/**/*.test.ts"], environment: "node" },
+  // property tests on a busy machine take longer than the 5 s that are usual
+  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 60_000 },
 });

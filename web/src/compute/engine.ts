@@ -45,10 +45,14 @@ export function engine(): Handlers<WorkerCalls> {
     const here = row.map(({ key }) => house.take(key));
     const lacking = row.filter((_, k) => here[k] === undefined);
     if (lacking.length > 0) {
-      const found = await fetchBlocks(lacking, year, dims, signal).catch((error: unknown) => {
+      const found: Held[] = [];
+      try {
+        for (const run of rowsOf(lacking)) found.push(...(await fetchBlocks(run, year, dims, signal)));
+      } catch (error) {
         here.forEach((held, k) => held && house.give(row[k]?.key ?? ""));
+        lacking.slice(0, found.length).forEach(({ key }) => house.give(key));
         throw error;
-      });
+      }
       let next = 0;
       here.forEach((held, k) => (here[k] = held ?? found[next++]));
     }
@@ -64,8 +68,7 @@ export function engine(): Handlers<WorkerCalls> {
       return row.map(({ key, window }) => {
         const part = row.length === 1 ? block : cut(block, window);
         const held = { ...part, valid: part.scales.reduce((sum, scale) => sum + (isValid(scale) ? 1 : 0), 0) };
-        house.put(key, held);
-        return held;
+        return house.put(key, held);
       });
     } finally {
       house.settle(bytes);

@@ -61,14 +61,13 @@ export class House {
     this.#coming -= bytes;
   }
 
-  put(key: string, held: Held): void {
-    const known = this.#used.get(key);
-    if (known) known.users++;
-    else {
-      this.#idle.drop(key);
-      this.#use(key, held);
-    }
+  /** Keep a block for its reader; the one that came first, where another read it at the same time. */
+  put(key: string, held: Held): Held {
+    const known = this.take(key);
+    if (known) return known;
+    this.#use(key, held);
     this.#fit();
+    return held;
   }
 
   give(key: string): void {

@@ -10,6 +10,11 @@ export interface Piece {
   readonly etag?: string;
 }
 
+export interface Asking extends Running {
+  /** Ask where the file lies, whatever was kept of it: the answer says which version there is now. */
+  readonly fresh?: boolean;
+}
+
 /**
  * Files by key below one place: a URL, a folder that the user chose, a zip file.
  * A file that is not there is a PageError "missing", one that cannot be fetched now "load", one that was replaced since
@@ -19,5 +24,5 @@ export interface Files {
   readonly name: string; // for people
   readonly identity: string; // key of caches: the URL, or a name and a time
   get(key: string, most: number, running?: Running): Promise<Piece>; // whole, refused beyond `most` bytes
-  range(key: string, range: Range, running?: Running): Promise<Piece>;
+  range(key: string, range: Range, asking?: Asking): Promise<Piece>;
 }

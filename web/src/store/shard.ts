@@ -79,7 +79,7 @@ export class Shards {
     const size = indexBytes(form);
     const range: Range = form.indexAtEnd ? { suffix: size } : { offset: 0, length: size };
     try {
-      const piece = await this.files.range(key, range);
+      const piece = await this.files.range(key, range, { fresh: true });
       return { key, form, index: decodeIndex(piece.bytes, piece.size, form, this.where(key)), etag: piece.etag };
     } catch (error) {
       if (error instanceof PageError && error.kind === "missing") return undefined;
