@@ -16,7 +16,7 @@ def test_a_project_of_the_page_opens_with_identical_predictions(tmp_path: Path) 
     vitest("exports/project.test.ts", TESSERA_PAGE_OUT=str(tmp_path))
     project = tessera.load_project(tmp_path / "p.zip")
     assert (project.store, project.store_name, project.year) == ("https://example.org/s.zarr", "s.zarr", 2023)
-    assert project.area == (5, 50, 5.1, 50.1)
+    assert list(project.area or ()) == [5, 50, 5.1, 50.1]
     assert list(project.colours) == ["10", "<b>Äcker</b>"]
     assert sorted(project.heads) == ["linear", "xlinear"]
     head, vectors = tessera.load_head(FOLDER / "linear.json"), vectors_of((128,))

@@ -104,6 +104,7 @@ def _is_sound(value: dict[str, Any], classes: Sequence[str]) -> bool:
         and all(isinstance(value.get(key), str) for key in _TEXTS)
         and all(value.get(key) is None or (_is_number(value[key]) and value[key] >= 0) for key in _SIZES)
         and all(value.get(key) is None or isinstance(value[key], dict) for key in _OBJECTS)
+        and (value.get("buffered") is None or _is_share(value["buffered"]))
         and (value.get("random") is None or _are_scores(value["random"], names))
         and isinstance(notes, list)
         and all(isinstance(note, str) for note in notes)

@@ -163,7 +163,7 @@ def _fold_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
     for row in metrics["per_fold"]:
         name = shortened(printable(str(row.get("name"))), _NAME)
         numbers = "  ".join(f"{_show(row.get(key)):>8}" for key in keys)
-        lines.append(f"{name:<{_NAME}}  {row.get('learnt', 0):>6}  {row.get('tested', 0):>6}  {numbers}")
+        lines.append(f"{name:<{_NAME}}  {_count(row, 'learnt'):>6}  {_count(row, 'tested'):>6}  {numbers}")
     return [*lines, ""]
 
 
@@ -181,10 +181,10 @@ def _trust_lines(metrics: dict[str, Any], classes: int) -> list[str]:
     if conformal is not None and conformal.get("coverage"):
         what = "sets of" if metrics["kind"] == "classification" else "intervals of mean width"
         unit = " classes" if metrics["kind"] == "classification" else ""
-        level, size = conformal.get("level"), conformal.get("size")
+        level, size = _first(conformal.get("level")), _first(conformal.get("size"))
         held = _first(conformal["coverage"])
         lines.append(f"{what} {_show(size)}{unit} hold {_show(held)} of held-out labels; {_show(level)} was wanted")
-        lines += [text for text in [wide_sets_text(_first(size), classes)] if text]
+        lines += [text for text in [wide_sets_text(size, classes)] if text]
     flattered = next((found["note"] for found in (calibration, conformal) if found and found.get("note")), None)
     if lines and isinstance(flattered, str):
         lines.append(f"  {printable(flattered)}")
@@ -228,6 +228,11 @@ def _where(row: dict[str, Any], grouped_by: Any) -> str:
     there = isinstance(lon, (int, float)) and isinstance(lat, (int, float))
     place = f" at {lon:.5f},{lat:.5f}" if there else ""
     return f"{f' in {printable(shortened(own, 60))}' if own else ''}{place}"
+
+
+def _count(row: dict[str, Any], key: str) -> int:
+    found = row.get(key, 0)
+    return found if isinstance(found, int) else 0
 
 
 def _show(value: float | None, like: float | None = None) -> str:

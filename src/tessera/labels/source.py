@@ -93,7 +93,7 @@ def parse_source(store: Any) -> Any:
     if isinstance(store, (str, os.PathLike)):
         # by the package's face, as a user would: this room is behind a wall from the store
         return import_module("tessera").open_store(store)
-    if not hasattr(store, "sample_codes"):
+    if not hasattr(store, "sample_codes") and not hasattr(store, "iter_codes"):
         raise InputError(
             f"store is a {type(store).__name__}; expected a path, a URL or an open store: tessera.open_store(path)"
         )

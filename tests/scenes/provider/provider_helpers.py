@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from tessera.geo import Window
 from tessera.simulator import simulate
+from tessera.testing import Provider
+from tessera.testing.provider.server import Seen
 
 WINDOW = Window(31, 64 * 1024, 548 * 1024, 64, 64)
 BOX = (4.0, 49.0, 7.0, 52.0)
@@ -97,3 +99,13 @@ def pages(url: str, body: dict[str, Any] | None = None, most: int = 20) -> list[
             more = following[0]["body"]
             said = {**said, **more} if following[0].get("merge") else more
     return found
+
+
+def asked_of(provider: Provider) -> list[Seen]:
+    """Answered requests in the order in which they came; `Provider.seen` has that of their ends."""
+    return sorted(provider.seen, key=lambda one: one.start)
+
+
+def faults_of(provider: Provider) -> list[str]:
+    """Faults that answers met, in the order of their requests."""
+    return [one.fault for one in asked_of(provider)]

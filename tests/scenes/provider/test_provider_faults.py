@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from provider_helpers import ask, line, pages, scenes, span
+from provider_helpers import ask, asked_of, faults_of, line, pages, scenes, span
 
 from tessera.base import InputError
 from tessera.testing import At, Faults, Provider, serve_scenes
@@ -60,8 +60,8 @@ def test_refusals_come_so_often_and_then_no_more(name: str) -> None:
         assert span(href, 0, 10).body == data[:10]
         other = next(other for other in provider.files if "B08" in other)
         assert span(other, 0, 4).status == 206
-        assert [one.fault for one in provider.seen] == [name, name, "", ""]
-        assert [one.status for one in provider.seen] == [status, status, 206, 206]
+        assert faults_of(provider) == [name, name, "", ""]
+        assert [one.status for one in asked_of(provider)] == [status, status, 206, 206]
 
 
 @pytest.mark.parametrize("name", ["busy", "unavailable", "throttled"])
@@ -91,7 +91,7 @@ def test_a_line_that_breaks_before_an_answer() -> None:
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
             ask(href)
         assert ask(href).body == data
-        assert [(one.status, one.fault) for one in provider.seen] == [(0, "reset"), (200, "")]
+        assert [(one.status, one.fault) for one in asked_of(provider)] == [(0, "reset"), (200, "")]
 
 
 def test_truncated_promises_more_than_it_sends() -> None:
@@ -100,7 +100,7 @@ def test_truncated_promises_more_than_it_sends() -> None:
             span(href, 0, 100)
         assert stopped.value.partial == data[:50]
         assert span(href, 0, 100).body == data[:100]
-        assert [one.bytes_sent for one in provider.seen] == [50, 100]
+        assert [one.bytes_sent for one in asked_of(provider)] == [50, 100]
 
 
 def test_a_head_meets_no_fault_of_bodies() -> None:
@@ -108,7 +108,7 @@ def test_a_head_meets_no_fault_of_bodies() -> None:
         assert ask(href, "HEAD").status == 200
         with pytest.raises(http.client.IncompleteRead):
             ask(href)
-        assert [one.fault for one in provider.seen] == ["", "truncated"]
+        assert faults_of(provider) == ["", "truncated"]
 
 
 def test_short_tells_a_short_length() -> None:
@@ -133,7 +133,7 @@ def test_a_line_that_is_reset_in_the_body() -> None:
         with pytest.raises((ConnectionResetError, http.client.IncompleteRead)):
             ask(href)
         assert ask(href).body == data
-        assert provider.seen[0].bytes_sent == len(data) // 2
+        assert asked_of(provider)[0].bytes_sent == len(data) // 2
 
 
 def test_corrupt_bytes_are_where_they_should_be_in_any_range() -> None:
@@ -143,7 +143,7 @@ def test_corrupt_bytes_are_where_they_should_be_in_any_range() -> None:
         assert span(href, 205, 300).body == spoilt[205:300]
         assert span(href, 0, 200).body == data[:200]
         assert span(href, 210, 220).body == data[210:220]
-        assert [one.fault for one in provider.seen] == ["corrupt", "corrupt", "", ""]
+        assert faults_of(provider) == ["corrupt", "corrupt", "", ""]
         assert provider.files[href].read_bytes() == data
 
 
@@ -174,7 +174,7 @@ def test_ranges_ignored() -> None:
         assert (first.status, first.body) == (200, data)
         assert "content-range" not in first.headers
         assert span(href, 10, 20).body == data[10:20]
-        assert provider.seen[0].fault == "whole"
+        assert asked_of(provider)[0].fault == "whole"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -190,9 +190,10 @@ def test_elsewhere_is_another_host_and_its_record_has_the_headers(status: int) -
         end = time.monotonic() + 5
         while len(provider.seen) < 3 and time.monotonic() < end:
             time.sleep(0.01)
-        assert [one.host for one in provider.seen] == [here, here, there]
-        assert provider.seen[0].headers["authorization"] == "Bearer secret"
-        assert "authorization" not in provider.seen[2].headers
+        asked = asked_of(provider)
+        assert [one.host for one in asked] == [here, here, there]
+        assert asked[0].headers["authorization"] == "Bearer secret"
+        assert "authorization" not in asked[2].headers
         # a client that carries its credentials on is found out
         ask(first.headers["location"], headers={"Authorization": "Bearer secret"})
         assert provider.matching("B04")[-1].headers["authorization"] == "Bearer secret"

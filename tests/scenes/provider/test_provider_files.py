@@ -16,7 +16,7 @@ import pytest
 import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
-from provider_helpers import ask, line, scenes, span
+from provider_helpers import ask, asked_of, line, scenes, span
 
 from tessera.base import InputError
 from tessera.testing import Faults, Provider, serve_scenes
@@ -75,7 +75,10 @@ def test_head_tells_the_length_and_sends_nothing(folder: Path) -> None:
             assert int(first.headers["content-length"]) == file.stat().st_size
             # a body behind a HEAD's answer would be taken for the next answer's head
             assert ask(href, on=kept).body == file.read_bytes()
-        assert [(one.method, one.bytes_sent) for one in provider.seen] == [("HEAD", 0), ("GET", file.stat().st_size)]
+        assert [(one.method, one.bytes_sent) for one in asked_of(provider)] == [
+            ("HEAD", 0),
+            ("GET", file.stat().st_size),
+        ]
 
 
 def test_large_files_go_out_whole(folder: Path, tmp_path: Path) -> None:
@@ -242,4 +245,4 @@ def test_no_fault_means_no_fault(folder: Path) -> None:
         href, _ = band(provider)
         ask(href)
         ask(f"{provider.url}/search")
-        assert [one.fault for one in provider.seen] == ["", ""]
+        assert [one.fault for one in asked_of(provider)] == ["", ""]
