@@ -1,4 +1,5 @@
 import { metresAt, pixelAt, type LonLat } from "../geo";
+import { CHANGE } from "./change";
 import { valueAt } from "./layers";
 import type { Session } from "./session.svelte";
 
@@ -20,7 +21,7 @@ export function readout(session: Session, at: LonLat): Readout | undefined {
     if (!layer.visible || layer.paint.kind === "rgba") return [];
     const value = valueAt(layer, pixel)?.[0];
     if (value === undefined || Number.isNaN(value)) return [];
-    if (layer.paint.kind === "scores") return [["Cosine", value.toFixed(3)]];
+    if (layer.paint.kind === "scores") return [[layer.id === CHANGE ? "Distance" : "Cosine", value.toFixed(3)]];
     const name = session.classifying.fitted?.head.classes[value];
     return name === undefined ? [] : [[layer.title, name]];
   });
