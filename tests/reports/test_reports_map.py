@@ -56,8 +56,11 @@ def test_a_map_and_its_areas_are_on_the_page(mapped: tuple[Head, Path], tmp_path
 
 def test_a_probability_sample_gives_areas_with_intervals(mapped: tuple[Head, Path], tmp_path: Path) -> None:
     head, tiff = mapped
-    counts = np.array(head.metrics["confusion"]["counts"])
-    sampled = replace(head, metrics={**head.metrics, "sample": {"design": "random", "strata": None}})
+    # some labels of each class are wrong, else there is no interval
+    counts = np.array(head.metrics["confusion"]["counts"]) + 4 * (1 - np.eye(3, dtype=np.int64))
+    held = {**head.metrics["confusion"], "counts": counts.tolist(), "predicted": counts.tolist()}
+    metrics = {**head.metrics, "confusion": held, "sample": {"design": "random", "strata": None}}
+    sampled = replace(head, metrics=metrics)
     page = sampled.write_report(tmp_path / "report.html", tiff).read_text(encoding="utf-8")
     pixels = {one.name: one.pixels for one in read_map_classes(tiff)}
     found = areas_of_confusion(counts, [pixels[name] for name in head.classes], head.classes, design="random")
@@ -72,8 +75,9 @@ def test_a_probability_sample_gives_areas_with_intervals(mapped: tuple[Head, Pat
 def test_the_picture_has_the_year_of_the_map(
     mapped: tuple[Head, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head, tiff = mapped
+    head, _ = mapped
     later = replace(head, inputs=tuple(replace(one, year=2019) for one in head.inputs))
+    tiff = later.map(make_store(make_truth()), WINDOW, 2021, out=tmp_path / "map.tif", png=False)
     titles = []
 
     def draw(*args: Any, title: str, **kwargs: Any) -> Any:
@@ -94,7 +98,7 @@ def test_a_random_sample_that_gives_no_areas_is_still_called_one(
     if tested:
         tiff = sure.map(make_store(make_truth()), WINDOW, 2021, out=tmp_path / "map.tif", abstain=True, png=False)
     else:
-        sure = replace(sure, metrics={**head.metrics, "confusion": None})
+        sure = replace(head, metrics={**head.metrics, "confusion": None})
     sampled = replace(sure, metrics={**sure.metrics, "sample": {"design": "random", "strata": None}})
     page = sampled.write_report(tmp_path / "report.html", tiff).read_text(encoding="utf-8")
     assert "no probability sample" not in page
@@ -123,6 +127,8 @@ def test_a_sample_that_did_not_train_the_map_is_compared_with_it_place_by_place(
 ) -> None:
     head, tiff = mapped
     sample = drawn(tiff)
+    # without an error there is no interval
+    sample = replace(sample, values=np.where(np.arange(120) % 8 == 0, "crop", sample.values).astype(object))
     page = head.write_report(tmp_path / "report.html", tiff, sample=sample).read_text(encoding="utf-8")
     legend = {one.name: one for one in read_map_classes(tiff)}
     # what the map shows there, by the vectors themselves
@@ -252,13 +258,37 @@ def test_the_map_of_another_head_is_refused(mapped: tuple[Head, Path], tmp_path:
     assert not (tmp_path / "report.html").exists()
 
 
+def test_the_map_of_another_head_with_the_same_classes_is_refused(mapped: tuple[Head, Path], tmp_path: Path) -> None:
+    head, tiff = mapped
+    other = replace(head, column="other")
+    with pytest.raises(
+        InputError, match=r"map .*map\.tif was made by another head .*; expected a map that tessera map"
+    ):
+        other.write_report(tmp_path / "report.html", tiff)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_sample_without_an_error_has_no_interval_on_the_page(mapped: tuple[Head, Path], tmp_path: Path) -> None:
+    head, tiff = mapped
+    sample = drawn(tiff, 12)
+    assert sample.lonlat is not None
+    shown = head.names(head.predict(make_store(make_truth()).sample_points(sample.lonlat, 2021)))
+    right = replace(sample, values=shown)
+    page = head.write_report(tmp_path / "report.html", tiff, sample=right).read_text(encoding="utf-8")
+    assert "100 % (no interval). The map was compared" in page
+    for one in read_map_classes(tiff):
+        assert f"{one.hectares:,.1f} (no interval)" in page
+        assert f"{one.name} {one.hectares:,.1f} ha (no interval)" in page
+    assert "(100 % to 100 %)" not in page
+
+
 def test_a_table_that_counts_more_pixels_than_the_map_has_is_refused(mapped: tuple[Head, Path], tmp_path: Path) -> None:
     head, tiff = mapped
     moved = tmp_path / tiff.name
     shutil.copy(tiff, moved)
     header, first, *rest = tiff.with_name("map.classes.csv").read_text().splitlines()
     value, name, colour, _, hectares = first.split(",")
-    lines = [header, f"{value},{name},{colour},{'9' * 30},{hectares}", *rest]
+    lines = [header, f"{value},{name},{colour},{'9' * 14},{hectares}", *rest]
     (tmp_path / "map.classes.csv").write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match="counts more pixels than the map has"):
         head.write_report(tmp_path / "report.html", moved)

@@ -15,6 +15,7 @@ from reports_fakes import NASTY, FakeHead, numbers_head, rich_head
 
 from tessera.base import InputError
 from tessera.reports import write_report
+from tessera.reports._methods import methods_of
 from tessera.reports._page import heat
 
 VOID = frozenset(("meta", "img", "br", "hr"))
@@ -176,6 +177,37 @@ def test_the_methods_paragraph_has_its_numbers_and_cites_what_was_used(tmp_path:
     bare = " ".join(read(FakeHead({"labels": 5}), tmp_path)[0].words)
     assert "doi:" not in bare
     assert "5 labels" in bare
+
+
+def test_the_methods_paragraph_names_what_no_score_covers(tmp_path: Path) -> None:
+    head = rich_head(
+        unmet={"labels": 3, "classes": {"forest": 3}, "without": {}},
+        buffer_km=0.341719,
+        tuning={
+            "tried": [{"settings": {"strength": 0.0123456789}, "score": 0.5}],
+            "chosen": {"strength": 0.0123456789},
+        },
+    )
+    head.metrics["per_class"]["crop"]["tested"] = 0
+    words = re.sub(r"\s+", " ", " ".join(read(head, tmp_path)[0].words))
+    assert "1 class could not be tested, so no score covers it: crop." in words
+    assert "3 tested labels count as wrong, as no label of the class was learnt from in that fold (forest 3)." in words
+    assert "over 3 of 4 classes" in words
+    assert "macro-F1, 3 of 4 classes" in words
+    assert "labels within 0.342 km of" in words
+    assert "strength = 0.01235" in words
+    assert "0.0123456789" not in words
+    assert "no score covers" not in " ".join(read(rich_head(), tmp_path)[0].words)
+    assert methods_of(head, None, 0.25)[0].endswith("25 % of the map lies beyond it, where no score holds.")
+
+
+def test_a_calibration_that_was_refused_says_why_and_an_error_never_stands_alone(tmp_path: Path) -> None:
+    found = {"method": "none", "why": "61 places do not show it", "error": [0.0, None, None]}
+    head = rich_head(calibration={**found, "error_calibrated": [0.0, None, None]})
+    words = re.sub(r"\s+", " ", " ".join(read(head, tmp_path)[0].words))
+    assert "The raw probabilities were kept: 61 places do not show it." in words
+    assert "not calibrated, as 61 places do not show it" in words
+    assert "Calibration error - no interval" in words
 
 
 SPLITS = {

@@ -163,3 +163,14 @@ def test_a_class_without_an_error_says_what_its_labels_cannot_exclude() -> None:
     (note,) = estimate_areas(mapped, truth, [10, 90], ["a", "b"]).notes
     assert note.startswith("none of 60 labels of a is wrong: no interval can be estimated")
     assert "up to 5% of it may be wrong" in note
+
+
+def test_labels_of_which_none_is_wrong_give_no_interval() -> None:
+    mapped = np.repeat([0, 1], 12)
+    found = estimate_areas(mapped, mapped, [6500, 3500], ("a", "b")).to_json()
+    for row, area in zip(found["classes"], (65.0, 35.0), strict=True):
+        assert row["area"] == [pytest.approx(area), None, None]
+        assert row["standard_error"] is None
+        assert row["users"] == row["producers"] == [1.0, None, None]
+    assert found["overall"] == [1.0, None, None]
+    assert any("no interval can be estimated" in note for note in found["notes"])

@@ -63,7 +63,8 @@ def test_a_rising_curve_is_that_of_scikit_learn(pairs: list[tuple[float, float]]
 @pytest.mark.parametrize("sharpened", [0.5, 2.0, 3.0])
 def test_a_temperature_undoes_the_power_that_probabilities_were_raised_to(sharpened: float) -> None:
     truth, raw, units = made(3000, sharpened)
-    found, held = fit_calibration(truth, raw, units)
+    found, held, why = fit_calibration(truth, raw, units)
+    assert why == ""
     assert found.method == "temperature"
     assert found.temperature == pytest.approx(sharpened, rel=0.1)
     assert reliability(truth, held, units).error < 0.03 < reliability(truth, raw, units).error
@@ -73,7 +74,7 @@ def test_a_distortion_that_no_temperature_undoes_gets_isotonic_curves() -> None:
     truth, raw, units = made(4000, 1.0, classes=2)
     # overconfident for class 0, underconfident for class 1
     bent = np.column_stack([raw[:, 0] ** 0.3, 1 - raw[:, 0] ** 0.3])
-    found, held = fit_calibration(truth, bent, units)
+    found, held, _ = fit_calibration(truth, bent, units)
     assert found.method == "isotonic"
     assert log_losses(truth, held).mean() < log_losses(truth, bent).mean() - 0.05
     new, raw, units = made(4000, 1.0, seed=9, classes=2)
@@ -85,9 +86,39 @@ def test_a_distortion_that_no_temperature_undoes_gets_isotonic_curves() -> None:
 @pytest.mark.parametrize(("labels", "units"), [(25, 20), (4000, 3)])
 def test_few_labels_or_few_units_leave_probabilities_as_they_are(labels: int, units: int) -> None:
     truth, raw, unit = made(labels, 3.0, units=units)
-    found, held = fit_calibration(truth, raw, unit)
+    found, held, why = fit_calibration(truth, raw, unit)
+    assert why.endswith("calibration needs 30" if labels < 30 else "calibration needs 5")
     assert found == Calibration()
     np.testing.assert_array_equal(held, raw.astype(np.float32))
+
+
+def test_places_count_and_not_their_pixels() -> None:
+    truth, raw, _ = made(29, 3.0)
+    place = np.repeat(np.arange(29), 20)
+    found, held, why = fit_calibration(truth[place], raw[place], place, places=place)
+    assert found == Calibration()
+    assert why == "there are 29 tested places, and calibration needs 30"
+    np.testing.assert_array_equal(held, raw[place].astype(np.float32))
+    # 999 places of four pixels get no curves, though single labels would
+    truth, raw, _ = made(999, 1.0, classes=2)
+    place = np.repeat(np.arange(999), 4)
+    bent = np.column_stack([raw[:, 0] ** 0.3, 1 - raw[:, 0] ** 0.3])[place]
+    assert fit_calibration(truth[place], bent, place, places=place)[0].method != "isotonic"
+    assert fit_calibration(truth[place], bent, place)[0].method == "isotonic"
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_temperature_at_an_end_of_the_search_is_refused(wrong: int) -> None:
+    # cautious probabilities that are right at each of 61 places, but for a place that some folds do not learn from
+    truth = np.arange(61, dtype=np.int64) % 3
+    raw = np.full((61, 3), 0.3)
+    raw[np.arange(61), truth] = 0.4
+    truth[:wrong] = (truth[:wrong] + 1) % 3
+    place = np.repeat(np.arange(61), 5)
+    found, held, why = fit_calibration(truth[place], raw[place], place, places=place)
+    assert found == Calibration()
+    assert why.startswith("the temperature would lie at an end of its search (0.05 to 20), so 61 places")
+    assert held.max() == np.float32(0.4)
 
 
 @pytest.mark.parametrize("labels", [30, 300, 1500])
@@ -96,7 +127,7 @@ def test_probabilities_that_hold_already_are_made_no_worse_on_new_labels(labels:
     raw_loss = log_losses(new, given_raw).mean()
     worse = []
     for seed in range(20):
-        found, _ = fit_calibration(*made(labels, 1.0, seed), seed=seed)
+        found, _, _ = fit_calibration(*made(labels, 1.0, seed), seed=seed)
         worse.append(log_losses(new, found.apply(given_raw)).mean() - raw_loss)
     assert np.mean(worse) < 0.005
     assert max(worse) < 0.05
@@ -107,7 +138,7 @@ def test_a_class_of_few_labels_keeps_its_raw_probabilities_in_isotonic_curves() 
     bent = np.column_stack([raw[:, 0] ** 0.3, 1 - raw[:, 0] ** 0.3]) * 0.99
     rare = truth.copy()
     rare[:5] = 2
-    found, _ = fit_calibration(rare, np.column_stack([bent, np.full(len(bent), 0.01)]), units)
+    found, _, _ = fit_calibration(rare, np.column_stack([bent, np.full(len(bent), 0.01)]), units)
     assert found.method == "isotonic"
     assert found.curves[2] == ((0.0, 1.0), (0.0, 1.0))
 

@@ -57,7 +57,7 @@ def format_report(
         f"split: {printable(metrics['split'])}, {_split_text(metrics)}",
     ]
     lines += [f"  {printable(metrics['split_why'])}"] if metrics["split_why"] else []
-    lines += ["", *_total_lines(metrics, bool(classes)), ""]
+    lines += ["", *_total_lines(metrics, classes), ""]
     lines += _class_lines(metrics, classes) if classes else []
     lines += _fold_lines(metrics, bool(classes))
     lines += _trust_lines(metrics, len(classes))
@@ -86,14 +86,16 @@ def _split_text(metrics: dict[str, Any]) -> str:
     return f"{apart}, buffer {width}{told}"
 
 
-def _total_lines(metrics: dict[str, Any], classes: bool) -> list[str]:
+def _total_lines(metrics: dict[str, Any], classes: Sequence[str]) -> list[str]:
     """The scores with their intervals, and what a random split would have shown."""
     intervals = metrics["intervals"] or {}
-    names = [name for name in _FIRST[classes] if metrics[name] is not None or name in EACH_ONCE or not classes]
+    tested = sum(bool(metrics["per_class"][name]["tested"]) for name in classes)
+    names = [name for name in _FIRST[bool(classes)] if metrics[name] is not None or name in EACH_ONCE or not classes]
     lines = []
     for key in names:
         reach = _reach(metrics[key], intervals.get(key))
-        lines.append(f"{METRIC_NAMES[key]}: {_show(metrics[key])}{reach}")
+        of = f", {tested} of {len(classes)} classes" if key == "macro_f1" and 0 < tested < len(classes) else ""
+        lines.append(f"{METRIC_NAMES[key]}: {_show(metrics[key])}{reach}{of}")
     units, votes = metrics["per_unit"], metrics["per_group"]
     if units is None:
         return lines
@@ -171,24 +173,35 @@ def _trust_lines(metrics: dict[str, Any], classes: int) -> list[str]:
     lines = []
     calibration, conformal = metrics["calibration"], metrics["conformal"]
     if calibration is not None and calibration.get("error"):
-        before, after = (_first(calibration.get(key)) for key in ("error", "error_calibrated"))
+        before, after = (_with_reach(calibration.get(key)) for key in ("error", "error_calibrated"))
         method = printable(str(calibration.get("method")))
         if method == "none":
-            what = "not calibrated, as nothing tried lowered the log loss"
+            # the reason stands among the notes; heads of before have none
+            known = isinstance(calibration.get("why"), str)
+            what = "not calibrated" + ("" if known else ", as nothing tried lowered the log loss")
         else:
-            what = f"{_show(after)} after calibration ({method}), which lowered the log loss"
-        lines.append(f"probabilities: calibration error {_show(before)}, {what}")
+            what = f"{after} after calibration ({method}), which lowered the log loss"
+        lines.append(f"probabilities: calibration error {before}, {what}")
     if conformal is not None and conformal.get("coverage"):
         what = "sets of" if metrics["kind"] == "classification" else "intervals of mean width"
         unit = " classes" if metrics["kind"] == "classification" else ""
         level, size = _first(conformal.get("level")), _first(conformal.get("size"))
         held = _first(conformal["coverage"])
-        lines.append(f"{what} {_show(size)}{unit} hold {_show(held)} of held-out labels; {_show(level)} was wanted")
+        width = f"{size:.2f}" if unit and size is not None else _show(size)
+        lines.append(f"{what} {width}{unit} hold {_show(held)} of held-out labels; {_show(level)} was wanted")
         lines += [text for text in [wide_sets_text(size, classes)] if text]
     flattered = next((found["note"] for found in (calibration, conformal) if found and found.get("note")), None)
     if lines and isinstance(flattered, str):
         lines.append(f"  {printable(flattered)}")
     return lines
+
+
+def _with_reach(value: Any) -> str:
+    """A calibration error with its interval; one of 0.000 says nothing without."""
+    ends = value[1:] if isinstance(value, list) and len(value) == 3 else None
+    found = _first(value)
+    reach = _reach(found, ends)
+    return f"{_show(found)}{reach}" if reach or found is None or found >= 0.0005 else "not known"
 
 
 def _first(value: Any) -> float | None:

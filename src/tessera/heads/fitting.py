@@ -193,7 +193,7 @@ def fit(
         metrics["notes"].append(f"nothing could be tested, so no prediction was written{old}")
     if found is not None and metrics["confusion"] is not None and read.years is not None:
         metrics["confusion"]["pairs"] = _pairs(found, own, seed)
-    trust, applicability = _trust(metrics, found, names, vectors[rows], seed)
+    trust, applicability = _trust(metrics, found, names, own, vectors[rows], seed)
     metrics = _about(places, read, good, len(taken)) | metrics
     for index, name in enumerate(names):
         metrics["per_class"][name]["labels"] = int((target == index).sum())
@@ -293,7 +293,12 @@ def _pairs(found: OutOfFold, labels: Labels, seed: int) -> list[list[int]]:
 
 
 def _trust(
-    metrics: dict[str, Any], found: OutOfFold | None, classes: Sequence[str], vectors: StackedVectors, seed: int
+    metrics: dict[str, Any],
+    found: OutOfFold | None,
+    classes: Sequence[str],
+    own: Labels,
+    vectors: StackedVectors,
+    seed: int,
 ) -> tuple[Any, Any]:
     """What the predictions out of fold say of probabilities, sets and intervals, and how far labels reach."""
     metrics |= dict.fromkeys(("calibration", "conformal", "abstention", "applicability"))
@@ -304,7 +309,8 @@ def _trust(
     drawn = np.random.default_rng([seed, 84]).random(len(found.rows)) * found.amount.max() < found.amount
     kept = found.met & drawn
     if len(np.unique(found.unit[kept])) >= _FEW_UNITS:
-        trust, told = fit_trust(found.truth[kept], found.raw[kept], found.unit[kept], classes, seed=seed)
+        places = None if own.groups is None else own.groups[found.rows[kept]]
+        trust, told = fit_trust(found.truth[kept], found.raw[kept], found.unit[kept], classes, places=places, seed=seed)
         metrics["notes"].extend(told.pop("notes"))
         flattered = FLATTERED.get(metrics["split"])
         for key in ("calibration", "conformal", "abstention"):

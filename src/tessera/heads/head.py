@@ -13,7 +13,7 @@ from tessera.embeddings import CodedVectors, StackedVectors
 from tessera.figures import parse_colour
 from tessera.labels import CLASSES, NO_DATA, NUMBERS, Labels, check_class_names, map_values, read_labels
 from tessera.learners import SPATIAL
-from tessera.maps import TOLERANCE, edges_of, write_map
+from tessera.maps import TOLERANCE, edges_of, head_digest, write_map
 from tessera.reports import write_report, years_text
 
 from ._file import FORMAT, read_head, write_head
@@ -318,7 +318,8 @@ class Head:
         labels = sample if sample is None or isinstance(sample, Labels) else None
         if sample is not None and labels is None:
             labels = read_labels(sample, self.column if column is None else column, CLASSES)
-        return write_report(self, path, map, sample=labels, design=design, overwrite=overwrite)
+        digest = None if map is None else head_digest(self)
+        return write_report(self, path, map, sample=labels, design=design, digest=digest, overwrite=overwrite)
 
     @checked
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

@@ -2,11 +2,13 @@
 
 from .asked import LegendHead
 from .legend import MapClass, area_table, empty_share, read_map_classes
-from .map import check_map, layer_path, map_files, write_map
+from .map import HEAD_TAG, check_map, layer_path, map_files, write_map
 from .polygons import TOLERANCE
 from .ranges import edges_of, ramp, range_names, range_of, varies
+from .sources import head_digest
 
 __all__ = [
+    "HEAD_TAG",
     "TOLERANCE",
     "LegendHead",
     "MapClass",
@@ -14,6 +16,7 @@ __all__ = [
     "check_map",
     "edges_of",
     "empty_share",
+    "head_digest",
     "layer_path",
     "map_files",
     "ramp",

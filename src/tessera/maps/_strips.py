@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tessera.geo import ZonePart
 
     from ._layers import Layers
-    from ._sources import Sources
     from .asked import MapHead
+    from .sources import Sources
 
 ROWS, COLS = 256, 1024
 """Pixels of a block: 34 MB of codes of 128 dims. A stop costs the strip that was not finished."""

@@ -34,7 +34,6 @@ from ._layers import ABSTAINED, ABSTAINED_COLOUR, MAP, PROBABILITIES, UNCERTAINT
 from ._phases import Phases
 from ._picture import draw_classes, draw_uncertainty
 from ._sieve import least_pixels, sieve
-from ._sources import find_sources, head_digest
 from ._strips import Finished, Strips
 from .legend import (
     HECTARE,
@@ -59,6 +58,7 @@ from .polygons import (
     write_polygons,
 )
 from .ranges import range_of
+from .sources import find_sources, head_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -75,7 +75,9 @@ if TYPE_CHECKING:
 
 _CLASSES_TAG, _LAYER_TAG = "TESSERA_CLASSES", "TESSERA_LAYER"
 """Tags that tell a map of ours, and the layers beside it, from other GeoTIFFs."""
-_POLYGONS_TAG, _HEAD_TAG = "TESSERA_POLYGONS", "TESSERA_HEAD_SHA256"
+_POLYGONS_TAG = "TESSERA_POLYGONS"
+HEAD_TAG = "TESSERA_HEAD_SHA256"
+"""Tag with the digest of the head that made a map."""
 _TILE, _FEW = 512, 16
 """Side of a tile, pixels; and bands of a layer up to which its tiles are half as long, else a quarter."""
 _FORMAT = 1
@@ -399,7 +401,7 @@ class _Files:
         # a damaged map names none
         with suppress(InputError), reading(target), open_raster(target) as source:
             tags = source.tags()
-            return polygons_beside(target, tags.get(_POLYGONS_TAG, ""), tags.get(_HEAD_TAG, ""))
+            return polygons_beside(target, tags.get(_POLYGONS_TAG, ""), tags.get(HEAD_TAG, ""))
         return []
 
     def _put_elsewhere(self) -> None:
@@ -455,7 +457,7 @@ def _tags(head: MapHead, digest: str, strips: Strips) -> dict[str, str]:
         "TESSERA_MODEL_SHA256": ", ".join(model.sha256 for model in models),
         "TESSERA_YEAR": _years(strips),
         "TESSERA_HEAD": head.head,
-        _HEAD_TAG: digest,
+        HEAD_TAG: digest,
         "TESSERA_HEAD_YEAR": ", ".join(str(one.year) for one in head.inputs),
         "TESSERA_STORE": ", ".join(one_line(part.name) for part in strips.sources.parts),
         "TESSERA_LABELS_SHA256": str(labels.get("sha256") or "") if isinstance(labels, dict) else "",

@@ -15,7 +15,7 @@ from tessera.validation import (
     left_out_at_once,
 )
 
-from ._page import Html, heat, items, name, paragraph, picture, swatch, table
+from ._page import Html, entry, heat, items, name, paragraph, picture, table
 from ._pictures import draw_curve, draw_scatter
 from .values import cell, figures, hectares, number, part, percent, rows, share, spread, texts, whole, with_interval
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _MOST_CONFUSION = 30
 """Classes of a confusion matrix that is shown whole."""
 _MOST_PAIRS = 30
+EACH_CLASS = ("macro_f1", "balanced_accuracy", "mean_iou")
+"""Scores in which each class counts the same."""
 _UNITS = {"block": "blocks of land", "group": "groups", "region": "regions", "label": "single labels"}
 _TESTED = {
     "spatial": "land",
@@ -60,6 +62,18 @@ def tested_places(head: ReportedHead) -> dict[str, int]:
     return {name: count for name, count in found.items() if count is not None}
 
 
+def untested(head: ReportedHead) -> list[str]:
+    """The classes that no label was tested of; [] where nothing was tested."""
+    found = {name: whole(part(head.metrics, "per_class", name).get("tested")) for name in head.classes}
+    return [name for name, count in found.items() if count == 0] if any(found.values()) else []
+
+
+def of_classes(head: ReportedHead, key: str) -> str:
+    """What a score that counts each class once is of, where some class was not tested: ", 6 of 7 classes"."""
+    lost = len(untested(head))
+    return f", {len(head.classes) - lost} of {len(head.classes)} classes" if lost and key in EACH_CLASS else ""
+
+
 def _blocks_text(metrics: dict[str, Any]) -> str:
     """What is left out for intervals, and what "block" means."""
     count = whole(part(metrics, "per_unit").get("units"))
@@ -83,7 +97,10 @@ def scores_section(head: ReportedHead) -> Html:
     alone = part(metrics, "per_unit") or part(metrics, "per_place")
     body = []
     for key, show in known:
-        line: list[Any] = [METRIC_NAMES[key], spread(with_interval(metrics[key], ends.get(key)), show)]
+        line: list[Any] = [
+            METRIC_NAMES[key] + of_classes(head, key),
+            spread(with_interval(metrics[key], ends.get(key)), show),
+        ]
         if alone:
             line.append(spread(cell(alone.get(key)), show))
         if beside:
@@ -137,7 +154,7 @@ def classes_section(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
     for value, label, colour in zip(head.values, head.classes, head.colours, strict=True):
         row = part(per_class, label)
         counts = [f"{one:,}" if (one := whole(row.get(key))) is not None else "-" for key in ("labels", "tested")]
-        line: list[Any] = [Html(swatch(colour) + name(label)), str(value), *counts]
+        line: list[Any] = [entry(colour, label), str(value), *counts]
         line += [f"{places.get(label, 0):,}{' (few)' if label in few else ''}"] if places else []
         line += [share(number(row.get(key)), 2) for key in ("precision", "recall", "f1", "iou")]
         line += [percent(number(held.get(label)))] if held else []

@@ -8,7 +8,7 @@ from tessera.validation import wide_sets_text
 
 from ._page import Html, items, paragraph, picture, table
 from ._pictures import draw_reliability
-from .values import cell, figures, number, part, percent, share, spread, whole
+from .values import cell, estimated, figures, number, part, percent, share, spread, whole
 
 if TYPE_CHECKING:
     from .asked import ReportedHead
@@ -27,12 +27,14 @@ def calibration_section(head: ReportedHead) -> Html:
     if not found:
         return Html("")
     method, degree = str(found.get("method")), number(found.get("temperature"))
-    said = _METHODS.get(method, "")
+    said, why = _METHODS.get(method, ""), found.get("why")
+    if method == "none" and isinstance(why, str) and why:
+        said = f"The raw probabilities were kept: {why}."
     if method == "temperature":
         raw = "" if degree is None else "sure" if degree > 1 else "cautious"
         said += f" of {degree:.2f}: the raw ones were too {raw}." if degree is not None else "."
     body = [
-        [label, spread(cell(found.get(key)), show), spread(cell(found.get(f"{key}_calibrated")), show)]
+        [label, estimated(cell(found.get(key)), show), estimated(cell(found.get(f"{key}_calibrated")), show)]
         for key, label, show in (
             ("error", "calibration error", share),
             ("log_loss", "log loss", share),
@@ -44,8 +46,8 @@ def calibration_section(head: ReportedHead) -> Html:
     png = draw_reliability(found.get("bins"), None if as_they_are else found.get("bins_calibrated"))
     alt = (
         "Reliability diagram: share of right predictions by the highest probability. "
-        f"Calibration error {spread(cell(found.get('error')))} raw, "
-        f"{spread(cell(found.get('error_calibrated')))} calibrated."
+        f"Calibration error {estimated(cell(found.get('error')))} raw, "
+        f"{estimated(cell(found.get('error_calibrated')))} calibrated."
     )
     caption = "Points below the dashed line: more confident than right. Bars: 95 % intervals over blocks of land."
     heads = ["lower is better", "raw (95 % interval)", "calibrated (95 % interval)"]

@@ -11,12 +11,12 @@ import numpy as np
 from tessera.base import InputError, shown
 from tessera.figures import MAX_SIDE, draw_map
 from tessera.labels import NO_DATA, class_labels, one_line
-from tessera.maps import empty_share, range_of, read_map_classes
+from tessera.maps import HEAD_TAG, empty_share, range_of, read_map_classes
 from tessera.rasters import open_raster, reading
 from tessera.validation import areas_of_confusion, count_areas
 
-from ._page import Html, items, name, paragraph, picture, swatch, table
-from .values import cell, hectares, part, percent, spread
+from ._page import Html, entry, items, name, paragraph, picture, table
+from .values import cell, estimated, hectares, part, percent
 
 if TYPE_CHECKING:
     from tessera.maps import MapClass
@@ -24,14 +24,30 @@ if TYPE_CHECKING:
     from .asked import ReportedHead
 
 
-def read_legend(head: ReportedHead, tiff: Path) -> tuple[MapClass, ...]:
+def read_legend(head: ReportedHead, tiff: Path, digest: str | None = None) -> tuple[MapClass, ...]:
     """The legend of a map of this head, in the order of its classes, or of its ranges; where it abstains comes last.
+
+    Parameters
+    ----------
+    digest : of the head, as its maps carry it; None if it is not known
 
     Raises
     ------
     InputError
-        There is no map, or one of other classes, or its table counts more pixels than it has.
+        There is no map, or one of other classes or of another head, or its table counts more pixels than it has.
     """
+    legend = _read_legend(head, tiff)
+    with reading(tiff), open_raster(tiff) as source:
+        made_by = source.tags().get(HEAD_TAG)
+    if digest is not None and made_by and made_by != digest:
+        raise InputError(
+            f"map {tiff} was made by another head (SHA-256 {shown(made_by[:12])}; this one has {digest[:12]}); "
+            "expected a map that tessera map made with this head: map the area again"
+        )
+    return legend
+
+
+def _read_legend(head: ReportedHead, tiff: Path) -> tuple[MapClass, ...]:
     legend = read_map_classes(tiff)
     if empty_share(tiff) < 0:
         raise InputError(f"the table of classes of map {tiff} counts more pixels than the map has; expected its own")
@@ -123,27 +139,27 @@ def areas_section(legend: tuple[MapClass, ...] | None, areas: dict[str, Any] | N
     if areas is None:
         body = [(name(one.name), hectares(one.hectares), percent(one.pixels / total)) for one in legend]
         return table(("range", "hectares on the map", "share"), body, "Pixels of each range of numbers on the map.")
-    estimated = areas["design"] is not None
+    sampled = areas["design"] is not None
     lines: list[list[Any]] = []
     colours = {one.name: one.colour for one in legend}
     for row in areas["classes"]:
-        label = Html(swatch(colours.get(row["name"], "#ffffff")) + name(row["name"]))
+        label = entry(colours.get(row["name"], "#ffffff"), row["name"])
         line: list[Any] = [label, hectares(row["mapped"]), percent(row["mapped"] / areas["hectares"])]
-        if estimated:
-            line += [spread(cell(row["area"]), hectares), hectares(row["standard_error"])]
-            line += [spread(cell(row["users"]), percent), spread(cell(row["producers"]), percent)]
+        if sampled:
+            line += [estimated(cell(row["area"]), hectares), hectares(row["standard_error"])]
+            line += [estimated(cell(row["users"]), percent), estimated(cell(row["producers"]), percent)]
         lines.append(line)
     heads = ["class", "hectares on the map", "share of the map"]
-    if not estimated:
+    if not sampled:
         return Html(items(areas["notes"], "notes") + table(heads, lines, "Pixels of each class, 0.01 ha each."))
     heads += ["estimated hectares (95 % interval)", "standard error", "user's accuracy", "producer's accuracy"]
-    overall = spread(cell(areas["overall"]), percent)
+    overall = estimated(cell(areas["overall"]), percent)
     source = areas.get("source")
     of = f" of {source}" if source else ""
     before = paragraph(
         f"Estimated from {areas['labels']:,} reference labels{of}, a {areas['design']} sample, by the stratified "
-        f"estimator (Olofsson et al. 2014). Overall accuracy by area: {overall}. ",
-        "The map was compared with each label at its place; the labels must not have trained it." if source else "",
+        f"estimator (Olofsson et al. 2014). Overall accuracy by area: {overall}."
+        + (" The map was compared with each label at its place; the labels must not have trained it." if source else "")
     )
     return Html(
         before + items(areas["notes"], "notes") + table(heads, lines, "Area of each class, with 95 % intervals.")

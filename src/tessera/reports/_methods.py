@@ -7,8 +7,23 @@ from typing import TYPE_CHECKING, Any
 from tessera.labels import FEATURE, one_line
 from tessera.validation import METRIC_NAMES, NOT_A_SAMPLE, left_out_at_once
 
-from ._accuracy import totals, units_of
-from .values import cell, figures, hectares, number, part, percent, rows, spread, whole, with_interval, years_text
+from ._accuracy import of_classes, totals, units_of, untested
+from .values import (
+    cell,
+    estimated,
+    figures,
+    hectares,
+    kilometres,
+    number,
+    part,
+    percent,
+    rows,
+    short,
+    spread,
+    whole,
+    with_interval,
+    years_text,
+)
 
 if TYPE_CHECKING:
     from .asked import ReportedHead
@@ -49,10 +64,11 @@ Part = tuple[str, list[str]]
 """A sentence, and what it cites; an empty one where there is nothing to say."""
 
 
-def methods_of(head: ReportedHead, areas: dict[str, Any] | None) -> tuple[str, list[str]]:
-    """Sentences with the numbers of this head, and the references that they name."""
+def methods_of(head: ReportedHead, areas: dict[str, Any] | None, beyond: float | None = None) -> tuple[str, list[str]]:
+    """Sentences with the numbers of this head, and the references that they name; `beyond`: the share of the map that
+    is unlike all labels."""
     said, cited = [_learnt(head)], []
-    for found, names in (_tested(head), _calibrated(head), _held(head), _reach(head), _areas(areas)):
+    for found, names in (_tested(head), _calibrated(head), _held(head), _reach(head, beyond), _areas(areas)):
         if found:
             said.append(found)
             cited += names
@@ -77,7 +93,7 @@ def _learnt(head: ReportedHead) -> str:
     weights = {"even": "; classes weighed the same", "occur": "; classes weighed as often as they occurred"}
     weighed = weights.get(str(metrics.get("weights")), "") if head.classes else ""
     chosen = part(metrics, "tuning", "chosen")
-    settings = ", ".join(f"{one_line(key, 40)} = {one_line(str(value), 40)}" for key, value in chosen.items())
+    settings = ", ".join(f"{one_line(key, 40)} = {one_line(short(value), 40)}" for key, value in chosen.items())
     tuned = (
         f" Its settings ({settings}) were chosen by grouped cross-validation inside the training folds."
         if settings
@@ -97,7 +113,7 @@ def _tested(head: ReportedHead) -> Part:
         return "", []
     ends = part(metrics, "intervals")
     listed = ", ".join(
-        f"{METRIC_NAMES[key]} {spread(with_interval(metrics[key], ends.get(key)), show)}"
+        f"{METRIC_NAMES[key]} {spread(with_interval(metrics[key], ends.get(key)), show)}{_of(head, key)}"
         for key, show in known
         if key not in ("auc", "brier")
     )
@@ -114,7 +130,7 @@ def _tested(head: ReportedHead) -> Part:
         "jackknife": f"; 95 % intervals leave out {left_out} at a time (jackknife, Efron and Stein 1981).",
         "bootstrap": f"; 95 % intervals are from a bootstrap over {drawn} (Field and Welsh 2007).",
     }
-    said += ways[way] if ends else "."
+    said += (ways[way] if ends else ".") + _not_scored(head)
     key, show = known[0]
     beside = number(part(metrics, "random").get(key))
     if beside is not None:
@@ -125,11 +141,43 @@ def _tested(head: ReportedHead) -> Part:
     return said, [*cites, *([way] if ends else [])]
 
 
+def _not_scored(head: ReportedHead) -> str:
+    """Classes that the scores leave out, and labels that could only be wrong."""
+    said, lost = "", untested(head)
+    if lost:
+        listed = ", ".join(one_line(name, 40) for name in lost[:_MOST_CLASSES])
+        more = f" and {len(lost) - _MOST_CLASSES} more" if len(lost) > _MOST_CLASSES else ""
+        what, them = ("1 class", "it") if len(lost) == 1 else (f"{len(lost)} classes", "them")
+        said += f" {what} could not be tested, so no score covers {them}: {listed}{more}."
+    unmet = part(head.metrics, "unmet")
+    wrong = whole(unmet.get("labels"))
+    if wrong:
+        counts = {name: whole(part(unmet, "classes").get(name)) for name in head.classes}
+        listed = ", ".join(f"{one_line(name, 40)} {many}" for name, many in counts.items() if many)
+        verb = "counts" if wrong == 1 else "count"
+        said += (
+            f" {wrong:,} tested label{'s' * (wrong != 1)} {verb} as wrong, as no label of the class was learnt from in "
+            f"that fold ({listed})."
+        )
+    return said
+
+
+def _of(head: ReportedHead, key: str) -> str:
+    told = of_classes(head, key).removeprefix(", ")
+    return f" over {told}" if told else ""
+
+
+def _hectares(area: Any) -> str:
+    """An estimated area: "65.0 (60.1 to 69.9) ha", "65.0 ha (no interval)"."""
+    one = cell(area)
+    return estimated(one, hectares, " ha")
+
+
 def _split_text(metrics: dict[str, Any]) -> Part:
     """How the head was tested, up to the scores, and what that cites."""
     split, folds = metrics.get("split"), whole(metrics.get("folds"))
     block, buffer = number(metrics.get("block_km")), number(metrics.get("buffer_km"))
-    around = f"; labels within {buffer:g} km of a tested one were not learnt from" if buffer else ""
+    around = f"; labels within {kilometres(buffer)} km of a tested one were not learnt from" if buffer else ""
     crossed = f"It was tested by cross-validation with {folds or 'several'} folds"
     by = metrics.get("grouped_by")
     groups = f" (column {one_line(by, 40)})" if isinstance(by, str) and by not in ("", FEATURE) else ""
@@ -141,7 +189,7 @@ def _split_text(metrics: dict[str, Any]) -> Part:
         return f"It was tested once, on {which} that the given split holds out{around}", []
     cites = ["blocks"]
     if split == "year":
-        side = f" blocks of {block:g} km" if block else " blocks of land"
+        side = f" blocks of {kilometres(block)} km" if block else " blocks of land"
         return (
             f"The labels of each year were predicted by a model that had learnt from other years and other{side} only"
             f"{around} (Roberts et al. 2017)",
@@ -151,7 +199,7 @@ def _split_text(metrics: dict[str, Any]) -> Part:
         return f"{crossed} that held out whole regions{around} (Roberts et al. 2017)", cites
     if split == "group":
         return f"{crossed} that held out whole groups{groups}{around} (Roberts et al. 2017)", cites
-    side = f" of {block:g} km" if block else ""
+    side = f" of {kilometres(block)} km" if block else ""
     return f"{crossed} that held out whole {units_of(metrics)}{side}{around} (Roberts et al. 2017)", cites
 
 
@@ -160,7 +208,7 @@ def _calibrated(head: ReportedHead) -> Part:
     error, after = cell(found.get("error")), cell(found.get("error_calibrated"))
     if error[0] is None:
         return "", []
-    before, cited = f"expected calibration error was {spread(error)}", ["calibration"]
+    before, cited = f"expected calibration error was {estimated(error)}", ["calibration"]
     if found.get("method") == "temperature":
         how = f"temperature scaling (T = {number(found.get('temperature')) or 1:.2f})"
     elif found.get("method") == "isotonic":
@@ -169,10 +217,12 @@ def _calibrated(head: ReportedHead) -> Part:
             ["calibration", "isotonic"],
         )
     else:
-        return f"Probabilities were not calibrated; their {before} (Guo et al. 2017).", cited
+        why = found.get("why")
+        reason = f", as {one_line(why, 300)}" if isinstance(why, str) and why else ""
+        return f"Probabilities were not calibrated{reason}; their {before} (Guo et al. 2017).", cited
     return (
-        f"Probabilities were calibrated by {how} on predictions out of fold; the {before} before and {spread(after)} "
-        "after (Guo et al. 2017).",
+        f"Probabilities were calibrated by {how} on predictions out of fold; the {before} before and "
+        f"{estimated(after)} after (Guo et al. 2017).",
         cited,
     )
 
@@ -194,7 +244,7 @@ def _held(head: ReportedHead) -> Part:
     )
 
 
-def _reach(head: ReportedHead) -> Part:
+def _reach(head: ReportedHead, beyond: float | None) -> Part:
     found = part(head.metrics, "applicability")
     inside = number(found.get("inside"))
     if not found:
@@ -202,7 +252,8 @@ def _reach(head: ReportedHead) -> Part:
     held = f"; it holds {percent(inside)} of labels, compared with those of other folds" if inside is not None else ""
     return (
         "Where the head may be used was judged by the dissimilarity of vectors to the labelled ones and its threshold "
-        f"(area of applicability, Meyer and Pebesma 2021){held}.",
+        f"(area of applicability, Meyer and Pebesma 2021){held}."
+        + (f" {percent(beyond)} of the map lies beyond it, where no score holds." if beyond is not None else ""),
         ["applicability"],
     )
 
@@ -214,8 +265,7 @@ def _areas(areas: dict[str, Any] | None) -> Part:
         why = ", since the labels are no probability sample" if NOT_A_SAMPLE in areas["notes"] else ""
         return f"Areas are pixel counts of the map, without intervals{why}.", []
     listed = "; ".join(
-        f"{one_line(row['name'], 40)} {spread(cell(row['area']), hectares)} ha"
-        for row in areas["classes"][:_MOST_CLASSES]
+        f"{one_line(row['name'], 40)} {_hectares(row['area'])}" for row in areas["classes"][:_MOST_CLASSES]
     )
     # a sample that was drawn on the finished map has a source
     of = "" if areas.get("source") else ", compared with predictions out of fold in place of the map,"

@@ -52,6 +52,8 @@ thead th{max-width:11rem;overflow-wrap:break-word}
 td.t{overflow-wrap:anywhere}
 td.heat{text-align:center;border:1px solid #fff;min-width:2.6rem}
 .swatch{display:inline-block;width:.85em;height:.85em;border:1px solid #555;margin-right:.45em;vertical-align:-.08em}
+.entry{display:inline-flex;align-items:baseline}
+.entry .swatch{flex:none}
 figure{margin:.8rem 0}
 figure img{max-width:100%;height:auto;display:block}
 figcaption{color:#4b5258;font-size:.88rem;max-width:48rem}
@@ -139,6 +141,11 @@ def heat(value: Any, amount: float) -> Html:
 def swatch(colour: str) -> Html:
     """A square of a colour; `colour` is "#rrggbb", checked before."""
     return Html(f'<span class="swatch" style="background:{text(colour, 7)}"></span>')
+
+
+def entry(colour: str, value: Any) -> Html:
+    """A class of a legend: its colour, and beside it its name, also where that takes several lines."""
+    return Html(f'<span class="entry">{swatch(colour)}{name(value)}</span>')
 
 
 def picture(png: bytes, alt: str, caption: str = "") -> Html:

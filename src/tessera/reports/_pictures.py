@@ -135,8 +135,9 @@ def draw_bands(bands: Sequence[tuple[str, Any]]) -> bytes:
     tall = max(image.shape[0] / image.shape[1] for _, image in bands)
     figure = new_figure(4.6 * len(bands), 4.2 * min(2.0, max(0.4, tall)) + 0.5, layout="constrained")
     for axes, (title, image) in zip(np.atleast_1d(figure.subplots(1, len(bands))), bands, strict=True):
-        low, high = np.nanpercentile(image, [2, 98])
-        colours = "viridis" if title.startswith("probability") else "viridis_r"
+        sure = title.startswith("probability")
+        low, high = (0.0, 1.0) if sure else np.nanpercentile(image, [2, 98])
+        colours = "viridis" if sure else "viridis_r"
         shown = axes.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
         axes.set_axis_off()
         axes.set_title(title, fontsize=9, loc="left")

@@ -8,7 +8,7 @@ from tessera.labels import FEATURE, one_line
 
 from ._page import Html, link, name, paragraph, picture, table
 from ._pictures import draw_places
-from .values import figures, number, part, rows, share, whole
+from .values import figures, number, part, rows, share, short, whole
 
 if TYPE_CHECKING:
     from .asked import ReportedHead
@@ -109,7 +109,7 @@ def tuning_section(head: ReportedHead) -> Html:
     chosen = part(found, "chosen")
     body = [
         [
-            ", ".join(f"{key} = {value}" for key, value in part(row, "settings").items()) or "as they are",
+            ", ".join(f"{key} = {short(value)}" for key, value in part(row, "settings").items()) or "as they are",
             share(number(row.get("score"))),
             "chosen" if part(row, "settings") == chosen else "",
         ]

@@ -17,6 +17,7 @@ from ._accuracy import (
     confusion_section,
     curve_section,
     notes_of,
+    of_classes,
     scatter_section,
     scores_section,
     tested_on,
@@ -30,7 +31,7 @@ from ._methods import LEARNERS, methods_of
 from ._page import MARK, Html, items, link, page, paragraph, table, text
 from ._places import kept_labels, labels_section, tuning_section, worst_section
 from ._sample import areas_of_sample
-from .values import cell, figures, number, part, percent, spread, whole, with_interval, years_text
+from .values import cell, figures, number, part, percent, short, spread, whole, with_interval, years_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,12 +69,13 @@ def write_report(
     *,
     sample: Labels | None = None,
     design: str = "stratified",
+    digest: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write the report of a head; see `Head.write_report`."""
+    """Write the report of a head; see `Head.write_report`. `digest`: of the head, as its maps carry it."""
     target = check_report(path, inputs=(tiff,), overwrite=overwrite)
     mapped = None if tiff is None else Path(tiff)
-    legend = None if mapped is None else read_legend(head, mapped)
+    legend = None if mapped is None else read_legend(head, mapped, digest)
     if sample is not None and (mapped is None or legend is None or not head.classes):
         raise InputError("a sample without a map of classes; expected the map that it was drawn from")
     if sample and mapped and legend:
@@ -81,9 +83,9 @@ def write_report(
         areas: dict[str, Any] | None = areas_of_sample(mapped, legend, sample, design, trained)
     else:
         areas = areas_of(head, legend)
-    paragraph_, cited = methods_of(head, areas)
-    references = "".join(f"<li>{_with_links(one)}</li>" for one in cited)
     bands = {} if mapped is None else read_bands(mapped)
+    paragraph_, cited = methods_of(head, areas, beyond_of(bands))
+    references = "".join(f"<li>{_with_links(one)}</li>" for one in cited)
     sections = [
         ("summary", "", Html(_cards(head, areas) + notes_of(head))),
         ("map", "Map", map_section(head, mapped, legend) if mapped and legend else ""),
@@ -142,6 +144,7 @@ def _cards(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
         few = few_tested(places) if head.classes else {}
         tested = sum(count > 0 for count in places.values())
         below += f"; {len(few)} of {tested} classes tested on fewer than {FEW_PLACES} places" if few else ""
+        below += of_classes(head, key).replace(", ", "; ")
         add(f"{METRIC_NAMES[key]} {tested_on(metrics)}", show(value), below)
     labels, groups = whole(metrics.get("labels")), whole(metrics.get("groups"))
     if labels is not None:
@@ -155,7 +158,9 @@ def _cards(head: ReportedHead, areas: dict[str, Any] | None) -> Html:
     if error[0] is not None:
         found = part(metrics, "calibration")
         below = f"raw {spread(cell(found.get('error')))}" if found.get("method") != "none" else "of raw probabilities"
-        add("Calibration error", f"{error[0]:.3f}", below)
+        ends = f"95 % interval {error[1]:.3f} to {error[2]:.3f}" if None not in error else "no interval"
+        told = "-" if None in error and error[0] < 0.0005 else f"{error[0]:.3f}"
+        add("Calibration error", told, f"{ends}; {below}")
     sets = part(metrics, "conformal")
     coverage = cell(sets.get("coverage"))
     if coverage[0] is not None:
@@ -186,7 +191,7 @@ def _made(head: ReportedHead) -> Html:
     ]
     for key, what in (("split", "split"), ("block_km", "side of blocks, km"), ("buffer_km", "buffer, km")):
         if head.metrics.get(key) is not None:
-            lines.append((what, head.metrics[key]))
+            lines.append((what, short(head.metrics[key])))
     for key, what in (
         ("missing", "labels without value or geometry"),
         ("no_data", "labels without data"),
@@ -209,7 +214,9 @@ def _flat(value: Any, before: str, depth: int) -> list[tuple[str, Any]]:
         return [line for index, one in enumerate(value, 1) for line in _flat(one, f"{before} {index}", depth + 1)]
     if value is None or value in ({}, []):
         return []
-    return [(before, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))]
+    if isinstance(value, (str, float)):
+        return [(before, short(value))]
+    return [(before, json.dumps(value, ensure_ascii=False, default=str))]
 
 
 def _with_links(reference: str) -> Html:

@@ -92,6 +92,23 @@ def hectares(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.1f}"
 
 
+def estimated(one: Cell, show: Any = share, unit: str = "") -> str:
+    """An estimate with its interval, or the words that it has none: "65.0 ha (no interval)"."""
+    value, low, _ = one
+    shown = f"{spread(one, show)}{unit}"
+    return shown if value is None or low is not None else f"{shown} (no interval)"
+
+
+def short(value: Any) -> str:
+    """A setting for people: a number with fractions to four digits, anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def kilometres(value: float) -> str:
+    """A distance to three digits."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
 def spread(one: Cell, show: Any = share) -> str:
     """A value and its interval: "0.612 (0.550 to 0.671)"."""
     value, low, high = one

@@ -27,6 +27,7 @@ PIXEL_HA = 0.01
 _Z = 1.959963984540054
 """Standard errors to each side that hold 95 % of a normal distribution."""
 _FEW = 10
+_ROUNDING = 1e-6
 NOT_A_SAMPLE = (
     "pixel counts, not estimates of area: the labels are no probability sample of the mapped area, so nothing says how "
     "far map errors balance; draw random points (within map classes) and label them for areas with intervals"
@@ -73,14 +74,19 @@ class AreaEstimate:
         return f"AreaEstimate({len(self.classes)} classes, {self.mapped.sum():,.0f} ha, {how})"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: each estimate as [value, low, high] at 95 %, hectares or shares."""
+        """Plain values: each estimate as [value, low, high] at 95 %, hectares or shares.
+
+        Labels of which none is wrong do not tell how an estimate varies: it then has no interval and no standard error.
+        """
         whole = float(self.mapped.sum())
         rows = [
             {
                 "name": name,
                 "mapped": float(self.mapped[index]),
                 "area": _cell(self.area[index], self.area_error[index], whole),
-                "standard_error": _plain(self.area_error[index]),
+                "standard_error": _plain(self.area_error[index])
+                if varies(self.area[index], self.area_error[index])
+                else None,
                 "users": _cell(self.users[index], self.users_error[index], 1.0),
                 "producers": _cell(self.producers[index], self.producers_error[index], 1.0),
             }
@@ -285,9 +291,14 @@ def _pixels(pixels: Sequence[int], classes: Sequence[str]) -> NDArray[np.float64
     return counts
 
 
+def varies(value: Any, error: Any) -> bool:
+    """Whether a standard error says how an estimate varies: one of 0, up to rounding, does not."""
+    return bool(math.isfinite(error) and error > _ROUNDING * abs(value))
+
+
 def _cell(value: Any, error: Any, most: float) -> list[float | None]:
     low, high = max(0.0, value - _Z * error), min(most, value + _Z * error)
-    return [_plain(value), *((_plain(low), _plain(high)) if math.isfinite(error) else (None, None))]
+    return [_plain(value), *((_plain(low), _plain(high)) if varies(value, error) else (None, None))]
 
 
 def _plain(value: Any) -> float | None:

@@ -31,8 +31,10 @@ _LEAST_UNITS = 5
 _LEAST_OF_TEMPERATURE = 30
 _LEAST_OF_CURVES = 1000
 _LEAST_OF_CLASS = 20
-"""Labels below which a class keeps its raw probabilities in an isotonic calibration."""
+"""Places below which a class keeps its raw probabilities in an isotonic calibration."""
 _CURVE_BINS = 100
+_LEAST_TEMPERATURE, _MOST_TEMPERATURE = 0.05, 20.0
+"""Ends of the search: where it stops at one, the labels do not limit how sure probabilities may become."""
 _LABELS_OF_TEMPERATURE = 20_000
 """Labels, evenly out of all, that one number is learnt from."""
 
@@ -208,39 +210,67 @@ def reliability(
 
 
 def fit_calibration(
-    truth: NDArray[np.int64], raw: NDArray[Any], units: NDArray[np.int64], *, seed: int = 0
-) -> tuple[Calibration, NDArray[np.float32]]:
+    truth: NDArray[np.int64],
+    raw: NDArray[Any],
+    units: NDArray[np.int64],
+    *,
+    places: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> tuple[Calibration, NDArray[np.float32], str]:
     """Choose and fit a calibration on predictions out of fold.
 
     The labels are dealt to five folds by `units`. Each method is fitted on four and scored on the fifth. A method is
     taken in place of a simpler one if it lowers the log loss by more than one standard error of the difference over
-    units; so what is returned is not worse than the raw probabilities, up to chance. Temperature needs 30 labels,
-    isotonic curves 1,000 (Niculescu-Mizil and Caruana 2005, doi:10.1145/1102351.1102430), both five units.
+    units; so what is returned is not worse than the raw probabilities, up to chance. Temperature needs 30 places,
+    isotonic curves 1,000 (Niculescu-Mizil and Caruana 2005, doi:10.1145/1102351.1102430), both five units. Pixels of
+    one place are one place. A temperature at an end of the search, on all labels or on those of some folds, is refused.
 
     Parameters
     ----------
     truth : (n,) int64, 0 to K - 1
     raw : (n, K) probabilities that a model gave which had not met the labels' units
     units : (n,) int64, what was held out together
+    places : (n,) int64, the place of each label, such as its polygon; each label is one if None
     seed : deals units to folds
 
     Returns
     -------
-    the calibration, fitted on all; and (n, K) float32, each label calibrated by what was fitted on other folds
+    the calibration, fitted on all; (n, K) float32, each label calibrated by what was fitted on other folds; and why
+    there is no calibration, "" where there is one
     """
     folds = make_folds(truth, units, seed=seed)
     chosen, best = Calibration(), Calibration().apply(raw)
-    if len(np.unique(units)) < _LEAST_UNITS:
-        return chosen, best
+    parts, own = len(np.unique(units)), np.arange(len(truth)) if places is None else places
+    count = len(np.unique(own))
+    if parts < _LEAST_UNITS:
+        return chosen, best, f"the labels lie in {parts} blocks, and calibration needs {_LEAST_UNITS}"
+    if count < _LEAST_OF_TEMPERATURE:
+        return chosen, best, f"there are {count} tested places, and calibration needs {_LEAST_OF_TEMPERATURE}"
+    why = "no calibration made them better on folds that it had not learnt from"
     for fit, least in ((_temperature, _LEAST_OF_TEMPERATURE), (_isotonic, _LEAST_OF_CURVES)):
-        if len(truth) < least:
+        if count < least:
             break
-        made = np.empty_like(best)
+        made, ended = np.empty_like(best), False
         for fold in np.unique(folds):
-            made[folds == fold] = fit(truth[folds != fold], raw[folds != fold]).apply(raw[folds == fold])
-        if _is_lower(log_losses(truth, made), log_losses(truth, best), units):
-            chosen, best = fit(truth, raw), made
-    return chosen, best
+            there = fit(truth[folds != fold], raw[folds != fold], own[folds != fold])
+            ended |= _at_an_end(there)
+            made[folds == fold] = there.apply(raw[folds == fold])
+        whole = fit(truth, raw, own)
+        if ended or _at_an_end(whole):
+            why = (
+                f"the temperature would lie at an end of its search ({_LEAST_TEMPERATURE:g} to {_MOST_TEMPERATURE:g}), "
+                f"so {count:,} places do not show how sure the probabilities may be"
+            )
+        elif _is_lower(log_losses(truth, made), log_losses(truth, best), units):
+            chosen, best = whole, made
+    return chosen, best, why if chosen.method == "none" else ""
+
+
+def _at_an_end(found: Calibration) -> bool:
+    """Whether the search for a temperature stopped at one of its ends."""
+    if found.method != "temperature":
+        return False
+    return not _LEAST_TEMPERATURE * 1.01 < found.temperature < _MOST_TEMPERATURE / 1.01
 
 
 def _is_lower(first: NDArray[np.float64], second: NDArray[np.float64], units: NDArray[np.int64]) -> bool:
@@ -252,11 +282,11 @@ def _is_lower(first: NDArray[np.float64], second: NDArray[np.float64], units: ND
     return mean > math.sqrt(len(sums) / (len(sums) - 1) * float((sums**2).sum())) / len(gain)
 
 
-def _temperature(truth: NDArray[np.int64], raw: NDArray[Any]) -> Calibration:
+def _temperature(truth: NDArray[np.int64], raw: NDArray[Any], _: NDArray[np.int64]) -> Calibration:
     """The temperature of the lowest log loss, by golden section: the loss has one low along its logarithm."""
     every = -(-len(truth) // _LABELS_OF_TEMPERATURE)
     truth, raw = truth[::every], raw[::every]
-    low, high = math.log(0.05), math.log(20.0)
+    low, high = math.log(_LEAST_TEMPERATURE), math.log(_MOST_TEMPERATURE)
     step = (math.sqrt(5) - 1) / 2
 
     def loss(log: float) -> float:
@@ -276,13 +306,13 @@ def _temperature(truth: NDArray[np.int64], raw: NDArray[Any]) -> Calibration:
     return Calibration("temperature", round(math.exp((low + high) / 2), 4))
 
 
-def _isotonic(truth: NDArray[np.int64], raw: NDArray[Any]) -> Calibration:
+def _isotonic(truth: NDArray[np.int64], raw: NDArray[Any], places: NDArray[np.int64]) -> Calibration:
     """For each class the rising curve with the least squared error, through the means of at most 100 bins of labels."""
     curves = []
     end = 1 / (len(truth) + 2)
     for index in range(raw.shape[1]):
         given, is_class = raw[:, index].astype(np.float64), truth == index
-        if is_class.sum() < _LEAST_OF_CLASS:
+        if len(np.unique(places[is_class])) < _LEAST_OF_CLASS:
             curves.append(((0.0, 1.0), (0.0, 1.0)))
             continue
         order = np.argsort(given, kind="stable")

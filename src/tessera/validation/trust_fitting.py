@@ -43,6 +43,7 @@ def fit_trust(
     units: NDArray[np.int64],
     classes: Sequence[str] = (),
     *,
+    places: NDArray[np.int64] | None = None,
     level: float = LEVEL,
     accuracy: float = ACCURACY,
     seed: int = 0,
@@ -57,6 +58,7 @@ def fit_trust(
     raw : (n, K) probabilities, or (n,) numbers, of models that had not met the labels' units
     units : (n,) int64, what was held out together
     classes : K names; () of numbers
+    places : (n,) int64, the place of each label, such as its polygon; each label is one if None
     level : share of labels of new units that sets and intervals are to hold
     accuracy : that what is kept is to reach where a map abstains
     seed : deals units to folds, and draws them in bootstraps
@@ -76,7 +78,7 @@ def fit_trust(
             f"predictions {raw.shape} and units {units.shape} of {len(truth)} labels; expected {shape}, of at least one"
         )
     if classes:
-        return _of_classes(truth, raw, units, classes, level, accuracy, seed)
+        return _of_classes(truth, raw, units, classes, places, level, accuracy, seed)
     return _of_numbers(truth.astype(np.float64), raw.astype(np.float64), units, level, accuracy, seed)
 
 
@@ -85,11 +87,12 @@ def _of_classes(
     raw: NDArray[Any],
     units: NDArray[np.int64],
     classes: Sequence[str],
+    places: NDArray[np.int64] | None,
     level: float,
     accuracy: float,
     seed: int,
 ) -> tuple[Trust, dict[str, Any]]:
-    calibration, made = fit_calibration(truth, raw, units, seed=seed)
+    calibration, made, why = fit_calibration(truth, raw, units, places=places, seed=seed)
     folds = make_folds(truth, units, seed=seed)
     scores = nonconformity(made)[np.arange(len(truth)), truth]
     right, confidence = raw.argmax(axis=1) == truth, made.max(axis=1)
@@ -116,6 +119,7 @@ def _of_classes(
     return trust, {
         "calibration": {
             "method": calibration.method,
+            "why": why,
             "temperature": calibration.temperature,
             "error": _cell(before.error, before.interval),
             "error_calibrated": _cell(after.error, after.interval),
@@ -136,7 +140,8 @@ def _of_classes(
             },
         },
         "abstention": {"accuracy": accuracy, "threshold": threshold, "kept": kept_share, "reached": reached},
-        "notes": _notes(quantile, units, level)
+        "notes": ([f"probabilities are not calibrated: {why}"] if why else [])
+        + _notes(quantile, units, level)
         + ([f"no threshold makes {accuracy:.0%} of the rest right: nothing abstains"] if threshold is None else []),
     }
 
