@@ -360,6 +360,10 @@ def test_files_of_others_stay(store: Store, tmp_path: Path) -> None:
         )
     assert isinstance(found, Change)
     assert isinstance(found.to_json()["moved"][0]["changed_hectares"], float)
+    first = found.moved[0]
+    expected = None if first.threshold.source == "given" else first.pixels * first.threshold.false_alarms / 100
+    assert found.to_json()["moved"][0]["expected_by_chance_hectares"] == expected
+    assert ("by chance alone" in found.report()) == (expected is not None)
 
 
 def test_files_of_an_earlier_change_that_this_one_lacks_go(store: Store, tmp_path: Path) -> None:

@@ -38,12 +38,18 @@ class Moved:
     changed: int
     threshold: Threshold
 
+    @property
+    def by_chance(self) -> float | None:
+        """Hectares beyond the threshold if nothing had changed; None of a given threshold."""
+        return None if self.threshold.source == "given" else self.pixels * self.threshold.false_alarms / 100
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "years": list(self.years),
             "hectares": self.pixels / 100,
             "changed_hectares": self.changed / 100,
+            "expected_by_chance_hectares": self.by_chance,
             "threshold": self.threshold.to_json(),
         }
 
@@ -118,6 +124,11 @@ class Change:
                 f"{one.years[0]} to {one.years[1]}: {one.changed / 100:,.2f} of {one.pixels / 100:,.2f} ha changed "
                 f"({share:.1%}); {one.threshold.text}"
             )
+            if one.by_chance is not None:
+                lines.append(
+                    f"  by chance alone {one.by_chance:,.2f} ha ({one.threshold.false_alarms:.1%}) would lie beyond "
+                    "that distance, had nothing changed: only what exceeds this is evidence of change"
+                )
         for found in self.transitions:
             lines.append(f"hectares by class, {found.years[0]} to {found.years[1]} ({_HOW[found.source]}):")
             rows = [row for row in found.rows() if row["from"] != row["to"] and row["area_ha"] >= _LEAST]
@@ -130,6 +141,11 @@ class Change:
                 )
             if len(rows) > _LARGEST:
                 lines.append(f"  and {len(rows) - _LARGEST} more")
+        if self.transitions:
+            lines.append(
+                "the two totals differ: distance counts any change of the vectors, also within a class; hectares by "
+                "class count places of another class, on the maps also where the head erred in one year"
+            )
         lines += [
             f"stable places moved by {shift.shift:.2f} of the spread within their class, {shift.years[0]} to "
             f"{shift.years[1]}, {shift.pixels:,} pixels"

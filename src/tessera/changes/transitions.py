@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tessera.base import InputError
+from tessera.labels import one_line
 from tessera.validation import NOT_A_SAMPLE, estimate_areas
 
 from ._errors import Errors, correct
@@ -33,6 +34,8 @@ PIXEL_HA = 0.01
 DRAWS = 200
 _MOST_CLASSES = 40
 """Classes above which transitions are counted only: draws of a larger matrix take gigabytes."""
+_LISTED = 8
+"""Classes that a note names."""
 _CONFUSED = (
     "the intervals are those of the head's confusion on held-out labels, not of a probability sample: they hold if "
     "it errs here as it did there"
@@ -141,7 +144,8 @@ def correct_transitions(
         why = (
             f"more than {_MOST_CLASSES} classes"
             if count > _MOST_CLASSES
-            else "a class that was never tested: nothing says how often the head errs there"
+            else f"no class is corrected by the head's confusion: {_untested(classes, confusion)} "
+            "never tested, and nothing says how often the head errs there"
         )
         return replace(counted, notes=(why, *counted.notes))
     errors = Errors(confusion, parts, pairs)
@@ -161,6 +165,14 @@ def correct_transitions(
         source="confusion",
         notes=(_CONFUSED, errors.note),
     )
+
+
+def _untested(classes: Sequence[str], confusion: NDArray[np.int64]) -> str:
+    """The classes without a tested label, with their verb."""
+    lost = [name for name, count in zip(classes, confusion.sum(axis=1), strict=True) if not count]
+    listed = ", ".join(one_line(name, 40) for name in lost[:_LISTED])
+    more = f" and {len(lost) - _LISTED} more" if len(lost) > _LISTED else ""
+    return f"{listed}{more} {'was' if len(lost) == 1 else 'were'}"
 
 
 def sample_transitions(
