@@ -154,6 +154,7 @@ def test_what_is_too_many_is_drawn_and_said(store: YearStore, labels: Labels, mo
 
 def test_settings_are_chosen_within_the_training_labels(store: YearStore, labels: Labels) -> None:
     found = fit(store, labels, "crop", year=2021, tune=True)
+    assert "settings that the search chose: " in found.report()
     told = found.metrics["tuning"]
     assert len(told["per_fold"]) == len(found.metrics["per_fold"])
     assert told["chosen"] == found.metrics["settings"]

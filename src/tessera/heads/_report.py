@@ -57,6 +57,7 @@ def format_report(
         f"split: {printable(metrics['split'])}, {_split_text(metrics)}",
     ]
     lines += [f"  {printable(metrics['split_why'])}"] if metrics["split_why"] else []
+    lines += _tuning_lines(metrics)
     lines += ["", *_total_lines(metrics, classes), ""]
     lines += _class_lines(metrics, classes) if classes else []
     lines += _fold_lines(metrics, bool(classes))
@@ -84,6 +85,18 @@ def _split_text(metrics: dict[str, Any]) -> str:
     told = "" if lost is None else f" ({lost:.0%} of the training labels left out)"
     width = f"{buffer * 1000:.0f} m" if buffer < 1 else f"{buffer:.3g} km"
     return f"{apart}, buffer {width}{told}"
+
+
+def _tuning_lines(metrics: dict[str, Any]) -> list[str]:
+    """What the search for settings chose."""
+    tuning = metrics.get("tuning")
+    chosen = tuning.get("chosen") if isinstance(tuning, dict) else None
+    if not isinstance(chosen, dict):
+        return []
+    named = (
+        f"{key} = {value:.4g}" if isinstance(value, float) else f"{key} = {value}" for key, value in chosen.items()
+    )
+    return [f"settings that the search chose: {printable(', '.join(named) or 'as they are')}"]
 
 
 def _total_lines(metrics: dict[str, Any], classes: Sequence[str]) -> list[str]:
