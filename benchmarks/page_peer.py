@@ -123,7 +123,7 @@ def run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     path.write_text(json.dumps(job))
     done = subprocess.run(["node", str(HERE / "run.mjs"), str(path)], capture_output=True, text=True, timeout=1800)
     if done.returncode:
-        return {"failed": (done.stderr.strip().splitlines() or ["no answer"])[0][:160]}
+        return {"failed": next((line for line in done.stderr.splitlines() if "Error" in line), "no answer")[:160]}
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 

@@ -16,7 +16,7 @@ export async function classify({ url, dims, group, time, labels, neighbours, bac
     ["embeddings", "scales"].map((name) => zarr.open.v3(root.resolve(name), { kind: "array" })),
   );
   const { row, col, height, width } = labels.window;
-  const chunk = codes.chunks[1];
+  const chunk = codes.chunks[2];
   const pieces = [];
   for (let down = Math.floor(row / chunk); down * chunk < row + height; down += 1)
     for (let right = Math.floor(col / chunk); right * chunk < col + width; right += 1)
@@ -30,13 +30,15 @@ export async function classify({ url, dims, group, time, labels, neighbours, bac
   const read = async ({ top, bottom, left, right }) => {
     const [rows, cols] = [zarr.slice(top, bottom), zarr.slice(left, right)];
     const [values, sizes] = await Promise.all([
-      zarr.get(codes, [time, rows, cols, zarr.slice(0, dims)]),
+      zarr.get(codes, [time, zarr.slice(0, dims), rows, cols]),
       zarr.get(scales, [time, rows, cols]),
     ]);
     const across = right - left;
+    const [band, line, step] = values.stride;
     for (let k = 0; k < sizes.data.length; k += 1) {
       const at = ((top - row + Math.floor(k / across)) * width + left - col + (k % across)) * dims;
-      for (let d = 0; d < dims; d += 1) data[at + d] = values.data[k * dims + d] * sizes.data[k];
+      const from = Math.floor(k / across) * line + (k % across) * step;
+      for (let d = 0; d < dims; d += 1) data[at + d] = values.data[from + d * band] * sizes.data[k];
     }
   };
   const queue = pieces.slice(0, most ?? pieces.length);
