@@ -23,3 +23,4 @@ export * from "./share";
 export * from "./testing";
 export * from "./structure";
 export type * from "./structuring.svelte";
+export { openProject, saveProject } from "./project";

@@ -5,7 +5,7 @@ import { download } from "./download";
 import { SCORES } from "./find";
 import type { Session } from "./session.svelte";
 
-function stem(session: Session): string {
+export function stem(session: Session): string {
   return (session.store?.name ?? "tessera").replace(/\.zarr$/, "").replace(/[^A-Za-z0-9_-]+/g, "-") || "tessera";
 }
 
