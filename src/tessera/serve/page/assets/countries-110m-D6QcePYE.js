@@ -1,0 +1,1 @@
+var e=new URL(`countries-110m-B3KlhDC_.json`,import.meta.url).href;export{e as t};

@@ -1,0 +1,1 @@
+var e=class extends Error{kind;constructor(e,t,n){super(t,n),this.name=`PageError`,this.kind=e}};function t(e){return e instanceof DOMException&&e.name===`AbortError`}function n(t){return t.kind===`cancelled`?new DOMException(t.message,`AbortError`):t.kind===`fault`?Error(t.message):new e(t.kind,t.message)}export{n,t as r,e as t};
