@@ -30,8 +30,8 @@ Next, with an area of your own:
   tessera fit store.zarr LABELS.geojson --column CLASS -o head.json
   tessera map store.zarr --head head.json --bbox WEST,SOUTH,EAST,NORTH -o map.tif
   tessera report --head head.json --map map.tif -o report.html
-SCENES is the folder of a static STAC catalogue, such as {scenes}; what was made here can be looked at with
-  tessera store info {store}
+SCENES is the folder of a static STAC catalogue, such as {scenes}. In a browser, look at what was made here:
+  tessera serve {store}
 """
 
 
